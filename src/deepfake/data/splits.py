@@ -1,0 +1,148 @@
+"""Group-aware splits: no group of samples ever stands on two sides.
+
+The test set, the folds and the nested fractions are fixed once and saved in the manifest, so that all models
+see identical splits. The inner validation of a fold follows from the manifest and the seed.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold
+
+from deepfake import tables
+from deepfake.errors import InputError
+
+# one random stream for each use of the seed
+_TEST, _VALIDATION, _FRACTION = range(3)
+
+
+def split(samples: pd.DataFrame, *, folds: int, test_ratio: float, seed: int) -> pd.DataFrame:
+    """Give every sample its split, fold and fraction rank.
+
+    Args:
+        samples: a checked table of samples.
+        folds: number of cross-validation folds over the development groups.
+        test_ratio: share of the groups that becomes the test set.
+        seed: the same seed gives the same splits.
+
+    Returns:
+        The manifest (`tables.MANIFEST`). Groups that share a file, bit for bit, are joined into one.
+
+    Raises:
+        InputError: there are too few groups for the folds, or a fold would lack a class.
+    """
+    manifest = samples.assign(group=_joined_groups(samples))
+    order = _stratified_order(manifest, stream=(seed, _TEST))
+    test_groups = order[: max(1, round(test_ratio * len(order)))]
+    is_test = manifest["group"].isin(test_groups)
+    manifest["split"] = np.where(is_test, "test", "dev")
+    manifest["fold"] = tables.TEST_FOLD
+    manifest["fraction_rank"] = 0.0
+    development = manifest[~is_test]
+    _check_enough_groups(development, folds)
+    # stratified by source, which implies the label: every fold gets its share of each generator
+    parts = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(
+        development, development["source"], development["group"]
+    )
+    for fold, (_, held_out) in enumerate(parts):
+        rows = development.index[held_out]
+        manifest.loc[rows, "fold"] = fold
+        manifest.loc[rows, "fraction_rank"] = _fraction_rank(development.loc[rows], seed, fold)
+    verify(manifest)
+    return manifest
+
+
+def verify(manifest: pd.DataFrame) -> None:
+    """Check that no group stands in two splits or folds, and that each of them has both classes.
+
+    Raises:
+        InputError: naming the group, or the fold and the class it lacks.
+    """
+    places = manifest.groupby("group")[["split", "fold"]].nunique().max(axis=1)
+    if (places > 1).any():
+        raise InputError(f"manifest: group {places.idxmax()} stands in more than one split or fold; split again")
+    for fold, rows in manifest.groupby("fold"):
+        for label, name in ((tables.REAL, "real"), (tables.FAKE, "fake")):
+            if not (rows["label"] == label).any():
+                where = "the test set" if fold == tables.TEST_FOLD else f"fold {fold}"
+                raise InputError(f"splits: {where} has no {name} sample; use fewer folds or more groups")
+
+
+def subsets(manifest: pd.DataFrame, fold: int, *, fraction: float, val_ratio: float, seed: int) -> pd.Series:
+    """Return each sample's part when `fold` is held out.
+
+    Args:
+        manifest: a checked manifest.
+        fold: the fold to hold out.
+        fraction: share of the development groups in use; smaller fractions are contained in larger ones.
+        val_ratio: share of the training groups that becomes the inner validation.
+        seed: the same seed gives the same inner validation.
+
+    Returns:
+        One of `tables.SUBSETS` for each sample in use, indexed like the manifest; samples that the fraction
+        leaves out are missing.
+
+    Raises:
+        InputError: there are too few groups to train and to validate on.
+    """
+    is_test = manifest["split"] == "test"
+    in_use = manifest[is_test | (manifest["fraction_rank"] < fraction)]
+    parts = pd.Series("train", index=in_use.index, name="subset")
+    parts[in_use["split"] == "test"] = "test"
+    parts[in_use["fold"] == fold] = "held_out"
+    training = in_use[parts == "train"]
+    order = _stratified_order(training, stream=(seed, _VALIDATION, fold))
+    count = max(1, round(val_ratio * len(order)))
+    parts[in_use["group"].isin(order[:count]) & (parts == "train")] = "validation"
+    for part in ("train", "validation"):
+        if in_use.loc[parts == part, "label"].nunique() < 2:
+            raise InputError(
+                f"fold {fold}: its {part} part of {len(order)} training groups lacks a class; "
+                "use a larger fraction, fewer folds or more groups"
+            )
+    return parts
+
+
+def _joined_groups(samples: pd.DataFrame) -> pd.Series:
+    """Return the group of each sample, groups joined where they share a file of the same hash."""
+    group_codes, groups = pd.factorize(samples["group"], sort=True)
+    hash_codes, hashes = pd.factorize(samples["sha256"])
+    shape = (len(groups), len(hashes))
+    incidence = coo_array((np.ones(len(samples)), (group_codes, hash_codes)), shape=shape).tocsr()
+    _, component = connected_components(incidence @ incidence.T, directed=False)
+    # a joined group is named after its first member
+    first = pd.Series(groups).groupby(component).transform("first").to_numpy()
+    return pd.Series(first[group_codes], index=samples.index, dtype="str")
+
+
+def _stratified_order(rows: pd.DataFrame, stream: tuple[int, ...]) -> list[str]:
+    """Return the groups in a random order of which every beginning is stratified.
+
+    Groups of the same composition (the set of their sources) form a stratum. Each stratum is shuffled and
+    spread evenly over the order.
+    """
+    strata = rows.groupby("group")["source"].agg(lambda sources: tuple(sorted(set(sources))))
+    rng = np.random.default_rng(stream)
+    place = pd.Series(0.0, index=strata.index)
+    for _, members in strata.groupby(strata):
+        spread = (rng.permutation(len(members)) + rng.random()) / len(members)
+        place[members.index] = spread
+    return place.sort_values(kind="stable").index.tolist()
+
+
+def _fraction_rank(rows: pd.DataFrame, seed: int, fold: int) -> pd.Series:
+    """Return for each sample of a fold its group's rank: it belongs to every fraction above it."""
+    order = _stratified_order(rows, stream=(seed, _FRACTION, fold))
+    rank = {group: place / len(order) for place, group in enumerate(order)}
+    return rows["group"].map(rank)
+
+
+def _check_enough_groups(development: pd.DataFrame, folds: int) -> None:
+    """Check that each source has a group for every fold, and that a fold leaves enough to train on."""
+    groups = development.groupby("source")["group"].nunique()
+    if groups.min() < folds or development["group"].nunique() <= folds:
+        raise InputError(
+            f"splits: {folds} folds need more than {folds} development groups, and every source in "
+            f"{folds} of them; source {groups.idxmin()} is in {groups.min()}; use fewer folds or more groups"
+        )

@@ -1,0 +1,91 @@
+"""Where every artefact lies, relative to the project root: the only Python that spells these paths.
+
+`dvc.yaml` names the same paths; a test holds the two against each other.
+"""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+CATALOG = Path("data/catalog.yaml")
+SCRATCH = Path(".scratch")
+"""Unfinished work that a killed run picks up again; never versioned, safe to delete."""
+REPORTS = Path("reports")
+SUMMARY = REPORTS / "summary.md"
+FIGURES = REPORTS / "figures"
+TABLES = REPORTS / "tables"
+TRAIN_METRICS = REPORTS / "metrics" / "train"
+CUSTOM_EXPERIMENT = "custom"
+"""The name of the run that `model` in params.yaml drives."""
+
+
+def raw(dataset: str) -> Path:
+    """Return the folder of a data set as it was obtained or generated; nothing writes into it afterwards."""
+    return Path("data/raw") / dataset
+
+
+def samples(dataset: str) -> Path:
+    """Return the table of all samples that could be decoded, before splits (`tables.SAMPLES`)."""
+    return Path("data") / dataset / "samples.parquet"
+
+
+def quarantine(dataset: str) -> Path:
+    """Return the CSV of the files that were refused, one reason a row."""
+    return Path("data") / dataset / "quarantine.csv"
+
+
+def manifest(dataset: str) -> Path:
+    """Return the table of samples with their splits and folds (`tables.MANIFEST`)."""
+    return Path("data") / dataset / "manifest.parquet"
+
+
+def run(experiment: str) -> Path:
+    """Return the folder of all that one experiment's training leaves behind, except what is committed."""
+    return Path("runs") / experiment
+
+
+def checkpoints(experiment: str) -> Path:
+    """Return the folder of one experiment's checkpoints, one a fold."""
+    return run(experiment) / "checkpoints"
+
+
+def config(experiment: str) -> Path:
+    """Return one experiment's resolved configuration and what training found out (JSON)."""
+    return run(experiment) / "config.json"
+
+
+def predictions(experiment: str) -> Path:
+    """Return the table of one experiment's logits (`tables.PREDICTIONS`)."""
+    return run(experiment) / "predictions.parquet"
+
+
+def provenance(experiment: str) -> Path:
+    """Return the record of when, where and from which commit an experiment was trained.
+
+    It changes with every run, so DVC does not track it: all that DVC tracks is reproducible bit for bit.
+    """
+    return run(experiment) / "provenance.json"
+
+
+def train_metrics(experiment: str) -> Path:
+    """Return one experiment's headline metrics (JSON, committed, read by `dvc metrics`)."""
+    return TRAIN_METRICS / f"{experiment}.json"
+
+
+def plots(experiment: str) -> Path:
+    """Return the folder of one experiment's plot data: `history.csv`, `roc.csv`, `confusion.csv`."""
+    return REPORTS / "plots" / experiment
+
+
+def table(name: str) -> Path:
+    """Return a study's table as CSV, for example `table("phase1")`."""
+    return TABLES / f"{name}.csv"
+
+
+def study_metrics(name: str) -> Path:
+    """Return a study's metrics (JSON, committed)."""
+    return REPORTS / "metrics" / f"{name}.json"
+
+
+def figure(name: str) -> Path:
+    """Return a picture of the report."""
+    return FIGURES / f"{name}.png"

@@ -1,0 +1,1 @@
+"""From files to batches: decoding once, then index lists over an array in memory."""

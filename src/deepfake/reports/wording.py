@@ -1,0 +1,86 @@
+"""Sentences that follow from numbers; none of them is written before the numbers are there."""
+
+from typing import Any
+
+import pandas as pd
+
+READING = """## How to read this
+
+- **AUC**: the chance that a random fake scores higher than a random real; 0.5 is guessing. It is computed on each
+  held-out fold and averaged (± is the standard deviation over folds). Logits of different folds are never pooled.
+- **Interval**: bootstrap over *groups* within folds, because samples of one group resemble each other; samples
+  counted one by one would make every interval too narrow.
+- **Train/val gap**: AUC on the training samples minus AUC on the held-out fold, both under the evaluation transform.
+- **Source AUC**: one generator's fakes against all reals. Their variance shows how much a detector leans on a
+  single generator's trace.
+- **Significant** means that two tests agree after Holm's correction over the table: the paired bootstrap over
+  groups (would it hold for other people?) and the corrected resampled t-test of Nadeau and Bengio over folds
+  (would it hold for other training sets?).
+- Checkpoints and thresholds are chosen on an inner validation inside the training folds. Neither the held-out
+  fold nor the test set is seen by any choice."""
+
+_QUICK = """> **This is the quick preset: small images, few epochs, networks trained from scratch.** It shows that the
+> pipeline works, how the comparison is made, and how certain its answers are. It cannot tell which architecture
+> detects deepfakes best: for that, run the `full` preset on a full data set."""
+
+_SAMPLE = """> **The data is the embedded sample:** gray photographs of 40 people and manipulations of them by classical
+> image processing, not by today's generators. Its scores say nothing about deepfakes in the wild."""
+
+
+def scope(preset: str, dataset: str) -> str:
+    """Say what the study can and cannot show, or nothing for a full study on a data set of one's own."""
+    return "\n>\n".join(text for text, holds in ((_QUICK, preset == "quick"), (_SAMPLE, dataset == "sample")) if holds)
+
+
+def interval(row: Any, digits: int = 3) -> str:
+    """Return `[low, high]` of a row with `low` and `high` or `auc_low` and `auc_high`."""
+    low, high = (row["auc_low"], row["auc_high"]) if "auc_low" in row else (row["low"], row["high"])
+    return f"[{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def learned(row: Any, confidence: float) -> str:
+    """Say whether an experiment does better than guessing."""
+    figures = f"AUC {row['auc']:.3f}, {confidence:.0%} interval {interval(row)}"
+    if row["learned"]:
+        return f"**{row['experiment']}** tells fakes from reals better than chance ({figures})."
+    return (
+        f"**{row['experiment']}** did not learn: its interval includes chance or lies below it ({figures}). "
+        "With this budget it is not a result about the architecture."
+    )
+
+
+def difference(test: Any, rows: pd.DataFrame, confidence: float, significance: float) -> str:
+    """Say how an experiment compares with the baseline, and whether that is more than noise."""
+    name, baseline = test["experiment"], test["baseline"]
+    known = rows.set_index("experiment")
+    if test["difference"] == 0 and test["low"] == 0 and test["high"] == 0:
+        return f"**{name}** and **{baseline}** give the same predictions."
+    direction = "above" if test["difference"] > 0 else "below"
+    figures = (
+        f"{abs(test['difference']):.3f} {direction} {baseline} ({confidence:.0%} interval of the difference "
+        f"{interval(test)}; Holm-adjusted p = {test['p_bootstrap_holm']:.3f} by bootstrap over groups, "
+        f"{test['p_ttest_holm']:.3f} by corrected t-test over folds)"
+    )
+    if not known.loc[[name, baseline], "learned"].any():
+        return f"**{name}** is {figures}; neither learned, so ranking the two would rank noise."
+    if test["significant"]:
+        return f"**{name}** is {figures}: significant at {significance:g}."
+    agree = min(test["p_bootstrap_holm"], test["p_ttest_holm"]) <= significance
+    why = "the two tests do not agree" if agree else "neither test tells it from noise"
+    return f"**{name}** is {figures}: **not significant** at {significance:g}; {why}."
+
+
+def gap(row: Any) -> str:
+    """Say what the train/val gap means."""
+    size = row["train_val_gap"]
+    return f"**{row['experiment']}** scores {row['train_auc']:.3f} on its own training samples, a gap of {size:.3f}."
+
+
+def sources(row: Any, columns: list[str]) -> str:
+    """Name the source that an experiment finds easiest and the one it finds hardest."""
+    aucs = {column.removeprefix("auc_"): row[column] for column in columns}
+    easiest, hardest = max(aucs, key=aucs.__getitem__), min(aucs, key=aucs.__getitem__)
+    return (
+        f"For **{row['experiment']}** {easiest} is the easiest source (AUC {aucs[easiest]:.3f}) and {hardest} "
+        f"the hardest ({aucs[hardest]:.3f})."
+    )

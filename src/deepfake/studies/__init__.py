@@ -1,0 +1,1 @@
+"""Experiments over folds, and the comparisons that are made of them."""

@@ -1,0 +1,84 @@
+"""One fold of one experiment: train, choose, predict; the job that runs in a process of its own."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from deepfake import models, runtime, tables
+from deepfake.loading.batches import ArrayLoader
+from deepfake.params import RunConfig
+from deepfake.studies.launch import FoldNews, Tell
+from deepfake.training.checkpoint import save_weights
+from deepfake.training.engine import FoldData, fit
+from deepfake.training.predict import predict
+
+WEIGHTS, PREDICTIONS, HISTORY, DONE = "weights.safetensors", "predictions.parquet", "history.csv", "done.json"
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """All that a fold needs.
+
+    Args:
+        config: the experiment.
+        fold: the fold that is held out.
+        sample_ids: str [n], the manifest's order, which is that of the images.
+        labels: int [n].
+        subsets: each sample's part in this fold, one of `tables.SUBSETS`, or "" when it is not in use.
+        images: `.npy` file of the decoded images.
+        folder: where the results go.
+    """
+
+    config: RunConfig
+    fold: int
+    sample_ids: np.ndarray
+    labels: np.ndarray
+    subsets: np.ndarray
+    images: Path
+    folder: Path
+
+
+def is_done(folder: Path) -> bool:
+    """Tell whether a fold's results are complete; the marker is written last."""
+    return (folder / DONE).exists()
+
+
+def train_fold(job: FoldJob, tell: Tell) -> None:
+    """Train the fold's model, predict every sample in use, and write weights, predictions and history."""
+    config, fold = job.config, job.fold
+    runtime.one_thread()
+    device = runtime.device()
+    runtime.seed_torch(config.seed, fold)
+    model = models.create(config.model, config.resolution)
+    images = np.load(job.images, mmap_mode="r")
+    loader = ArrayLoader(images, job.labels, config.normalization, device)
+    rows = {part: np.flatnonzero(job.subsets == part) for part in tables.SUBSETS}
+    data = FoldData(loader, job.labels, rows["train"], rows["validation"])
+
+    def tell_epoch(row: dict[str, float]) -> None:
+        tell(FoldNews(fold, int(row["epoch"]), config.epochs, row["validation_auc"]))
+
+    job.folder.mkdir(parents=True, exist_ok=True)
+    progress_file = job.folder / "progress.safetensors"
+    progress = fit(model, data, config, fold, device=device, scratch=progress_file, on_epoch=tell_epoch)
+    save_weights(progress.best_weights, job.folder / WEIGHTS)
+    in_use = np.flatnonzero(job.subsets != "")
+    predictions = pd.DataFrame(
+        {
+            "sample_id": job.sample_ids[in_use],
+            "experiment": config.experiment,
+            "fold": fold,
+            "subset": job.subsets[in_use],
+            "condition": tables.STANDARD_CONDITION,
+            "logit": predict(model, loader, in_use),
+        }
+    )
+    tables.write(predictions, job.folder / PREDICTIONS, tables.PREDICTIONS)
+    tables.write_csv(pd.DataFrame(progress.history).assign(fold=fold), job.folder / HISTORY)
+    done = {"best_epoch": progress.best_epoch, "parameters": models.count_parameters(model)}
+    tables.write_text(json.dumps(done) + "\n", job.folder / DONE)
+    progress_file.unlink(missing_ok=True)
+    tell(FoldNews(fold, progress.epoch, config.epochs, progress.best_score, finished=True))

@@ -1,0 +1,33 @@
+"""The custom run and all it needs, brought up to date by one command."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from deepfake import layout
+
+
+def custom() -> int:
+    """Bring the custom run up to date, through DVC where there is a repository of it.
+
+    Without DVC or git the commands of the pipeline run one after the other; what is there already is kept.
+
+    Returns:
+        The exit code of the first command that failed, or 0.
+    """
+    if Path(".dvc").is_dir() and Path(".git").exists() and shutil.which("dvc"):
+        return subprocess.run(["dvc", "repro", layout.CUSTOM_EXPERIMENT], check=False).returncode
+    from deepfake import params
+
+    dataset = params.load().dataset
+    commands = [["split", dataset], ["train", layout.CUSTOM_EXPERIMENT]]
+    if not layout.samples(dataset).exists():
+        commands.insert(0, ["ingest", dataset])
+    if dataset == "sample" and not layout.raw(dataset).exists():
+        commands.insert(0, ["sample"])
+    for command in commands:
+        code = subprocess.run([sys.executable, "-m", "deepfake", *command], check=False).returncode
+        if code:
+            return code
+    return 0

@@ -1,0 +1,189 @@
+"""The two tables at the narrow waist: the manifest before training, the predictions after it.
+
+Whatever needs a sample's identity reads it from the manifest; nothing parses it out of a path again. Both are
+checked whenever they are read or written, and written whole or not at all.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deepfake.errors import InputError
+
+REAL, FAKE = 0, 1
+TEST_FOLD = -1
+"""The `fold` of test samples."""
+SUBSETS = ("train", "validation", "held_out", "test")
+"""A sample's part in one fold: trained on, inner validation, the fold itself, or the common test set."""
+STANDARD_CONDITION = "standard"
+"""The `condition` of predictions made with the plain evaluation transform."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table and what must hold for them.
+
+    Args:
+        name: what the table is called in messages.
+        columns: column name to kind: `str`, `int` or `float`.
+        key: the columns that together name a row.
+        allowed: column name to the values that may stand in it.
+    """
+
+    name: str
+    columns: dict[str, str]
+    key: tuple[str, ...]
+    allowed: dict[str, tuple[object, ...]]
+
+
+_SAMPLE_COLUMNS = {
+    "sample_id": "str",  # unique in the table: "<source>/<basename>"
+    "archive": "str",  # archive below the raw folder that holds the file, or "" for a loose file
+    "path": "str",  # path inside the archive, or below the raw folder
+    "dataset": "str",
+    "modality": "str",
+    "label": "int",  # 0 real, 1 fake
+    "source": "str",  # who made it: the camera collection or the generator
+    "group": "str",  # samples of one group never stand on two sides of a split
+    "width": "int",  # pixels
+    "height": "int",  # pixels
+    "bytes": "int",  # size of the encoded file
+    "sha256": "str",  # of the encoded file
+}
+
+SAMPLES = Schema(
+    "samples",
+    _SAMPLE_COLUMNS,
+    key=("sample_id",),
+    allowed={"label": (REAL, FAKE), "modality": ("image", "video", "audio")},
+)
+MANIFEST = Schema(
+    "manifest",
+    _SAMPLE_COLUMNS
+    | {
+        "split": "str",
+        "fold": "int",  # 0..k-1 for development samples, -1 for the test set
+        "fraction_rank": "float",  # in [0, 1): the sample is in every fraction above its rank
+    },
+    key=("sample_id",),
+    allowed=SAMPLES.allowed | {"split": ("dev", "test")},
+)
+PREDICTIONS = Schema(
+    "predictions",
+    {
+        "sample_id": "str",
+        "experiment": "str",
+        "fold": "int",  # the fold whose model made the prediction
+        "subset": "str",  # the sample's part in that fold
+        "condition": "str",  # how the input was changed for evaluation
+        "logit": "float",  # greater means more likely fake
+    },
+    key=("sample_id", "experiment", "fold", "condition"),
+    allowed={"subset": SUBSETS},
+)
+
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "str": (pd.api.types.is_string_dtype, "str"),
+    "int": (pd.api.types.is_integer_dtype, "int64"),
+    "float": (pd.api.types.is_float_dtype, "float64"),
+}
+
+
+def check(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame:
+    """Return the table with exactly its schema's columns, in the schema's order.
+
+    Raises:
+        InputError: a column is missing, has the wrong type or an empty or unknown value, or a key repeats.
+    """
+    missing = [column for column in schema.columns if column not in frame.columns]
+    if missing:
+        raise InputError(f"{where}: the {schema.name} table lacks column {', '.join(missing)}; write it again")
+    frame = frame[list(schema.columns)]
+    for column, kind in schema.columns.items():
+        _check_column(frame[column], kind, schema.allowed.get(column), f"{where}: column {column}")
+    repeated = frame.duplicated(list(schema.key)).to_numpy()
+    if repeated.any():
+        row = frame[repeated].iloc[0]
+        name = ", ".join(f"{column}={row[column]}" for column in schema.key)
+        raise InputError(f"{where}: {name} stands there more than once; rows must be unique")
+    return frame
+
+
+def _check_column(values: pd.Series, kind: str, allowed: tuple[object, ...] | None, where: str) -> None:
+    """Check that a column is complete, of its type, and holds allowed values only."""
+    empty = values.isna().to_numpy()
+    if empty.any():
+        raise InputError(f"{where}: no value in row {empty.argmax()}; every row needs one")
+    is_kind, _ = _KINDS[kind]
+    if len(values) and not is_kind(values.dtype):
+        raise InputError(f"{where}: expected {kind}, found {values.dtype}")
+    if allowed is not None:
+        strange = ~values.isin(allowed).to_numpy()
+        if strange.any():
+            row = strange.argmax()
+            choices = ", ".join(str(value) for value in allowed)
+            raise InputError(f"{where}: {values.iloc[row]!r} in row {row}; allowed: {choices}")
+
+
+def read(path: Path, schema: Schema) -> pd.DataFrame:
+    """Read and check a Parquet table.
+
+    Raises:
+        InputError: the file is missing, unreadable or does not fit the schema.
+    """
+    try:
+        frame = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; run the stage that writes it, or dvc repro") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable Parquet table: {' '.join(str(error).split())}") from None
+    return check(frame, schema, str(path))
+
+
+def write(frame: pd.DataFrame, path: Path, schema: Schema) -> None:
+    """Check a table and write it as Parquet, whole or not at all."""
+    checked = check(frame, schema, str(path))
+    checked = checked.astype({column: _KINDS[kind][1] for column, kind in schema.columns.items()})
+    with atomic(path) as temporary:
+        checked.to_parquet(temporary, index=False)
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a small table for people and for git: six significant digits, whole or not at all."""
+    with atomic(path) as temporary:
+        frame.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text file, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` and move it there when the block ends well.
+
+    The file is flushed to the disk before it is renamed, so a reader sees the old file or the whole new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        # mkstemp makes files for the owner alone; results are as readable as any other file of the project
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
