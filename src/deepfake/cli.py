@@ -110,12 +110,14 @@ def train(experiment: str | None) -> None:
     Without a name: bring the custom run (`model` in params.yaml) and all it needs up to date.
     """
     from deepfake import console, params
-    from deepfake.studies import crossval, pipeline
+    from deepfake.studies import pipeline
 
     settings = params.load()
     if experiment is None:
         sys.exit(pipeline.custom())
     config = params.resolve(settings, experiment)
+    from deepfake.studies import crossval  # loads torch, which a mistake in params need not wait for
+
     with console.steps(f"{experiment}: decoding") as on_decode, console.folds(experiment) as on_news:
         outcome = crossval.run(config, on_decode=on_decode, on_news=on_news)
     auc = outcome.by_fold["auc"]

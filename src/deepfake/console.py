@@ -18,44 +18,49 @@ from deepfake.studies.launch import FoldNews
 
 @contextmanager
 def steps(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar for a task while the block runs; call what it gives with (done, total)."""
+    """Show a bar for a task until it is done; call what this gives with (done, total), 0 for an unknown total."""
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda done, total: None
-        return
-    with _progress(console) as progress:
-        task = progress.add_task(title, note="", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total or None)
+    progress = _progress(console)
+    task = progress.add_task(title, note="", total=None)
+
+    def advance(done: int, total: int) -> None:
+        if not console.is_terminal:
+            return
+        progress.start()
+        progress.update(task, completed=done, total=total or None)
+        if done == total:
+            # no thread of the display may be alive when the caller forks
+            progress.stop()
+
+    try:
+        yield advance
+    finally:
+        progress.stop()
 
 
 @contextmanager
 def folds(title: str) -> Iterator[Callable[[FoldNews], None]]:
     """Show a bar for each fold of an experiment, or, where there is no terminal, a line at its end."""
     console = Console(stderr=True)
-    if not console.is_terminal:
+    progress = _progress(console)
+    bars: dict[int, TaskID] = {}
 
-        def say(news: FoldNews) -> None:
+    def advance(news: FoldNews) -> None:
+        score = f"validation AUC {news.validation_auc:.3f}"
+        if not console.is_terminal:
             if news.finished:
-                text = f"{title}: fold {news.fold} done, {news.epoch} epochs, "
-                console.print(f"{text}validation AUC {news.validation_auc:.3f}", highlight=False)
+                console.print(f"{title}: fold {news.fold}, {news.epoch} epochs, {score}", highlight=False)
+            return
+        progress.start()
+        if news.fold not in bars:
+            bars[news.fold] = progress.add_task(f"{title}, fold {news.fold}", note="", total=news.epochs)
+        total = news.epoch if news.finished else news.epochs
+        progress.update(bars[news.fold], completed=news.epoch, total=total, note=score)
 
-        yield say
-        return
-    with _progress(console) as progress:
-        bars: dict[int, TaskID] = {}
-
-        def advance(news: FoldNews) -> None:
-            if news.fold not in bars:
-                bars[news.fold] = progress.add_task(f"{title}, fold {news.fold}", note="", total=news.epochs)
-            total = news.epoch if news.finished else news.epochs
-            progress.update(
-                bars[news.fold],
-                completed=news.epoch,
-                total=total,
-                note=f"validation AUC {news.validation_auc:.3f}",
-            )
-
+    try:
         yield advance
+    finally:
+        progress.stop()
 
 
 def _progress(console: Console) -> Progress:

@@ -57,8 +57,6 @@ class Shared(Section):
     """Seed of splits, initial weights and shuffling."""
     test_ratio: Ratio
     """Share of the groups held out as the test set, never used for any choice."""
-    val_ratio: Ratio
-    """Share of a fold's training groups that becomes its inner validation."""
     batch_size: Annotated[int, Field(ge=2)]
     """Samples in a training batch."""
     optimizer: Optimizer
@@ -106,6 +104,8 @@ class Preset(Section):
 
     folds: Annotated[int, Field(ge=2)]
     """Folds of the grouped, stratified cross-validation."""
+    val_ratio: Ratio
+    """Share of a fold's training groups that becomes its inner validation; a small sample needs a larger one."""
     epochs: Annotated[int, Field(ge=1)]
     """Most epochs a fold is trained, and T_max of the cosine schedule."""
     lr_scale: Annotated[float, Field(gt=0)]
@@ -144,6 +144,12 @@ class Quality(Section):
 
     min: Annotated[int, Field(ge=1, le=100)]
     max: Annotated[int, Field(ge=1, le=100)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Quality":
+        if self.min > self.max:
+            raise ValueError("min must not be greater than max")
+        return self
 
 
 class Sample(Section):
@@ -278,7 +284,7 @@ def resolve(params: Params, experiment: str) -> RunConfig:
         precision=shared.precision,
         normalization=shared.normalization,
         seed=shared.seed,
-        val_ratio=shared.val_ratio,
+        val_ratio=preset.val_ratio,
         num_workers=shared.num_workers,
     )
 

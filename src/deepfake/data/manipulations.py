@@ -142,11 +142,14 @@ def _areas(triangles: np.ndarray) -> np.ndarray:
 def blend(face: np.ndarray, onto: np.ndarray, hull: np.ndarray) -> np.ndarray:
     """Lay a face over a picture inside a convex hull: match brightness and contrast, then hide the seam.
 
-    The seam is hidden by Poisson blending (Perez et al. 2003, `cv2.seamlessClone`). The hull must keep
-    `CLIPPING_MARGIN` from the edges, see `is_inside`.
+    The seam is hidden by Poisson blending (Perez et al. 2003, `cv2.seamlessClone`), which may shade the picture
+    a little within the hull's bounding box, nothing beyond. The hull must keep `CLIPPING_MARGIN` from
+    the edges, see `is_inside`.
     """
     mask = np.zeros_like(onto)
     cv2.fillConvexPoly(mask, np.round(hull).astype(np.int32), 255)
+    # a warped face is 0 beyond its mesh, and the polygon's own pixels may lie half outside
+    mask = cv2.erode(mask, np.ones((3, 3), np.uint8))
     inside = mask > 0
     gain = float(np.clip(onto[inside].std() / max(float(face[inside].std()), 1.0), *_GAIN))
     matched = (face - face[inside].mean()) * gain + onto[inside].mean()

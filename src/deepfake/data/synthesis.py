@@ -14,8 +14,10 @@ from deepfake.data import landmarks
 from deepfake.data.manipulations import Portrait, blend, is_inside, warp
 
 SHAPE_COMPONENTS = 4
-TEXTURE_COMPONENTS = 7
-"""Few enough that a synthetic skin is a little too smooth."""
+TEXTURE_COMPONENTS = 6
+SMOOTHING = (14.0, 2.0)
+"""Reach of the final bilateral filter in gray levels and in pixels: as in the pictures of real generators, skin and
+hair are a little too smooth, which a person can see and a small network can learn."""
 NEIGHBOURS = 4
 """Photographs of nearest pose among which a face's second parent is drawn."""
 NOISE = 1.0
@@ -175,7 +177,7 @@ def _render(model: Model, shape_mixture: np.ndarray, texture_mixture: np.ndarray
     surroundings = warp(base.pixels, vertices, targets)
     if face is None or surroundings is None:
         return None
-    return blend(face, surroundings, hull)
+    return cv2.bilateralFilter(blend(face, surroundings, hull), 0, *SMOOTHING)
 
 
 def _place(model: Model, code: np.ndarray, base: Portrait) -> np.ndarray:

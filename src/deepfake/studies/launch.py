@@ -1,17 +1,19 @@
 """Running independent jobs side by side on this machine's cores."""
 
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from queue import Empty
+from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 from deepfake.errors import InputError
 
-_PRELOADED = ["deepfake.studies.fold", "timm"]
-"""Imported once in the server process that workers are forked from: torch and timm take seconds."""
+_START_METHOD = "fork" if sys.platform == "linux" else "spawn"
+"""A forked worker has torch already, which takes seconds to import. Nothing in the parent has computed with torch
+or shown a progress bar before the fork, so no thread of its can hold a lock in the worker."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +44,16 @@ def run_jobs(function: Callable[[Any, Tell], None], jobs: Iterable[Any], *, work
         for job in jobs:
             function(job, on_news)
         return
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
-    with context.Manager() as manager, ProcessPoolExecutor(min(workers, len(jobs)), context) as pool:
-        news = manager.Queue()
-
-        def hand_on() -> None:
-            while True:
-                try:
-                    on_news(news.get_nowait())
-                except Empty:
-                    return
-
-        waiting = {pool.submit(function, job, news.put) for job in jobs}
+    context = multiprocessing.get_context(_START_METHOD)
+    news = context.SimpleQueue()
+    count = min(workers, len(jobs))
+    with ProcessPoolExecutor(count, context, initializer=_listen, initargs=(news,)) as pool:
+        waiting = {pool.submit(_work, function, job) for job in jobs}
         try:
             while waiting:
                 done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                hand_on()
+                while not news.empty():
+                    on_news(news.get())
                 for future in done:
                     future.result()
         except BrokenProcessPool:
@@ -66,3 +61,19 @@ def run_jobs(function: Callable[[Any, Tell], None], jobs: Iterable[Any], *, work
             raise InputError(message) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+_news: "SimpleQueue[FoldNews] | None" = None
+"""In a worker: the way to the parent."""
+
+
+def _listen(news: "SimpleQueue[FoldNews]") -> None:
+    """Remember, in a new worker, whom to tell."""
+    global _news
+    _news = news
+
+
+def _work(function: Callable[[Any, Tell], None], job: Any) -> None:
+    """Run a job in a worker."""
+    assert _news is not None
+    function(job, _news.put)

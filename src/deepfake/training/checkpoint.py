@@ -80,8 +80,13 @@ def load_progress(path: Path, model: nn.Module, optimizer: Optimizer, scheduler:
         facts: dict[str, Any] = json.loads(file.metadata()["facts"])
     model.load_state_dict(_below(tensors, "model."))
     slots: dict[int, dict[str, torch.Tensor]] = {}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for name, value in _below(tensors, "optimizer.").items():
         number, slot = name.split(".")
+        parameter = parameters[int(number)]
+        if value.shape == parameter.shape:
+            # the fused optimiser walks through memory: its averages must lie as the parameter does, channels last
+            value = torch.empty_like(parameter).copy_(value)
         slots.setdefault(int(number), {})[slot] = value
     optimizer.load_state_dict({"state": slots, "param_groups": facts["param_groups"]})
     scheduler.load_state_dict(facts["scheduler"])

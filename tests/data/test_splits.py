@@ -1,0 +1,363 @@
+import hashlib
+import itertools
+import math
+from collections import defaultdict
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from deepfake import tables
+from deepfake.data import splits
+from deepfake.errors import InputError
+
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+"""No shrinking: an example takes milliseconds, so a failure would take minutes to become smaller."""
+PLACES = ["group", "split", "fold", "fraction_rank"]
+
+
+def table(groups: dict[str, dict[str, int]]) -> pd.DataFrame:
+    """Make a table of samples from the number of samples of each source in each group."""
+    rows = []
+    for group, sources in groups.items():
+        for source, count in sources.items():
+            for number in range(count):
+                name = f"{source}/{group}/{number}"
+                rows.append(
+                    {
+                        "sample_id": name,
+                        "archive": f"{source}.zip",
+                        "path": f"{group}/{number}.jpg",
+                        "dataset": "test",
+                        "modality": "image",
+                        "label": int(source != "wiki"),
+                        "source": source,
+                        "group": group,
+                        "width": 8,
+                        "height": 8,
+                        "bytes": 100,
+                        "sha256": hashlib.sha256(name.encode()).hexdigest(),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def even(groups: int, **sources: int) -> pd.DataFrame:
+    return table({f"g{i:02}": sources or {"wiki": 2, "insight": 2} for i in range(groups)})
+
+
+def by_sample(manifest: pd.DataFrame) -> pd.DataFrame:
+    return manifest.set_index("sample_id")[PLACES].sort_index()
+
+
+def joined(samples: pd.DataFrame) -> dict[str, frozenset[str]]:
+    """Return for each group all groups that it shares files with, over any number of steps (flood fill)."""
+    holders = samples.groupby("sha256")["group"].agg(set)
+    neighbours = defaultdict(set)
+    for groups in holders:
+        for a in groups:
+            neighbours[a] |= groups
+    found: dict[str, frozenset[str]] = {}
+    for start in neighbours:
+        reached, border = {start}, [start]
+        while border:
+            new = neighbours[border.pop()] - reached
+            reached |= new
+            border += new
+        found[start] = frozenset(reached)
+    return found
+
+
+@st.composite
+def structures(draw, complete: bool):
+    """Draw samples in groups of unequal size; some files stand in more than one group.
+
+    Complete: every group has samples of every source, as in DeepFakeFace.
+    """
+    least = 1 if complete else 0
+    sources = draw(st.sampled_from([("wiki", "insight"), ("wiki", "insight", "text2img")]))
+    counts = st.integers(least, 3) | st.integers(least, 12)
+    contents = draw(st.lists(st.fixed_dictionaries(dict.fromkeys(sources, counts)), min_size=5, max_size=16))
+    samples = table({f"g{i}": content for i, content in enumerate(contents)})
+    assume(len(samples))
+    rows = st.integers(0, len(samples) - 1)
+    for a, b in draw(st.lists(st.tuples(rows, rows), max_size=4)):
+        samples.loc[b, "sha256"] = samples.loc[a, "sha256"]
+    order = draw(st.randoms(use_true_random=False)).sample(range(len(samples)), len(samples))
+    return samples.iloc[order].reset_index(drop=True)
+
+
+def check_split(samples: pd.DataFrame, manifest: pd.DataFrame, folds: int, test_ratio: float) -> None:
+    tables.check(manifest, tables.MANIFEST, "here")
+    # every sample once, with all that it was
+    assert manifest["sample_id"].tolist() == samples["sample_id"].tolist()
+    kept = [column for column in samples.columns if column != "group"]
+    pd.testing.assert_frame_equal(manifest[kept], samples[kept])
+    # one place for all that hangs together
+    assert set(manifest["fold"]) == {tables.TEST_FOLD, *range(folds)}
+    assert ((manifest["split"] == "test") == (manifest["fold"] == tables.TEST_FOLD)).all()
+    whole = samples["group"].map(joined(samples))
+    assert (manifest.groupby(whole)[["split", "fold", "group", "fraction_rank"]].nunique() == 1).all(axis=None)
+    assert (manifest.groupby("group")["sha256"].nunique().sum()) == manifest["sha256"].nunique()
+    # both classes everywhere
+    assert (manifest.groupby("fold")["label"].nunique() == 2).all()
+    # as many test groups as asked for
+    count = whole.nunique()
+    test_count = whole[manifest["split"] == "test"].nunique()
+    assert test_count == 1 or abs(test_count - test_ratio * count) <= 0.5
+    assert manifest["fraction_rank"].between(0, 1, inclusive="left").all()
+
+
+@settings(max_examples=60, deadline=None, phases=PHASES)
+@given(structures(complete=True), st.integers(2, 5), st.sampled_from([0.1, 0.2, 0.3]), st.integers(0, 2**32 - 1))
+def test_complete_groups_are_split_whenever_there_are_enough(samples, folds, test_ratio, seed):
+    count = len(set(joined(samples).values()))
+    enough = count - max(1, round(test_ratio * count)) > folds
+    if not enough:
+        with pytest.raises(InputError, match="fewer folds or more groups"):
+            splits.split(samples, folds=folds, test_ratio=test_ratio, seed=seed)
+        return
+    check_split(samples, splits.split(samples, folds=folds, test_ratio=test_ratio, seed=seed), folds, test_ratio)
+
+
+@settings(max_examples=60, deadline=None, phases=PHASES)
+@given(structures(complete=False), st.integers(2, 4), st.integers(0, 1000))
+def test_any_groups_are_split_well_or_not_at_all(samples, folds, seed):
+    try:
+        manifest = splits.split(samples, folds=folds, test_ratio=0.1, seed=seed)
+    except InputError:
+        return
+    check_split(samples, manifest, folds, 0.1)
+
+
+@settings(max_examples=30, deadline=None, phases=PHASES)
+@given(structures(complete=True), st.randoms(use_true_random=False))
+def test_neither_the_order_nor_the_index_of_the_rows_changes_a_split(samples, random):
+    shuffled = samples.iloc[random.sample(range(len(samples)), len(samples))]  # keeps its shuffled index
+    try:
+        manifest = splits.split(samples, folds=2, test_ratio=0.1, seed=42)
+        part = splits.subsets(manifest, 0, fraction=1.0, val_ratio=0.2, seed=42)
+    except InputError:
+        assume(False)
+    other = splits.split(shuffled, folds=2, test_ratio=0.1, seed=42)
+    other_part = splits.subsets(other, 0, fraction=1.0, val_ratio=0.2, seed=42)
+    pd.testing.assert_frame_equal(by_sample(manifest), by_sample(other))
+    pd.testing.assert_series_equal(part.sort_index(), other_part.sort_index())
+
+
+def test_groups_that_share_files_are_joined_over_several_steps():
+    samples = even(12).set_index("sample_id")
+    for a, b in [("g01", "g07"), ("g07", "g04"), ("g11", "g02")]:
+        # another file of g07 each time: no hash stands in all three groups
+        samples.loc[f"wiki/{b}/0", "sha256"] = samples.loc[f"insight/{a}/1", "sha256"]
+    manifest = splits.split(samples.reset_index(), folds=3, test_ratio=0.1, seed=1).set_index("sample_id")
+    group = manifest["group"]
+    assert group["wiki/g01/0"] == group["wiki/g07/1"] == group["insight/g04/0"] == "g01"
+    assert group["wiki/g11/0"] == group["wiki/g02/0"] == "g02"
+    assert group.nunique() == 9
+
+
+def test_a_seed_gives_one_split_and_another_seed_another():
+    samples = even(30)
+    first, again, other = (by_sample(splits.split(samples, folds=4, test_ratio=0.2, seed=s)) for s in (42, 42, 43))
+    pd.testing.assert_frame_equal(first, again)
+    for column in ("split", "fold", "fraction_rank"):
+        assert (first[column] != other[column]).any()
+
+
+def test_the_test_set_does_not_depend_on_the_number_of_folds():
+    samples = even(30)
+    three, five = (by_sample(splits.split(samples, folds=k, test_ratio=0.1, seed=42)) for k in (3, 5))
+    assert (three["split"] == five["split"]).all()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_groups_of_each_composition_come_to_the_test_set_in_their_share(seed):
+    samples = pd.concat(
+        [
+            table({f"a{i}": {"wiki": 1, "insight": 1} for i in range(30)}),
+            table({f"b{i}": {"wiki": 1, "text2img": 1} for i in range(10)}),
+        ],
+        ignore_index=True,
+    )
+    manifest = splits.split(samples, folds=4, test_ratio=0.2, seed=seed)
+    in_test = manifest[manifest["split"] == "test"].groupby("source")["group"].nunique()
+    assert in_test["wiki"] == 8
+    assert 5 <= in_test["insight"] <= 7
+    assert 1 <= in_test["text2img"] <= 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_fold_gets_its_share_of_each_source(seed):
+    samples = even(44, wiki=3, insight=2, text2img=1)
+    manifest = splits.split(samples, folds=4, test_ratio=0.1, seed=seed)
+    shares = manifest[manifest["split"] == "dev"].groupby(["source", "fold"]).size().unstack()
+    assert (shares.eq(shares.mean(axis=1), axis=0)).all(axis=None)
+
+
+# --- too little
+
+
+@pytest.mark.parametrize(("groups", "folds"), [(1, 2), (2, 2), (3, 3), (5, 5)])
+def test_too_few_groups_are_an_error(groups, folds):
+    with pytest.raises(InputError, match="fewer folds or more groups"):
+        splits.split(even(groups), folds=folds, test_ratio=0.1, seed=42)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_source_that_cannot_be_in_every_fold_is_an_error_for_every_seed(seed):
+    # also when the only group of the source becomes a test group: its model would never have seen it
+    samples = pd.concat([even(10), table({"g00": {"text2img": 2}})], ignore_index=True)
+    with pytest.raises(InputError, match="source text2img"):
+        splits.split(samples, folds=3, test_ratio=0.3, seed=seed)
+
+
+def test_a_test_set_of_one_class_is_an_error():
+    samples = table({f"{s}{i}": {s: 3} for s in ("wiki", "insight") for i in range(5)})
+    with pytest.raises(InputError, match=r"the test set has no (real|fake) sample"):
+        splits.split(samples, folds=3, test_ratio=0.1, seed=42)
+
+
+# --- verify
+
+
+@pytest.fixture
+def manifest() -> pd.DataFrame:
+    return splits.split(even(20, wiki=2, insight=1, text2img=1), folds=4, test_ratio=0.1, seed=42)
+
+
+def test_a_good_manifest_passes(manifest):
+    splits.verify(manifest)
+
+
+@pytest.mark.parametrize("other", ["another fold", "the test set"])
+def test_a_group_on_two_sides_is_named(manifest, other):
+    row = manifest.index[manifest["fold"] == 0][0]
+    if other == "the test set":
+        manifest.loc[row, ["split", "fold"]] = ["test", tables.TEST_FOLD]
+    else:
+        manifest.loc[row, "fold"] = 1
+    with pytest.raises(InputError, match=f"group {manifest.loc[row, 'group']} stands in more than one"):
+        splits.verify(manifest)
+
+
+@pytest.mark.parametrize(("fold", "where"), [(2, "fold 2"), (tables.TEST_FOLD, "the test set")])
+@pytest.mark.parametrize(("label", "name"), [(tables.REAL, "real"), (tables.FAKE, "fake")])
+def test_a_part_without_a_class_is_named(manifest, fold, where, label, name):
+    without = manifest[(manifest["fold"] != fold) | (manifest["label"] != label)]
+    with pytest.raises(InputError, match=f"{where} has no {name} sample"):
+        splits.verify(without)
+
+
+# --- subsets
+
+
+@settings(max_examples=50, deadline=None, phases=PHASES)
+@given(
+    structures(complete=True),
+    st.integers(2, 4),
+    st.sampled_from([0.2, 0.5, 0.75, 1.0]),
+    st.sampled_from([0.1, 0.25]),
+    st.integers(0, 1000),
+)
+def test_the_parts_of_a_fold_share_no_group(samples, folds, fraction, val_ratio, seed):
+    try:
+        manifest = splits.split(samples, folds=folds, test_ratio=0.1, seed=seed)
+        parts = [
+            splits.subsets(manifest, fold, fraction=fraction, val_ratio=val_ratio, seed=seed) for fold in range(folds)
+        ]
+    except InputError:
+        return
+    for fold, part in enumerate(parts):
+        rows = manifest.loc[part.index].assign(part=part)
+        assert set(part) == set(tables.SUBSETS)
+        groups = rows.groupby("part")["group"].agg(set)
+        hashes = rows.groupby("part")["sha256"].agg(set)
+        for a, b in itertools.combinations(tables.SUBSETS, 2):
+            assert not groups[a] & groups[b]
+            assert not hashes[a] & hashes[b]
+        used = manifest[(manifest["split"] == "test") | (manifest["fraction_rank"] < fraction)]
+        assert set(part.index) == set(used.index)
+        assert set(part.index[part == "held_out"]) == set(used.index[used["fold"] == fold])
+        assert set(part.index[part == "test"]) == set(manifest.index[manifest["split"] == "test"])
+        training = len(groups["train"]) + len(groups["validation"])
+        assert len(groups["validation"]) == max(1, round(val_ratio * training))
+        assert (rows.groupby("part")["label"].nunique().loc[["train", "validation"]] == 2).all()
+
+
+def used_groups(manifest: pd.DataFrame, fraction: float) -> dict[int, set[str]]:
+    """Return the development groups that are used when each fold is held out, by the fold they lie in."""
+    found: dict[int, set[str]] = defaultdict(set)
+    for fold in range(4):
+        part = splits.subsets(manifest, fold, fraction=fraction, val_ratio=0.1, seed=42)
+        used = manifest.loc[part.index[part != "test"]]
+        for place, groups in used.groupby("fold")["group"].agg(set).items():
+            assert fold == 0 or found[place] == groups  # the same groups, whichever fold is held out
+            found[place] = groups
+    return found
+
+
+@pytest.mark.parametrize("groups", [40, 47, 61])
+def test_a_smaller_fraction_lies_inside_a_larger_one(groups):
+    manifest = splits.split(even(groups, wiki=2, insight=1, text2img=1), folds=4, test_ratio=0.1, seed=42)
+    all_groups = manifest[manifest["split"] == "dev"].groupby("fold")["group"].agg(set)
+    smaller: dict[int, set[str]] = {}
+    for fraction in ("0.2", "0.5", "1.0"):
+        used = used_groups(manifest, float(fraction))
+        for fold, members in used.items():
+            assert smaller.get(fold, set()) < members
+            assert len(members) == math.ceil(Fraction(fraction) * len(all_groups[fold]))
+        smaller = used
+    assert smaller == all_groups.to_dict()
+
+
+def test_a_fraction_is_stratified():
+    samples = pd.concat(
+        [
+            table({f"a{i}": {"wiki": 1, "insight": 1} for i in range(60)}),
+            table({f"b{i}": {"wiki": 1, "text2img": 1} for i in range(30)}),
+        ],
+        ignore_index=True,
+    )
+    manifest = splits.split(samples, folds=3, test_ratio=0.1, seed=42)
+    share = manifest[manifest["split"] == "dev"].groupby(["fold", "source"])["fraction_rank"]
+    for fraction in (0.2, 0.5, 0.8):
+        used = share.agg(lambda rank, fraction=fraction: (rank < fraction).mean())
+        sizes = share.size()
+        assert ((used - fraction).abs() * sizes <= 2).all()
+
+
+def test_the_inner_validation_follows_the_seed(manifest):
+    def validation(seed, fold=0):
+        part = splits.subsets(manifest, fold, fraction=1.0, val_ratio=0.2, seed=seed)
+        return set(part.index[part == "validation"])
+
+    assert validation(42) == validation(42)
+    assert len({frozenset(validation(seed)) for seed in range(10)}) > 5
+    held_out = set(manifest.index[manifest["fold"] == 0])
+    assert all(not validation(seed) & held_out for seed in range(10))
+
+
+def test_every_fold_has_an_inner_validation_of_its_own(manifest):
+    found = []
+    for fold in range(4):
+        part = splits.subsets(manifest, fold, fraction=1.0, val_ratio=0.3, seed=42)
+        found.append(frozenset(manifest.loc[part.index[part == "validation"], "group"]))
+    assert len(set(found)) == 4
+
+
+def test_the_parts_are_indexed_like_the_manifest(manifest):
+    moved = manifest.set_index(pd.Index(np.arange(len(manifest)) * 3 + 7))
+    part = splits.subsets(moved, 1, fraction=0.5, val_ratio=0.2, seed=42)
+    plain = splits.subsets(manifest, 1, fraction=0.5, val_ratio=0.2, seed=42)
+    assert set(part.index) <= set(moved.index)
+    assert part.tolist() == plain.tolist()
+
+
+def test_too_few_training_groups_for_an_inner_validation_are_an_error():
+    manifest = splits.split(even(5), folds=2, test_ratio=0.1, seed=42)
+    with pytest.raises(InputError, match=r"fold 0: its (train|validation) part of 1 training groups"):
+        splits.subsets(manifest, 0, fraction=0.2, val_ratio=0.1, seed=42)

@@ -1,0 +1,160 @@
+"""The command line: one clear line and exit code 2 for what the user can mend, and nothing heavy at start."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from deepfake import cli, layout, tables
+
+
+def fails(runner, *command: str) -> str:
+    """Run a command that must fail for the user; return its one line."""
+    result = runner.invoke(cli.main, list(command))
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit)
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def edit(**changes):
+    """Change values of the project's params.yaml, by dotted path with __ for the dot."""
+    values = yaml.safe_load(layout.PARAMS.read_text())
+    for path, value in changes.items():
+        *sections, key = path.split("__")
+        place = values
+        for section in sections:
+            place = place[section]
+        place[key] = value
+    layout.PARAMS.write_text(yaml.safe_dump(values))
+
+
+def files() -> set[str]:
+    from pathlib import Path
+
+    return {str(path) for path in Path().rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(arguments):
+    code = (
+        "import sys, deepfake.cli\n"
+        f"try:\n    deepfake.cli.main({arguments})\nexcept SystemExit as end:\n    assert not end.code\n"
+        "heavy = {'torch', 'timm', 'pandas', 'numpy', 'scipy', 'sklearn', 'matplotlib', 'cv2', 'pydantic', 'dvc',"
+        " 'ray', 'nvidia'}\n"
+        "print(heavy & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "set()"
+
+
+def test_the_commands_are_these():
+    assert set(cli.main.commands) == {"compare", "ingest", "report", "sample", "split", "train"}
+
+
+def test_unknown_names_are_told_with_the_nearest(project, runner):
+    assert "did you mean sample?" in fails(runner, "ingest", "samples")
+    assert "did you mean simple_cnn_low?" in fails(runner, "train", "simple_cnn_lo")
+    assert "did you mean phase1?" in fails(runner, "compare", "phase2")
+    edit(preset="quik")
+    assert "did you mean quick?" in fails(runner, "train", "custom")
+
+
+def test_an_unknown_model_is_told_with_the_nearest_and_leaves_nothing(project, runner):
+    runner.invoke(cli.main, ["ingest", "sample"])
+    runner.invoke(cli.main, ["split", "sample"])
+    edit(model="mobilenetv3_smal_100")
+    before = files()
+    assert "mobilenetv3_small_100" in fails(runner, "train", "custom")
+    assert files() == before
+
+
+def test_a_typo_in_params_is_named_by_its_path(project, runner):
+    edit(shared__epochz=3)
+    line = fails(runner, "split", "sample")
+    assert "shared.epochz" in line
+    assert "presets.<name>.epochs" in line
+
+
+def test_params_that_are_not_yaml(project, runner):
+    layout.PARAMS.write_text("model: [")
+    assert "not valid YAML" in fails(runner, "train", "custom")
+
+
+def test_outside_a_project(tmp_path, monkeypatch, runner):
+    monkeypatch.chdir(tmp_path)
+    assert "run deepfake inside the project" in fails(runner, "train", "custom")
+
+
+def test_a_command_works_from_a_folder_below(project, monkeypatch, runner):
+    monkeypatch.chdir(project / "data")
+    assert runner.invoke(cli.main, ["ingest", "sample"]).exit_code == 0
+    assert (project / layout.samples("sample")).exists()
+
+
+def test_missing_tables_say_what_to_run(project, runner):
+    assert "dvc repro" in fails(runner, "split", "sample")
+    assert "dvc repro" in fails(runner, "train", "simple_cnn_low")
+    assert "dvc repro" in fails(runner, "compare", "phase1")
+
+
+def test_a_manifest_with_a_missing_column_or_a_repeated_id(project, runner):
+    import pandas as pd
+
+    runner.invoke(cli.main, ["ingest", "sample"])
+    runner.invoke(cli.main, ["split", "sample"])
+    path = layout.manifest("sample")
+    manifest = pd.read_parquet(path)
+    manifest.drop(columns="group").to_parquet(path)
+    assert "lacks column group" in fails(runner, "train", "simple_cnn_low")
+    pd.concat([manifest, manifest.head(1)]).to_parquet(path)
+    assert "more than once" in fails(runner, "train", "simple_cnn_low")
+
+
+def test_too_few_groups_for_the_folds(project, runner):
+    runner.invoke(cli.main, ["ingest", "sample"])
+    edit(presets__quick__folds=20)
+    assert "use fewer folds" in fails(runner, "split", "sample")
+    assert not layout.manifest("sample").exists()
+
+
+def test_missing_raw_data_says_how_to_obtain_it(project, runner):
+    import shutil
+
+    shutil.rmtree(layout.raw("sample"))
+    assert "deepfake sample" in fails(runner, "ingest", "sample")
+
+
+def test_no_permission_is_one_line_and_leaves_the_old_table(project, runner, monkeypatch):
+    runner.invoke(cli.main, ["ingest", "sample"])
+    before = layout.samples("sample").read_bytes()
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied", "data/sample/samples.parquet")
+
+    monkeypatch.setattr(tables.tempfile, "mkstemp", refuse)
+    assert "Permission denied" in fails(runner, "ingest", "sample")
+    assert layout.samples("sample").read_bytes() == before
+
+
+def test_the_whole_study_runs_without_dvc(project, runner):
+    for command in (
+        "ingest sample",
+        "split sample",
+        "train simple_cnn_low",
+        "train resnet18_low",
+        "train custom",
+        "compare phase1",
+        "compare custom",
+        "report",
+    ):
+        result = runner.invoke(cli.main, command.split())
+        assert result.exit_code == 0, result.output
+    text = layout.SUMMARY.read_text()
+    for needle in ("## Phase 1", "simple_cnn_low", "resnet18_low", "quick preset", "the same predictions"):
+        assert needle in text, needle
+    for link in re.findall(r"\]\((figures/[^)]+)\)", text):
+        assert link == "figures/sample.png" or (layout.REPORTS / link).exists(), link

@@ -1,0 +1,107 @@
+import itertools
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from deepfake import models
+from deepfake.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_simple_cnn_has_about_400k_parameters():
+    model = models.SimpleCNN()
+    widths = [3, 16, 32, 64, 128, 256]
+    convolutions = sum(9 * before * after for before, after in itertools.pairwise(widths))
+    norms = sum(2 * after for after in widths[1:])
+    head = 256 + 1
+    assert models.count_parameters(model) == convolutions + norms + head == 393_361
+    assert 380_000 <= models.count_parameters(model) <= 420_000
+
+
+def test_frozen_parameters_are_not_counted():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
+    model[0].requires_grad_(False)
+    assert models.count_parameters(model) == 4 + 1
+
+
+@pytest.mark.parametrize("size", [32, 48, 63, 128, 224])
+def test_simple_cnn_takes_any_side(size):
+    model = models.create("simple_cnn", size)
+    assert model(torch.randn(3, 3, size, size)).shape == (3, 1)
+
+
+def test_simple_cnn_takes_rectangles():
+    assert models.SimpleCNN()(torch.randn(2, 3, 40, 56)).shape == (2, 1)
+
+
+def test_simple_cnn_does_not_need_timm():
+    # it takes seconds to import
+    code = "import sys; from deepfake import models; models.create('simple_cnn', 48); assert 'timm' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small_100", "convnext_atto", "vit_tiny_patch16_224"])
+def test_backbones_give_one_logit_at_64_px(name):
+    model = models.create(name, 64)
+    assert model.training
+    assert all(module.training for module in model.modules())
+    logits = model(torch.randn(2, 3, 64, 64))
+    assert logits.shape == (2, 1)
+    logits.sum().backward()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("name", ["simple_cnn", "mobilenetv3_small_100"])
+def test_the_seed_alone_decides_the_initial_weights(name):
+    def weights(seed):
+        torch.manual_seed(seed)
+        return list(models.create(name, 48).state_dict().values())
+
+    first, again, other = weights(1), weights(1), weights(2)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_trying_the_size_leaves_the_batch_norms_as_new():
+    model = models.create("resnet18", 48)
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms
+    assert all(norm.num_batches_tracked == 0 and not norm.running_mean.any() for norm in norms)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("resnet81", "resnet18"), ("simple_cn", "simple_cnn"), ("convnext_tinny", "convnext_tiny")]
+)
+def test_an_unknown_model_is_answered_with_the_nearest(name, near):
+    for ask in (models.check_name, lambda wrong: models.create(wrong, 64)):
+        with pytest.raises(InputError, match=rf"model: unknown model '{name}'; did you mean .*\b{near}\b"):
+            ask(name)
+
+
+@pytest.mark.parametrize("name", ["simple_cnn", "resnet18", "resnet18.a1_in1k"])
+def test_a_known_name_passes(name):
+    models.check_name(name)
+
+
+def test_an_unknown_tag_of_a_known_model_is_an_input_error():
+    with pytest.raises(InputError, match=r"resnet18\.nosuch"):
+        models.create("resnet18.nosuch", 48)
+
+
+@pytest.mark.parametrize(("name", "size"), [("crossvit_tiny_240", 64), ("twins_pcpvt_small", 48)])
+def test_a_model_that_cannot_take_the_size_says_so(name, size):
+    with pytest.raises(
+        InputError, match=rf"model {name} cannot take images of {size} px .*larger resolution"
+    ) as caught:
+        models.create(name, size)
+    assert "\n" not in str(caught.value)

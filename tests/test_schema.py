@@ -1,0 +1,75 @@
+import pytest
+from pydantic import ValidationError
+
+from deepfake.errors import unknown
+from deepfake.schema import Section, first_mistake
+
+
+class Leaf(Section):
+    height: int
+    width: int
+
+
+class Tree(Section):
+    leaf: Leaf
+    leaves: dict[str, Leaf]
+    free: dict[str, dict[str, int]]
+    name: str
+
+
+GOOD = {"leaf": {"height": 1, "width": 2}, "leaves": {"a": {"height": 1, "width": 2}}, "free": {}, "name": "oak"}
+
+
+def mistake(values, prefix=""):
+    with pytest.raises(ValidationError) as caught:
+        Tree.model_validate(values)
+    return first_mistake(caught.value, Tree, prefix)
+
+
+def test_good_values_pass():
+    assert Tree.model_validate(GOOD).leaves["a"].width == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"nam": "oak"}, "nam: unknown key; did you mean name?"),
+        ({"leaf": {"height": 1, "width": 2, "hieght": 3}}, "leaf.hieght: unknown key; did you mean leaf.height?"),
+        ({"leaves": {"a": {"height": 1}}}, "leaves.a.width: this key is missing"),
+        ({"xyz": 1}, "xyz: unknown key"),
+        ({"leaf": {"height": "tall", "width": 2}}, "leaf.height: input should be a valid integer"),
+    ],
+)
+def test_the_path_and_the_nearest_key_are_named(change, message):
+    assert mistake(GOOD | change).startswith(message)
+
+
+def test_a_misspelt_key_is_told_before_the_missing_one_that_it_was_meant_to_be():
+    # both are mistakes: `width` is missing because it was written `widht`
+    message = mistake(GOOD | {"leaf": {"height": 1, "widht": 2}})
+    assert message == "leaf.widht: unknown key; did you mean leaf.width? (and 1 more)"
+
+
+def test_below_a_dictionary_the_name_is_left_open():
+    class Forest(Section):
+        trees: dict[str, Leaf]
+
+    with pytest.raises(ValidationError) as caught:
+        Forest.model_validate({"trees": {"a": {"height": 1, "width": 2, "widht": 2}}})
+    assert first_mistake(caught.value, Forest) == "trees.a.widht: unknown key; did you mean trees.<name>.width?"
+
+
+def test_the_prefix_stands_before_the_path():
+    assert mistake(GOOD | {"name": 3}, "file").startswith("file.name: ")
+
+
+def test_a_file_that_is_no_mapping_is_called_the_file():
+    assert mistake(None).startswith("the file: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("quik", "did you mean quick?"), ("zzz", "known: full, quick"), ("qu1ck", "did you mean quick?")],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_or_with_all(name, hint):
+    assert unknown("preset", name, ["quick", "full"]) == f"unknown preset {name!r}; {hint}"
