@@ -49,6 +49,11 @@ def check_name(name: str) -> None:
 
     if not timm.is_model(name):
         raise InputError(f"model: {unknown('model', name, [SIMPLE_CNN, *timm.list_models()])}")
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError:
+        architecture, tag = timm.models.split_model_name_tag(name)
+        raise InputError(f"model: {name}: {architecture} has no weights named {tag!r}; write {architecture}") from None
 
 
 def create(name: str, size: int) -> nn.Module:

@@ -16,6 +16,7 @@ from deepfake.schema import Section, first_mistake
 
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what scikit-learn takes
 Channels = tuple[float, float, float]
 Resolution = Literal["low", "high"]
 Fraction = Literal["small", "medium", "all"]
@@ -53,7 +54,7 @@ class Normalization(Section):
 class Shared(Section):
     """What all experiments have in common, and what an entry of `experiments` may override."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     """Seed of splits, initial weights and shuffling."""
     test_ratio: Ratio
     """Share of the groups held out as the test set, never used for any choice."""
@@ -155,7 +156,7 @@ class Quality(Section):
 class Sample(Section):
     """The embedded sample data set."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     people_per_group: Annotated[int, Field(ge=2, le=20)]
     """People in one group: face swaps and synthetic faces never leave their group."""
     real_width: Annotated[int, Field(ge=32)]
@@ -231,7 +232,7 @@ def load(path: Path = layout.PARAMS) -> Params:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: not found; run deepfake inside the project") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     try:
         params = Params.model_validate(values)
@@ -258,13 +259,16 @@ def resolve(params: Params, experiment: str) -> RunConfig:
     else:
         known = [*params.experiments, layout.CUSTOM_EXPERIMENT]
         raise InputError(f"experiments: {unknown('experiment', experiment, known)}")
+    where = f"experiments.{experiment}"
     values = _merge(params.shared.model_dump(), {k: v for k, v in overlay.items() if k != "model"})
     try:
         shared = Shared.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{layout.PARAMS}: {first_mistake(error, Params, f'experiments.{experiment}')}") from None
+        raise InputError(first_mistake(error, Shared, where)) from None
     if not isinstance(overlay.get("model"), str):
-        raise InputError(f"{layout.PARAMS}: experiments.{experiment}.model: give the name of a model")
+        raise InputError(f"{where}.model: give the name of a model")
+    if "test_ratio" in overlay:
+        raise InputError(f"{where}.test_ratio: all experiments share one test set; change shared.test_ratio")
     preset = params.presets[params.preset]
     return RunConfig(
         experiment=experiment,
@@ -296,7 +300,10 @@ def _check_names(params: Params, path: Path) -> None:
     if layout.CUSTOM_EXPERIMENT in params.experiments:
         raise InputError(f"{path}: experiments.custom: the name is taken by the custom run; choose another")
     for name in params.experiments:
-        resolve(params, name)
+        try:
+            resolve(params, name)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
     known = {*params.experiments, layout.CUSTOM_EXPERIMENT}
     for name, table in params.tables.items():
         for experiment in table.experiments:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 class Section(BaseModel):
     """A part of a YAML file: frozen, complete, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def first_mistake(error: ValidationError, schema: type[BaseModel], prefix: str = "") -> str:

@@ -121,7 +121,7 @@ def _check_column(values: pd.Series, kind: str, allowed: tuple[object, ...] | No
     if empty.any():
         raise InputError(f"{where}: no value in row {empty.argmax()}; every row needs one")
     is_kind, _ = _KINDS[kind]
-    if len(values) and not is_kind(values.dtype):
+    if len(values) and not (is_kind(values.dtype) and is_kind(values)):
         raise InputError(f"{where}: expected {kind}, found {values.dtype}")
     if allowed is not None:
         strange = ~values.isin(allowed).to_numpy()

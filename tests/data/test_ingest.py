@@ -138,7 +138,7 @@ def test_spaces_unicode_and_dots_in_names(tmp_path):
     pack(tmp_path, wiki={n: encoded(seed=i) for i, n in enumerate(names)}, insight={n: encoded() for n in names})
     samples, _ = run(tmp_path)
     wiki = samples[samples["source"] == "wiki"].set_index("path")
-    assert wiki.loc[names, "sample_id"].tolist() == [f"wiki/{n.removesuffix('.jpg')}" for n in names]
+    assert wiki.loc[names, "sample_id"].tolist() == [f"wiki/{n}" for n in names]
     assert wiki.loc[names, "group"].tolist() == ["a b", "人", "p.1"]
 
 

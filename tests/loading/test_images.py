@@ -1,3 +1,4 @@
+import hashlib
 import io
 import zipfile
 from pathlib import Path
@@ -102,8 +103,8 @@ def test_a_palette_with_transparency_is_decoded_in_silence():
 # --- decode
 
 
-def row(archive: str, path: str) -> dict[str, str]:
-    return {"archive": archive, "path": path}
+def row(archive: str, path: str, data: bytes = b"") -> dict[str, str]:
+    return {"archive": archive, "path": path, "sha256": hashlib.sha256(data).hexdigest()}
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def collection(tmp_path) -> tuple[Path, pd.DataFrame, np.ndarray]:
                 (a if archive == "a.zip" else b).writestr(path, data)
             else:
                 (raw / path).write_bytes(data)
-            rows.append(row(archive, path))
+            rows.append(row(archive, path, data))
     order = rng.permutation(len(rows))
     return raw, pd.DataFrame(rows).iloc[order], colours[order]
 
@@ -164,4 +165,10 @@ def test_what_is_no_archive_is_an_input_error(tmp_path):
 def test_a_file_that_was_damaged_since_the_ingest_is_an_input_error(tmp_path, data):
     (tmp_path / "x.png").write_bytes(data)
     with pytest.raises(InputError, match=r"x\.png"):
-        decode(pd.DataFrame([row("", "x.png")]), tmp_path, 6, destination=tmp_path / "x.npy", threads=2)
+        decode(
+            pd.DataFrame([row("", "x.png", encoded(noise(8, 8)))]),
+            tmp_path,
+            6,
+            destination=tmp_path / "x.npy",
+            threads=2,
+        )

@@ -38,8 +38,10 @@ def load(path: Path = layout.CATALOG) -> dict[str, DataSet]:
         entries = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
         raise InputError(f"{path}: not found; run deepfake inside the project") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(entries, dict):
+        raise InputError(f"{path}: expected a mapping of names to data sets")
     catalog = {}
     for name, entry in entries.items():
         try:

@@ -3,8 +3,12 @@
 import hashlib
 import io
 import itertools
+import lzma
+import math
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 from PIL import Image
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from deepfake import tables
 from deepfake.data.catalog import DataSet
@@ -35,13 +40,14 @@ class RawFile:
     @property
     def sample_id(self) -> str:
         """Return the identity of the sample: sources may share basenames, so the source is part of it."""
-        return f"{self.source}/{PurePosixPath(self.path).with_suffix('')}"
+        return f"{self.source}/{self.path}"
 
 
-def source_archives(raw: Path, dataset: DataSet) -> Iterator[tuple[RawFile, bytes]]:
+def source_archives(raw: Path, dataset: DataSet) -> Iterator[tuple[RawFile, bytes | str]]:
     """Yield the files of a data set that comes as one zip archive a source, as DeepFakeFace does.
 
-    The archives are read in place and never unpacked, so no entry can escape its folder.
+    The archives are read in place and never unpacked, so no entry can escape its folder. Instead of the bytes of
+    a member that cannot be read comes the reason.
 
     Raises:
         InputError: an archive is missing or is not a zip file.
@@ -55,7 +61,7 @@ def source_archives(raw: Path, dataset: DataSet) -> Iterator[tuple[RawFile, byte
                         continue
                     member = PurePosixPath(info.filename)
                     group = member.parent.name if dataset.group == "folder" else member.stem
-                    yield RawFile(archive, info.filename, source, group), members.read(info)
+                    yield RawFile(archive, info.filename, source, group), _read(members, info)
         except FileNotFoundError:
             raise InputError(f"{raw / archive}: not found; to obtain the data: {dataset.obtain}") from None
         except zipfile.BadZipFile as error:
@@ -63,6 +69,17 @@ def source_archives(raw: Path, dataset: DataSet) -> Iterator[tuple[RawFile, byte
 
 
 ADAPTERS = {"source_archives": source_archives}
+
+
+def _read(members: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | str:
+    """Return a member's bytes, or why it cannot be read."""
+    try:
+        return members.read(info)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        return f"damaged in the archive: {error}"
+    except (RuntimeError, NotImplementedError) as error:
+        # zipfile's words for an encrypted member and for an unknown compression
+        return f"cannot be unpacked: {error}"
 
 
 def ingest(
@@ -93,10 +110,12 @@ def ingest(
     samples: list[dict[str, object]] = []
     refused: list[dict[str, object]] = []
     files = ADAPTERS[dataset.adapter](raw, dataset)
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
+        # `inspect` looks at the number of pixels itself: warning filters belong to the process, not to a thread
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         while batch := list(itertools.islice(files, _BATCH)):
             for (file, data), found in zip(batch, pool.map(inspect, (data for _, data in batch)), strict=True):
-                if isinstance(found, str):
+                if isinstance(data, str) or isinstance(found, str):
                     refused.append({"archive": file.archive, "path": file.path, "source": file.source, "reason": found})
                     continue
                 width, height = found
@@ -122,25 +141,41 @@ def ingest(
     return pd.DataFrame(samples), quarantine
 
 
-def inspect(data: bytes) -> tuple[int, int] | str:
-    """Decode an image fully; return its width and height in pixels, or the reason why it is refused."""
-    if not data:
-        return "empty file"
+def inspect(data: bytes | str) -> tuple[int, int] | str:
+    """Decode an image fully.
+
+    Args:
+        data: the encoded file, or the reason why there is none.
+
+    Returns:
+        Its width and height in pixels, or the reason why it is refused.
+    """
+    if not data or isinstance(data, str):
+        return data or "empty file"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                image.load()
-                if image.mode not in _EIGHT_BIT_MODES:
-                    return f"not 8 bits a channel (mode {image.mode})"
-                return image.size
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+                return "too many pixels (decompression bomb)"
+            image.load()
+            if image.mode not in _EIGHT_BIT_MODES or _bits(image, data) > 8:
+                return f"not 8 bits a channel (mode {image.mode})"
+            return image.size
     except Image.UnidentifiedImageError:
         return f"not an image of a known format ({', '.join(_FORMATS)})"
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return "too many pixels (decompression bomb)"
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, OverflowError, struct.error) as error:
         # the exceptions by which PIL's decoders say that a file is truncated or broken
         return f"cannot be decoded: {error}"
+
+
+def _bits(image: Image.Image, data: bytes) -> int:
+    """Return the bits a channel has in the file: PIL reduces 16-bit colour to 8 bits without a word."""
+    if image.format == "PNG":
+        return data[24]  # the bit depth in the header, PNG specification 11.2.2
+    if isinstance(image, TiffImageFile):
+        return max(image.tag_v2.get(BITSPERSAMPLE, (8,)))
+    return 8
 
 
 def _check_yield(name: str, samples: list[dict[str, object]], quarantine: pd.DataFrame, max_quarantined: float) -> None:

@@ -4,6 +4,8 @@ The test set, the folds and the nested fractions are fixed once and saved in the
 see identical splits. The inner validation of a fold follows from the manifest and the seed.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
@@ -40,7 +42,7 @@ def split(samples: pd.DataFrame, *, folds: int, test_ratio: float, seed: int) ->
     manifest["fold"] = tables.TEST_FOLD
     manifest["fraction_rank"] = 0.0
     development = manifest[~is_test]
-    _check_enough_groups(development, folds)
+    _check_enough_groups(development, samples["source"].unique(), folds)
     # stratified by source, which implies the label: every fold gets its share of each generator
     parts = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(
         development, development["source"], development["group"]
@@ -138,9 +140,9 @@ def _fraction_rank(rows: pd.DataFrame, seed: int, fold: int) -> pd.Series:
     return rows["group"].map(rank)
 
 
-def _check_enough_groups(development: pd.DataFrame, folds: int) -> None:
+def _check_enough_groups(development: pd.DataFrame, sources: Iterable[str], folds: int) -> None:
     """Check that each source has a group for every fold, and that a fold leaves enough to train on."""
-    groups = development.groupby("source")["group"].nunique()
+    groups = development.groupby("source")["group"].nunique().reindex(list(sources), fill_value=0)
     if groups.min() < folds or development["group"].nunique() <= folds:
         raise InputError(
             f"splits: {folds} folds need more than {folds} development groups, and every source in "

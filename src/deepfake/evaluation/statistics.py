@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy.special
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.stats.multitest import multipletests
@@ -148,14 +149,26 @@ def auc_interval(
     seed: int,
     confidence: float,
 ) -> Interval:
-    """Return the mean over folds of the AUC with its percentile interval from `bootstrap_auc`.
+    """Return the mean over folds of the AUC with its interval from `bootstrap_auc`.
 
-    It is a statement about these trained models on new groups. It is too narrow where a fold has only a few groups
-    (95% intervals covered 74-90% of the time with 2-4 groups a fold); `fold_interval` then says more.
+    The interval is the basic (pivotal) one on the logit scale (Davison and Hinkley 1997, "Bootstrap methods",
+    section 5.2). Pairs inside a group are easier to rank than pairs across groups, and resampling brings more of
+    them, so the replicates lie above the estimate; the percentile interval would double that bias. With 4 groups of
+    20 reals and 60 fakes in each of 4 folds and a group effect as large as the noise, 95% percentile intervals
+    covered the truth in 55% of simulations, these in 91%; with 10 groups in each of 5 folds 70% and 92%.
+
+    It is a statement about these trained models on new groups; `fold_interval` is one about the procedure.
     """
+    labels, logits = checked(labels, logits)
     replicated = bootstrap_auc(labels, logits, groups, folds, replicates, seed)
-    low, high = _percentiles(replicated, confidence)
-    return Interval(float(fold_auc(labels, logits, folds).mean()), low, high, confidence)
+    estimate = float(fold_auc(labels, logits, folds).mean())
+    # logit is infinite at 0 and 1: half a pair of the smallest fold is the nearest that counts
+    pairs = pd.crosstab(np.asarray(folds), labels).prod(axis=1).min()
+    edge = scipy.special.logit(0.5 / pairs)
+    scale = np.clip(scipy.special.logit(replicated), edge, -edge)
+    ends = _pivotal(scale, float(np.clip(scipy.special.logit(estimate), edge, -edge)), confidence)
+    low, high = (float(scipy.special.expit(end)) for end in ends)
+    return Interval(estimate, min(low, estimate), max(high, estimate), confidence)
 
 
 def paired_auc_difference(
@@ -170,16 +183,18 @@ def paired_auc_difference(
 ) -> Comparison:
     """Compare two detectors on the same samples: AUC of b minus AUC of a, both on the same resampled groups.
 
-    The two-sided p-value is twice the smaller share of replicates on either side of 0, each counted with one more
-    replicate than there were, so it is never 0 (Davison and Hinkley 1997, "Bootstrap methods", section 4.2).
+    The interval is the basic one, for the reason that `auc_interval` gives. The p-value belongs to it: twice the
+    share of replicates that deviate from the estimate by at least as much as the estimate does from 0, on the rarer
+    side, counted with one more replicate than there were, so that it is never 0 (Davison and Hinkley 1997,
+    "Bootstrap methods", section 4.2).
     """
     a, b = _bootstrap(labels, [logits_a, logits_b], groups, folds, replicates, seed)
     difference = b - a
-    low, high = _percentiles(difference, confidence)
-    not_above = 1 + int(np.count_nonzero(difference <= 0))
-    not_below = 1 + int(np.count_nonzero(difference >= 0))
-    p_value = min(1.0, 2 * min(not_above, not_below) / (len(difference) + 1))
     estimate = float(np.mean(fold_auc(labels, logits_b, folds) - fold_auc(labels, logits_a, folds)))
+    low, high = _pivotal(difference, estimate, confidence)
+    not_above = 1 + int(np.count_nonzero(difference - estimate <= estimate))
+    not_below = 1 + int(np.count_nonzero(difference - estimate >= estimate))
+    p_value = min(1.0, 2 * min(not_above, not_below) / (len(difference) + 1))
     return Comparison(estimate, low, high, confidence, p_value)
 
 
@@ -246,10 +261,10 @@ def _mean_error(values: ArrayLike, test_share_over_train: float) -> tuple[Floats
     return values, float(np.sqrt(variance))
 
 
-def _percentiles(replicated: Floats, confidence: float) -> tuple[float, float]:
-    """Return the two ends of the percentile interval."""
+def _pivotal(replicated: Floats, estimate: float, confidence: float) -> tuple[float, float]:
+    """Return the two ends of the basic interval: replicates deviate from the estimate as it does from the truth."""
     low, high = np.quantile(replicated, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    return 2 * estimate - float(high), 2 * estimate - float(low)
 
 
 def _aligned(labels: ArrayLike, logits: ArrayLike, names: ArrayLike) -> tuple[NDArray[np.int64], Floats, NDArray]:

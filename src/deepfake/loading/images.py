@@ -1,7 +1,10 @@
 """Decoding: from the files of a manifest to one array of square, resized images."""
 
+import hashlib
 import io
+import itertools
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -44,11 +47,19 @@ def decode(
     """
     images = np.lib.format.open_memmap(destination, "w+", np.uint8, (len(manifest), size, size, 3))
     rows = list(zip(manifest["archive"], manifest["path"], strict=True))
+    hashes = manifest["sha256"].tolist()
+
+    def decode_one(row: int, data: bytes) -> np.ndarray:
+        if hashlib.sha256(data).hexdigest() != hashes[row]:
+            where = raw / Path(*rows[row])
+            raise InputError(f"{where}: differs from the file that was ingested; ingest the data set again")
+        return central_square(data, size)
+
     with ExitStack() as stack, ThreadPoolExecutor(threads) as pool:
         files = _read(rows, raw, stack)
         for start in range(0, len(rows), _BATCH):
             batch = [next(files) for _ in rows[start : start + _BATCH]]
-            for offset, image in enumerate(pool.map(lambda data: central_square(data, size), batch)):
+            for offset, image in enumerate(pool.map(decode_one, itertools.count(start), batch)):
                 images[start + offset] = image
             progress(start + len(batch))
     images.flush()
@@ -65,7 +76,9 @@ def central_square(data: bytes, size: int) -> np.ndarray:
     Returns:
         uint8 [size, size, 3], RGB.
     """
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data)) as opened:
+        # a palette with transparent entries has to become RGBA on its way to RGB
+        image = opened.convert("RGBA") if "transparency" in opened.info else opened
         return np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR))
 
 
@@ -80,6 +93,6 @@ def _read(rows: list[tuple[str, str]], raw: Path, stack: ExitStack) -> Iterator[
             if archive not in archives:
                 archives[archive] = stack.enter_context(zipfile.ZipFile(raw / archive))
             yield archives[archive].read(path)
-        except (FileNotFoundError, KeyError, zipfile.BadZipFile):
+        except (FileNotFoundError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError):
             where = raw / archive / path
             raise InputError(f"{where}: in the manifest but not readable; ingest the data set again") from None

@@ -137,7 +137,10 @@ def _table(rows: pd.DataFrame, confidence: float) -> str:
             "model": rows["model"],
             "params": rows["parameters"].map("{:,}".format),
             "AUC": [f"{row['auc']:.3f} ± {row['auc_std']:.3f}" for _, row in rows.iterrows()],
-            f"{confidence:.0%} interval": [wording.interval(row) for _, row in rows.iterrows()],
+            f"{confidence:.0%} interval (groups)": [wording.interval(row) for _, row in rows.iterrows()],
+            f"{confidence:.0%} interval (folds)": [
+                f"[{row['fold_low']:.3f}, {row['fold_high']:.3f}]" for _, row in rows.iterrows()
+            ],
             "train/val gap": rows["train_val_gap"].map("{:+.3f}".format),
             **{
                 column.removeprefix("auc_"): rows[column].map("{:.3f}".format)

@@ -44,12 +44,12 @@ def auc(rows: pd.DataFrame, folds: pd.DataFrame, path: Path) -> None:
             left.plot(values, np.full(len(values), place), "o", color=colour, ms=4, alpha=0.6)
             left.plot(row["auc"], place, "D", color=colour, ms=7, mec="white")
         left.set_yticks(places, rows["experiment"].tolist())
-        left.set_title("held-out AUC: folds (dots), mean (diamond), interval (band)")
+        left.set_title("held-out AUC: mean (diamond) with interval\nover groups (band), and folds (dots)")
         sources = [column.removeprefix("auc_") for column in source_columns(rows)]
         for source, marker in zip(sources, "osv^P*", strict=False):
             right.plot(rows[f"auc_{source}"], places, marker, color="0.25", ms=6, label=source, alpha=0.8)
-        right.set_title("AUC by source of the fakes, against all reals")
-        right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
+        right.set_title("AUC by source of the fakes,\nagainst all reals")
+        right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3)
         for axes in (left, right):
             _chance(axes)
             axes.set_ylim(-0.6, len(rows) - 0.4)

@@ -8,8 +8,11 @@ READING = """## How to read this
 
 - **AUC**: the chance that a random fake scores higher than a random real; 0.5 is guessing. It is computed on each
   held-out fold and averaged (± is the standard deviation over folds). Logits of different folds are never pooled.
-- **Interval**: bootstrap over *groups* within folds, because samples of one group resemble each other; samples
-  counted one by one would make every interval too narrow.
+- **Interval (groups)**: bootstrap over groups within folds, never over single samples, because those of one group
+  resemble each other. It answers: what would these trained models score on other people? It is too narrow where a
+  fold has fewer than about ten groups (see `statistics.auc_interval` for measured coverage).
+- **Interval (folds)**: t interval over folds with Nadeau and Bengio's correction for overlapping training sets. It
+  answers: what would the same recipe score, trained again on other data? With few folds it is wide.
 - **Train/val gap**: AUC on the training samples minus AUC on the held-out fold, both under the evaluation transform.
 - **Source AUC**: one generator's fakes against all reals. Their variance shows how much a detector leans on a
   single generator's trace.

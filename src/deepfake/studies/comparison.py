@@ -24,9 +24,10 @@ def compare(
         seed: of the bootstrap.
 
     Returns:
-        One row an experiment (`experiment, auc, auc_std, auc_low, auc_high, learned, samples, groups`, and
-        the fold means of all metrics), and one row a paired test against the baseline. An experiment has
-        `learned` something when its interval lies above chance. A difference is `significant` when both
+        One row an experiment (`experiment, auc, auc_std, learned, samples, groups`, the interval over groups
+        `auc_low, auc_high`, that over folds `fold_low, fold_high`, and the fold means of all metrics), and one row
+        a paired test against the baseline. An experiment has `learned` something when its interval over groups lies
+        above chance. A difference is `significant` when both
         tests say so after Holm's correction over the table: the bootstrap over groups (would it hold for
         other people?) and the corrected t-test over folds (would it hold for other training sets?).
     """
@@ -72,11 +73,14 @@ def _row(joined: pd.DataFrame, evaluation: Evaluation, seed: int) -> dict[str, A
         seed=seed,
         confidence=evaluation.confidence,
     )
+    over_folds = statistics.fold_interval(folds["auc"], _test_share(joined), evaluation.confidence)
     return {
         **{str(key): value for key, value in folds.drop(columns=["fold", "threshold"]).mean().items()},
         "auc_std": folds["auc"].std(ddof=1),
         "auc_low": interval.low,
         "auc_high": interval.high,
+        "fold_low": over_folds.low,
+        "fold_high": over_folds.high,
         "learned": interval.low > 0.5,
         "samples": len(held_out),
         "groups": held_out["group"].nunique(),
@@ -105,15 +109,19 @@ def _test(baseline: pd.DataFrame, other: pd.DataFrame, evaluation: Evaluation, s
         confidence=evaluation.confidence,
     )
     first, second = (statistics.fold_auc(labels, each, folds) for each in logits)
-    parts = baseline["subset"].value_counts()
-    ratio = parts["held_out"] / (parts["train"] + parts["validation"])
     return {
         "difference": difference.estimate,
         "low": difference.low,
         "high": difference.high,
         "p_bootstrap": difference.p_value,
-        "p_ttest": statistics.corrected_resampled_ttest(second - first, ratio).p_value,
+        "p_ttest": statistics.corrected_resampled_ttest(second - first, _test_share(baseline)).p_value,
     }
+
+
+def _test_share(joined: pd.DataFrame) -> float:
+    """Return the held-out samples of a fold over those it was trained and chosen on."""
+    parts = joined["subset"].value_counts()
+    return parts["held_out"] / (parts["train"] + parts["validation"])
 
 
 def run(name: str, table: Table, dataset: str, evaluation: Evaluation, seed: int) -> None:
