@@ -72,4 +72,5 @@ def _progress(console: Console) -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", style="dim"),
         console=console,
+        disable=not console.is_terminal,
     )

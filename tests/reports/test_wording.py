@@ -13,6 +13,8 @@ def row(name: str = "b", auc: float = 0.7, low: float = 0.6, high: float = 0.8) 
             "auc": auc,
             "auc_low": low,
             "auc_high": high,
+            "fold_low": low,
+            "fold_high": high,
             "learned": low > 0.5,
             "train_auc": 0.9,
             "train_val_gap": 0.2,
@@ -42,7 +44,7 @@ def verdict(*, difference=0.1, low=0.05, high=0.15, bootstrap=0.001, ttest=0.01,
 
 def test_learning_is_said_only_above_chance():
     assert "better than chance" in wording.learned(row(low=0.51), 0.95)
-    assert "did not learn" in wording.learned(row(low=0.49), 0.95)
+    assert "cannot be told from guessing" in wording.learned(row(low=0.49), 0.95)
 
 
 def test_a_significant_difference_says_so_with_its_direction():
@@ -50,6 +52,11 @@ def test_a_significant_difference_says_so_with_its_direction():
     assert "significant at 0.05" in verdict()
     assert "not significant" not in verdict()
     assert "0.100 below a" in verdict(difference=-0.1, low=-0.15, high=-0.05)
+
+
+def test_a_small_p_value_is_never_written_as_zero():
+    assert "p < 0.001 by corrected t-test" in verdict(ttest=0.0)
+    assert "p = 0.001 by bootstrap" in verdict(bootstrap=0.001)
 
 
 def test_disagreeing_tests_are_not_significant():

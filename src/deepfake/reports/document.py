@@ -103,7 +103,8 @@ def _custom(settings: Params) -> str:
     return "\n\n".join(
         [
             f"## The custom run: {config.model}",
-            f"`dvc exp run -S model=NAME` trains another model here. {_conditions(config)}",
+            f"`dvc exp run -S model=NAME` trains another model here, as phase 1 does unless `custom` in "
+            f"params.yaml says otherwise: {_conditions(config)}",
             _table(rows, settings.evaluation.confidence),
             _findings(rows.tail(1), tests, settings, known=rows),
         ]

@@ -43,11 +43,12 @@ def interval(row: Any, digits: int = 3) -> str:
 
 def learned(row: Any, confidence: float) -> str:
     """Say whether an experiment does better than guessing."""
-    figures = f"AUC {row['auc']:.3f}, {confidence:.0%} interval {interval(row)}"
+    over_folds = f"[{row['fold_low']:.3f}, {row['fold_high']:.3f}]"
+    figures = f"AUC {row['auc']:.3f}, {confidence:.0%} interval {interval(row)} over groups, {over_folds} over folds"
     if row["learned"]:
         return f"**{row['experiment']}** tells fakes from reals better than chance ({figures})."
     return (
-        f"**{row['experiment']}** did not learn: its interval includes chance or lies below it ({figures}). "
+        f"**{row['experiment']}** cannot be told from guessing: an interval reaches down to chance ({figures}). "
         "With this budget it is not a result about the architecture."
     )
 
@@ -61,16 +62,21 @@ def difference(test: Any, rows: pd.DataFrame, confidence: float, significance: f
     direction = "above" if test["difference"] > 0 else "below"
     figures = (
         f"{abs(test['difference']):.3f} {direction} {baseline} ({confidence:.0%} interval of the difference "
-        f"{interval(test)}; Holm-adjusted p = {test['p_bootstrap_holm']:.3f} by bootstrap over groups, "
-        f"{test['p_ttest_holm']:.3f} by corrected t-test over folds)"
+        f"{interval(test)}; Holm-adjusted {_p(test['p_bootstrap_holm'])} by bootstrap over groups, "
+        f"{_p(test['p_ttest_holm'])} by corrected t-test over folds)"
     )
     if not known.loc[[name, baseline], "learned"].any():
-        return f"**{name}** is {figures}; neither learned, so ranking the two would rank noise."
+        return f"**{name}** is {figures}; neither does better than guessing, so ranking the two would rank noise."
     if test["significant"]:
         return f"**{name}** is {figures}: significant at {significance:g}."
     agree = min(test["p_bootstrap_holm"], test["p_ttest_holm"]) <= significance
     why = "the two tests do not agree" if agree else "neither test tells it from noise"
     return f"**{name}** is {figures}: **not significant** at {significance:g}; {why}."
+
+
+def _p(value: float) -> str:
+    """Return a p-value as it is written."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def gap(row: Any) -> str:

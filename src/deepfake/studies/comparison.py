@@ -26,7 +26,7 @@ def compare(
     Returns:
         One row an experiment (`experiment, auc, auc_std, learned, samples, groups`, the interval over groups
         `auc_low, auc_high`, that over folds `fold_low, fold_high`, and the fold means of all metrics), and one row
-        a paired test against the baseline. An experiment has `learned` something when its interval over groups lies
+        a paired test against the baseline. An experiment has `learned` something when both of its intervals lie
         above chance. A difference is `significant` when both
         tests say so after Holm's correction over the table: the bootstrap over groups (would it hold for
         other people?) and the corrected t-test over folds (would it hold for other training sets?).
@@ -81,7 +81,7 @@ def _row(joined: pd.DataFrame, evaluation: Evaluation, seed: int) -> dict[str, A
         "auc_high": interval.high,
         "fold_low": over_folds.low,
         "fold_high": over_folds.high,
-        "learned": interval.low > 0.5,
+        "learned": min(interval.low, over_folds.low) > 0.5,
         "samples": len(held_out),
         "groups": held_out["group"].nunique(),
     }
