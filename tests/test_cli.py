@@ -52,7 +52,7 @@ def test_help_loads_nothing_heavy(arguments):
 
 
 def test_the_commands_are_these():
-    assert set(cli.main.commands) == {"compare", "ingest", "report", "sample", "split", "train"}
+    assert set(cli.main.commands) == {"check", "compare", "ingest", "report", "sample", "split", "train"}
 
 
 def test_unknown_names_are_told_with_the_nearest(project, runner):
@@ -61,6 +61,22 @@ def test_unknown_names_are_told_with_the_nearest(project, runner):
     assert "did you mean phase1?" in fails(runner, "compare", "phase2")
     edit(preset="quik")
     assert "did you mean quick?" in fails(runner, "train", "custom")
+
+
+def test_the_check_comes_before_any_work(project, runner):
+    assert runner.invoke(cli.main, ["check"]).exit_code == 0
+    edit(dataset="smple")
+    assert "did you mean sample?" in fails(runner, "check")
+    edit(dataset="sample", preset="quik")
+    assert "did you mean quick?" in fails(runner, "check")
+
+
+def test_a_data_set_that_is_not_there_says_how_to_obtain_it(project, runner):
+    catalog = yaml.safe_load(layout.CATALOG.read_text())
+    catalog["mine"] = catalog["sample"] | {"obtain": "ask the author"}
+    layout.CATALOG.write_text(yaml.safe_dump(catalog))
+    edit(dataset="mine")
+    assert "ask the author" in fails(runner, "check")
 
 
 def test_an_unknown_model_is_told_with_the_nearest_and_leaves_nothing(project, runner):

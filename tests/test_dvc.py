@@ -58,7 +58,7 @@ def stages_run(output: str) -> set[str]:
 
 
 def test_the_pipeline_runs_only_what_a_change_needs(repository):
-    everything = {"ingest", "split", "train@simple_cnn_low", "train@resnet18_low", "custom"}
+    everything = {"check", "ingest", "split", "train@simple_cnn_low", "train@resnet18_low", "custom"}
     everything |= {"phase1", "compare_custom", "report"}
     assert stages_run(call("dvc", "repro")) == everything
     assert (repository / "reports/summary.md").exists()

@@ -11,6 +11,7 @@ from deepfake import layout, params
 
 ROOT = Path(__file__).resolve().parents[1]
 ENTRY_MODULES = {
+    "check": "deepfake.data.catalog",
     "sample": "deepfake.data.sample",
     "ingest": "deepfake.data.ingest",
     "split": "deepfake.data.splits",
@@ -86,6 +87,7 @@ def expected_outs(name: str) -> set[str]:
     stage, _, experiment = name.partition("@")
     experiment = experiment or "custom"
     found = {
+        "check": [layout.CHECKED],
         "sample": [layout.raw("sample"), layout.figure("sample")],
         "ingest": [layout.samples(dataset), layout.quarantine(dataset)],
         "split": [layout.manifest(dataset)],

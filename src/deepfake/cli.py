@@ -50,6 +50,19 @@ def main() -> None:
 
 
 @main.command()
+def check() -> None:
+    """Check params.yaml and the catalog, and that the data set is there."""
+    import json
+
+    from deepfake import params, tables
+    from deepfake.data import catalog
+
+    settings = params.load()
+    catalog.require(settings.dataset)
+    tables.write_text(json.dumps({"dataset": settings.dataset}) + "\n", layout.CHECKED)
+
+
+@main.command()
 def sample() -> None:
     """Generate the embedded sample data set from real photographs."""
     from deepfake import console, params

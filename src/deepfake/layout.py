@@ -7,6 +7,8 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 CATALOG = Path("data/catalog.yaml")
+CHECKED = Path("data/checked.json")
+"""The data set that the study uses, written once its name, the preset and all of params.yaml were found right."""
 SCRATCH = Path(".scratch")
 """Unfinished work that a killed run picks up again; never versioned, safe to delete."""
 REPORTS = Path("reports")

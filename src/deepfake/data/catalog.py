@@ -10,6 +10,9 @@ from deepfake import layout
 from deepfake.errors import InputError, unknown
 from deepfake.schema import Section, first_mistake
 
+GENERATED = "sample"
+"""The data set that the project makes itself."""
+
 
 class DataSet(Section):
     """One entry of the catalog."""
@@ -61,3 +64,14 @@ def find(name: str, path: Path = layout.CATALOG) -> DataSet:
     if name not in catalog:
         raise InputError(f"{unknown('data set', name, catalog)} (the catalog is {path})")
     return catalog[name]
+
+
+def require(name: str, path: Path = layout.CATALOG) -> None:
+    """Check that a data set is known and that its raw files are there, or can be made.
+
+    Raises:
+        InputError: it is unknown, or it has to be obtained first.
+    """
+    entry = find(name, path)
+    if name != GENERATED and not layout.raw(name).exists():
+        raise InputError(f"{layout.raw(name)}: not found; to obtain the data: {entry.obtain}")

@@ -19,12 +19,13 @@ def custom() -> int:
     if Path(".dvc").is_dir() and Path(".git").exists() and shutil.which("dvc"):
         return subprocess.run(["dvc", "repro", layout.CUSTOM_EXPERIMENT], check=False).returncode
     from deepfake import params
+    from deepfake.data import catalog
 
     dataset = params.load().dataset
     commands = [["split", dataset], ["train", layout.CUSTOM_EXPERIMENT]]
     if not layout.samples(dataset).exists():
         commands.insert(0, ["ingest", dataset])
-    if dataset == "sample" and not layout.raw(dataset).exists():
+    if dataset == catalog.GENERATED and not layout.raw(dataset).exists():
         commands.insert(0, ["sample"])
     for command in commands:
         code = subprocess.run([sys.executable, "-m", "deepfake", *command], check=False).returncode
