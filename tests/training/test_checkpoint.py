@@ -1,5 +1,6 @@
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from deepfake.training import checkpoint
@@ -55,5 +56,5 @@ def test_a_failed_write_leaves_the_old_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "save_file", full_disk)
     with pytest.raises(OSError, match="No space"):
         checkpoint.save_weights({"a": torch.zeros(2)}, path)
-    assert torch.equal(checkpoint.load_weights(path)["a"], torch.ones(2))
+    assert torch.equal(load_file(path)["a"], torch.ones(2))
     assert [file.name for file in tmp_path.iterdir()] == ["weights.safetensors"]

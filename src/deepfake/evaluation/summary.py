@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 
 from deepfake import tables
@@ -76,13 +75,9 @@ def roc(held_out: pd.DataFrame) -> pd.DataFrame:
 
 def confusion(held_out: pd.DataFrame, folds: pd.DataFrame) -> pd.DataFrame:
     """Return the confusion matrix over all folds, each at its threshold: `actual, predicted, count`."""
-    threshold = held_out["fold"].map(folds.set_index("fold")["threshold"])
-    names = np.array(["real", "fake"])
-    frame = pd.DataFrame(
-        {
-            "actual": names[held_out["label"].to_numpy()],
-            "predicted": names[(held_out["logit"] >= threshold).to_numpy().astype(int)],
-        }
-    )
-    cells = pd.MultiIndex.from_product([names, names], names=["actual", "predicted"])
-    return frame.value_counts().reindex(cells, fill_value=0).rename("count").reset_index()
+    thresholds_by_fold = folds.set_index("fold")["threshold"]
+    counts = [
+        metrics.confusion(rows["label"], rows["logit"], thresholds_by_fold[fold])
+        for fold, rows in held_out.groupby("fold")
+    ]
+    return pd.concat([count.stack() for count in counts], axis=1).sum(axis=1).reset_index(name="count")

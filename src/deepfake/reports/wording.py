@@ -10,7 +10,7 @@ READING = """## How to read this
   held-out fold and averaged (± is the standard deviation over folds). Logits of different folds are never pooled.
 - **Interval (groups)**: bootstrap over groups within folds, never over single samples, because those of one group
   resemble each other. It answers: what would these trained models score on other people? It is too narrow where a
-  fold has fewer than about ten groups (see `statistics.auc_interval` for measured coverage).
+  fold has fewer than about ten groups (see `bootstrap.auc_interval` for measured coverage).
 - **Interval (folds)**: t interval over folds with Nadeau and Bengio's correction for overlapping training sets. It
   answers: what would the same recipe score, trained again on other data? With few folds it is wide.
 - **Train/val gap**: AUC on the training samples minus AUC on the held-out fold, both under the evaluation transform.

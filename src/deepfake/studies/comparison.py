@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.evaluation import statistics, summary
+from deepfake.evaluation import bootstrap, statistics, summary
 from deepfake.params import Evaluation, Table
 
 METRICS = ("best_auc", "best_auc_low", "best_auc_high", "significant_differences")
@@ -64,7 +64,7 @@ def _row(joined: pd.DataFrame, evaluation: Evaluation, seed: int) -> dict[str, A
     """Return the figures of one experiment."""
     held_out = joined[joined["subset"] == "held_out"]
     folds = summary.by_fold(joined)
-    interval = statistics.auc_interval(
+    interval = bootstrap.auc_interval(
         held_out["label"].to_numpy(),
         held_out["logit"].to_numpy(),
         held_out["group"].to_numpy(),
@@ -98,7 +98,7 @@ def _test(baseline: pd.DataFrame, other: pd.DataFrame, evaluation: Evaluation, s
     )
     labels, folds = paired["label"].to_numpy(), paired["fold"].to_numpy()
     logits = [paired["logit_baseline"].to_numpy(), paired["logit_other"].to_numpy()]
-    difference = statistics.paired_auc_difference(
+    difference = bootstrap.paired_auc_difference(
         labels,
         logits[0],
         logits[1],
@@ -108,7 +108,7 @@ def _test(baseline: pd.DataFrame, other: pd.DataFrame, evaluation: Evaluation, s
         seed=seed,
         confidence=evaluation.confidence,
     )
-    first, second = (statistics.fold_auc(labels, each, folds) for each in logits)
+    first, second = (bootstrap.fold_auc(labels, each, folds) for each in logits)
     return {
         "difference": difference.estimate,
         "low": difference.low,

@@ -28,11 +28,6 @@ def save_weights(weights: Weights, path: Path) -> None:
         save_file(weights, temporary)
 
 
-def load_weights(path: Path) -> Weights:
-    """Read a model's state."""
-    return load_file(path)
-
-
 @dataclass
 class Progress:
     """Where a fold's training stands after an epoch.
