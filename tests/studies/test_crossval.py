@@ -1,12 +1,17 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner
 from safetensors.torch import load_file
 
@@ -110,6 +115,33 @@ def test_a_killed_run_keeps_its_finished_folds(outcome, copied, monkeypatch):
     resumed = crossval.run(config())
     assert trained == [1]
     pd.testing.assert_frame_equal(resumed.predictions, outcome.predictions, check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_killed_process_takes_its_workers_along_and_the_next_run_ends_the_same(outcome, copied):
+    values = yaml.safe_load(layout.PARAMS.read_text())
+    values["presets"]["quick"]["epochs"] = 200  # long enough to be killed in
+    values["shared"]["early_stopping_patience"] = 200
+    layout.PARAMS.write_text(yaml.safe_dump(values))
+    command = [sys.executable, "-m", "deepfake", "train", "simple_cnn_low"]
+    before = layout.predictions("simple_cnn_low").read_bytes()
+    process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    workers = []
+    deadline = time.monotonic() + 120
+    while len(workers) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        workers = process.children()
+    assert len(workers) == 2
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive
+    assert layout.predictions("simple_cnn_low").read_bytes() == before  # nothing half-written
+    values["presets"]["quick"]["epochs"] = 2
+    values["shared"]["early_stopping_patience"] = 5
+    layout.PARAMS.write_text(yaml.safe_dump(values))
+    again = crossval.run(config())
+    pd.testing.assert_frame_equal(again.predictions, outcome.predictions, check_exact=True)
 
 
 def test_an_unknown_model_is_told_before_anything_is_decoded(outcome, monkeypatch):

@@ -1,6 +1,8 @@
 """Running independent jobs side by side on this machine's cores."""
 
+import ctypes
 import multiprocessing
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -63,14 +65,20 @@ def run_jobs(function: Callable[[Any, Tell], None], jobs: Iterable[Any], *, work
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+_PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h: the signal a process gets when its parent ends."""
 _news: "SimpleQueue[FoldNews] | None" = None
 """In a worker: the way to the parent."""
 
 
 def _listen(news: "SimpleQueue[FoldNews]") -> None:
-    """Remember, in a new worker, whom to tell."""
+    """Remember, in a new worker, whom to tell; and end with the parent, even when that is killed."""
     global _news
     _news = news
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches workers too; the parent has the word
+    if sys.platform == "linux":
+        # an orphan would go on training beside the run that takes over its work
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _work(function: Callable[[Any, Tell], None], job: Any) -> None:
