@@ -50,6 +50,11 @@ def checkpoints(experiment: str) -> Path:
     return run(experiment) / "checkpoints"
 
 
+def checkpoint(experiment: str, fold: int) -> Path:
+    """Return the weights of one fold's best epoch (safetensors)."""
+    return checkpoints(experiment) / f"fold{fold}.safetensors"
+
+
 def config(experiment: str) -> Path:
     """Return one experiment's resolved configuration and what training found out (JSON)."""
     return run(experiment) / "config.json"
@@ -74,8 +79,23 @@ def train_metrics(experiment: str) -> Path:
 
 
 def plots(experiment: str) -> Path:
-    """Return the folder of one experiment's plot data: `history.csv`, `roc.csv`, `confusion.csv`."""
+    """Return the folder of one experiment's plot data."""
     return REPORTS / "plots" / experiment
+
+
+def history(experiment: str) -> Path:
+    """Return the metrics of each epoch and fold (CSV)."""
+    return plots(experiment) / "history.csv"
+
+
+def roc(experiment: str) -> Path:
+    """Return the ROC curve of each held-out fold (CSV)."""
+    return plots(experiment) / "roc.csv"
+
+
+def confusion(experiment: str) -> Path:
+    """Return the confusion matrix over all held-out folds (CSV)."""
+    return plots(experiment) / "confusion.csv"
 
 
 def table(name: str) -> Path:

@@ -3,6 +3,8 @@
 import pandas as pd
 import pytest
 
+from conftest import ROOT
+from deepfake import params
 from deepfake.reports import wording
 
 
@@ -62,6 +64,15 @@ def test_a_small_p_value_is_never_written_as_zero():
 def test_disagreeing_tests_are_not_significant():
     assert "the two tests do not agree" in verdict(ttest=0.3)
     assert "neither test tells it from noise" in verdict(bootstrap=0.4, ttest=0.3)
+
+
+def test_conditions_are_called_identical_only_when_they_are():
+    settings = params.load(ROOT / "params.yaml")
+    first, second = (params.resolve(settings, name) for name in ("simple_cnn_low", "resnet18_low"))
+    assert "Identical conditions" in wording.sameness([first, second])
+    text = wording.sameness([first, second.model_copy(update={"lr": 0.5})])
+    assert "Identical" not in text
+    assert "lr: 0.001 in simple_cnn_low, 0.5 in resnet18_low" in text
 
 
 def test_noise_is_not_ranked():

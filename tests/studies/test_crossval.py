@@ -65,7 +65,7 @@ def test_a_run_leaves_all_its_artefacts(outcome):
         layout.predictions("simple_cnn_low"),
         layout.provenance("simple_cnn_low"),
         layout.train_metrics("simple_cnn_low"),
-        layout.plots("simple_cnn_low") / "history.csv",
+        layout.history("simple_cnn_low"),
     ):
         assert path.exists(), path
     assert not list(layout.SCRATCH.iterdir())

@@ -87,9 +87,7 @@ def nearest_donors(portrait: Portrait, others: list[Portrait]) -> list[Portrait]
         for other in others
         if other.person != portrait.person
     ]
-    return [
-        other for distance, *_, other in sorted(distances[:], key=lambda d: d[:3]) if distance <= MAX_POSE_DIFFERENCE
-    ]
+    return [other for distance, *_, other in sorted(distances, key=lambda d: d[:3]) if distance <= MAX_POSE_DIFFERENCE]
 
 
 def swap(portrait: Portrait, donor: Portrait) -> np.ndarray | None:

@@ -54,10 +54,11 @@ def _data(settings: Params, manifest: pd.DataFrame) -> str:
     )
 
 
-def _conditions(config: RunConfig) -> str:
-    """Say under which conditions all experiments of a table were trained."""
+def _conditions(configs: list[RunConfig]) -> str:
+    """Say whether experiments were trained under the same conditions, and what those of the first were."""
+    config = configs[0]
     return (
-        f"{config.resolution}×{config.resolution} px, central square, no face crop, no augmentation; "
+        f"{wording.sameness(configs)} {config.resolution}×{config.resolution} px, central square, no face crop, no augmentation; "
         f"{config.fraction:.0%} of the development groups, {config.folds} grouped folds; AdamW, learning rate "
         f"{config.lr:g}, weight decay {config.weight_decay:g}, cosine schedule over {config.epochs} epochs, "
         f"early stopping after {config.early_stopping_patience}; batches of {config.batch_size}; loss "
@@ -71,18 +72,18 @@ def _phase1(settings: Params) -> str:
     names = rows["experiment"].tolist()
     figures.auc(rows, pd.read_csv(layout.table("phase1_folds")), layout.figure("phase1_auc"))
     figures.curves(
-        {name: pd.read_csv(layout.plots(name) / "history.csv") for name in names},
+        {name: pd.read_csv(layout.history(name)) for name in names},
         layout.figure("phase1_curves"),
     )
     figures.roc(
-        {name: pd.read_csv(layout.plots(name) / "roc.csv") for name in names},
-        {name: pd.read_csv(layout.plots(name) / "confusion.csv") for name in names},
+        {name: pd.read_csv(layout.roc(name)) for name in names},
+        {name: pd.read_csv(layout.confusion(name)) for name in names},
         layout.figure("phase1_roc"),
     )
     return "\n\n".join(
         [
             "## Phase 1: architecture baseline",
-            f"Identical conditions for all: {_conditions(resolve(settings, names[0]))}",
+            _conditions([resolve(settings, name) for name in names]),
             _table(rows, settings.evaluation.confidence),
             f"![AUC]({_link('phase1_auc')})",
             "### What follows",
@@ -103,8 +104,8 @@ def _custom(settings: Params) -> str:
     return "\n\n".join(
         [
             f"## The custom run: {config.model}",
-            f"`dvc exp run -S model=NAME` trains another model here, as phase 1 does unless `custom` in "
-            f"params.yaml says otherwise: {_conditions(config)}",
+            "`dvc exp run -S model=NAME` trains another model here.",
+            _conditions([resolve(settings, name) for name in rows["experiment"]]),
             _table(rows, settings.evaluation.confidence),
             _findings(rows.tail(1), tests, settings, known=rows),
         ]
@@ -138,10 +139,8 @@ def _table(rows: pd.DataFrame, confidence: float) -> str:
             "model": rows["model"],
             "params": rows["parameters"].map("{:,}".format),
             "AUC": [f"{row['auc']:.3f} ± {row['auc_std']:.3f}" for _, row in rows.iterrows()],
-            f"{confidence:.0%} interval (groups)": [wording.interval(row) for _, row in rows.iterrows()],
-            f"{confidence:.0%} interval (folds)": [
-                f"[{row['fold_low']:.3f}, {row['fold_high']:.3f}]" for _, row in rows.iterrows()
-            ],
+            f"{confidence:.0%} interval (groups)": [wording.interval(row, "auc_") for _, row in rows.iterrows()],
+            f"{confidence:.0%} interval (folds)": [wording.interval(row, "fold_") for _, row in rows.iterrows()],
             "train/val gap": rows["train_val_gap"].map("{:+.3f}".format),
             **{
                 column.removeprefix("auc_"): rows[column].map("{:.3f}".format)

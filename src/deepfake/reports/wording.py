@@ -4,6 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from deepfake.params import RunConfig
+
 READING = """## How to read this
 
 - **AUC**: the chance that a random fake scores higher than a random real; 0.5 is guessing. It is computed on each
@@ -16,6 +18,7 @@ READING = """## How to read this
 - **Train/val gap**: AUC on the training samples minus AUC on the held-out fold, both under the evaluation transform.
 - **Source AUC**: one generator's fakes against all reals. Their variance shows how much a detector leans on a
   single generator's trace.
+- A model is **told from guessing** when both intervals lie above 0.5.
 - **Significant** means that two tests agree after Holm's correction over the table: the paired bootstrap over
   groups (would it hold for other people?) and the corrected resampled t-test of Nadeau and Bengio over folds
   (would it hold for other training sets?).
@@ -35,16 +38,28 @@ def scope(preset: str, dataset: str) -> str:
     return "\n>\n".join(text for text, holds in ((_QUICK, preset == "quick"), (_SAMPLE, dataset == "sample")) if holds)
 
 
-def interval(row: Any, digits: int = 3) -> str:
-    """Return `[low, high]` of a row with `low` and `high` or `auc_low` and `auc_high`."""
-    low, high = (row["auc_low"], row["auc_high"]) if "auc_low" in row else (row["low"], row["high"])
-    return f"[{low:.{digits}f}, {high:.{digits}f}]"
+def sameness(configs: list[RunConfig]) -> str:
+    """Say whether experiments differ in their model alone, and where else they differ."""
+    settings = {config.experiment: config.model_dump(exclude={"experiment", "model"}) for config in configs}
+    first = next(iter(settings.values()))
+    differing = [key for key in first if any(values[key] != first[key] for values in settings.values())]
+    if not differing:
+        return "Identical conditions for all:"
+    listed = "; ".join(
+        f"{key}: " + ", ".join(f"{values[key]} in {name}" for name, values in settings.items()) for key in differing
+    )
+    return f"**The conditions differ**, so a difference in AUC is not the model's alone ({listed}). Those of {configs[0].experiment}:"
+
+
+def interval(row: Any, prefix: str = "") -> str:
+    """Return `[low, high]` of a row, from its columns of that name behind a prefix."""
+    return f"[{row[prefix + 'low']:.3f}, {row[prefix + 'high']:.3f}]"
 
 
 def learned(row: Any, confidence: float) -> str:
     """Say whether an experiment does better than guessing."""
-    over_folds = f"[{row['fold_low']:.3f}, {row['fold_high']:.3f}]"
-    figures = f"AUC {row['auc']:.3f}, {confidence:.0%} interval {interval(row)} over groups, {over_folds} over folds"
+    intervals = f"{interval(row, 'auc_')} over groups, {interval(row, 'fold_')} over folds"
+    figures = f"AUC {row['auc']:.3f}, {confidence:.0%} interval {intervals}"
     if row["learned"]:
         return f"**{row['experiment']}** tells fakes from reals better than chance ({figures})."
     return (

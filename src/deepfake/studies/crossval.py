@@ -98,7 +98,7 @@ def run(
     waiting = [job for job in jobs if not folds.is_done(job.folder)]
     run_jobs(folds.train_fold, waiting, workers=workers, on_news=on_news)
     outcome = _gather(config, jobs, manifest, data_hash)
-    _write(config, outcome, jobs, started)
+    _write(config, outcome, manifest, jobs, started)
     shutil.rmtree(scratch)
     return outcome
 
@@ -126,23 +126,20 @@ def _gather(config: RunConfig, jobs: list[folds.FoldJob], manifest: pd.DataFrame
     return Outcome(predictions, history, facts, by_fold)
 
 
-def _write(config: RunConfig, outcome: Outcome, jobs: list[folds.FoldJob], started: float) -> None:
+def _write(
+    config: RunConfig, outcome: Outcome, manifest: pd.DataFrame, jobs: list[folds.FoldJob], started: float
+) -> None:
     """Write an experiment's artefacts; the metrics come last, so that their existence means all is there."""
     name = config.experiment
-    checkpoints = layout.checkpoints(name)
-    checkpoints.mkdir(parents=True, exist_ok=True)
     for job in jobs:
-        with tables.atomic(checkpoints / f"fold{job.fold}.safetensors") as temporary:
+        with tables.atomic(layout.checkpoint(name, job.fold)) as temporary:
             shutil.copyfile(job.folder / folds.WEIGHTS, temporary)
     tables.write_text(json.dumps(outcome.facts, indent=2) + "\n", layout.config(name))
     tables.write(outcome.predictions, layout.predictions(name), tables.PREDICTIONS)
-    plots = layout.plots(name)
-    tables.write_csv(outcome.history, plots / "history.csv")
-    held_out = summary.join(outcome.predictions, tables.read(layout.manifest(config.dataset), tables.MANIFEST)).query(
-        "subset == 'held_out'"
-    )
-    tables.write_csv(summary.roc(held_out), plots / "roc.csv")
-    tables.write_csv(summary.confusion(held_out, outcome.by_fold), plots / "confusion.csv")
+    tables.write_csv(outcome.history, layout.history(name))
+    held_out = summary.join(outcome.predictions, manifest).query("subset == 'held_out'")
+    tables.write_csv(summary.roc(held_out), layout.roc(name))
+    tables.write_csv(summary.confusion(held_out, outcome.by_fold), layout.confusion(name))
     record = runtime.provenance(experiment=name, seed=config.seed, seconds=round(time.time() - started, 1))
     tables.write_text(record, layout.provenance(name))
     tables.write_text(summary.headline_json(outcome.by_fold), layout.train_metrics(name))
