@@ -58,7 +58,8 @@ def _conditions(configs: list[RunConfig]) -> str:
     """Say whether experiments were trained under the same conditions, and what those of the first were."""
     config = configs[0]
     return (
-        f"{wording.sameness(configs)} {config.resolution}×{config.resolution} px, central square, no face crop, no augmentation; "
+        f"{wording.sameness(configs)} {config.resolution}×{config.resolution} px, central square, no face crop, "
+        "no augmentation; "
         f"{config.fraction:.0%} of the development groups, {config.folds} grouped folds; AdamW, learning rate "
         f"{config.lr:g}, weight decay {config.weight_decay:g}, cosine schedule over {config.epochs} epochs, "
         f"early stopping after {config.early_stopping_patience}; batches of {config.batch_size}; loss "

@@ -48,7 +48,10 @@ def sameness(configs: list[RunConfig]) -> str:
     listed = "; ".join(
         f"{key}: " + ", ".join(f"{values[key]} in {name}" for name, values in settings.items()) for key in differing
     )
-    return f"**The conditions differ**, so a difference in AUC is not the model's alone ({listed}). Those of {configs[0].experiment}:"
+    return (
+        f"**The conditions differ**, so a difference in AUC is not the model's alone ({listed}). "
+        f"Those of {configs[0].experiment}:"
+    )
 
 
 def interval(row: Any, prefix: str = "") -> str:
