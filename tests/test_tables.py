@@ -8,7 +8,7 @@ import pytest
 
 from deepfake import tables
 from deepfake.errors import InputError
-from deepfake.tables import MANIFEST, PREDICTIONS, SAMPLES, Schema, atomic, check, read, write
+from deepfake.tables import FACES, MANIFEST, PREDICTIONS, REGIONS, SAMPLES, Schema, atomic, check, read, write
 
 
 def predictions(rows: int = 4) -> pd.DataFrame:
@@ -27,13 +27,29 @@ def predictions(rows: int = 4) -> pd.DataFrame:
 # --- check
 
 
-@pytest.mark.parametrize("schema", [SAMPLES, MANIFEST, PREDICTIONS], ids=lambda s: s.name)
+@pytest.mark.parametrize("schema", [SAMPLES, MANIFEST, FACES, REGIONS, PREDICTIONS], ids=lambda s: s.name)
 def test_a_schema_speaks_of_its_own_columns_only(schema):
     assert {*schema.key, *schema.allowed} <= set(schema.columns)
 
 
 def test_the_manifest_is_the_samples_and_their_places():
     assert list(MANIFEST.columns) == [*SAMPLES.columns, "split", "fold", "fraction_rank"]
+
+
+def test_a_face_is_a_box_and_five_points_in_the_same_pixels():
+    points = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+    expected = ["sample_id", "faces", "confidence", "left", "top", "right", "bottom"]
+    assert list(FACES.columns) == expected + [f"{point}_{axis}" for point in points for axis in "xy"]
+    assert {kind for name, kind in FACES.columns.items() if name not in ("sample_id", "faces")} == {"float"}
+
+
+def test_a_region_is_made_of_whole_pixels_that_may_lie_beyond_the_image():
+    frame = pd.DataFrame({"sample_id": ["a"], "left": [-3], "top": [0], "right": [9], "bottom": [12], "face": [0]})
+    assert len(check(frame, REGIONS, "here")) == 1
+    with pytest.raises(InputError, match="column left: expected int"):
+        check(frame.assign(left=[-2.5]), REGIONS, "here")
+    with pytest.raises(InputError, match=r"column face: .*2.* in row 0; allowed: 0, 1"):
+        check(frame.assign(face=[2]), REGIONS, "here")
 
 
 def test_a_missing_column_is_named():

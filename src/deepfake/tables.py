@@ -51,8 +51,10 @@ _SAMPLE_COLUMNS = {
     "label": "int",  # 0 real, 1 fake
     "source": "str",  # who made it: the camera collection or the generator
     "group": "str",  # samples of one group never stand on two sides of a split
-    "width": "int",  # pixels
-    "height": "int",  # pixels
+    "width": "int",  # pixels, upright (EXIF orientation applied)
+    "height": "int",  # pixels, upright
+    "format": "str",  # of the encoded file, as PIL names it: JPEG, PNG, ...
+    "mode": "str",  # of its pixels, as PIL names it: RGB, L, P, CMYK, ...
     "bytes": "int",  # size of the encoded file
     "sha256": "str",  # of the encoded file
 }
@@ -73,6 +75,39 @@ MANIFEST = Schema(
     },
     key=("sample_id",),
     allowed=SAMPLES.allowed | {"split": ("dev", "test")},
+)
+FACES = Schema(
+    "faces",
+    {
+        "sample_id": "str",
+        "faces": "int",  # faces found with enough confidence; 0: all that follows is 0
+        "confidence": "float",  # of the chosen face, the largest
+        "left": "float",  # its box in pixels of the upright image
+        "top": "float",
+        "right": "float",
+        "bottom": "float",
+        **{  # its landmarks in the same pixels; left and right as seen in the picture
+            f"{point}_{axis}": "float"
+            for point in ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+            for axis in "xy"
+        },
+    },
+    key=("sample_id",),
+    allowed={},
+)
+REGIONS = Schema(
+    "regions",
+    {
+        "sample_id": "str",
+        # the part of the upright image that a view shows, in its pixels; beyond the image there is black
+        "left": "int",
+        "top": "int",
+        "right": "int",
+        "bottom": "int",
+        "face": "int",  # 1: cut out around a face
+    },
+    key=("sample_id",),
+    allowed={"face": (0, 1)},
 )
 PREDICTIONS = Schema(
     "predictions",

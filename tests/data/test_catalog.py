@@ -1,22 +1,28 @@
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
-from deepfake.data import catalog, ingest
+from deepfake import layout
+from deepfake.data import adapters, catalog
 from deepfake.errors import InputError
 
 COMMITTED = Path(__file__).parents[2] / "data" / "catalog.yaml"
 ENTRY = {
     "title": "a test",
     "modality": "image",
-    "adapter": "source_archives",
+    "adapter": "sources",
     "group": "basename",
     "sources": {"wiki": "real", "insight": "fake"},
     "licence": "none",
     "obtain": "ask",
 }
+
+
+FOLDER = {key: value for key, value in ENTRY.items() if key != "sources"} | {"adapter": "folder"}
+HUB = {"repo": "owner/name", "revision": "0123456789abcdef" * 2 + "01234567", "files": ["wiki.zip"]}
 
 
 @pytest.fixture
@@ -29,24 +35,32 @@ def written(tmp_path):
     return write
 
 
-def test_the_committed_catalog_has_the_sample():
-    sample = catalog.find("sample", COMMITTED)
-    assert sample.sources["wiki"] == "real"
-    assert {source for source, label in sample.sources.items() if label == "fake"} == {
-        "inpainting",
-        "insight",
-        "text2img",
-    }
+@pytest.mark.parametrize(("name", "group"), [("sample", "folder"), ("dff", "basename")])
+def test_the_committed_catalog_has_the_images(name, group):
+    entry = catalog.find(name, COMMITTED)
+    assert entry.sources == {"wiki": "real", "inpainting": "fake", "insight": "fake", "text2img": "fake"}
+    assert entry.group == group
 
 
-def test_every_committed_data_set_has_both_classes_and_an_adapter():
-    for entry in catalog.load(COMMITTED).values():
-        assert set(entry.sources.values()) == {"real", "fake"}
-        assert entry.adapter in ingest.ADAPTERS
+def test_deepfakeface_is_pinned():
+    hub = catalog.find("dff", COMMITTED).hub
+    assert hub is not None
+    assert (hub.repo, hub.revision) == ("OpenRL/DeepFakeFace", "eb2a54fbf2567790bd3dc61d09fdaade6bb6c31c")
+    assert set(hub.files) == {f"{source}.zip" for source in catalog.find("dff", COMMITTED).sources}
 
 
-def test_every_key_is_required():
-    assert all(field.is_required() for field in catalog.DataSet.model_fields.values())
+def test_every_adapter_of_the_catalog_exists():
+    known = catalog.DataSet.model_fields["adapter"].annotation
+    assert set(get_args(known)) == set(adapters.ADAPTERS)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [FOLDER, FOLDER | {"table": "meta/labels.csv"}, FOLDER | {"group": "file"}, ENTRY | {"hub": HUB}],
+    ids=["folders", "table", "file", "hub"],
+)
+def test_what_an_entry_may_be(written, entry):
+    assert set(catalog.load(written({"mine": entry}))) == {"mine"}
 
 
 def test_an_unknown_data_set_is_answered_with_the_nearest():
@@ -65,11 +79,29 @@ def test_an_unknown_data_set_is_answered_with_the_nearest():
         ({"group": "person"}, r"mine\.group: "),
         ({"sources": {"wiki": "true"}}, r"mine\.sources\.wiki: "),
         ({"sources": ["wiki"]}, r"mine\.sources: "),
+        ({"sources": {"../wiki": "real", "insight": "fake"}}, r"mine\.sources\.\.\./wiki"),
+        ({"sources": {"wiki": "real"}}, r"mine: .*adapter sources needs the key sources: .*both real and fake"),
+        ({"sources": {}}, r"mine: .*adapter sources needs the key sources"),
+        ({"table": "labels.csv"}, r"mine: .*table goes with adapter folder"),
+        ({"adapter": "folder"}, r"mine: .*remove the key sources"),
+        ({"table": "../labels.csv"}, r"mine\.table: .*must name a file below the data set's folder"),
+        ({"table": "/labels.csv"}, r"mine\.table: .*must name a file below"),
+        ({"hub": HUB | {"revision": "main"}}, r"mine\.hub\.revision: "),
+        ({"hub": HUB | {"repo": "https://host/owner/name"}}, r"mine\.hub\.repo: "),
+        ({"hub": HUB | {"files": []}}, r"mine\.hub\.files: "),
+        ({"hub": HUB | {"files": ["../x.zip"]}}, r"mine\.hub\.files\.0: .*below the data set's folder"),
+        ({"hub": HUB | {"branch": "main"}}, r"mine\.hub\.branch: unknown key"),
     ],
 )
 def test_a_mistake_is_told_by_its_path(written, change, message):
     with pytest.raises(InputError, match=message):
         catalog.load(written({"good": ENTRY, "mine": ENTRY | change}))
+
+
+@pytest.mark.parametrize("name", ["raw", "My Data", "../x", "a/b", "", 2024, "checked.json"])
+def test_a_name_that_cannot_be_a_folder_is_refused(written, name):
+    with pytest.raises(InputError, match=rf"{re.escape(repr(name))} cannot name a data set"):
+        catalog.load(written({name: ENTRY}))
 
 
 def test_a_missing_key_is_named(written):
@@ -99,3 +131,61 @@ def test_a_file_that_is_no_catalog_is_refused(written, content):
 def test_a_missing_catalog_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="not found"):
         catalog.load(tmp_path / "catalog.yaml")
+
+
+# --- raw files
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("elsewhere/real", "other"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "elsewhere/real/a.jpg").write_bytes(b"a")
+    return tmp_path
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_data_that_lies_elsewhere_is_linked(project, absolute):
+    catalog.attach("mine", project / "elsewhere" if absolute else Path("elsewhere"))
+    assert layout.raw("mine").is_symlink()
+    assert (layout.raw("mine") / "real/a.jpg").read_bytes() == b"a"
+    catalog.attach("mine", project / "elsewhere")  # again: nothing to do
+    catalog.attach("mine", layout.raw("mine"))
+    assert layout.raw("mine").resolve() == project / "elsewhere"
+
+
+@pytest.mark.parametrize("path", ["missing", "elsewhere/real/a.jpg"])
+def test_what_is_no_folder_is_not_linked(project, path):
+    with pytest.raises(InputError, match=rf"{path}: not a folder"):
+        catalog.attach("mine", Path(path))
+    assert not layout.raw("mine").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda link: link.mkdir(), "is there already; remove it to use elsewhere instead"),
+        (lambda link: link.write_text("x"), "is there already"),
+        (lambda link: link.symlink_to("../../other"), r"is a link to \.\./\.\./other"),
+        (lambda link: link.symlink_to("nowhere"), "is a link to nowhere"),
+    ],
+    ids=["folder", "file", "link", "dangling link"],
+)
+def test_what_is_there_is_never_replaced(project, make, message):
+    link = layout.raw("mine")
+    link.parent.mkdir(parents=True)
+    make(link)
+    before = link.lstat()
+    with pytest.raises(InputError, match=rf"{link}: {message}"):
+        catalog.attach("mine", Path("elsewhere"))
+    assert link.lstat() == before
+
+
+def test_raw_files_are_required_unless_the_project_makes_them(project, written):
+    path = written({"sample": ENTRY, "mine": ENTRY})
+    catalog.require("sample", path)
+    with pytest.raises(InputError, match=r"data/raw/mine: not found; to obtain the data: ask"):
+        catalog.require("mine", path)
+    catalog.attach("mine", Path("elsewhere"))
+    catalog.require("mine", path)

@@ -1,21 +1,18 @@
 import hashlib
 import io
-import random
-import struct
 import threading
 import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from deepfake import tables
-from deepfake.data import ingest
+from deepfake.data import adapters, images, ingest
 from deepfake.data.catalog import DataSet
 from deepfake.errors import InputError
 
@@ -25,7 +22,7 @@ def dataset(group: str = "folder", **sources: str) -> DataSet:
         {
             "title": "a test",
             "modality": "image",
-            "adapter": "source_archives",
+            "adapter": "sources",
             "group": group,
             "sources": sources or {"wiki": "real", "insight": "fake"},
             "licence": "none",
@@ -34,15 +31,11 @@ def dataset(group: str = "folder", **sources: str) -> DataSet:
     )
 
 
-def encoded(form: str = "JPEG", size: tuple[int, int] = (12, 9), mode: str = "RGB", seed: int = 0) -> bytes:
+def encoded(form: str = "JPEG", size: tuple[int, int] = (12, 9), mode: str = "RGB", seed: int = 0, **options) -> bytes:
     noise = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     stream = io.BytesIO()
-    Image.fromarray(noise).convert(mode).save(stream, form)
+    Image.fromarray(noise).convert(mode).save(stream, form, **options)
     return stream.getvalue()
-
-
-def cv2_png(pixels: np.ndarray) -> bytes:
-    return cv2.imencode(".png", pixels)[1].tobytes()
 
 
 def pack(folder: Path, **archives: Mapping[str, bytes]) -> Path:
@@ -87,7 +80,7 @@ def test_size_and_hash_are_those_of_the_file(good):
         with zipfile.ZipFile(good / row.archive) as archive:
             data = archive.read(row.path)
         with Image.open(io.BytesIO(data)) as image:
-            assert (row.width, row.height) == image.size
+            assert (row.width, row.height, row.format, row.mode) == (*image.size, image.format, image.mode)
         assert row.bytes == len(data)
         assert row.sha256 == hashlib.sha256(data).hexdigest()
 
@@ -103,14 +96,6 @@ def test_sources_that_share_names_have_samples_of_their_own(good):
     assert samples["path"].duplicated().sum() == 4
 
 
-@pytest.mark.parametrize(
-    ("group", "expected"), [("folder", {"p1": 4, "p2": 4}), ("basename", {"a": 2, "b": 2, "c": 2, "d": 2})]
-)
-def test_groups_bind_by_folder_or_by_name(good, group, expected):
-    samples, _ = run(good, dataset(group))
-    assert samples["group"].value_counts().to_dict() == expected
-
-
 def test_threads_and_the_order_in_the_archive_do_not_change_the_result(good, tmp_path):
     one, _ = run(good, threads=1)
     eight, _ = run(good, threads=8)
@@ -123,14 +108,34 @@ def test_threads_and_the_order_in_the_archive_do_not_change_the_result(good, tmp
     pd.testing.assert_frame_equal(one, run(other)[0])
 
 
-def test_more_files_than_one_batch_stay_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(ingest, "_BATCH", 4)
-    files = {f"p/{i:02}.png": encoded("PNG", (5 + i, 4)) for i in range(11)}
-    pack(tmp_path, wiki=files, insight={"p/x.png": encoded("PNG")})
-    done: list[int] = []
-    samples, _ = ingest.ingest("mine", dataset(), tmp_path, max_quarantined=0, threads=3, progress=done.append)
+@pytest.mark.parametrize("limit", [("_FILES_AHEAD", 3), ("_BYTES_AHEAD", 1)], ids=["files", "bytes"])
+def test_more_files_than_may_be_read_ahead_stay_in_order(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(ingest, *limit)
+    monkeypatch.setattr(ingest, "_STEP", 5)
+    waiting, most = [], []
+    real_read = adapters.read
+
+    def counted(raw, files):
+        for file, data in real_read(raw, files):
+            waiting.append(file)
+            most.append(len(waiting))
+            yield file, data
+
+    done: list[tuple[int, int]] = []
+    monkeypatch.setattr(adapters, "read", counted)
+    pack(
+        tmp_path, wiki={f"p/{i:02}.png": encoded("PNG", (5 + i, 4)) for i in range(11)}, insight={"p/x.png": encoded()}
+    )
+    files = adapters.find(tmp_path, dataset()).files
+    for file, _ in ingest._examined(tmp_path, files, 3):
+        waiting.remove(file)
+    # of what is read, all but so many files were handed on: the whole data set is never in memory
+    assert max(most) == (4 if limit[0] == "_FILES_AHEAD" else 1)
+    samples, _ = ingest.ingest(
+        "mine", dataset(), tmp_path, max_quarantined=0, threads=3, progress=lambda *news: done.append(news)
+    )
     assert list(samples["width"][:11]) == [5 + i for i in range(11)]
-    assert done == [4, 8, 12]
+    assert done == [(5, 12), (10, 12), (12, 12)]
 
 
 def test_spaces_unicode_and_dots_in_names(tmp_path):
@@ -154,27 +159,7 @@ def test_folders_in_the_archive_are_no_files(tmp_path):
     assert len(run(tmp_path)[0]) == 2
 
 
-@pytest.mark.parametrize(
-    ("form", "mode"),
-    [
-        ("JPEG", "L"),
-        ("JPEG", "CMYK"),
-        ("PNG", "1"),
-        ("PNG", "P"),
-        ("PNG", "LA"),
-        ("PNG", "RGBA"),
-        ("WEBP", "RGB"),
-        ("BMP", "RGB"),
-        ("TIFF", "RGB"),
-    ],
-)
-def test_what_has_eight_bits_is_taken(form, mode):
-    assert ingest.inspect(encoded(form, (12, 9), mode)) == (12, 9)
-
-
 # --- bad files
-
-TRUNCATED = encoded("JPEG", (64, 64))[:-400]
 
 
 @pytest.mark.parametrize(
@@ -182,14 +167,9 @@ TRUNCATED = encoded("JPEG", (64, 64))[:-400]
     [
         (b"", "empty file"),
         (b"this is text", "not an image of a known format"),
-        (TRUNCATED, "cannot be decoded: .*truncated"),
-        (encoded("PNG", (64, 64))[:-5000], "cannot be decoded"),
-        (encoded("GIF"), "not an image of a known format"),
-        (cv2_png(np.full((9, 12), 40_000, np.uint16)), "not 8 bits a channel"),
-        (cv2_png(np.full((9, 12, 3), 40_000, np.uint16)), "not 8 bits a channel"),
-        (cv2_png(np.full((9, 12, 4), 40_000, np.uint16)), "not 8 bits a channel"),
+        (encoded("JPEG", (64, 64))[:-400], "cannot be decoded"),
     ],
-    ids=["empty", "text", "truncated JPEG", "truncated PNG", "GIF", "16-bit gray", "16-bit RGB", "16-bit RGBA"],
+    ids=["empty", "text", "truncated"],
 )
 def test_a_bad_file_is_set_aside_with_its_reason(good, data, reason):
     pack(good, text2img={"p1/a.jpg": encoded(), "p1/bad.jpg": data})
@@ -197,16 +177,13 @@ def test_a_bad_file_is_set_aside_with_its_reason(good, data, reason):
     samples, quarantine = run(good, entry, max_quarantined=0.1)
     assert len(samples) == 9
     assert quarantine[["archive", "path", "source"]].values.tolist() == [["text2img.zip", "p1/bad.jpg", "text2img"]]
-    assert quarantine["reason"].str.fullmatch(f"{reason}.*").all()
+    assert quarantine["reason"].str.startswith(reason).all()
 
 
-@pytest.mark.parametrize("factor", [1.5, 3.0], ids=["PIL warns", "PIL refuses"])
-def test_a_decompression_bomb_is_set_aside(monkeypatch, factor):
-    data = encoded("PNG", (100, 60))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", int(6000 / factor))
-    assert ingest.inspect(data) == "too many pixels (decompression bomb)"
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6000)
-    assert ingest.inspect(data) == (100, 60)
+def test_content_decides_not_the_name(good):
+    pack(good, text2img={"p1/a.png": encoded("JPEG")})
+    samples, _ = run(good, dataset(wiki="real", insight="fake", text2img="fake"))
+    assert samples.set_index("source").loc["text2img", "format"] == "JPEG"
 
 
 def test_a_bomb_is_found_while_another_thread_decodes(tmp_path, monkeypatch):
@@ -214,7 +191,7 @@ def test_a_bomb_is_found_while_another_thread_decodes(tmp_path, monkeypatch):
     small, bomb = encoded("PNG", (20, 20)), encoded("PNG", (40, 40))
     pack(tmp_path, wiki={"p/a.png": small, "p/b.png": bomb}, insight={"p/a.png": encoded("PNG", (10, 10))})
     small_opened, bomb_opened, small_done = threading.Event(), threading.Event(), threading.Event()
-    real_open, real_inspect = Image.open, ingest.inspect
+    real_open, real_inspect = Image.open, images.inspect
 
     def open_in_turn(stream, **options):
         if stream.getvalue() == small:
@@ -235,7 +212,7 @@ def test_a_bomb_is_found_while_another_thread_decodes(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     monkeypatch.setattr(Image, "open", open_in_turn)
-    monkeypatch.setattr(ingest, "inspect", inspect_in_turn)
+    monkeypatch.setattr(images, "inspect", inspect_in_turn)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = list(warnings.filters)
@@ -243,28 +220,6 @@ def test_a_bomb_is_found_while_another_thread_decodes(tmp_path, monkeypatch):
         after = list(warnings.filters)
     assert quarantine["path"].tolist() == ["p/b.png"]
     assert after == before
-
-
-@pytest.mark.filterwarnings("ignore")  # PIL warns of what is odd in a file before it gives up
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
-def test_no_damage_raises(form):
-    rng = random.Random(form)
-    original = encoded(form)
-    for _ in range(300):
-        data = bytearray(original)
-        for _ in range(rng.randint(1, 5)):
-            data[rng.randrange(min(len(data), rng.choice([40, 200, len(data)])))] = rng.randrange(256)
-        found = ingest.inspect(bytes(data[: rng.choice([len(data), rng.randint(1, len(data))])]))
-        assert isinstance(found, (str, tuple))
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_an_offset_beyond_all_memory_raises_nothing():
-    # found by chance among 300,000 damaged files: PIL lets the OverflowError of seek() through
-    tiff = encoded("TIFF")
-    entry = tiff.index(struct.pack("<HHI", 273, 4, 1))
-    damaged = tiff[:entry] + struct.pack("<HHII", 273, 16, 1, len(tiff)) + tiff[entry + 12 :] + b"\xff" * 8
-    assert str(ingest.inspect(damaged)).startswith("cannot be decoded")
 
 
 # --- bad data sets
@@ -289,7 +244,7 @@ def test_just_as_many_bad_files_as_allowed_pass(good):
 
 def test_a_missing_archive_says_how_to_obtain_it(good):
     (good / "insight.zip").unlink()
-    with pytest.raises(InputError, match=r"insight\.zip: not found; .*ask the test"):
+    with pytest.raises(InputError, match=r"insight\.zip: not found, .*ask the test"):
         run(good)
 
 
@@ -344,10 +299,79 @@ def test_one_class_only_is_an_error(good, empty):
         run(good)
 
 
+def test_hidden_files_are_told_where_nothing_else_is(tmp_path):
+    pack(tmp_path, wiki={"p/.a.jpg": encoded()}, insight={"__MACOSX/a.jpg": encoded()})
+    with pytest.raises(InputError, match="there is no file in it but 2 hidden or system files"):
+        run(tmp_path)
+
+
 def test_nothing_is_unpacked(good):
     before = sorted(good.rglob("*"))
-    pack(good, insight={"../../escaped.jpg": encoded(), "/absolute/b.jpg": encoded()})
-    samples, _ = run(good)
+    pack(good, insight={"../../escaped.jpg": encoded(), "/absolute/b.jpg": encoded(), "p/a.jpg": encoded()})
+    samples, quarantine = run(good, max_quarantined=0.5)
     assert samples["sample_id"].is_unique
+    assert quarantine["path"].tolist() == ["../../escaped.jpg", "/absolute/b.jpg"]
     assert sorted(good.rglob("*")) == before
     assert not (good.parent.parent / "escaped.jpg").exists()
+
+
+# --- a folder of one's own
+
+
+def test_a_folder_of_ones_own(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    files = {
+        "real/Žofie Müller.jpg": encoded("JPEG", (12, 9), seed=1, exif=exif),
+        "real/cmyk.jpg": encoded("JPEG", (12, 9), "CMYK", seed=2),
+        "fake/swap/人 1.png": encoded("PNG", (12, 9), "P", seed=3),
+        "fake/swap/notes.jpg": b"not an image",
+        "fake/.DS_Store": b"litter",
+    }
+    for path, data in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    (tmp_path / "real/loop").symlink_to("..", target_is_directory=True)
+    (tmp_path / "fake/gone.jpg").symlink_to("nowhere.jpg")
+    entry = DataSet(title="t", modality="image", adapter="folder", group="file", licence="none", obtain="ask")
+    samples, quarantine = run(tmp_path, entry, max_quarantined=0.5)
+    tables.check(samples, tables.SAMPLES, "here")
+    rows = samples.set_index("sample_id")
+    assert rows.loc["real/Žofie Müller.jpg", ["width", "height", "format", "mode"]].tolist() == [9, 12, "JPEG", "RGB"]
+    assert rows.loc["real/cmyk.jpg", ["width", "height", "format", "mode"]].tolist() == [12, 9, "JPEG", "CMYK"]
+    assert rows.loc["fake/swap/人 1.png", ["label", "source", "mode"]].tolist() == [1, "swap", "P"]
+    assert quarantine.set_index("path")["reason"].str.split(" ").str[:3].str.join(" ").to_dict() == {
+        "fake/gone.jpg": "a link that",
+        "fake/swap/notes.jpg": "not an image",
+        "real/loop": "a link to",
+    }
+
+
+# --- duplicates
+
+
+def test_the_same_file_in_two_groups_or_under_both_labels_is_found(tmp_path):
+    one, two, three, four = (encoded("PNG", seed=seed) for seed in range(4))
+    pack(tmp_path, wiki={"p1/a.png": one, "p2/b.png": one, "p1/c.png": two, "p3/d.png": three, "p3/e.png": three})
+    pack(tmp_path, insight={"p1/c.png": two, "p1/f.png": four})
+    samples, _ = run(tmp_path)
+    found = ingest.duplicates(samples).set_index("sha256").to_dict("index")
+    assert found == {
+        hashlib.sha256(one).hexdigest(): {
+            "samples": "wiki/p1/a.png | wiki/p2/b.png",
+            "groups": "p1 | p2",
+            "both_labels": 0,
+        },
+        # one group, but one of the labels is wrong; that `three` is twice in one group harms nothing
+        hashlib.sha256(two).hexdigest(): {
+            "samples": "wiki/p1/c.png | insight/p1/c.png",
+            "groups": "p1",
+            "both_labels": 1,
+        },
+    }
+
+
+def test_without_duplicates_the_table_is_empty_and_can_be_written(good, tmp_path):
+    found = ingest.duplicates(run(good)[0])
+    tables.write_csv(found, tmp_path / "duplicates.csv")
+    assert (tmp_path / "duplicates.csv").read_text() == "sha256,samples,groups,both_labels\n"

@@ -38,6 +38,8 @@ def table(groups: dict[str, dict[str, int]]) -> pd.DataFrame:
                         "group": group,
                         "width": 8,
                         "height": 8,
+                        "format": "JPEG",
+                        "mode": "RGB",
                         "bytes": 100,
                         "sha256": hashlib.sha256(name.encode()).hexdigest(),
                     }

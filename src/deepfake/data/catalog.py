@@ -1,10 +1,11 @@
 """The data sets that the project knows, read from data/catalog.yaml."""
 
-from pathlib import Path
-from typing import Literal
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import ValidationError
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from deepfake import layout
 from deepfake.errors import InputError, unknown
@@ -12,30 +13,77 @@ from deepfake.schema import Section, first_mistake
 
 GENERATED = "sample"
 """The data set that the project makes itself."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_RESERVED = {"raw"}
+"""Names that are folders of `data/` already."""
+
+
+def _inside(path: str) -> str:
+    """Refuse a path that does not stay below the folder it starts from."""
+    if not PurePosixPath(path).parts or PurePosixPath(path).is_absolute() or ".." in path.split("/") or "\\" in path:
+        raise ValueError(f"{path!r} must name a file below the data set's folder, with / between folders")
+    return path
+
+
+PathBelow = Annotated[str, AfterValidator(_inside)]
+FolderName = Annotated[str, StringConstraints(pattern=r"^[^./\\][^/\\]*$")]
+
+
+class Hub(Section):
+    """Where a data set is published: files of a dataset repository on the Hugging Face Hub."""
+
+    repo: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")]
+    """Owner and name."""
+    revision: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+    """The commit: a branch could change from one day to the next."""
+    files: Annotated[list[PathBelow], Field(min_length=1)]
 
 
 class DataSet(Section):
-    """One entry of the catalog."""
+    """One entry of the catalog.
+
+    Two adapters read files as they were obtained:
+
+    - `sources`: one archive `<source>.zip` a source, or its unpacked folder `<source>/`; `sources` gives the labels.
+    - `folder`: `real/` and `fake/`, or `real/<source>/` and `fake/<source>/`, with any depth below; what lies beside
+      them is not read. With `table`, the files that a CSV names instead.
+    """
 
     title: str
     """What it is, as it stands in a report."""
-    modality: Literal["image", "video", "audio"]
-    adapter: Literal["source_archives"]
-    """How its files are laid out; a key of `ingest.ADAPTERS`."""
-    group: Literal["folder", "basename"]
-    """What binds samples that must not be parted: the folder that a file lies in, or its name."""
-    sources: dict[str, Literal["real", "fake"]]
-    """Each source and its label."""
+    modality: Literal["image"]
+    adapter: Literal["sources", "folder"]
+    """How its files are laid out; a key of `adapters.ADAPTERS`."""
+    group: Literal["folder", "basename", "file"]
+    """What binds samples that must not be parted: the folder that a file lies in (below its source), its name without
+    the suffix, or nothing (every file is a group of its own)."""
+    sources: dict[FolderName, Literal["real", "fake"]] = Field(default={})
+    """With adapter `sources`: each source and its label."""
+    table: PathBelow | None = None
+    """With adapter `folder`: a CSV file below the data set's folder with columns `path`, `label` (real or fake, or 0 or
+    1) and, if wanted, `source` and `group`. Paths start from the folder that the CSV lies in."""
+    hub: Hub | None = None
+    """Where `deepfake data fetch` finds it."""
     licence: str
     obtain: str
     """The command or page by which one gets it."""
+
+    @model_validator(mode="after")
+    def _fits_its_adapter(self) -> "DataSet":
+        if self.adapter == "sources" and set(self.sources.values()) != {"real", "fake"}:
+            raise ValueError("adapter sources needs the key sources: each source and its label, both real and fake")
+        if self.adapter == "sources" and self.table is not None:
+            raise ValueError("table goes with adapter folder; adapter sources takes the labels from sources")
+        if self.adapter == "folder" and self.sources:
+            raise ValueError("adapter folder takes the sources from the folders or the table; remove the key sources")
+        return self
 
 
 def load(path: Path = layout.CATALOG) -> dict[str, DataSet]:
     """Read and check the catalog.
 
     Raises:
-        InputError: the file is missing, is not YAML, or an entry has a wrong or unknown key.
+        InputError: the file is missing, is not YAML, or an entry has a wrong name or a wrong or unknown key.
     """
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -47,6 +95,11 @@ def load(path: Path = layout.CATALOG) -> dict[str, DataSet]:
         raise InputError(f"{path}: expected a mapping of names to data sets")
     catalog = {}
     for name, entry in entries.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
+            raise InputError(
+                f"{path}: {name!r} cannot name a data set, since folders are called after it; "
+                "use small letters, digits, - and _, but not 'raw'"
+            )
         try:
             catalog[name] = DataSet.model_validate(entry)
         except ValidationError as error:
@@ -75,3 +128,25 @@ def require(name: str, path: Path = layout.CATALOG) -> None:
     entry = find(name, path)
     if name != GENERATED and not layout.raw(name).exists():
         raise InputError(f"{layout.raw(name)}: not found; to obtain the data: {entry.obtain}")
+
+
+def attach(name: str, path: Path) -> None:
+    """Make a data set's raw folder a link to where its files lie, so that all stages find them there.
+
+    Args:
+        name: the data set.
+        path: the folder with its files; nothing is written into it.
+
+    Raises:
+        InputError: the path is not a folder, or the raw folder is there already and is another one.
+    """
+    link, target = layout.raw(name), path.resolve()
+    if not target.is_dir():
+        raise InputError(f"{path}: not a folder; name the one that holds the files of {name}")
+    if link.is_symlink() or link.exists():
+        if link.resolve() == target:
+            return
+        kind = f"a link to {link.readlink()}" if link.is_symlink() else "there already"
+        raise InputError(f"{link}: is {kind}; remove it to use {path} instead")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(target, target_is_directory=True)

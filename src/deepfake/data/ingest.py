@@ -1,85 +1,24 @@
 """From a raw data set to its table of samples: every file hashed and decoded, the bad ones set aside."""
 
 import hashlib
-import io
-import itertools
-import lzma
-import math
-import struct
-import warnings
-import zipfile
-import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pandas as pd
-from PIL import Image
-from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from deepfake import tables
+from deepfake.data import adapters, images
+from deepfake.data.adapters import RawFile
 from deepfake.data.catalog import DataSet
 from deepfake.errors import InputError
 
-_BATCH = 256
-"""Files in memory at once."""
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-_EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV")
-
-
-@dataclass(frozen=True)
-class RawFile:
-    """A file of a raw data set and what its place tells about it."""
-
-    archive: str
-    path: str
-    source: str
-    group: str
-
-    @property
-    def sample_id(self) -> str:
-        """Return the identity of the sample: sources may share basenames, so the source is part of it."""
-        return f"{self.source}/{self.path}"
-
-
-def source_archives(raw: Path, dataset: DataSet) -> Iterator[tuple[RawFile, bytes | str]]:
-    """Yield the files of a data set that comes as one zip archive a source, as DeepFakeFace does.
-
-    The archives are read in place and never unpacked, so no entry can escape its folder. Instead of the bytes of
-    a member that cannot be read comes the reason.
-
-    Raises:
-        InputError: an archive is missing or is not a zip file.
-    """
-    for source in dataset.sources:
-        archive = f"{source}.zip"
-        try:
-            with zipfile.ZipFile(raw / archive) as members:
-                for info in sorted(members.infolist(), key=lambda info: info.filename):
-                    if info.is_dir():
-                        continue
-                    member = PurePosixPath(info.filename)
-                    group = member.parent.name if dataset.group == "folder" else member.stem
-                    yield RawFile(archive, info.filename, source, group), _read(members, info)
-        except FileNotFoundError:
-            raise InputError(f"{raw / archive}: not found; to obtain the data: {dataset.obtain}") from None
-        except zipfile.BadZipFile as error:
-            raise InputError(f"{raw / archive}: not a readable zip archive ({error}); obtain it again") from None
-
-
-ADAPTERS = {"source_archives": source_archives}
-
-
-def _read(members: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | str:
-    """Return a member's bytes, or why it cannot be read."""
-    try:
-        return members.read(info)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
-        return f"damaged in the archive: {error}"
-    except (RuntimeError, NotImplementedError) as error:
-        # zipfile's words for an encrypted member and for an unknown compression
-        return f"cannot be unpacked: {error}"
+_FILES_AHEAD = 256
+_BYTES_AHEAD = 128 * 2**20
+"""What is read ahead of the file whose turn it is: so many files and so many bytes, and one file more."""
+_STEP = 64
+"""Files between two calls of `progress`."""
 
 
 def ingest(
@@ -89,7 +28,7 @@ def ingest(
     *,
     max_quarantined: float,
     threads: int,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decode every file of a raw data set.
 
@@ -99,7 +38,7 @@ def ingest(
         raw: the folder it lies in.
         max_quarantined: largest share of files that may be unreadable.
         threads: decoding threads; they do not change the result.
-        progress: called with the number of files done.
+        progress: called with the number of files done and of all files.
 
     Returns:
         The samples (`tables.SAMPLES`), and the quarantine (`archive, path, source, reason`).
@@ -107,88 +46,88 @@ def ingest(
     Raises:
         InputError: an archive is missing, too many files are unreadable, or a class has no sample.
     """
-    samples: list[dict[str, object]] = []
-    refused: list[dict[str, object]] = []
-    files = ADAPTERS[dataset.adapter](raw, dataset)
-    with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
-        # `inspect` looks at the number of pixels itself: warning filters belong to the process, not to a thread
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        while batch := list(itertools.islice(files, _BATCH)):
-            for (file, data), found in zip(batch, pool.map(inspect, (data for _, data in batch)), strict=True):
-                if isinstance(data, str) or isinstance(found, str):
-                    refused.append({"archive": file.archive, "path": file.path, "source": file.source, "reason": found})
-                    continue
-                width, height = found
-                samples.append(
-                    {
-                        "sample_id": file.sample_id,
-                        "archive": file.archive,
-                        "path": file.path,
-                        "dataset": name,
-                        "modality": dataset.modality,
-                        "label": tables.FAKE if dataset.sources[file.source] == "fake" else tables.REAL,
-                        "source": file.source,
-                        "group": file.group,
-                        "width": width,
-                        "height": height,
-                        "bytes": len(data),
-                        "sha256": hashlib.sha256(data).hexdigest(),
-                    }
-                )
-            progress(len(samples) + len(refused))
+    found = adapters.find(raw, dataset)
+    samples: list[tuple[object, ...]] = []
+    refused: list[tuple[str, str, str, str]] = []
+    with images.quiet():
+        for done, (file, facts) in enumerate(_examined(raw, found.files, threads), start=1):
+            if isinstance(facts, str):
+                refused.append((file.archive, file.path, file.source, facts))
+            else:
+                identity = (file.sample_id, file.archive, file.path, name, dataset.modality)
+                samples.append((*identity, file.label, file.source, file.group, *facts))
+            if done % _STEP == 0 or done == len(found.files):
+                progress(done, len(found.files))
     quarantine = pd.DataFrame(refused, columns=["archive", "path", "source", "reason"])
-    _check_yield(name, samples, quarantine, max_quarantined)
-    return pd.DataFrame(samples), quarantine
+    table = pd.DataFrame(samples, columns=list(tables.SAMPLES.columns))
+    _check_yield(name, table, quarantine, found.litter, max_quarantined)
+    return table, quarantine
 
 
-def inspect(data: bytes | str) -> tuple[int, int] | str:
-    """Decode an image fully.
+def duplicates(samples: pd.DataFrame) -> pd.DataFrame:
+    """Find the files that stand in several groups or under both labels, bit for bit the same.
+
+    The first would bring a training image into the test set, so splits join such groups. The second is a mistake in
+    the data that nothing can mend: one of the labels is wrong.
 
     Args:
-        data: the encoded file, or the reason why there is none.
+        samples: `tables.SAMPLES`.
 
     Returns:
-        Its width and height in pixels, or the reason why it is refused.
+        One row a file: `sha256`; `samples` and `groups`, their names with ` | ` between them; `both_labels`, 1 when it
+        is labelled real and fake.
     """
-    if not data or isinstance(data, str):
-        return data or "empty file"
-    try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
-                return "too many pixels (decompression bomb)"
-            image.load()
-            if image.mode not in _EIGHT_BIT_MODES or _bits(image, data) > 8:
-                return f"not 8 bits a channel (mode {image.mode})"
-            return image.size
-    except Image.UnidentifiedImageError:
-        return f"not an image of a known format ({', '.join(_FORMATS)})"
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        return "too many pixels (decompression bomb)"
-    except (OSError, SyntaxError, ValueError, EOFError, OverflowError, struct.error) as error:
-        # the exceptions by which PIL's decoders say that a file is truncated or broken
-        return f"cannot be decoded: {error}"
+    repeated = samples[samples.duplicated("sha256", keep=False)]
+    table = repeated.groupby("sha256", sort=False).agg(
+        samples=("sample_id", " | ".join),
+        groups=("group", lambda groups: " | ".join(groups.unique())),
+        several_groups=("group", lambda groups: groups.nunique() > 1),
+        both_labels=("label", lambda labels: int(labels.nunique() > 1)),
+    )
+    table = table[table["several_groups"].astype(bool) | (table["both_labels"] == 1)]
+    return table.drop(columns="several_groups").reset_index()
 
 
-def _bits(image: Image.Image, data: bytes) -> int:
-    """Return the bits a channel has in the file: PIL reduces 16-bit colour to 8 bits without a word."""
-    if image.format == "PNG":
-        return data[24]  # the bit depth in the header, PNG specification 11.2.2
-    if isinstance(image, TiffImageFile):
-        return max(image.tag_v2.get(BITSPERSAMPLE, (8,)))
-    return 8
+def _examined(raw: Path, files: list[RawFile], threads: int) -> Iterator[tuple[RawFile, tuple[int | str, ...] | str]]:
+    """Yield each file in order with what `_examine` says; threads hash and decode while the next ones are read."""
+    ahead: deque[tuple[RawFile, Future[tuple[int | str, ...] | str]]] = deque()
+    held = 0
+    with ThreadPoolExecutor(threads) as pool:
+        for file, data in adapters.read(raw, files):
+            ahead.append((file, pool.submit(_examine, data)))
+            held += file.size
+            while len(ahead) > _FILES_AHEAD or held > _BYTES_AHEAD:
+                oldest, future = ahead.popleft()
+                yield oldest, future.result()
+                held -= oldest.size
+        for file, future in ahead:
+            yield file, future.result()
 
 
-def _check_yield(name: str, samples: list[dict[str, object]], quarantine: pd.DataFrame, max_quarantined: float) -> None:
+def _examine(data: bytes | str) -> tuple[int | str, ...] | str:
+    """Return the last columns of `tables.SAMPLES`, those that follow from a file's bytes, or why it is refused."""
+    if isinstance(data, str):
+        return data
+    picture = images.inspect(data)
+    if isinstance(picture, str):
+        return picture
+    return (*picture, len(data), hashlib.sha256(data).hexdigest())
+
+
+def _check_yield(
+    name: str, samples: pd.DataFrame, quarantine: pd.DataFrame, litter: int, max_quarantined: float
+) -> None:
     """Refuse a data set of which too little is readable."""
     total = len(samples) + len(quarantine)
     if not total:
-        raise InputError(f"data set {name}: there is no file in it")
+        skipped = f" but {litter} hidden or system files" if litter else ""
+        raise InputError(f"data set {name}: there is no file in it{skipped}")
     if len(quarantine) > max_quarantined * total:
         worst = quarantine["reason"].value_counts().index[0]
         raise InputError(
             f"data set {name}: {len(quarantine)} of {total} files cannot be used, more than "
             f"ingest.max_quarantined = {max_quarantined:g} allows; most often: {worst}; "
-            f"first: {quarantine['archive'].iloc[0]}:{quarantine['path'].iloc[0]}"
+            f"first: {':'.join(filter(None, quarantine.iloc[0][['archive', 'path']]))}"
         )
-    if len({sample["label"] for sample in samples}) < 2:
+    if samples["label"].nunique() < 2:
         raise InputError(f"data set {name}: it needs both real and fake samples; check its sources")

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
 
 from deepfake import tables
 from deepfake.errors import InputError
@@ -34,6 +33,8 @@ def split(samples: pd.DataFrame, *, folds: int, test_ratio: float, seed: int) ->
     Raises:
         InputError: there are too few groups for the folds, or a fold would lack a class.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # a second or two, which training has no use for
+
     manifest = samples.assign(group=_joined_groups(samples))
     order = _stratified_order(manifest, stream=(seed, _TEST))
     test_groups = order[: max(1, round(test_ratio * len(order)))]
