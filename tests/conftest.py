@@ -1,22 +1,50 @@
 """A project small enough to run whole in a test: its own params, catalog and a tiny data set of zip archives."""
 
+import copy
+import hashlib
 import io
+import re
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
 from PIL import Image
 
+from deepfake import layout, tables
+from deepfake.evaluation import face_rates
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = {"wiki": 0, "inpainting": 1, "insight": 1, "text2img": 1}
+GONE = object()
+"""Instead of a value in `changed`: the key is taken away."""
+
+
+def changed(values: dict, changes: dict[str, Any]) -> dict:
+    """Return a copy of nested values with some changed, added or taken away, by dotted path."""
+    values = copy.deepcopy(values)
+    for path, value in changes.items():
+        *above, last = path.split(".")
+        section = values
+        for key in above:
+            section = section[key]
+        if value is GONE:
+            del section[last]
+        else:
+            section[last] = value
+    return values
 
 
 def tiny_params() -> dict:
-    """Return the committed params with sizes that train in a second."""
+    """Return the committed params with sizes that train in a second, and with as few experiments as there are tables.
+
+    Names of stages in dvc.yaml stay; timm alone would take seconds to import each time.
+    """
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     values["presets"]["quick"] |= {
         "folds": 2,
@@ -26,24 +54,151 @@ def tiny_params() -> dict:
     }
     values["shared"]["precision"] = "fp32"
     values["evaluation"]["bootstrap_replicates"] = 200
-    # the names stay, because the pipeline's stages have them; timm alone would take seconds to import each time
-    values["experiments"]["resnet18_low"] = {"model": "simple_cnn", "loss": "bce_balanced"}
+    plain = {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"}
+    values["experiments"] = {"simple_cnn_low": plain, "resnet18_low": plain | {"loss": "bce_balanced"}}
+    values["tables"] = {
+        name: {"baseline": "simple_cnn_low", "experiments": ["simple_cnn_low", other]}
+        for name, other in (("phase1", "resnet18_low"), ("custom", "custom"))
+    }
+    values["custom"] |= {"view": "crop_low", "augmentation": "none"}
+    values["views"] = {"crop_low": {"geometry": "crop", "face_crop": False, "resolution": "low"}}
     return values
+
+
+def stages(values: dict) -> dict[str, dict]:
+    """Return every stage of dvc.yaml with its templates filled in from params.
+
+    A foreach stage appears once an item, as `name@item`.
+    """
+    found = {}
+    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"].items():
+        if "foreach" not in stage:
+            found[name] = _filled(stage, values)
+            continue
+        for key, item in _filled(stage["foreach"], values).items():
+            found[f"{name}@{key}"] = _filled(stage["do"], values | {"key": key, "item": item})
+    return found
+
+
+def _filled(entry: Any, names: dict) -> Any:
+    """Return an entry of dvc.yaml with its templates (`${a.b}`) replaced; one that stands alone may be a mapping."""
+
+    def value_at(path: str) -> Any:
+        value = names
+        for key in path.split("."):
+            value = value[key]
+        return value
+
+    if isinstance(entry, dict):
+        return {_filled(key, names): _filled(value, names) for key, value in entry.items()}
+    if isinstance(entry, list):
+        return [_filled(value, names) for value in entry]
+    if not isinstance(entry, str):
+        return entry
+    alone = re.fullmatch(r"\$\{([\w.]+)\}", entry)
+    if alone:
+        return value_at(alone.group(1))
+    return re.sub(r"\$\{([\w.]+)\}", lambda match: str(value_at(match.group(1))), entry)
+
+
+def paths(stage: dict, *kinds: str) -> set[str]:
+    """Return the paths that a stage declares as its deps, outs, metrics or plots."""
+    entries = [entry for kind in kinds for entry in stage.get(kind, [])]
+    return {next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries}
+
+
+TINY_WIDTH, TINY_HEIGHT = 48, 40
+"""Not square, so that every geometry shows something else."""
 
 
 def write_tiny_archives(raw: Path, groups: int = 12, per_group: int = 3) -> None:
     """Write one archive a source; fakes carry a faint pattern, so that there is something to learn."""
     raw.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    stripes = 12 * (np.arange(40) % 2)[None, :, None]
+    stripes = 12 * (np.arange(TINY_WIDTH) % 2)[None, :, None]
     for source, label in SOURCES.items():
         with zipfile.ZipFile(raw / f"{source}.zip", "w") as archive:
             for group in range(groups):
                 for number in range(per_group):
-                    pixels = rng.normal(120, 30, (40, 40, 3)) + label * stripes
-                    buffer = io.BytesIO()
-                    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "PNG")
-                    archive.writestr(f"{group:02d}/{number}.png", buffer.getvalue())
+                    noise = rng.normal(120, 30, (TINY_HEIGHT, TINY_WIDTH, 3)) + label * stripes
+                    pixels = noise.clip(0, 255).astype(np.uint8)
+                    # two formats, because backends decode the one and leave the other to PIL
+                    form, suffix, options = (("PNG", "png", {}), ("JPEG", "jpg", {"quality": 95}))[number % 2]
+                    archive.writestr(f"{group:02d}/{number}.{suffix}", encoded(pixels, form, **options))
+
+
+def encoded(pixels: np.ndarray, form: str = "PNG", **options: Any) -> bytes:
+    """Return an image of uint8 [height, width, 3] as a file's bytes."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, form, **options)
+    return stream.getvalue()
+
+
+def as_shown(data: bytes, region: tuple[int, int, int, int], size: int) -> np.ndarray:
+    """Return what a backend should make of a file, by PIL alone: cut out, black beyond the image, antialiased."""
+    image = Image.open(io.BytesIO(data)).convert("RGB").crop(region)
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def write_pictures(raw: Path, pictures: list[tuple[str, str, bytes]]) -> pd.DataFrame:
+    """Write files and return their rows as `tables.SAMPLES` has them; every other one is a fake.
+
+    Args:
+        raw: the folder to write into.
+        pictures: archive (or ""), path and bytes of each.
+    """
+    rows = []
+    for number, (archive, path, data) in enumerate(pictures):
+        place = raw / archive if archive else raw / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if archive:
+            with zipfile.ZipFile(place, "a") as members:
+                members.writestr(path, data)
+        else:
+            place.write_bytes(data)
+        image = Image.open(io.BytesIO(data))
+        rows.append(
+            {
+                "sample_id": f"{archive}/{path}",
+                "archive": archive,
+                "path": path,
+                "dataset": "sample",
+                "modality": "image",
+                "label": number % 2,
+                "source": "a",
+                "group": str(number),
+                "width": image.width,
+                "height": image.height,
+                "format": image.format,
+                "mode": image.mode,
+                "bytes": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+FACE_BOX = (10.0, 8.0, 26.0, 24.0)
+"""The face that `write_tiny_faces` finds in two of three images of the tiny data set."""
+
+
+def write_tiny_faces() -> None:
+    """Write what `deepfake faces` leaves, without a detector: the tiny images show noise."""
+    samples = tables.read(layout.samples("sample"), tables.SAMPLES)
+    faces = pd.DataFrame(0.0, index=samples.index, columns=list(tables.FACES.columns))
+    faces = faces.assign(sample_id=samples["sample_id"], faces=(np.arange(len(samples)) % 3 > 0).astype(int))
+    faces.loc[faces["faces"] > 0, ["left", "top", "right", "bottom"]] = FACE_BOX
+    tables.write(faces, layout.faces("sample"), tables.FACES)
+    tables.write_csv(face_rates.summary(faces, samples), layout.table("faces"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +223,35 @@ def project(tmp_path, monkeypatch, tiny_raw) -> Path:
     root = make_project(tmp_path / "project", tiny_raw)
     monkeypatch.chdir(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def imported_before_the_fork() -> None:
+    """Import what an optimiser takes seconds to import: a forked worker has what its parent has."""
+    import torch._dynamo  # noqa: F401
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, tiny_raw, imported_before_the_fork):
+    """A project in which one experiment has been run by several processes, and its outcome."""
+    from tiny_study import run_first_experiment
+
+    root = tmp_path_factory.mktemp("finished") / "project"
+    return root, run_first_experiment(root, tiny_raw)
+
+
+@pytest.fixture
+def outcome(finished, monkeypatch):
+    """The outcome, with its project as the current folder; not to be changed."""
+    monkeypatch.chdir(finished[0])
+    return finished[1]
+
+
+@pytest.fixture
+def copied(finished, tmp_path, monkeypatch):
+    """A copy of the finished project as the current folder."""
+    shutil.copytree(finished[0], tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
 
 
 @pytest.fixture

@@ -11,11 +11,17 @@ CHECKED = Path("data/checked.json")
 """The data set that the study uses, written once its name, the preset and all of params.yaml were found right."""
 SCRATCH = Path(".scratch")
 """Unfinished work that a killed run picks up again; never versioned, safe to delete."""
+RUNS = Path("runs")
 REPORTS = Path("reports")
 SUMMARY = REPORTS / "summary.md"
 FIGURES = REPORTS / "figures"
 TABLES = REPORTS / "tables"
 TRAIN_METRICS = REPORTS / "metrics" / "train"
+FOLD_WEIGHTS = "weights.safetensors"
+FOLD_PREDICTIONS = "predictions.parquet"
+FOLD_HISTORY = "history.csv"
+FOLD_DONE = "done.json"
+"""The results of one fold below `SCRATCH`; the last is written last, so that its existence means all are there."""
 CUSTOM_EXPERIMENT = "custom"
 """The name of the run that `model` in params.yaml drives."""
 
@@ -35,14 +41,44 @@ def quarantine(dataset: str) -> Path:
     return Path("data") / dataset / "quarantine.csv"
 
 
+def duplicates(dataset: str) -> Path:
+    """Return the CSV of the files that stand in several groups or under both labels, bit for bit the same."""
+    return Path("data") / dataset / "duplicates.csv"
+
+
 def manifest(dataset: str) -> Path:
     """Return the table of samples with their splits and folds (`tables.MANIFEST`)."""
     return Path("data") / dataset / "manifest.parquet"
 
 
+def faces(dataset: str) -> Path:
+    """Return the table of the faces found in a data set's images (`tables.FACES`)."""
+    return Path("data") / dataset / "faces.parquet"
+
+
+def view(dataset: str, name: str) -> Path:
+    """Return the folder that says what one view of a data set shows: `regions` and `view_facts`."""
+    return Path("data") / dataset / "views" / name
+
+
+def regions(dataset: str, name: str) -> Path:
+    """Return the table of the part of each image that a view shows (`tables.REGIONS`)."""
+    return view(dataset, name) / "regions.parquet"
+
+
+def view_facts(dataset: str, name: str) -> Path:
+    """Return a view's configuration, and the hash of its pixels (JSON)."""
+    return view(dataset, name) / "view.json"
+
+
+def cache(dataset: str) -> Path:
+    """Return the folder of decoded images, which can always be made again: neither git nor DVC keeps it."""
+    return Path("data") / dataset / "cache"
+
+
 def run(experiment: str) -> Path:
     """Return the folder of all that one experiment's training leaves behind, except what is committed."""
-    return Path("runs") / experiment
+    return RUNS / experiment
 
 
 def checkpoints(experiment: str) -> Path:
@@ -68,7 +104,8 @@ def predictions(experiment: str) -> Path:
 def provenance(experiment: str) -> Path:
     """Return the record of when, where and from which commit an experiment was trained.
 
-    It changes with every run, so DVC does not track it: all that DVC tracks is reproducible bit for bit.
+    It changes with every run, so DVC does not track it: all that DVC tracks is reproducible bit for bit. By its `key`
+    an experiment is known whose results another one of the same configuration may take over.
     """
     return run(experiment) / "provenance.json"
 
@@ -111,3 +148,8 @@ def study_metrics(name: str) -> Path:
 def figure(name: str) -> Path:
     """Return a picture of the report."""
     return FIGURES / f"{name}.png"
+
+
+def bench(name: str) -> Path:
+    """Return a benchmark's table (Markdown, committed, with the machine's name)."""
+    return REPORTS / "bench" / f"{name}.md"

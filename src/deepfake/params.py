@@ -16,10 +16,13 @@ from deepfake.schema import Section, first_mistake
 
 Ratio = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what scikit-learn takes
 Channels = tuple[float, float, float]
 Resolution = Literal["low", "high"]
 Fraction = Literal["small", "medium", "all"]
+Backend = Literal["dali", "opencv", "torchvision"]
 
 
 class Optimizer(Section):
@@ -55,7 +58,7 @@ class Shared(Section):
     """What all experiments have in common, and what an entry of `experiments` may override."""
 
     seed: Seed
-    """Seed of splits, initial weights and shuffling."""
+    """Seed of splits, initial weights, shuffling and augmentation."""
     test_ratio: Ratio
     """Share of the groups held out as the test set, never used for any choice."""
     batch_size: Annotated[int, Field(ge=2)]
@@ -70,13 +73,135 @@ class Shared(Section):
     """Largest gradient norm; 0 turns clipping off."""
     precision: Literal["auto", "fp32", "bf16"]
     """`auto` takes bf16 autocast where it is there and faster (`runtime.autocast_dtype`)."""
-    normalization: Normalization
+    normalization: Literal["imagenet", "real_training"]
+    """`imagenet`, or `real_training`: statistics of the real training images of each fold, and of no other."""
     num_workers: Annotated[int, Field(ge=1)]
     """Threads that decode images; they do not change any number."""
-    resolution: Resolution
-    """Input side, by the name that the preset gives it in pixels."""
     fraction: Fraction
     """Share of the development groups that is used, by the name that the preset gives it."""
+
+
+class View(Section):
+    """A way to turn every image of a data set into a square of pixels: one decoded cache."""
+
+    geometry: Literal["crop", "letterbox", "letterbox_real", "resize"]
+    """`crop`: the central square. `letterbox`: the whole image, padded with black to a square; `letterbox_real` does
+    so to real images only and crops the fakes. `resize`: the whole image, squeezed into a square."""
+    face_crop: bool
+    """Whether to cut out the face (`faces`) first; an image without one gets its central square."""
+    resolution: Resolution
+    """Side of the square, by the name that the preset gives it in pixels."""
+
+    @model_validator(mode="after")
+    def _square(self) -> "View":
+        if self.face_crop and self.geometry != "crop":
+            raise ValueError("a face crop is square already; it goes with geometry: crop")
+        return self
+
+
+class Cache(Section):
+    """The decoded images on disk."""
+
+    oversampling: Annotated[float, Field(ge=1, le=2)]
+    """Training images that are scaled or rotated are taken from a cache this much larger than the model's input, so
+    that they come out as sharp as the images of the evaluation."""
+
+
+class Range(Section):
+    """Where a value is drawn from, uniformly."""
+
+    min: Annotated[float, Field(ge=0)]
+    max: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Range":
+        if self.min > self.max:
+            raise ValueError("min must not be greater than max")
+        return self
+
+
+class Quality(Section):
+    """A range of JPEG quality."""
+
+    min: Annotated[int, Field(ge=1, le=100)]
+    max: Annotated[int, Field(ge=1, le=100)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Quality":
+        if self.min > self.max:
+            raise ValueError("min must not be greater than max")
+        return self
+
+
+class Blur(Section):
+    """Gaussian blur of some images."""
+
+    probability: Probability
+    sigma: Range
+    """Standard deviation in pixels of the model's input."""
+
+
+class Noise(Section):
+    """Gaussian noise on some images."""
+
+    probability: Probability
+    std: Range
+    """Standard deviation, of 255."""
+
+
+class Compression(Section):
+    """JPEG compression of some images."""
+
+    probability: Probability
+    quality: Quality
+
+
+class Augmentation(Section):
+    """What happens to a training image, in this order: geometry, blur, noise, colour, JPEG."""
+
+    flip: Probability
+    """Probability of a mirror image."""
+    scale: Range
+    """Side of the random crop, as a share of the image's side."""
+    rotation: Annotated[float, Field(ge=0, le=45)]
+    """Largest rotation in degrees, to either side."""
+    blur: Blur
+    noise: Noise
+    brightness: Factor
+    """The image is multiplied by a factor from [1 - brightness, 1 + brightness]."""
+    contrast: Factor
+    """Likewise the distance from middle gray."""
+    saturation: Factor
+    """Likewise the distance from gray of the same luma."""
+    hue: Annotated[float, Field(ge=0, le=180)]
+    """Largest rotation of the hue in degrees, to either side."""
+    jpeg: Compression
+
+    @model_validator(mode="after")
+    def _inside(self) -> "Augmentation":
+        if not 0 < self.scale.min <= self.scale.max <= 1:
+            raise ValueError("scale must lie in (0, 1]")
+        return self
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Tell whether every image stays as it is."""
+        sometimes = (self.flip, self.blur.probability, self.noise.probability, self.jpeg.probability)
+        always = (self.rotation, self.brightness, self.contrast, self.saturation, self.hue)
+        return self.scale.min == 1 and not any(sometimes) and not any(always)
+
+
+class Faces(Section):
+    """How faces are found (MTCNN) and cut out."""
+
+    detection_size: Annotated[int, Field(ge=64)]
+    """Side in pixels of the letterboxed image that the detector sees; boxes are given in the image's own pixels."""
+    min_face: Ratio
+    """Smallest face that is looked for, as a share of `detection_size`."""
+    confidence: Ratio
+    """Least confidence of the detector; an image whose faces all have less counts as one without a face."""
+    margin: Annotated[float, Field(ge=0, le=2)]
+    """What the cut-out square adds around the face box, as a share of the box's longer side, half on each side."""
 
 
 class Resolutions(Section):
@@ -111,6 +236,8 @@ class Preset(Section):
     """Most epochs a fold is trained, and T_max of the cosine schedule."""
     lr_scale: Annotated[float, Field(gt=0)]
     """Factor on `shared.optimizer.lr`: short schedules from scratch need larger steps."""
+    loader: Backend
+    """What decodes and augments images: `dali` on a GPU, `opencv` on a CPU, or `torchvision`, the reference."""
     resolution: Resolutions
     fraction: Fractions
 
@@ -118,8 +245,10 @@ class Preset(Section):
 class Custom(Section):
     """The run that `model` drives, beside its model."""
 
-    resolution: Resolution
+    view: str
     fraction: Fraction
+    augmentation: str
+    normalization: Literal["imagenet", "real_training"]
 
 
 class Table(Section):
@@ -140,19 +269,6 @@ class Evaluation(Section):
     """Largest Holm-adjusted p-value that is called significant."""
 
 
-class Quality(Section):
-    """A range of JPEG quality, drawn the same way for all sources."""
-
-    min: Annotated[int, Field(ge=1, le=100)]
-    max: Annotated[int, Field(ge=1, le=100)]
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Quality":
-        if self.min > self.max:
-            raise ValueError("min must not be greater than max")
-        return self
-
-
 class Sample(Section):
     """The embedded sample data set."""
 
@@ -166,6 +282,7 @@ class Sample(Section):
     fake_size: Annotated[int, Field(ge=32)]
     """Side of a fake in pixels; fakes are square."""
     jpeg_quality: Quality
+    """Drawn the same way for all sources."""
 
 
 class Ingest(Section):
@@ -187,43 +304,22 @@ class Params(Section):
     custom: Custom
     shared: Shared
     presets: dict[str, Preset]
+    views: dict[str, View]
+    augmentations: dict[str, Augmentation]
+    imagenet: Normalization
+    """Statistics of ImageNet, by which `normalization: imagenet` normalises."""
+    cache: Cache
+    faces: Faces
     experiments: dict[str, dict[str, Any]]
-    """One sparse overlay on `shared`, plus `model`, for each distinct configuration."""
+    """For each distinct configuration its `model`, `view` and `augmentation`, and a sparse overlay on `shared`."""
     tables: dict[str, Table]
     evaluation: Evaluation
     sample: Sample
     ingest: Ingest
 
 
-class RunConfig(Section):
-    """One experiment, resolved: all that decides its numbers, written beside its checkpoints."""
-
-    experiment: str
-    model: str
-    dataset: str
-    preset: str
-    resolution: int
-    """Input side in pixels."""
-    fraction: Share
-    """Share of the development groups in use."""
-    folds: int
-    epochs: int
-    batch_size: int
-    lr: float
-    """Learning rate at the start of the cosine schedule."""
-    weight_decay: float
-    early_stopping_patience: int
-    loss: str
-    grad_clip: float
-    precision: str
-    normalization: Normalization
-    seed: int
-    val_ratio: float
-    num_workers: int
-
-
 def load(path: Path = layout.PARAMS) -> Params:
-    """Read and check params.yaml.
+    """Read and check params.yaml; whether its experiments resolve is for `config.load` to say.
 
     Raises:
         InputError: the file is missing, is not YAML, or has a wrong or unknown key (named by its path).
@@ -238,86 +334,6 @@ def load(path: Path = layout.PARAMS) -> Params:
         params = Params.model_validate(values)
     except ValidationError as error:
         raise InputError(f"{path}: {first_mistake(error, Params)}") from None
-    _check_names(params, path)
-    return params
-
-
-def resolve(params: Params, experiment: str) -> RunConfig:
-    """Resolve an experiment: its overlay on `shared`, with the sizes of the chosen preset.
-
-    Args:
-        params: the checked params.yaml.
-        experiment: a key of `experiments`, or `custom`.
-
-    Raises:
-        InputError: no such experiment, or its overlay does not fit `shared`.
-    """
-    if experiment == layout.CUSTOM_EXPERIMENT:
-        overlay: dict[str, Any] = {"model": params.model, **params.custom.model_dump()}
-    elif experiment in params.experiments:
-        overlay = params.experiments[experiment]
-    else:
-        known = [*params.experiments, layout.CUSTOM_EXPERIMENT]
-        raise InputError(f"experiments: {unknown('experiment', experiment, known)}")
-    where = f"experiments.{experiment}"
-    values = _merge(params.shared.model_dump(), {k: v for k, v in overlay.items() if k != "model"})
-    try:
-        shared = Shared.model_validate(values)
-    except ValidationError as error:
-        raise InputError(first_mistake(error, Shared, where)) from None
-    if not isinstance(overlay.get("model"), str):
-        raise InputError(f"{where}.model: give the name of a model")
-    if "test_ratio" in overlay:
-        raise InputError(f"{where}.test_ratio: all experiments share one test set; change shared.test_ratio")
-    preset = params.presets[params.preset]
-    return RunConfig(
-        experiment=experiment,
-        model=overlay["model"],
-        dataset=params.dataset,
-        preset=params.preset,
-        resolution=getattr(preset.resolution, shared.resolution),
-        fraction=getattr(preset.fraction, shared.fraction),
-        folds=preset.folds,
-        epochs=preset.epochs,
-        batch_size=shared.batch_size,
-        lr=shared.optimizer.lr * preset.lr_scale,
-        weight_decay=shared.optimizer.weight_decay,
-        early_stopping_patience=shared.early_stopping_patience,
-        loss=shared.loss,
-        grad_clip=shared.grad_clip,
-        precision=shared.precision,
-        normalization=shared.normalization,
-        seed=shared.seed,
-        val_ratio=preset.val_ratio,
-        num_workers=shared.num_workers,
-    )
-
-
-def _check_names(params: Params, path: Path) -> None:
-    """Check the names that refer to other parts of the file."""
     if params.preset not in params.presets:
         raise InputError(f"{path}: preset: {unknown('preset', params.preset, params.presets)}")
-    if layout.CUSTOM_EXPERIMENT in params.experiments:
-        raise InputError(f"{path}: experiments.custom: the name is taken by the custom run; choose another")
-    for name in params.experiments:
-        try:
-            resolve(params, name)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-    known = {*params.experiments, layout.CUSTOM_EXPERIMENT}
-    for name, table in params.tables.items():
-        for experiment in table.experiments:
-            if experiment not in known:
-                message = unknown("experiment", experiment, known)
-                raise InputError(f"{path}: tables.{name}.experiments: {message}")
-        if table.baseline not in table.experiments:
-            raise InputError(f"{path}: tables.{name}.baseline: {table.baseline!r} is not one of its experiments")
-
-
-def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    """Lay a sparse overlay on nested values."""
-    merged = dict(base)
-    for key, value in overlay.items():
-        below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged
+    return params

@@ -1,24 +1,35 @@
 """The machine a run finds itself on: device, threads, precision, seeds, and the record of all that."""
 
+import contextlib
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
-_RECORDED_PACKAGES = ("deepfake", "torch", "timm", "numpy", "pandas", "scikit-learn", "pillow")
+RECORDED_PACKAGES = (
+    *("deepfake", "torch", "timm", "numpy", "pandas", "scikit-learn"),
+    *("pillow", "opencv-python-headless", "nvidia-dali-cuda130"),
+)
+"""The packages that decide results."""
 
 
 def cores() -> int:
     """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def has_gpu() -> bool:
+    """Tell whether this process may use an NVIDIA GPU, without loading torch."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return Path("/proc/driver/nvidia/version").exists() and not hidden
 
 
 def device() -> "torch.device":
@@ -83,34 +94,56 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def code_hash() -> str:
-    """Return one SHA-256 over the package's own source files."""
+def code_hash(modules: Iterable[str] | None = None) -> str:
+    """Return one SHA-256 over the package's own source files: all of them, or those named by path."""
     root = Path(__file__).parent
+    paths = root.rglob("*.py") if modules is None else (root / module for module in modules)
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(paths):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 
-def provenance(**facts: Any) -> str:
-    """Return the JSON record of this run: commit, versions, machine, and the facts given.
+def versions(packages: Iterable[str]) -> dict[str, str | None]:
+    """Return the versions of packages, None where one is not installed."""
+    found: dict[str, str | None] = dict.fromkeys(packages)
+    for name in found:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def machine() -> str:
+    """Return the name of the GPU, or else of the processor."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def provenance(**facts: Any) -> dict[str, Any]:
+    """Return the record of this run: commit, versions, machine, and the facts given.
 
     The commit is None outside a git repository; `dirty` tells whether tracked files differ from it.
     """
     import torch
 
-    on_gpu = torch.cuda.is_available()
-    record = {
+    return {
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "code_sha256": code_hash(),
-        "versions": {name: importlib.metadata.version(name) for name in _RECORDED_PACKAGES},
+        "versions": versions(RECORDED_PACKAGES),
         "python": platform.python_version(),
-        "device": torch.cuda.get_device_name() if on_gpu else platform.processor() or platform.machine(),
+        "device": machine(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         **facts,
     }
-    return json.dumps(record, indent=2) + "\n"
 
 
 def _git(*arguments: str) -> str | None:

@@ -1,0 +1,320 @@
+"""What an experiment comes to: names that must refer to something, and values that decide it and nothing else."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from conftest import GONE, ROOT, changed
+from deepfake import config, params
+from deepfake.data import catalog
+from deepfake.errors import InputError
+
+COMMITTED = ROOT / "params.yaml"
+VALUES = yaml.safe_load(COMMITTED.read_text("utf-8"))
+CUSTOM = {"view": "crop_low", "fraction": "small", "augmentation": "none", "normalization": "imagenet"}
+FIXED = {
+    "model": "simple_cnn",
+    "preset": "quick",
+    "custom": CUSTOM,
+    "presets.quick.loader": "dali",
+    "presets.full.loader": "dali",
+    "presets.quick.lr_scale": 10.0,
+    "presets.quick.resolution": {"low": 48, "high": 64},
+    "presets.quick.fraction": {"small": 0.5, "medium": 0.75, "all": 1.0},
+    "cache.oversampling": 1.25,
+    "faces.margin": 0.3,
+    "views": {
+        "crop_low": {"geometry": "crop", "face_crop": False, "resolution": "low"},
+        "crop_high": {"geometry": "crop", "face_crop": False, "resolution": "high"},
+        "letterbox_low": {"geometry": "letterbox", "face_crop": False, "resolution": "low"},
+        "face_low": {"geometry": "crop", "face_crop": True, "resolution": "low"},
+    },
+    "experiments": {
+        "simple_cnn_low": {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"},
+        "resnet18_low": {"model": "resnet18", "view": "crop_low", "augmentation": "none"},
+    },
+    "tables": {
+        name: {"baseline": "simple_cnn_low", "experiments": ["simple_cnn_low", other]}
+        for name, other in (("phase1", "resnet18_low"), ("custom", "custom"))
+    },
+}
+"""Values that tests name, whatever the committed study has."""
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """Give a function that loads the committed file with the fixed values, and some of these changed."""
+
+    def load(changes: dict[str, Any] | None = None) -> params.Params:
+        file = tmp_path / "params.yaml"
+        values = changed(changed(VALUES, FIXED), changes or {})
+        file.write_text(yaml.safe_dump(values), encoding="utf-8")
+        return config.load(file)
+
+    return load
+
+
+# --- the committed file
+
+
+def test_every_committed_experiment_resolves():
+    committed = config.load(COMMITTED)
+    assert committed.experiments
+    for name in [*committed.experiments, "custom"]:
+        run = config.resolve(committed, name)
+        assert (run.experiment, run.dataset, run.preset) == (name, committed.dataset, committed.preset)
+        assert (run.view.dataset, run.view.loader) == (committed.dataset, committed.presets[committed.preset].loader)
+
+
+def test_the_committed_data_set_is_in_the_catalog():
+    committed = params.load(COMMITTED)
+    assert committed.dataset in catalog.load(ROOT / "data" / "catalog.yaml")
+
+
+def test_no_two_committed_experiments_are_the_same_configuration():
+    committed = params.load(COMMITTED)
+    runs = [config.resolve(committed, name).model_copy(update={"experiment": ""}) for name in committed.experiments]
+    assert len(runs) == len({run.model_dump_json() for run in runs})
+
+
+def test_the_committed_custom_run_repeats_the_baseline():
+    committed = params.load(COMMITTED)
+    run = config.resolve(committed, "custom").model_copy(update={"experiment": "simple_cnn_low"})
+    assert run == config.resolve(committed, "simple_cnn_low")
+
+
+def test_the_full_preset_is_the_plan(tmp_path):
+    plan = {
+        "seed": 42,
+        "val_ratio": 0.1,
+        "batch_size": 32,
+        "lr": 1e-4,
+        "weight_decay": 1e-4,
+        "epochs": 15,
+        "early_stopping_patience": 5,
+        "folds": 5,
+        "fraction": 0.2,
+        "num_workers": 4,
+        "loss": "bce",
+        "normalization": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
+        "augmentation": None,
+        "oversampling": None,
+    }
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(VALUES | {"preset": "full"}))
+    full = config.load(file)
+    for name in ("simple_cnn_low", "resnet18_low"):
+        run = config.resolve(full, name)
+        values = run.model_dump()
+        assert {key: values[key] for key in plan} == plan
+        assert run.resolution == run.view.size == 128
+        assert (run.view.geometry, run.view.face_margin) == ("crop", None)
+    assert full.shared.test_ratio == 0.1
+    assert full.shared.optimizer.type == "adamw"
+    assert full.shared.scheduler.type == "cosine_annealing"
+    assert full.presets["full"].resolution.model_dump() == {"low": 128, "high": 224}
+    assert full.presets["full"].fraction.model_dump() == {"small": 0.2, "medium": 0.5, "all": 1.0}
+
+
+# --- mistakes
+
+LOW = "experiments.simple_cnn_low"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"tables.phase1.experiments": ["simple_cnn_low", "resnet81_low"]},
+            r"tables\.phase1\.experiments: unknown experiment 'resnet81_low'; did you mean resnet18_low",
+        ),
+        (
+            {"tables.phase1.experiments": ["resnet18_low"]},
+            r"tables\.phase1\.baseline: 'simple_cnn_low' is not one of its experiments",
+        ),
+        ({f"{LOW}.view": "crop_lo"}, r"experiments\.simple_cnn_low\.view: unknown view 'crop_lo'; did you mean crop_l"),
+        ({f"{LOW}.view": "zzz"}, r"simple_cnn_low\.view: unknown view 'zzz'; known: crop_high, crop_low, face_low"),
+        ({f"{LOW}.view": GONE}, r"experiments\.simple_cnn_low\.view: give the name of a view \(see `views`\)"),
+        ({f"{LOW}.view": {"geometry": "crop"}}, r"experiments\.simple_cnn_low\.view: give the name of a view"),
+        ({f"{LOW}.augmentation": "ful"}, r"experiments\.simple_cnn_low\.augmentation: unknown policy 'ful'; .* full\?"),
+        ({f"{LOW}.augmentation": GONE}, r"experiments\.simple_cnn_low\.augmentation: give the name of a policy"),
+        ({f"{LOW}.augmentation": None}, r"experiments\.simple_cnn_low\.augmentation: give the name of a policy"),
+        ({f"{LOW}.model": GONE}, r"experiments\.simple_cnn_low\.model: give the name of a model"),
+        ({"custom.view": "crop"}, r"custom\.view: unknown view 'crop'; did you mean crop_"),
+        ({"custom.augmentation": "hard"}, r"custom\.augmentation: unknown policy 'hard'; known: full, light, none"),
+        ({"views": {}}, r"view: unknown view 'crop_low'"),
+        ({"experiments.custom": {"model": "resnet18"}}, r"experiments\.custom: the name is taken"),
+        ({f"{LOW}.optimizer": {"lrr": 1}}, rf"{LOW}\.optimizer\.lrr: unknown key; did you mean optimizer\.lr\?"),
+        ({f"{LOW}.optimizer": {"lr": 0}}, rf"{LOW}\.optimizer\.lr: "),
+        ({f"{LOW}.optimizer": None}, rf"{LOW}\.optimizer: "),
+        ({f"{LOW}.normalization": "batch"}, rf"{LOW}\.normalization: input should be 'imagenet' or 'real_training'"),
+        ({f"{LOW}.normalization": {"mean": [0.5] * 3}}, rf"{LOW}\.normalization: "),
+        ({f"{LOW}.zzz": 1}, rf"{LOW}\.zzz: unknown key$"),
+        ({f"{LOW}.resolution": "high"}, rf"{LOW}\.resolution: unknown key"),
+        ({f"{LOW}.fractoin": "all"}, rf"{LOW}\.fractoin: unknown key; did you mean fraction\?"),
+        # the test set is common to all experiments: an own test_ratio would be ignored
+        ({f"{LOW}.test_ratio": 0.3}, rf"{LOW}\.test_ratio: all experiments share one test set"),
+        # what `params.load` finds is found here too
+        ({"preset": "quik"}, r"preset: unknown preset 'quik'; did you mean quick\?"),
+    ],
+)
+def test_a_wrong_name_is_told_by_its_path_and_its_file(edited, tmp_path, changes, message):
+    with pytest.raises(InputError, match=message) as caught:
+        edited(changes)
+    assert str(caught.value).startswith(f"{tmp_path / 'params.yaml'}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [("resnet81_low", "did you mean resnet18_low"), ("custm", r"did you mean custom\?")],
+)
+def test_an_unknown_experiment_is_answered_with_the_nearest(edited, asked, message):
+    with pytest.raises(InputError, match=rf"^experiments: unknown experiment '{asked}'; {message}"):
+        config.resolve(edited(), asked)
+
+
+def test_an_unknown_view_is_answered_with_the_nearest(edited):
+    with pytest.raises(InputError, match=r"^views: unknown view 'letterbox_lwo'; did you mean letterbox_low"):
+        config.resolve_view(edited(), "letterbox_lwo")
+
+
+def test_exponents_as_people_write_them_are_numbers(tmp_path):
+    # PyYAML reads 3e-4 (no point) as a string
+    file = tmp_path / "params.yaml"
+    file.write_text(re.sub(r"\blr: \S+", "lr: 3e-4", COMMITTED.read_text("utf-8")))
+    settings = config.load(file)
+    assert config.resolve(settings, "custom").lr == pytest.approx(3e-4 * settings.presets[settings.preset].lr_scale)
+
+
+# --- resolving
+
+
+def differences(a: config.RunConfig, b: config.RunConfig) -> set[str]:
+    """Return the dotted keys in which two runs differ, except those inside a policy or statistics."""
+    first, second = ({f"view.{k}": v for k, v in run.view.model_dump().items()} | dict(run) for run in (a, b))
+    return {key for key in first if first[key] != second[key]} - {"view"}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "key", "value"),
+    [
+        ({"optimizer": {"lr": 2e-4}}, "lr", 2e-3),
+        ({"optimizer": {"weight_decay": 0.5}}, "weight_decay", 0.5),
+        ({"batch_size": 8}, "batch_size", 8),
+        ({"seed": 7}, "seed", 7),
+        ({"early_stopping_patience": 2}, "early_stopping_patience", 2),
+        ({"loss": "bce_balanced"}, "loss", "bce_balanced"),
+        ({"grad_clip": 1.5}, "grad_clip", 1.5),
+        ({"precision": "fp32"}, "precision", "fp32"),
+        ({"num_workers": 2}, "num_workers", 2),
+        ({"fraction": "all"}, "fraction", 1.0),
+        ({"normalization": "real_training"}, "normalization", None),
+    ],
+)
+def test_an_overlay_changes_its_key_and_nothing_else(edited, overlay, key, value):
+    plain = {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"}
+    chosen = edited({"experiments.other": plain | overlay})
+    first, other = config.resolve(chosen, "simple_cnn_low"), config.resolve(chosen, "other")
+    assert differences(first, other) == {"experiment", key}
+    assert getattr(other, key) == (pytest.approx(value) if isinstance(value, float) else value)
+    assert chosen.shared == edited().shared
+
+
+VIEWED = {"view.view", "view.face_margin"}
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "expected"),
+    [
+        ({}, {"model": "resnet18"}, {"model"}),
+        ({}, {"custom.view": "crop_high"}, {"view.view", "view.size"}),
+        ({}, {"custom.view": "letterbox_low"}, {"view.view", "view.geometry"}),
+        ({}, {"custom.view": "face_low"}, VIEWED),
+        ({}, {"custom.augmentation": "light"}, {"augmentation", "oversampling"}),
+        ({}, {"custom.augmentation": "full"}, {"augmentation", "oversampling"}),
+        ({"custom.augmentation": "light"}, {"custom.augmentation": "full"}, {"augmentation"}),
+        ({}, {"custom.normalization": "real_training"}, {"normalization"}),
+        ({}, {"custom.fraction": "all"}, {"fraction"}),
+        ({}, {"presets.quick.loader": "torchvision"}, {"view.loader"}),
+        ({}, {"presets.full.loader": "torchvision"}, set()),
+        ({}, {"shared.loss": "bce_balanced"}, {"loss"}),
+        ({}, {"shared.seed": 1}, {"seed"}),
+        ({}, {"shared.optimizer.lr": 1.0}, {"lr"}),
+        ({}, {"preset": "full"}, {"preset", "folds", "val_ratio", "epochs", "lr", "fraction", "view.size"}),
+        # the custom run has these of its own
+        ({}, {"shared.normalization": "real_training"}, set()),
+        ({}, {"shared.fraction": "all"}, set()),
+        # what decides nothing while it is not used, and something when it is
+        ({}, {"cache.oversampling": 1.5}, set()),
+        ({"custom.augmentation": "light"}, {"cache.oversampling": 1.5}, {"oversampling"}),
+        ({}, {"faces.margin": 0.5}, set()),
+        ({"custom.view": "face_low"}, {"faces.margin": 0.5}, {"view.face_margin"}),
+        ({}, {"faces.confidence": 0.5}, set()),
+        ({"custom.view": "face_low"}, {"faces.confidence": 0.5}, set()),
+        ({}, {"imagenet.mean": [0.5, 0.5, 0.5]}, {"normalization"}),
+        ({"custom.normalization": "real_training"}, {"imagenet.mean": [0.5, 0.5, 0.5]}, set()),
+        ({}, {"augmentations.full.flip": 0.1}, set()),
+        ({"custom.augmentation": "full"}, {"augmentations.full.flip": 0.1}, {"augmentation"}),
+        ({}, {"augmentations.none.flip": 0.1}, {"augmentation", "oversampling"}),
+        ({}, {"presets.quick.resolution.low": 40}, {"view.size"}),
+        ({}, {"presets.quick.resolution.high": 80}, set()),
+        ({}, {"presets.full.epochs": 99}, set()),
+        ({}, {"experiments.simple_cnn_low.loss": "bce_balanced"}, set()),
+    ],
+    ids=str,
+)
+def test_a_condition_is_switched_by_params_alone(edited, before, change, expected):
+    first, second = (config.resolve(edited(changes), "custom") for changes in (before, before | change))
+    assert differences(first, second) == expected
+
+
+def test_values_that_are_switched_arrive(edited):
+    settings = edited(
+        {
+            "custom": {"view": "face_low", "fraction": "medium", "augmentation": "full", "normalization": "imagenet"},
+            "model": "convnext_tiny",
+            "presets.quick.loader": "torchvision",
+        }
+    )
+    run = config.resolve(settings, "custom")
+    assert run.view.model_dump() == {
+        "dataset": settings.dataset,
+        "view": "face_low",
+        "geometry": "crop",
+        "face_margin": 0.3,
+        "size": 48,
+        "loader": "torchvision",
+    }
+    assert (run.model, run.fraction, run.resolution, run.oversampling) == ("convnext_tiny", 0.75, 48, 1.25)
+    assert run.augmentation == settings.augmentations["full"]
+    assert run.normalization == settings.imagenet
+
+
+def test_a_policy_that_changes_nothing_is_no_augmentation_by_whatever_name(edited):
+    idle = VALUES["augmentations"]["none"] | {"blur": {"probability": 0.0, "sigma": {"min": 3.0, "max": 4.0}}}
+    settings = edited({"augmentations.idle": idle, f"{LOW}.augmentation": "idle"})
+    run = config.resolve(settings, "simple_cnn_low")
+    assert (run.augmentation, run.oversampling) == (None, None)
+
+
+def test_the_preset_scales_the_learning_rate(edited):
+    assert config.resolve(edited({"presets.quick.lr_scale": 2.5}), "simple_cnn_low").lr == pytest.approx(2.5e-4)
+    assert config.resolve(edited({"preset": "full"}), "simple_cnn_low").lr == 1e-4
+
+
+def test_a_resolved_run_is_frozen_and_is_read_back_from_its_file(edited):
+    for changes in ({}, {"custom.augmentation": "full", "custom.normalization": "real_training"}):
+        run = config.resolve(edited(changes), "custom")
+        assert config.RunConfig.model_validate_json(run.model_dump_json()) == run
+        with pytest.raises(ValidationError, match="frozen"):
+            run.seed = 1
+
+
+@pytest.mark.parametrize("schema", [config.RunConfig, config.ViewConfig])
+def test_no_value_has_a_default_in_python(schema):
+    assert all(field.is_required() for field in schema.model_fields.values())
+    assert schema.model_config["extra"] == "forbid"
