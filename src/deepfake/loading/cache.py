@@ -1,0 +1,118 @@
+"""Every image of a view decoded once: one uint8 array on disk, named after all that decides its bytes.
+
+A study reads each image some 75 times (folds times epochs), so decoding it each time is what a loader must not do.
+The array can always be made again from the raw data, so neither git nor DVC keeps it.
+"""
+
+import hashlib
+import itertools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from deepfake import runtime, tables
+from deepfake.errors import InputError
+from deepfake.loading import backends, files, geometry
+
+BATCH = 64
+"""Images that are decoded, and in memory, at once."""
+_READ = 1 << 22
+"""Bytes that are hashed at once."""
+_DECIDING_PACKAGES = ("pillow", "nvidia-dali-cuda130")
+_DECIDING_MODULES = ("loading/cache.py", "loading/dali.py", "loading/files.py", "loading/vision.py")
+
+
+def ensure(
+    samples: pd.DataFrame,
+    regions: pd.DataFrame,
+    size: int,
+    *,
+    raw: Path,
+    folder: Path,
+    name: str,
+    loader: str,
+    threads: int,
+    cuda: bool = False,
+    announce: Callable[[str], None] = lambda line: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Return the array of a view's images, decoded now unless that was done before.
+
+    Args:
+        samples: `tables.SAMPLES` or the manifest; the array has its order.
+        regions: `tables.REGIONS`, in the same order.
+        size: side in pixels.
+        raw: the folder that archives and paths start from.
+        folder: where arrays are kept.
+        name: what the array is called; older arrays of this name and size are removed when a new one is there.
+        loader: the backend that decodes.
+        threads: decoding threads; they do not change the result.
+        cuda: whether to decode on the GPU.
+        announce: called with a line that says how large the array will be, before it is made.
+        progress: called with the number of images done, and their total.
+
+    Returns:
+        A `.npy` file of uint8 [n, size, size, 3], RGB.
+
+    Raises:
+        InputError: the disk is too small, or a file is missing or differs from the one that was ingested.
+    """
+    path = folder / f"{name}-{size}px-{_key(samples, regions, size, loader, cuda)}.npy"
+    if path.exists():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = (len(samples), size, size, 3)
+    _check_space(shape, folder, name, announce)
+    encoded = files.read(samples, regions, raw)
+    batches = iter(lambda: list(itertools.islice(encoded, BATCH)), [])
+    decoded = backends.load(loader).decode(batches, size, threads=threads, cuda=cuda)
+    done = 0
+    with tables.atomic(path) as temporary, temporary.open("wb") as file:
+        # written, not mapped: a disk that fills up gives an error here, where a mapped file would kill the process
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for images in decoded:
+            file.write(images.data)
+            done += len(images)
+            progress(done, len(samples))
+    for old in folder.glob(f"{name}-{size}px-*.npy"):
+        if old != path:
+            old.unlink()
+    return path
+
+
+def pixels_hash(path: Path) -> str:
+    """Return the SHA-256 of an array's pixels, [n, size, size, 3] in that order."""
+    digest = hashlib.sha256()
+    # read, not mapped: the pages of a mapped file would count as this process's memory
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        while part := file.read(_READ):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _check_space(shape: tuple[int, ...], folder: Path, name: str, announce: Callable[[str], None]) -> None:
+    """Say how large an array will be, and refuse to start when the disk cannot hold it."""
+    needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(folder).free
+    sizes = f"{needed / 1e9:.2f} GB for {shape[0]:,} images of {shape[1]} px"
+    announce(f"decoding {name}: {sizes}, {free / 1e9:.1f} GB free in {folder}")
+    if needed > free:
+        raise InputError(
+            f"{folder}: {sizes} are needed and only {free / 1e9:.2f} GB are free; make room, put a link to a larger "
+            "disk in its place, or lower the preset's resolution"
+        )
+
+
+def _key(samples: pd.DataFrame, regions: pd.DataFrame, size: int, loader: str, cuda: bool) -> str:
+    """Return what an array is filed under: its files, their regions, and what decodes them."""
+    digest = hashlib.sha256()
+    digest.update("\n".join(samples["sha256"]).encode())
+    digest.update(np.ascontiguousarray(regions[geometry.CORNERS].to_numpy()).data)
+    versions = runtime.versions(_DECIDING_PACKAGES)
+    digest.update(repr((size, loader, cuda, versions, runtime.code_hash(_DECIDING_MODULES))).encode())
+    return digest.hexdigest()[:12]

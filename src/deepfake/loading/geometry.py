@@ -1,0 +1,75 @@
+"""Which part of an image a view shows: a rectangle in the image's own pixels.
+
+Every geometry is a rectangle that is cut out (with black where it reaches beyond the image) and resized to a square
+with antialiasing. So there is one definition for all backends, and no filter sees a pixel outside the rectangle.
+"""
+
+import numpy as np
+import pandas as pd
+
+from deepfake import tables
+
+CORNERS = ["left", "top", "right", "bottom"]
+
+
+def regions(samples: pd.DataFrame, geometry: str, faces: pd.DataFrame | None, margin: float) -> pd.DataFrame:
+    """Return the rectangle of each sample.
+
+    Args:
+        samples: `tables.SAMPLES` or the manifest.
+        geometry: a key of `GEOMETRIES`, or `letterbox_real`.
+        faces: `tables.FACES` to cut out faces, or None to show whole images.
+        margin: what the face square adds around the face box, as a share of its longer side.
+
+    Returns:
+        `tables.REGIONS`, in the order of the samples. A face square that would reach beyond the image is moved inside,
+        or made smaller: padding would give away where a face stands. Without a face it is the central square.
+    """
+    width, height = samples["width"].to_numpy(), samples["height"].to_numpy()
+    corners = GEOMETRIES["letterbox" if geometry == "letterbox_real" else geometry](width, height)
+    if geometry == "letterbox_real":
+        fake = (samples["label"] == tables.FAKE).to_numpy()[:, None]
+        corners = np.where(fake, crop(width, height), corners)
+    found = np.zeros(len(samples), bool)
+    if faces is not None:
+        rows = faces.set_index("sample_id").loc[samples["sample_id"]]
+        found = rows["faces"].to_numpy() > 0
+        corners = np.where(found[:, None], _around(rows[CORNERS].to_numpy(), margin, width, height), corners)
+    table = pd.DataFrame(corners.astype(np.int64), columns=CORNERS)
+    table.insert(0, "sample_id", samples["sample_id"].to_numpy())
+    return table.assign(face=found.astype(np.int64))
+
+
+def crop(width: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Return the central squares, int [n, 4]; an odd pixel is left at the right or the bottom."""
+    return _centred(width, height, np.minimum(width, height))
+
+
+def letterbox(width: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Return the squares that hold the whole images, int [n, 4]."""
+    return _centred(width, height, np.maximum(width, height))
+
+
+def resize(width: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Return the whole images, int [n, 4]; to make them square distorts them."""
+    zero = np.zeros_like(width)
+    return np.stack([zero, zero, width, height], axis=1)
+
+
+GEOMETRIES = {"crop": crop, "letterbox": letterbox, "resize": resize}
+
+
+def _centred(width: np.ndarray, height: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """Return squares of given sides in the middle of images."""
+    left, top = (width - side) // 2, (height - side) // 2
+    return np.stack([left, top, left + side, top + side], axis=1)
+
+
+def _around(boxes: np.ndarray, margin: float, width: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Return squares around face boxes, float [n, 4] in, inside the images."""
+    left, top, right, bottom = boxes.T
+    side = np.rint(np.maximum(right - left, bottom - top) * (1 + margin))
+    side = np.clip(side, 1, np.minimum(width, height))
+    x = np.clip(np.rint((left + right - side) / 2), 0, width - side)
+    y = np.clip(np.rint((top + bottom - side) / 2), 0, height - side)
+    return np.stack([x, y, x + side, y + side], axis=1)

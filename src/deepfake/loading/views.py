@@ -1,0 +1,114 @@
+"""The views of a data set: what each one shows, written once, and its decoded pixels, made when they are missing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from deepfake import layout, tables
+from deepfake.config import ViewConfig
+from deepfake.errors import InputError
+from deepfake.loading import cache, geometry
+
+Announce = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+
+def write(
+    view: ViewConfig,
+    *,
+    threads: int,
+    cuda: bool = False,
+    announce: Announce = lambda line: None,
+    progress: Progress = lambda done, total: None,
+) -> dict[str, object]:
+    """Decode a view and write which part of each image it shows, and the hash of its pixels.
+
+    Args:
+        view: the resolved view.
+        threads: decoding threads.
+        cuda: whether to decode on the GPU.
+        announce: called with a line about the size, before anything is decoded.
+        progress: called with the images done and their total.
+
+    Returns:
+        What was written as the view's facts: its configuration, `images`, `without_face` and `pixels_sha256`.
+
+    Raises:
+        InputError: a table or a file is missing, or the disk is too small.
+    """
+    samples = tables.read(layout.samples(view.dataset), tables.SAMPLES)
+    faces = None if view.face_margin is None else tables.read(layout.faces(view.dataset), tables.FACES)
+    regions = geometry.regions(samples, view.geometry, faces, view.face_margin or 0.0)
+    path = _array(view, samples, regions, view.size, threads, cuda, announce, progress)
+    facts = view.model_dump() | {
+        "images": len(samples),
+        "without_face": 0 if faces is None else int((regions["face"] == 0).sum()),
+        "pixels_sha256": cache.pixels_hash(path),
+    }
+    tables.write(regions, layout.regions(view.dataset, view.view), tables.REGIONS)
+    tables.write_text(json.dumps(facts, indent=2) + "\n", layout.view_facts(view.dataset, view.view))
+    return facts
+
+
+def pixels(
+    view: ViewConfig,
+    manifest: pd.DataFrame,
+    *,
+    oversampling: float = 1.0,
+    threads: int,
+    cuda: bool = False,
+    announce: Announce = lambda line: None,
+    progress: Progress = lambda done, total: None,
+) -> Path:
+    """Return a view's decoded images, in the manifest's order.
+
+    Args:
+        view: the resolved view; its regions have been written.
+        manifest: `tables.MANIFEST`.
+        oversampling: side of the result over the view's size.
+        threads: decoding threads.
+        cuda: whether to decode on the GPU.
+        announce: called with a line about the size, before anything is decoded.
+        progress: called with the images done and their total.
+
+    Returns:
+        A `.npy` file of uint8 [n, side, side, 3].
+
+    Raises:
+        InputError: the regions are missing or belong to other samples, or the images cannot be decoded.
+    """
+    source = layout.regions(view.dataset, view.view)
+    regions = tables.read(source, tables.REGIONS)
+    if not np.array_equal(regions["sample_id"], manifest["sample_id"]):
+        raise InputError(f"{source}: not of the samples in the manifest; run deepfake cache {view.view}")
+    size = round(view.size * oversampling)
+    return _array(view, manifest, regions, size, threads, cuda, announce, progress)
+
+
+def _array(
+    view: ViewConfig,
+    samples: pd.DataFrame,
+    regions: pd.DataFrame,
+    size: int,
+    threads: int,
+    cuda: bool,
+    announce: Announce,
+    progress: Progress,
+) -> Path:
+    """Return the decoded images of a view at a size."""
+    return cache.ensure(
+        samples,
+        regions,
+        size,
+        raw=layout.raw(view.dataset),
+        folder=layout.cache(view.dataset),
+        name=view.view,
+        loader=view.loader,
+        threads=threads,
+        cuda=cuda,
+        announce=announce,
+        progress=progress,
+    )

@@ -1,0 +1,313 @@
+"""The traps of DALI that the design names, each with the test that it is not stepped into."""
+
+import gc
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image, UnidentifiedImageError
+from scipy import ndimage
+
+from conftest import ROOT, as_shown, changed, encoded
+from deepfake.loading.augmentation import AugmentationPlan
+from deepfake.loading.files import Encoded
+from deepfake.params import Augmentation
+
+dali = pytest.importorskip("deepfake.loading.dali")
+
+NONE = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["augmentations"]["none"]
+CPU = torch.device("cpu")
+FULL = {
+    "flip": 0.5,
+    "scale.min": 0.6,
+    "rotation": 20.0,
+    "blur": {"probability": 0.5, "sigma": {"min": 0.5, "max": 2.0}},
+    "noise": {"probability": 0.5, "std": {"min": 5.0, "max": 20.0}},
+    "brightness": 0.2,
+    "contrast": 0.2,
+    "saturation": 0.4,
+    "hue": 30.0,
+    "jpeg": {"probability": 0.5, "quality": {"min": 20, "max": 90}},
+}
+
+
+def policy(**changes) -> Augmentation:
+    return Augmentation.model_validate(changed(NONE, changes))
+
+
+def natural(width: int, height: int, seed: int = 0) -> np.ndarray:
+    """Return smooth colours with some texture."""
+    pixels = np.random.default_rng(seed).normal(127, 400, (height, width, 3))
+    return ndimage.gaussian_filter(pixels, (2, 2, 0.4)).clip(0, 255).astype(np.uint8)
+
+
+def a_file(number: int, *, plain: bool) -> Encoded:
+    width, height = 40 + number % 7, 30 + number % 5
+    pixels = natural(width, height, number)
+    data = encoded(pixels, "JPEG") if plain else encoded(pixels, "PNG")
+    return Encoded(data, (2, -3, 2 + 27, -3 + 27), plain)
+
+
+# --- decoding
+
+
+@pytest.mark.parametrize("which", [[0, 1] * 6, [1] * 80, [0] * 5, [1]], ids=["mixed", "many", "no plain", "one"])
+def test_each_file_lands_at_its_own_place(which):
+    files = [a_file(number, plain=bool(plain)) for number, plain in enumerate(which)]
+    batches = [files[:7], files[7:]] if len(files) > 7 else [files]
+    found = np.concatenate(list(dali.decode(batches, 27, threads=2)))
+    # the region is as large as the result, so nothing is resized
+    np.testing.assert_array_equal(found, [as_shown(file.data, file.region, 27) for file in files])
+
+
+def test_dali_is_never_given_an_empty_batch(monkeypatch):
+    monkeypatch.setattr(dali, "_run_decoder", None)
+    assert [len(part) for part in dali.decode([[a_file(0, plain=False)], []], 8, threads=1)] == [1, 0]
+
+
+def test_threads_do_not_change_a_pixel():
+    files = [a_file(number, plain=True) for number in range(20)]
+    one, three = (np.concatenate(list(dali.decode([files], 16, threads=threads))) for threads in (1, 3))
+    np.testing.assert_array_equal(one, three)
+
+
+@pytest.mark.parametrize("cuda", [False, True])
+def test_fast_idct_is_off_and_hw_decoder_load_is_set(monkeypatch, cuda):
+    options = {}
+    decoders = dali.fn.decoders.image
+    monkeypatch.setattr(
+        dali.fn.decoders, "image", lambda *a, **given: (options.update(given), decoders(*a, **given))[1]
+    )
+    pipeline = dali.decoder(16, threads=2, cuda=cuda)
+    pipeline._build_graph()  # without a GPU, that is as far as it goes
+    assert options["device"] == ("mixed" if cuda else "cpu")
+    assert options["use_fast_idct"] is False
+    assert options["jpeg_fancy_upsampling"] is True
+    assert options["hw_decoder_load"] == 0.0
+
+
+def test_there_are_no_python_workers():
+    decoder = dali.decoder(16, threads=1, cuda=False)
+    augment = dali.augmenter(policy(), source=8, size=8, batch_size=2, device=CPU)
+    assert decoder._py_num_workers == 0
+    assert augment._pipeline._py_num_workers == 0
+
+
+def test_a_gray_jpeg_becomes_rgb():
+    gray = natural(20, 20)[..., 0]
+    stream = io.BytesIO()
+    Image.fromarray(gray).save(stream, "JPEG", quality=95)
+    file = Encoded(stream.getvalue(), (0, 0, 20, 20), plain=True)
+    (found,) = dali.decode([[file, a_file(0, plain=True)]], 20, threads=1)
+    expected = np.asarray(Image.open(stream))
+    np.testing.assert_array_equal(found[0], np.dstack([expected] * 3))
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [(b"", UnidentifiedImageError), (b"text", UnidentifiedImageError), (encoded(natural(40, 40))[:900], OSError)],
+    ids=["empty", "text", "truncated"],
+)
+def test_a_damaged_file_is_pils_error_and_the_next_decoding_works(data, error):
+    good = a_file(0, plain=True)
+    with pytest.raises(error):
+        list(dali.decode([[good, Encoded(data, (0, 0, 8, 8), plain=False)]], 27, threads=2))
+    (found,) = dali.decode([[good]], 27, threads=2)
+    np.testing.assert_array_equal(found[0], as_shown(good.data, good.region, 27))
+
+
+@pytest.mark.parametrize("data", [b"", encoded(natural(40, 40), "JPEG")[:100]], ids=["empty", "truncated"])
+def test_even_a_damaged_plain_file_stops_one_decoding_only(data):
+    good = a_file(0, plain=True)
+    with pytest.raises(RuntimeError):
+        list(dali.decode([[good, Encoded(data, (0, 0, 8, 8), plain=True)]], 27, threads=2))
+    (found,) = dali.decode([[good]], 27, threads=2)
+    np.testing.assert_array_equal(found[0], as_shown(good.data, good.region, 27))
+
+
+def test_decoding_needs_no_torch():
+    script = (
+        "import io, sys\n"
+        "from PIL import Image\n"
+        "from deepfake.loading import dali\n"
+        "from deepfake.loading.files import Encoded\n"
+        "stream = io.BytesIO()\n"
+        "Image.new('RGB', (9, 9)).save(stream, 'JPEG')\n"
+        "(found,) = dali.decode([[Encoded(stream.getvalue(), (0, 0, 9, 9), True)]], 8, threads=1)\n"
+        "assert found.shape == (1, 8, 8, 3)\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+# --- augmentation
+
+COUNT, SOURCE, SIZE = 11, 24, 20
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    return torch.from_numpy(np.stack([natural(SOURCE, SOURCE, seed) for seed in range(COUNT)]))
+
+
+def augmenter(rules: Augmentation, *, size: int = SIZE, ahead: bool = False):
+    """Return an augmenter for the CPU that works ahead, as on a GPU, if asked to."""
+    augment = dali.augmenter(rules, source=SOURCE, size=size, batch_size=4, device=CPU)
+    augment._ahead = ahead
+    return augment
+
+
+def batches(
+    rules: Augmentation, images: torch.Tensor, rows=range(COUNT), *, size: int = SIZE, epoch: int = 0, by: int = 4
+):
+    plan = AugmentationPlan(rules, seed=5, epoch=epoch, source=SOURCE, size=size)
+    rows = np.asarray(rows)
+    for start in range(0, len(rows), by):
+        part = rows[start : start + by]
+        yield images[part], plan.draws(part, np.zeros(len(part), np.int64))
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_every_epoch_has_every_image_once_in_its_order(images, ahead):
+    # last_batch_policy=PARTIAL without pad_last_batch repeats and drops some from the second epoch on
+    rules = policy()
+    augment = augmenter(rules, size=SOURCE, ahead=ahead)
+    for epoch in range(3):
+        rows = np.random.default_rng(epoch).permutation(COUNT)
+        found = list(augment(batches(rules, images, rows, size=SOURCE, epoch=epoch)))
+        assert [len(part) for part in found] == [4, 4, 3]
+        np.testing.assert_array_equal(torch.cat(found), images[rows])
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_what_was_given_is_not_overwritten_by_a_later_batch(images, ahead):
+    rules = policy(**FULL)
+    augment = augmenter(rules, ahead=ahead)
+    given, at_once = [], []
+    for part in augment(batches(rules, images)):
+        given.append(part)
+        at_once.append(part.clone())
+    list(augment(batches(rules, images.flip(0))))
+    gc.collect()
+    np.testing.assert_array_equal(torch.cat(given), torch.cat(at_once))
+    assert len({part.data_ptr() for part in given}) == 3
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("taken", [0, 1, 2])
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_iterator_may_be_given_up_half_way(images, ahead, taken, kept):
+    rules = policy(**FULL)
+    expected = torch.cat(list(augmenter(rules)(batches(rules, images))))
+    augment = augmenter(rules, ahead=ahead)
+    abandoned = augment(batches(rules, images.flip(0)))
+    for _ in range(taken):
+        next(abandoned)
+    if not kept:
+        del abandoned
+    np.testing.assert_array_equal(torch.cat(list(augment(batches(rules, images)))), expected)
+    if kept:
+        assert list(abandoned) == []
+        np.testing.assert_array_equal(torch.cat(list(augment(batches(rules, images)))), expected)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_an_error_in_what_feeds_it_comes_out_and_does_no_harm(images, ahead):
+    def failing():
+        yield from list(batches(rules, images))[:2]
+        raise OSError("disk")
+
+    rules = policy(**FULL)
+    augment = augmenter(rules, ahead=ahead)
+    expected = torch.cat(list(augment(batches(rules, images))))
+    with pytest.raises(OSError, match="disk"):
+        list(augment(failing()))
+    np.testing.assert_array_equal(torch.cat(list(augment(batches(rules, images)))), expected)
+
+
+@pytest.mark.parametrize(("ahead", "fetched"), [(False, 1), (True, 2)])
+def test_on_a_gpu_the_next_batch_is_under_way_when_one_is_given(images, ahead, fetched):
+    def counted():
+        for batch in batches(rules, images):
+            taken.append(batch)
+            yield batch
+
+    taken: list = []
+    rules = policy(**FULL)
+    next(augmenter(rules, ahead=ahead)(counted()))
+    assert len(taken) == fetched
+
+
+def test_the_pipeline_is_built_at_first_use_and_once(images, monkeypatch):
+    built = []
+    make = dali._augmenting
+    monkeypatch.setattr(dali, "_augmenting", lambda *a, **options: (built.append(1), make(*a, **options))[1])
+    rules = policy(**FULL)
+    augment = augmenter(rules)
+    iterator = augment(batches(rules, images))
+    assert not built
+    list(iterator)
+    list(augment(batches(rules, images)))
+    assert len(built) == 1
+
+
+def test_a_sample_looks_the_same_in_whatever_batch_it_is(images):
+    rules = policy(**FULL)
+    augment = augmenter(rules)
+    everything = torch.cat(list(augment(batches(rules, images))))
+    rows = [7, 3, 10, 0, 5]
+    for by in (1, 3, 4):
+        found = torch.cat(list(augment(batches(rules, images, rows, by=by))))
+        np.testing.assert_array_equal(found, everything[rows])
+
+
+@pytest.mark.parametrize(
+    ("changes", "operators"),
+    [
+        ({}, set()),
+        ({"flip": 0.5, "scale.min": 0.5}, {"Resize"}),
+        ({"rotation": 5.0}, {"WarpAffine"}),
+        ({key: FULL[key] for key in ("blur",)}, {"GaussianBlur"}),
+        ({key: FULL[key] for key in ("noise",)}, {"Slice"}),
+        ({"hue": 5.0}, {"CoordTransform"}),
+        ({key: FULL[key] for key in ("jpeg",)}, {"JpegCompressionDistortion"}),
+        (FULL, {"WarpAffine", "GaussianBlur", "Slice", "CoordTransform", "JpegCompressionDistortion"}),
+    ],
+)
+def test_what_cannot_happen_is_not_built(changes, operators):
+    graph = augmenter(policy(**changes), size=SOURCE)._pipeline.serialize()
+    known = {"Resize", "WarpAffine", "GaussianBlur", "Slice", "CoordTransform", "JpegCompressionDistortion"}
+    assert {name for name in known if name.encode() in graph} == operators
+
+
+def test_a_forked_process_can_augment_after_its_parent_decoded():
+    # folds are forked from a process that may have decoded before; DALI's threads do not come along
+    script = """
+import io, os, sys
+import numpy as np, torch
+from PIL import Image
+from deepfake.loading import dali
+from deepfake.loading.augmentation import AugmentationPlan
+from deepfake.loading.files import Encoded
+from deepfake.params import Augmentation
+
+stream = io.BytesIO()
+Image.effect_noise((24, 24), 60).convert("RGB").save(stream, "JPEG")
+(images,) = dali.decode([[Encoded(stream.getvalue(), (0, 0, 24, 24), True)] * 3], 24, threads=2)
+policy = Augmentation.model_validate_json(sys.argv[1])
+augment = dali.augmenter(policy, source=24, size=20, batch_size=3, device=torch.device("cpu"))
+draws = AugmentationPlan(policy, seed=1, epoch=0, source=24, size=20).draws(np.arange(3), np.zeros(3, int))
+inside, outside = os.pipe()
+child = os.fork()
+(result,) = augment([(torch.from_numpy(images), draws)])
+if not child:
+    os.write(outside, result.numpy().tobytes())
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert os.read(inside, 10**6) == result.numpy().tobytes()
+"""
+    subprocess.run([sys.executable, "-c", script, policy(**FULL).model_dump_json()], check=True, timeout=120)

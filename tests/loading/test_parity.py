@@ -1,0 +1,260 @@
+"""The backends agree: the same pixels, up to the differences that are stated here."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from conftest import ROOT, changed, encoded
+from deepfake.loading import backends
+from deepfake.loading.augmentation import AugmentationPlan, Draws
+from deepfake.loading.files import Encoded
+from deepfake.params import Augmentation
+
+POLICIES = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["augmentations"]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def dali():
+    pytest.importorskip("nvidia.dali")
+    return backends.load("dali")
+
+
+@pytest.fixture(scope="module", params=backends.BACKENDS)
+def backend(request):
+    if request.param == "dali":
+        pytest.importorskip("nvidia.dali")
+    return backends.load(request.param)
+
+
+@pytest.fixture(scope="module")
+def vision():
+    return backends.load("torchvision")
+
+
+def natural(width: int, height: int, seed: int = 0) -> np.ndarray:
+    """Return colours with the spectrum of a photograph, 1 / frequency."""
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])[..., None]
+    frequency[0, 0] = 1
+    waves = np.fft.fft2(rng.normal(size=(height, width, 3)), axes=(0, 1)) / frequency
+    values = np.fft.ifft2(waves, axes=(0, 1)).real
+    values = values.mean(axis=2, keepdims=True) + 0.3 * values
+    return (127 + 50 * values / values.std()).clip(0, 255).astype(np.uint8)
+
+
+def jpeg(pixels: np.ndarray, mode: str = "RGB", orientation: int = 1, **options) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stream = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(stream, "JPEG", exif=exif, **options)
+    return stream.getvalue()
+
+
+def both(dali, vision, data: bytes, region: tuple[int, int, int, int], size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return an image as DALI and as PIL decode it, int."""
+    files = [[Encoded(data, region, plain=True)]]
+    one, other = (next(backend.decode(files, size, threads=1))[0].astype(int) for backend in (dali, vision))
+    return one, other
+
+
+# --- decoding
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"quality": 75},
+        {"quality": 20},
+        {"quality": 100, "subsampling": "4:4:4"},
+        {"quality": 90, "subsampling": "4:2:2"},
+        {"progressive": True},
+        {"optimize": True},
+        {"restart_marker_blocks": 3},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("side", [64, 101])
+def test_decoding_is_the_same_to_the_last_bit(dali, vision, mode, options, side):
+    data = jpeg(natural(side, side), mode, **options)
+    one, other = both(dali, vision, data, (0, 0, side, side), side)
+    np.testing.assert_array_equal(one, other)
+    assert other.std() > 20
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_so_it_is_for_every_orientation(dali, vision, orientation):
+    upright = (91, 60) if orientation < 5 else (60, 91)
+    data = jpeg(natural(91, 60), orientation=orientation)
+    left, top = upright[0] - 55, upright[1] - 55  # its lower right corner, which an orientation moves
+    region = (left, top, left + 55, top + 55)
+    one, other = both(dali, vision, data, region, 55)
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "region"),
+    [(91, 60, (0, -15, 91, 76)), (60, 91, (-15, 0, 76, 91)), (40, 40, (-3, -5, 42, 40)), (40, 40, (20, 20, 65, 65))],
+)
+def test_padding_is_black_and_exact(dali, vision, width, height, region):
+    left, top, right, bottom = region
+    one, other = both(dali, vision, jpeg(natural(width, height) // 2 + 100), region, right - left)
+    np.testing.assert_array_equal(one, other)
+    y, x = np.mgrid[top:bottom, left:right]
+    beyond = (x < 0) | (y < 0) | (x >= width) | (y >= height)
+    assert beyond.any()
+    np.testing.assert_array_equal((one == 0).all(axis=2), beyond)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size"),
+    [(512, 512, 160), (200, 200, 64), (200, 260, 96), (224, 184, 128), (301, 299, 256), (100, 100, 160), (33, 40, 64)],
+)
+def test_resizing_differs_by_a_rounding(dali, vision, width, height, size):
+    one, other = both(dali, vision, jpeg(natural(width, height), quality=95), (0, 0, width, height), size)
+    difference = np.abs(one - other)
+    assert difference.mean() < 0.25
+    assert difference[2:-2, 2:-2].max() <= 1
+    # where the filter reaches over the edge, DALI repeats the edge and PIL leaves it out
+    assert difference.max() <= 8
+
+
+def test_resizing_with_padding_differs_by_a_rounding(dali, vision):
+    one, other = both(dali, vision, jpeg(natural(200, 120)), (0, -40, 200, 160), 64)
+    assert np.abs(one - other)[:, 2:-2].max() <= 1
+
+
+# --- augmentation
+
+COUNT, SOURCE, SIZE = 16, 80, 64
+ONE_STEP = {
+    "mirror": {"flip": 0.5},
+    "crop": {"flip": 0.5, "scale.min": 0.5},
+    "rotation": {"flip": 0.5, "scale.min": 0.5, "rotation": 30.0},
+    "blur": {"blur": {"probability": 0.7, "sigma": {"min": 0.3, "max": 3.0}}},
+    "noise": {"noise": {"probability": 0.7, "std": {"min": 2.0, "max": 40.0}}},
+    "colour": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.8, "hue": 60.0},
+    "jpeg": {"jpeg": {"probability": 0.7, "quality": {"min": 5, "max": 100}}},
+}
+
+
+def policy(changes: dict) -> Augmentation:
+    return Augmentation.model_validate(changed(POLICIES["none"], changes))
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    return torch.from_numpy(np.stack([natural(SOURCE, SOURCE, seed) for seed in range(COUNT)]))
+
+
+def drawn(rules: Augmentation, size: int) -> Draws:
+    plan = AugmentationPlan(rules, seed=9, epoch=4, source=SOURCE, size=size)
+    return plan.draws(np.arange(COUNT), np.zeros(COUNT, np.int64))
+
+
+def augmented(backend, rules: Augmentation, images: torch.Tensor, size: int, device: torch.device = CPU) -> np.ndarray:
+    augment = backend.augmenter(rules, source=SOURCE, size=size, batch_size=COUNT, device=device)
+    (result,) = augment([(images.to(device), drawn(rules, size))])
+    assert result.device.type == device.type
+    assert result.dtype == torch.uint8
+    return result.cpu().numpy().astype(int)
+
+
+@pytest.mark.parametrize("size", [SIZE, SOURCE])
+@pytest.mark.parametrize("name", ["mirror", "crop", "rotation"])
+def test_the_geometry_is_torchvisions(backend, vision, images, name, size):
+    rules = policy(ONE_STEP[name])
+    difference = np.abs(augmented(backend, rules, images, size) - augmented(vision, rules, images, size))
+    assert difference.max() <= 1
+    assert difference.mean() < 0.01
+
+
+@pytest.mark.parametrize(("name", "largest"), [("blur", 1), ("noise", 0), ("colour", 1), ("jpeg", 0)])
+def test_each_other_step_is_torchvisions(backend, vision, images, name, largest):
+    rules = policy(ONE_STEP[name])
+    difference = np.abs(augmented(backend, rules, images, SOURCE) - augmented(vision, rules, images, SOURCE))
+    assert difference.max() <= largest
+    assert difference.mean() < 0.1
+
+
+@pytest.mark.parametrize(("name", "mean"), [("light", 0.01), ("full", 1.0)])
+def test_a_whole_policy_is_torchvisions(backend, vision, images, name, mean):
+    rules = Augmentation.model_validate(POLICIES[name])
+    difference = np.abs(augmented(backend, rules, images, SIZE) - augmented(vision, rules, images, SIZE))
+    # the last step, JPEG, turns a difference of one level into one of a quantisation step
+    assert difference.mean() < mean
+
+
+def test_a_policy_that_changes_nothing_gives_the_images_as_they_are(backend, images):
+    np.testing.assert_array_equal(augmented(backend, policy({}), images, SOURCE), images)
+
+
+@pytest.mark.parametrize(("name", "field"), [("blur", "blur"), ("noise", "noise"), ("jpeg", "quality")])
+def test_who_draws_nothing_is_left_alone(backend, images, name, field):
+    rules = policy(ONE_STEP[name])
+    found = augmented(backend, rules, images, SOURCE)
+    drew = getattr(drawn(rules, SOURCE), field) > 0
+    assert 0 < drew.sum() < COUNT
+    np.testing.assert_array_equal(found[~drew], images[~drew])
+    assert (found[drew] != images.numpy()[drew]).reshape(drew.sum(), -1).mean(axis=1).min() > 0.05
+
+
+def test_a_lower_quality_does_more_harm(backend, images):
+    errors = []
+    for quality in (95, 70, 40, 10):
+        rules = policy({"jpeg": {"probability": 1.0, "quality": {"min": quality, "max": quality}}})
+        errors.append(np.abs(augmented(backend, rules, images, SOURCE) - images.numpy()).mean())
+    assert errors == sorted(errors)
+    assert errors[-1] > 3 * errors[0]
+
+
+# --- on a GPU
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_decoding_on_a_gpu_differs_by_roundings(dali, vision, mode, subsampling):
+    options = {"subsampling": subsampling} if mode == "RGB" else {}
+    for orientation in range(1, 9):
+        width, height = (91, 60) if orientation < 5 else (60, 91)
+        data = jpeg(natural(91, 60), mode, orientation, **options)
+        files = [
+            [Encoded(data, (0, 0, width, height), plain=True), Encoded(encoded(natural(9, 9)), (0, 0, 9, 9), False)]
+        ]
+        (one,) = dali.decode(files, 48, threads=2, cuda=True)
+        (other,) = vision.decode(files, 48, threads=2)
+        assert np.abs(one.astype(int) - other).mean() < 1
+        np.testing.assert_array_equal(one[1], other[1])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", [*ONE_STEP, "light", "full"])
+def test_augmentation_on_a_gpu_is_that_on_the_cpu(dali, images, name):
+    rules = policy(ONE_STEP[name]) if name in ONE_STEP else Augmentation.model_validate(POLICIES[name])
+    size = SOURCE if name in ("blur", "noise", "colour", "jpeg") else SIZE
+    one, other = (augmented(dali, rules, images, size, device) for device in (torch.device("cuda"), CPU))
+    assert np.abs(one - other).mean() < (1 if name in ("jpeg", "full") else 0.05)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_batches_stay_what_they_are_and_come_in_their_order(dali, images):
+    rules = Augmentation.model_validate(POLICIES["full"])
+    plan = AugmentationPlan(rules, seed=1, epoch=0, source=SOURCE, size=SIZE)
+    device = torch.device("cuda")
+    augment = dali.augmenter(rules, source=SOURCE, size=SIZE, batch_size=4, device=device)
+    parts = [np.arange(start, min(start + 4, 15)) for start in range(0, 15, 4)]
+
+    def batches():
+        return ((images[rows].to(device), plan.draws(rows, np.zeros(len(rows), np.int64))) for rows in parts)
+
+    first = torch.cat(list(augment(batches())))
+    next(augment(batches()))
+    second = torch.cat(list(augment(batches())))
+    assert torch.equal(first, second)
+    assert [len(part) for part in augment(batches())] == [4, 4, 4, 3]

@@ -1,0 +1,159 @@
+import hashlib
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import as_shown, encoded, write_pictures
+from deepfake import layout, tables
+from deepfake.config import ViewConfig
+from deepfake.errors import InputError
+from deepfake.loading import backends, cache, views
+
+SIZES = [(14, 10), (10, 14), (12, 12), (9, 20)]
+FACE_BOX = (2.0, 3.0, 8.0, 9.0)
+
+
+def view(**changes) -> ViewConfig:
+    values = {
+        "dataset": "sample",
+        "view": "crop_low",
+        "geometry": "crop",
+        "face_margin": None,
+        "size": 8,
+        "loader": "torchvision",
+    }
+    return ViewConfig.model_validate(values | changes)
+
+
+@pytest.fixture
+def decodings(monkeypatch) -> list[int]:
+    """The sizes that were decoded, by a backend that is PIL alone."""
+    calls: list[int] = []
+
+    def decode(batches, size, *, threads, cuda=False):
+        calls.append(size)
+        for batch in batches:
+            yield np.stack([as_shown(file.data, file.region, size) for file in batch])
+
+    monkeypatch.setattr(backends, "load", lambda name: SimpleNamespace(decode=decode))
+    return calls
+
+
+@pytest.fixture
+def contents(tmp_path, monkeypatch, decodings) -> list[bytes]:
+    """A data set of four images, ingested and searched for faces, in the current folder; its files."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    files = [encoded(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for width, height in SIZES]
+    samples = write_pictures(layout.raw("sample"), [("", f"{n}.png", data) for n, data in enumerate(files)])
+    tables.write(samples, layout.samples("sample"), tables.SAMPLES)
+    faces = pd.DataFrame(0.0, index=range(len(samples)), columns=list(tables.FACES.columns))
+    faces = faces.assign(sample_id=samples["sample_id"], faces=[1, 0, 2, 0])
+    faces.loc[faces["faces"] > 0, ["left", "top", "right", "bottom"]] = FACE_BOX
+    # the table has an order of its own
+    tables.write(faces.iloc[::-1], layout.faces("sample"), tables.FACES)
+    return files
+
+
+def manifest() -> pd.DataFrame:
+    samples = tables.read(layout.samples("sample"), tables.SAMPLES)
+    return samples.assign(split="dev", fold=[0, 1, 0, 1], fraction_rank=0.0)
+
+
+def test_writing_leaves_regions_and_facts_and_the_pixels(contents):
+    facts = views.write(view(), threads=1)
+    assert facts == json.loads(layout.view_facts("sample", "crop_low").read_text())
+    regions = tables.read(layout.regions("sample", "crop_low"), tables.REGIONS)
+    assert list(regions["sample_id"]) == list(manifest()["sample_id"])
+    squares = [(2, 0, 12, 10), (0, 2, 10, 12), (0, 0, 12, 12), (0, 5, 9, 14)]
+    assert list(regions[["left", "top", "right", "bottom"]].itertuples(index=False, name=None)) == squares
+    (array,) = layout.cache("sample").iterdir()
+    pixels = np.load(array)
+    np.testing.assert_array_equal(pixels, [as_shown(f, r, 8) for f, r in zip(contents, squares, strict=True)])
+    assert facts == view().model_dump() | {
+        "images": 4,
+        "without_face": 0,
+        "pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(),
+    }
+
+
+def test_a_face_view_counts_the_images_without_a_face(contents):
+    facts = views.write(view(view="face_low", face_margin=0.0), threads=1)
+    assert facts["without_face"] == 2
+    regions = tables.read(layout.regions("sample", "face_low"), tables.REGIONS)
+    assert list(regions["face"]) == [1, 0, 1, 0]
+    assert tuple(regions[["left", "top", "right", "bottom"]].iloc[0]) == (2, 3, 8, 9)
+
+
+def test_a_face_view_needs_the_faces_and_others_do_not(contents):
+    layout.faces("sample").unlink()
+    views.write(view(), threads=1)
+    with pytest.raises(InputError, match=r"faces\.parquet: not found"):
+        views.write(view(view="face_low", face_margin=0.3), threads=1)
+    assert not layout.view("sample", "face_low").exists()
+
+
+def test_the_same_view_again_is_the_same_files_and_decodes_nothing(contents, decodings):
+    views.write(view(), threads=1)
+    written = [layout.regions("sample", "crop_low"), layout.view_facts("sample", "crop_low")]
+    before = [path.read_bytes() for path in written]
+    views.write(view(), threads=4)
+    assert [path.read_bytes() for path in written] == before
+    assert decodings == [8]
+
+
+def test_a_failed_decoding_writes_no_facts(contents):
+    (layout.raw("sample") / "2.png").write_bytes(b"changed")
+    with pytest.raises(InputError, match="differs"):
+        views.write(view(), threads=1)
+    assert not layout.view("sample", "crop_low").exists()
+    assert not list(layout.cache("sample").iterdir())
+
+
+def test_the_pixels_of_a_written_view_are_not_decoded_again(contents, decodings):
+    views.write(view(), threads=1)
+    path = views.pixels(view(), manifest(), threads=1)
+    assert decodings == [8]
+    assert cache.pixels_hash(path) == json.loads(layout.view_facts("sample", "crop_low").read_text())["pixels_sha256"]
+
+
+def test_lost_pixels_are_made_again_the_same(contents, decodings):
+    facts = views.write(view(), threads=1)
+    for array in layout.cache("sample").iterdir():
+        array.unlink()
+    announced = []
+    path = views.pixels(view(), manifest(), threads=1, announce=announced.append)
+    assert decodings == [8, 8]
+    assert len(announced) == 1
+    assert cache.pixels_hash(path) == facts["pixels_sha256"]
+
+
+@pytest.mark.parametrize(("oversampling", "side"), [(1.25, 10), (1.0, 8), (1.5, 12), (1.3, 10), (1.2, 10)])
+def test_an_oversampled_view_shows_the_same_regions_larger(contents, decodings, oversampling, side):
+    views.write(view(geometry="letterbox"), threads=1)
+    path = views.pixels(view(geometry="letterbox"), manifest(), oversampling=oversampling, threads=1)
+    squares = [(0, -2, 14, 12), (-2, 0, 12, 14), (0, 0, 12, 12), (-6, 0, 14, 20)]
+    wanted = [as_shown(file, square, side) for file, square in zip(contents, squares, strict=True)]
+    np.testing.assert_array_equal(np.load(path), wanted)
+    # both sizes stay beside each other
+    assert len(list(layout.cache("sample").iterdir())) == len({8, side})
+
+
+def test_pixels_without_their_view_say_what_to_run(contents):
+    with pytest.raises(InputError, match=r"regions\.parquet: not found"):
+        views.pixels(view(), manifest(), threads=1)
+
+
+@pytest.mark.parametrize("change", ["order", "one less", "another"])
+def test_regions_of_other_samples_are_refused(contents, change):
+    views.write(view(), threads=1)
+    other = {
+        "order": lambda m: m.iloc[::-1],
+        "one less": lambda m: m.iloc[1:],
+        "another": lambda m: m.assign(sample_id=["a", "b", "c", "d"]),
+    }[change](manifest())
+    with pytest.raises(InputError, match=r"regions\.parquet: not of the samples .*deepfake cache crop_low"):
+        views.pixels(view(), other, threads=1)

@@ -1,0 +1,330 @@
+import io
+import subprocess
+import sys
+import threading
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from scipy import ndimage
+
+from conftest import ROOT, changed, encoded
+from deepfake.loading import vision
+from deepfake.loading.augmentation import AugmentationPlan, Draws, blur_window, noise_bank
+from deepfake.loading.files import Encoded
+from deepfake.params import Augmentation
+
+NONE = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["augmentations"]["none"]
+CPU = torch.device("cpu")
+
+
+def noise(width: int, height: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def save(image: Image.Image, form: str = "PNG", **options) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, form, **options)
+    return stream.getvalue()
+
+
+def decoded(data: bytes, region: tuple[int, int, int, int], size: int) -> np.ndarray:
+    return vision.decode_file(Encoded(data, region, plain=False), size)
+
+
+def weights(available: int, size: int) -> np.ndarray:
+    """Return the matrix of an antialiased bilinear resize, [size, available]: a triangle as wide as the step."""
+    step = available / size
+    centre = (np.arange(size)[:, None] + 0.5) * step
+    triangle = np.clip(1 - np.abs(np.arange(available)[None] + 0.5 - centre) / max(step, 1.0), 0, None)
+    return triangle / triangle.sum(axis=1, keepdims=True)
+
+
+# --- decoding
+
+
+@pytest.mark.parametrize(
+    ("region", "size"),
+    [
+        ((0, 0, 61, 40), 16),
+        ((10, 0, 50, 40), 17),
+        ((10, 0, 50, 40), 40),
+        ((3, 5, 60, 11), 24),
+        ((30, 20, 34, 24), 32),
+        ((0, -10, 61, 51), 20),
+        ((-7, -7, 20, 20), 27),
+        ((50, 30, 90, 70), 8),
+    ],
+)
+def test_a_region_is_cut_out_and_then_resized_as_the_formula_says(region, size):
+    pixels = noise(61, 40)
+    left, top, right, bottom = region
+    padded = np.pad(pixels, ((100, 100), (100, 100), (0, 0)))[100 + top : 100 + bottom, 100 + left : 100 + right]
+    across, down = weights(right - left, size), weights(bottom - top, size)
+    expected = np.einsum("yh,xw,hwc->yxc", down, across, padded.astype(float))
+    found = decoded(encoded(pixels), region, size)
+    # PIL rounds twice, after each axis
+    assert np.abs(found - expected).max() <= 1.01
+
+
+def test_no_filter_sees_a_pixel_outside_the_region():
+    pixels = noise(60, 40)
+    outside = pixels.copy()
+    outside[:, 45:] = 0
+    outside[:5] = 255
+    region = (5, 5, 45, 35)
+    np.testing.assert_array_equal(decoded(encoded(pixels), region, 16), decoded(encoded(outside), region, 16))
+
+
+def test_a_square_of_the_right_size_is_left_alone():
+    pixels = noise(24, 24)
+    np.testing.assert_array_equal(decoded(encoded(pixels), (0, 0, 24, 24), 24), pixels)
+
+
+@pytest.mark.parametrize("size", [17, 40, 64])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_any_mode_becomes_rgb(mode, size):
+    found = decoded(save(Image.fromarray(noise(50, 40)).convert(mode)), (5, 0, 45, 40), size)
+    assert found.dtype == np.uint8
+    assert found.shape == (size, size, 3)
+
+
+@pytest.mark.parametrize(
+    ("mode", "form", "colour", "tolerance"),
+    [
+        ("RGB", "PNG", (200, 100, 50), 0),
+        ("RGBA", "PNG", (200, 100, 50), 0),
+        ("P", "PNG", (200, 100, 50), 0),
+        ("P", "GIF", (200, 100, 50), 0),
+        ("L", "PNG", (124, 124, 124), 0),
+        ("CMYK", "TIFF", (200, 100, 50), 1),
+        ("CMYK", "JPEG", (200, 100, 50), 6),
+        ("YCbCr", "JPEG", (200, 100, 50), 6),
+        ("RGB", "WEBP", (200, 100, 50), 6),
+    ],
+)
+def test_colours_stay_what_they_are(mode, form, colour, tolerance):
+    image = Image.new("RGB", (30, 20), colour)
+    image = image.quantize(4) if mode == "P" else image.convert(mode)
+    found = decoded(save(image, form), (0, 0, 20, 20), 8)
+    assert np.abs(found.astype(int) - colour).max() <= tolerance
+
+
+def test_a_palette_with_transparency_is_decoded_in_silence():
+    # pngquant writes such files; a warning is an error here
+    image = Image.new("RGB", (20, 20), (200, 100, 50)).quantize(4)
+    found = decoded(save(image, transparency=bytes([128, 255])), (0, 0, 20, 20), 8)
+    assert (found == (200, 100, 50)).all()
+
+
+def test_transparency_is_dropped_not_blended():
+    pixels = np.dstack([noise(20, 20), np.full((20, 20), 10, np.uint8)])
+    np.testing.assert_array_equal(decoded(save(Image.fromarray(pixels)), (0, 0, 20, 20), 20), pixels[..., :3])
+
+
+def test_of_an_animation_the_first_image_is_taken():
+    first, second = (Image.new("RGB", (20, 20), colour).quantize(4) for colour in ((255, 0, 0), (0, 0, 255)))
+    data = save(first, "GIF", save_all=True, append_images=[second])
+    assert (decoded(data, (0, 0, 20, 20), 8) == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_turns_an_image_upright_before_the_region_is_cut_out(orientation, form):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    upright = Image.fromarray(ndimage.gaussian_filter(noise(40, 30), (2, 2, 0)))
+    # what a camera stores that is held that way: the inverse of what a viewer does
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    stored = upright.transpose(Image.Transpose(undo[orientation])) if orientation > 1 else upright
+    found = decoded(save(stored, form, exif=exif, **({"quality": 100} if form == "JPEG" else {})), (5, 0, 35, 30), 30)
+    difference = np.abs(found.astype(int) - np.asarray(upright)[:, 5:35])
+    assert difference.mean() < (2 if form == "JPEG" else 1e-9)
+
+
+# --- batches
+
+
+def colours(count: int) -> list[Encoded]:
+    """Return images of one colour each."""
+    values = np.random.default_rng(0).integers(0, 256, (count, 3))
+    return [Encoded(encoded(np.full((12, 9, 3), value, np.uint8)), (0, 0, 9, 12), False) for value in values]
+
+
+@pytest.mark.parametrize("threads", [1, 3, 8])
+def test_the_order_is_that_of_the_files(threads):
+    files = colours(70)
+    batches = [files[:32], files[32:33], files[33:]]
+    found = list(vision.decode(batches, 6, threads=threads))
+    assert [len(part) for part in found] == [32, 1, 37]
+    expected = [np.asarray(Image.open(io.BytesIO(file.data)))[0, 0] for file in files]
+    np.testing.assert_array_equal(np.concatenate(found)[:, 3, 3], expected)
+
+
+def test_one_batch_is_in_memory_at_a_time():
+    taken = []
+
+    def batches():
+        for number in range(5):
+            taken.append(number)
+            yield colours(2)
+
+    found = vision.decode(batches(), 6, threads=2)
+    next(found)
+    assert taken == [0]
+    next(found)
+    assert taken == [0, 1]
+
+
+def test_no_thread_is_left_when_decoding_is_given_up():
+    before = threading.active_count()
+    found = vision.decode([colours(4), colours(4)], 6, threads=4)
+    next(found)
+    found.close()
+    assert threading.active_count() == before
+
+
+def test_decoding_needs_no_torch():
+    script = (
+        "import sys\n"
+        "from deepfake.loading import vision\n"
+        "assert not list(vision.decode([], 8, threads=1))\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+# --- augmentation
+
+
+def policy(**changes) -> Augmentation:
+    return Augmentation.model_validate(changed(NONE, changes))
+
+
+FULL = policy(
+    **{
+        "flip": 0.5,
+        "scale.min": 0.6,
+        "rotation": 20.0,
+        "blur": {"probability": 0.5, "sigma": {"min": 0.5, "max": 2.0}},
+        "noise": {"probability": 0.5, "std": {"min": 5.0, "max": 20.0}},
+        "brightness": 0.2,
+        "contrast": 0.2,
+        "saturation": 0.4,
+        "hue": 30.0,
+        "jpeg": {"probability": 0.5, "quality": {"min": 20, "max": 90}},
+    }
+)
+COUNT, SOURCE, SIZE = 12, 50, 40
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    pixels = np.random.default_rng(0).normal(127, 400, (COUNT, SOURCE, SOURCE, 3))
+    return ndimage.gaussian_filter(pixels, (0, 2.5, 2.5, 0)).clip(0, 255).astype(np.uint8)
+
+
+def drawn(rules: Augmentation, source: int, size: int) -> Draws:
+    plan = AugmentationPlan(rules, seed=3, epoch=1, source=source, size=size)
+    return plan.draws(np.arange(COUNT), np.zeros(COUNT, np.int64))
+
+
+def augmented(rules: Augmentation, images: np.ndarray, draws: Draws, size: int) -> np.ndarray:
+    augment = vision.augmenter(rules, source=images.shape[1], size=size, batch_size=COUNT, device=CPU)
+    (result,) = augment([(torch.from_numpy(images), draws)])
+    assert result.shape == (COUNT, size, size, 3)
+    assert result.dtype == torch.uint8
+    assert result.is_contiguous()
+    return result.numpy()
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    return np.floor(values + 0.5).clip(0, 255)
+
+
+def test_geometry_is_scipys(images):
+    rules = policy(**{"flip": 0.5, "scale.min": 0.6, "rotation": 20.0})
+    draws = drawn(rules, SOURCE, SIZE)
+    found = augmented(rules, images, draws, SIZE)
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    for image, matrix, result in zip(images, draws.matrix.astype(float), found, strict=True):
+        across, down = np.einsum("ij,jyx->iyx", matrix, [x, y, np.ones_like(x)]) - 0.5
+        for channel in range(3):
+            values = ndimage.map_coordinates(image[..., channel].astype(float), [down, across], order=1, mode="nearest")
+            assert np.abs(result[..., channel] - values).max() <= 0.501
+
+
+def test_blur_is_scipys(images):
+    rules = policy(blur={"probability": 0.5, "sigma": {"min": 0.5, "max": 2.0}})
+    draws = drawn(rules, SOURCE, SOURCE)
+    found = augmented(rules, images, draws, SOURCE)
+    assert 0 < (draws.blur > 0).sum() < COUNT
+    for image, sigma, result in zip(images, draws.blur, found, strict=True):
+        values = image.astype(float)
+        if sigma:
+            values = ndimage.gaussian_filter(
+                values, (sigma, sigma, 0), mode="mirror", radius=blur_window(rules, SOURCE) // 2
+            )
+        assert np.abs(result - values).max() <= (0.501 if sigma else 0)
+
+
+def test_noise_is_added_and_saturates(images):
+    rules = policy(noise={"probability": 0.5, "std": {"min": 20.0, "max": 60.0}})
+    draws = drawn(rules, SOURCE, SOURCE)
+    found = augmented(rules, images, draws, SOURCE)
+    assert 0 < (draws.noise > 0).sum() < COUNT
+    for image, std, (y, x), result in zip(images, draws.noise, draws.noise_offset, found, strict=True):
+        piece = noise_bank(SOURCE)[y : y + SOURCE, x : x + SOURCE]
+        np.testing.assert_array_equal(result, rounded(image + std * piece))
+    assert {0, 255} <= set(found[draws.noise > 0].flat)
+
+
+def test_colour_is_a_matrix_and_saturates(images):
+    rules = policy(brightness=0.5, contrast=0.5, saturation=0.9, hue=90.0)
+    draws = drawn(rules, SOURCE, SOURCE)
+    found = augmented(rules, images, draws, SOURCE)
+    values = np.einsum("bij,byxj->byxi", draws.colour[:, :, :3].astype(float), images.astype(float))
+    assert np.abs(found - (values + draws.colour[:, None, None, :, 3]).clip(0, 255)).max() <= 0.501
+
+
+def test_jpeg_is_opencvs(images):
+    rules = policy(jpeg={"probability": 0.5, "quality": {"min": 5, "max": 95}})
+    draws = drawn(rules, SOURCE, SOURCE)
+    found = augmented(rules, images, draws, SOURCE)
+    assert 0 < (draws.quality > 0).sum() < COUNT
+    for image, quality, result in zip(images, draws.quality, found, strict=True):
+        expected = image
+        if quality:
+            _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+            expected = cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1]
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_the_steps_come_in_their_order_each_rounded(images):
+    draws = drawn(FULL, SOURCE, SIZE)
+    values = images
+    for keys in (
+        ("flip", "scale", "rotation"),
+        ("blur",),
+        ("noise",),
+        ("brightness", "contrast", "saturation", "hue"),
+        ("jpeg",),
+    ):
+        step = policy(**{key: FULL.model_dump()[key] for key in keys})
+        values = augmented(step, values, draws, SIZE)
+    np.testing.assert_array_equal(augmented(FULL, images, draws, SIZE), values)
+
+
+def test_a_policy_that_changes_nothing_leaves_the_images_alone(images):
+    np.testing.assert_array_equal(augmented(policy(), images, drawn(policy(), SOURCE, SOURCE), SOURCE), images)
+
+
+def test_the_images_that_come_in_are_not_written_to(images):
+    before = images.copy()
+    augmented(FULL, images, drawn(FULL, SOURCE, SIZE), SIZE)
+    rules = policy(noise={"probability": 1.0, "std": {"min": 20.0, "max": 60.0}})
+    augmented(rules, images, drawn(rules, SOURCE, SOURCE), SOURCE)
+    np.testing.assert_array_equal(images, before)
