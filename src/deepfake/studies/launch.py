@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from deepfake.errors import InputError
 
@@ -29,14 +29,30 @@ class FoldNews:
     finished: bool = False
 
 
-Tell = Callable[[FoldNews], None]
-"""By which a job gives news of itself."""
+Job = TypeVar("Job")
+News = TypeVar("News")
+Tell = Callable[[News], None]
+"""By which a job gives news of itself: anything that can be pickled."""
 
 
-def run_jobs(function: Callable[[Any, Tell], None], jobs: Iterable[Any], *, workers: int, on_news: Tell) -> None:
+def run_jobs(
+    function: Callable[[Job, Tell[News]], None],
+    jobs: Iterable[Job],
+    *,
+    workers: int,
+    on_news: Tell[News],
+    remedy: str = "lower shared.batch_size",
+) -> None:
     """Call `function(job, tell)` for each job, in as many processes as there are workers.
 
-    With one worker the jobs run in this process. What a job tells reaches `on_news` here.
+    With one worker the jobs run in this process.
+
+    Args:
+        function: what is done for a job; a name at the top of its module, so that it can be pickled.
+        jobs: independent of each other.
+        workers: processes at most.
+        on_news: called here with what a job tells.
+        remedy: what the user can do when memory does not suffice.
 
     Raises:
         InputError: a worker was killed, most likely for memory.
@@ -59,29 +75,28 @@ def run_jobs(function: Callable[[Any, Tell], None], jobs: Iterable[Any], *, work
                 for future in done:
                     future.result()
         except BrokenProcessPool:
-            message = "a training process was killed, most likely for lack of memory; lower shared.batch_size"
-            raise InputError(message) from None
+            raise InputError(f"a process was killed, most likely for lack of memory; {remedy}") from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 _PR_SET_PDEATHSIG = 1
 """From linux/prctl.h: the signal a process gets when its parent ends."""
-_news: "SimpleQueue[FoldNews] | None" = None
+_news: "SimpleQueue[Any] | None" = None
 """In a worker: the way to the parent."""
 
 
-def _listen(news: "SimpleQueue[FoldNews]") -> None:
+def _listen(news: "SimpleQueue[Any]") -> None:
     """Remember, in a new worker, whom to tell; and end with the parent, even when that is killed."""
     global _news
     _news = news
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches workers too; the parent has the word
     if sys.platform == "linux":
-        # an orphan would go on training beside the run that takes over its work
+        # an orphan would go on working beside the run that takes over its work
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _work(function: Callable[[Any, Tell], None], job: Any) -> None:
+def _work(function: Callable[[Job, Tell[Any]], None], job: Job) -> None:
     """Run a job in a worker."""
     assert _news is not None
     function(job, _news.put)

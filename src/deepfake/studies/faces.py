@@ -1,0 +1,121 @@
+"""The faces of a data set, found once and by as many processes as there are cores."""
+
+import hashlib
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from deepfake import layout, runtime, tables
+from deepfake.evaluation import face_rates
+from deepfake.faces import Detector, locate
+from deepfake.loading import backends, files, geometry
+from deepfake.loading.files import Encoded
+from deepfake.params import Faces
+from deepfake.studies.launch import Tell, run_jobs
+
+CHUNK = 128
+"""Images whose faces are kept together: what a killed run loses at most, for each process."""
+BATCH = {"cpu": 32, "cuda": CHUNK}
+"""Images that the detector sees together, by device; it divides CHUNK, so batches never depend on who makes them."""
+
+
+@dataclass(frozen=True)
+class FacesJob:
+    """The chunks that one process works on.
+
+    Args:
+        settings: the section `faces` of params.yaml.
+        loader: the backend that decodes.
+        raw: the folder that archives and paths start from.
+        chunks: the samples of each chunk (`tables.SAMPLES`), and the file for its faces (`tables.FACES`).
+    """
+
+    settings: Faces
+    loader: str
+    raw: Path
+    chunks: list[tuple[pd.DataFrame, Path]]
+
+
+def run(
+    dataset: str,
+    settings: Faces,
+    loader: str,
+    *,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:
+    """Find the faces of all samples of a data set; write them, and how often each source has one.
+
+    What an earlier, killed run with the same settings, samples and code found is taken over.
+
+    Args:
+        dataset: its samples must have been ingested.
+        settings: the section `faces` of params.yaml; the margin plays no part.
+        loader: the backend that decodes.
+        on_progress: called with the images done and their total, when some are.
+
+    Returns:
+        One row a source (`face_rates.summary`).
+
+    Raises:
+        InputError: no table of samples, or a file is missing or differs from the one that was ingested.
+    """
+    samples = tables.read(layout.samples(dataset), tables.SAMPLES)
+    device = runtime.device().type
+    scratch = layout.SCRATCH / _key(settings, runtime.file_hash(layout.samples(dataset)), loader, device)
+    scratch.mkdir(parents=True, exist_ok=True)
+    parts = [samples.iloc[start : start + CHUNK] for start in range(0, len(samples), CHUNK)]
+    chunks = [(part, scratch / f"chunk{number:05d}.parquet") for number, part in enumerate(parts)]
+    waiting = [chunk for chunk in chunks if not chunk[1].exists()]
+    done = len(samples) - sum(len(part) for part, _ in waiting)
+
+    def on_news(images: int) -> None:
+        nonlocal done
+        done += images
+        on_progress(done, len(samples))
+
+    workers = 1 if device == "cuda" else runtime.cores()
+    shares = [waiting[first::workers] for first in range(workers)]
+    jobs = [FacesJob(settings, loader, layout.raw(dataset), share) for share in shares if share]
+    remedy = "give it more, or let the program use fewer cores"
+    run_jobs(find, jobs, workers=workers, on_news=on_news, remedy=remedy)
+    faces = pd.concat([tables.read(path, tables.FACES) for _, path in chunks], ignore_index=True)
+    rates = face_rates.summary(faces, samples)
+    tables.write_csv(rates, layout.table("faces"))
+    tables.write(faces, layout.faces(dataset), tables.FACES)
+    shutil.rmtree(scratch)
+    return rates
+
+
+def find(job: FacesJob, tell: Tell[int]) -> None:
+    """Find the faces of a job's chunks, write each chunk's table and tell its number of images."""
+    runtime.one_thread()
+    device = runtime.device()
+    detector = Detector(job.settings, device)
+    regions = [geometry.regions(samples, "letterbox", None, 0) for samples, _ in job.chunks]
+    batches = _batches(job, regions, BATCH[device.type])
+    size, cuda = job.settings.detection_size, device.type == "cuda"
+    decoded = backends.load(job.loader).decode(batches, size, threads=1, cuda=cuda)
+    for (samples, path), shown in zip(job.chunks, regions, strict=True):
+        found = []
+        for start in range(0, len(samples), BATCH[device.type]):
+            images = next(decoded)
+            found.append(locate(detector.detect(images), shown.iloc[start : start + len(images)], job.settings))
+        tables.write(pd.concat(found, ignore_index=True), path, tables.FACES)
+        tell(len(samples))
+
+
+def _batches(job: FacesJob, regions: list[pd.DataFrame], size: int) -> Iterator[list[Encoded]]:
+    """Yield the files of a job's chunks in batches; none reaches over two chunks."""
+    for (samples, _), shown in zip(job.chunks, regions, strict=True):
+        encoded = files.read(samples, shown, job.raw)
+        yield from iter(lambda rest=encoded: list(itertools.islice(rest, size)), [])
+
+
+def _key(settings: Faces, samples_hash: str, loader: str, device: str) -> str:
+    """Return what unfinished work is filed under: all that decides a chunk."""
+    parts = (settings.model_dump_json(exclude={"margin"}), samples_hash, loader, device, runtime.code_hash())
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
