@@ -1,61 +1,30 @@
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import psutil
 import pytest
 import torch
 import yaml
-from click.testing import CliRunner
-from safetensors.torch import load_file
 
-from conftest import make_project
-from deepfake import cli, layout, models, params, tables
+from deepfake import layout, tables
 from deepfake.errors import InputError
 from deepfake.evaluation import summary
-from deepfake.loading import images
-from deepfake.loading.batches import ArrayLoader
+from deepfake.loading import views
 from deepfake.studies import crossval, fold
-from deepfake.training.predict import predict
+from deepfake.training import engine
+from tiny_study import config, manifest, prepared, weights
 
 
-def config(name: str = "simple_cnn_low"):
-    return params.resolve(params.load(), name)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, tiny_raw):
-    """A project in which one experiment has been run by several processes, and its outcome."""
-    root = make_project(tmp_path_factory.mktemp("finished") / "project", tiny_raw)
-    before = Path.cwd()
-    os.chdir(root)
-    try:
-        for command in (["ingest", "sample"], ["split", "sample"]):
-            assert CliRunner().invoke(cli.main, command).exit_code == 0
-        outcome = crossval.run(config())
-    finally:
-        os.chdir(before)
-    return root, outcome
-
-
-@pytest.fixture
-def outcome(finished, monkeypatch):
-    """The outcome, with its project as the current folder; not to be changed."""
-    monkeypatch.chdir(finished[0])
-    return finished[1]
-
-
-@pytest.fixture
-def copied(finished, tmp_path, monkeypatch):
-    """A copy of the finished project as the current folder."""
-    shutil.copytree(finished[0], tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
+def assert_same(a: crossval.Outcome, b: crossval.Outcome, *weights: dict[str, torch.Tensor]) -> None:
+    """Hold two outcomes against each other, bit for bit, and the weights that they left."""
+    pd.testing.assert_frame_equal(a.predictions, b.predictions, check_exact=True)
+    pd.testing.assert_frame_equal(a.history, b.history, check_exact=True)
+    first, second = weights
+    assert first.keys() == second.keys()
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
 
 
 def test_a_run_leaves_all_its_artefacts(outcome):
@@ -74,47 +43,47 @@ def test_a_run_leaves_all_its_artefacts(outcome):
 
 
 def test_every_development_sample_is_held_out_once(outcome):
-    predictions = outcome.predictions
-    manifest = tables.read(layout.manifest("sample"), tables.MANIFEST).set_index("sample_id")
+    predictions, rows = outcome.predictions, manifest().set_index("sample_id")
     held_out = predictions[predictions["subset"] == "held_out"]
-    assert sorted(held_out["sample_id"]) == sorted(manifest.index[manifest["split"] == "dev"])
-    assert (manifest.loc[held_out["sample_id"], "fold"].to_numpy() == held_out["fold"].to_numpy()).all()
+    assert sorted(held_out["sample_id"]) == sorted(rows.index[rows["split"] == "dev"])
+    assert (rows.loc[held_out["sample_id"], "fold"].to_numpy() == held_out["fold"].to_numpy()).all()
     tested = predictions[predictions["subset"] == "test"]
-    assert set(tested["sample_id"]) == set(manifest.index[manifest["split"] == "test"])
+    assert set(tested["sample_id"]) == set(rows.index[rows["split"] == "test"])
 
 
-def test_another_run_by_one_process_gives_the_same_bits(outcome, copied, monkeypatch):
-    before = {path.name: load_file(path) for path in layout.checkpoints("simple_cnn_low").iterdir()}
+# --- the same bits again
+
+REPEATED = ["simple_cnn_low", "opencv_full", "torchvision_light", "dali_full"]
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_one_process_and_several_give_the_same_bits(copied, monkeypatch, name):
+    run = prepared(name)
+    monkeypatch.setattr("deepfake.runtime.cores", lambda: 2)
+    # the larger images are decoded right before the processes are made
+    several, of_several = crossval.run(run), weights(name)
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
-    again = crossval.run(config())
-    pd.testing.assert_frame_equal(outcome.predictions, again.predictions, check_exact=True)
-    for path in layout.checkpoints("simple_cnn_low").iterdir():
-        weights = load_file(path)
-        assert all(torch.equal(value, weights[name]) for name, value in before[path.name].items())
+    assert_same(several, crossval.run(run), of_several, weights(name))
 
 
-def test_a_killed_run_keeps_its_finished_folds(outcome, copied, monkeypatch):
-    trained = []
-    original = fold.train_fold
+@pytest.mark.parametrize("name", REPEATED)
+def test_a_run_killed_between_epochs_ends_with_the_same_bits(copied, monkeypatch, name):
+    run = prepared(name, epochs=3)
+    monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
+    undisturbed, before = crossval.run(run), weights(name)
+    monkeypatch.setattr(engine, "_SAVE_EVERY", 0.0)
 
-    def killed_in_the_second_fold(job, tell):
-        if job.fold == 1:
+    def kill(news):
+        if (news.fold, news.epoch) == (1, 2):
             raise KeyboardInterrupt
-        original(job, tell)
 
-    monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
-    monkeypatch.setattr(fold, "train_fold", killed_in_the_second_fold)
     with pytest.raises(KeyboardInterrupt):
-        crossval.run(config())
-
-    def counted(job, tell):
-        trained.append(job.fold)
-        original(job, tell)
-
-    monkeypatch.setattr(fold, "train_fold", counted)
-    resumed = crossval.run(config())
-    assert trained == [1]
-    pd.testing.assert_frame_equal(resumed.predictions, outcome.predictions, check_exact=True)
+        crossval.run(run, on_news=kill)
+    heard = []
+    resumed = crossval.run(run, on_news=lambda news: heard.append((news.fold, news.epoch)))
+    assert {number for number, _ in heard} == {1}  # the finished fold was kept
+    assert_same(undisturbed, resumed, before, weights(name))
+    assert not list(layout.SCRATCH.iterdir())
 
 
 @pytest.mark.slow
@@ -144,30 +113,84 @@ def test_a_killed_process_takes_its_workers_along_and_the_next_run_ends_the_same
     pd.testing.assert_frame_equal(again.predictions, outcome.predictions, check_exact=True)
 
 
+# --- experiments that differ in their name alone
+
+
+def count_training(monkeypatch) -> list[tuple[str, int]]:
+    """Return what will be trained from now on: experiments and folds."""
+    trained = []
+    original = fold.train_fold
+    monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
+    monkeypatch.setattr(
+        fold, "train_fold", lambda job, tell: trained.append((job.config.experiment, job.fold)) or original(job, tell)
+    )
+    return trained
+
+
+def test_an_identical_configuration_is_not_trained_again(outcome, copied, monkeypatch):
+    trained, lines = count_training(monkeypatch), []
+    taken = crossval.run(config("custom"), announce=lines.append)
+    assert trained == []
+    assert lines == ["custom: the configuration of simple_cnn_low, whose results are taken over"]
+    assert set(taken.predictions["experiment"]) == {"custom"}
+    same = taken.predictions.assign(experiment="simple_cnn_low")
+    pd.testing.assert_frame_equal(same, outcome.predictions, check_exact=True)
+    first, second = weights("simple_cnn_low"), weights("custom")
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
+    for path in (layout.history, layout.roc, layout.confusion, layout.train_metrics):
+        assert path("custom").read_bytes() == path("simple_cnn_low").read_bytes(), path
+    facts = [json.loads(layout.config(name).read_text()) for name in ("custom", "simple_cnn_low")]
+    assert facts[0] == facts[1] | {"experiment": "custom"}
+    assert json.loads(layout.provenance("custom").read_text())["taken_from"] == "simple_cnn_low"
+
+
+@pytest.mark.parametrize("change", ["configuration", "data", "view", "code", "version", "checkpoint", "predictions"])
+def test_what_differs_in_more_than_its_name_is_trained(outcome, copied, monkeypatch, change):
+    trained, run = count_training(monkeypatch), config("custom", epochs=2)
+    if change == "configuration":
+        run = run.model_copy(update={"loss": "bce_balanced"})
+    elif change == "data":
+        tables.write(manifest().assign(bytes=1), layout.manifest("sample"), tables.MANIFEST)
+    elif change == "view":
+        regions = layout.regions("sample", "crop_low")
+        tables.write(tables.read(regions, tables.REGIONS).assign(left=5), regions, tables.REGIONS)
+    elif change == "code":
+        monkeypatch.setattr("deepfake.runtime.code_hash", lambda modules=None: "changed")
+    elif change == "version":
+        monkeypatch.setattr("deepfake.runtime.versions", lambda packages: dict.fromkeys(packages, "0.0"))
+    elif change == "checkpoint":
+        layout.checkpoint("simple_cnn_low", 1).unlink()
+    else:
+        # another version of the results lies there, as after a checkout
+        other = outcome.predictions.assign(logit=-outcome.predictions["logit"])
+        tables.write(other, layout.predictions("simple_cnn_low"), tables.PREDICTIONS)
+    crossval.run(run)
+    assert trained == [("custom", 0), ("custom", 1)]
+
+
+# --- mistakes
+
+
 def test_an_unknown_model_is_told_before_anything_is_decoded(outcome, monkeypatch):
-    monkeypatch.setattr(images, "decode", lambda *a, **k: pytest.fail("decoded"))
+    monkeypatch.setattr(views, "pixels", lambda *a, **k: pytest.fail("decoded"))
     with pytest.raises(InputError, match="resnet18"):
-        crossval.run(config().model_copy(update={"model": "resnet81"}))
+        crossval.run(config(model="resnet81"))
 
 
 def test_a_manifest_of_other_folds_is_refused(outcome):
     with pytest.raises(InputError, match="has 2 folds"):
-        crossval.run(config().model_copy(update={"folds": 3}))
+        crossval.run(config(folds=3))
 
 
-def test_checkpoints_give_the_stored_predictions(outcome, tmp_path):
-    settings = config()
-    manifest = tables.read(layout.manifest("sample"), tables.MANIFEST)
-    pixels = images.decode(
-        manifest,
-        layout.raw("sample"),
-        settings.resolution,
-        destination=tmp_path / "images.npy",
-        threads=1,
-    )
-    model = models.create(settings.model, settings.resolution)
-    model.load_state_dict(load_file(layout.checkpoints("simple_cnn_low") / "fold0.safetensors"))
-    loader = ArrayLoader(pixels, manifest["label"].to_numpy(), settings.normalization, torch.device("cpu"))
-    logits = pd.Series(predict(model, loader, np.arange(len(manifest))), index=manifest["sample_id"])
-    first = outcome.predictions[outcome.predictions["fold"] == 0]
-    assert logits[first["sample_id"]].to_numpy() == pytest.approx(first["logit"].to_numpy(), abs=1e-4)
+def test_a_view_that_was_not_written_says_what_to_run(outcome):
+    with pytest.raises(InputError, match=r"resize_low/regions\.parquet: not found; .*dvc repro"):
+        crossval.run(config("torchvision_light"))
+
+
+def test_a_decoding_is_announced_and_counted(copied):
+    for array in layout.cache("sample").iterdir():
+        array.unlink()
+    lines, steps = [], []
+    crossval.run(config(epochs=1), announce=lines.append, on_decode=lambda done, total: steps.append((done, total)))
+    assert [line.split(":")[0] for line in lines] == ["decoding crop_low"]
+    assert steps[-1] == (len(manifest()), len(manifest()))

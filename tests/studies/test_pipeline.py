@@ -1,5 +1,7 @@
 import pytest
+import yaml
 
+from conftest import changed
 from deepfake import cli, layout
 from deepfake.studies import pipeline
 
@@ -14,6 +16,47 @@ def test_the_first_failure_ends_it_with_its_code(project, capfd):
     assert pipeline.custom() == 2
     assert "not a readable zip archive" in capfd.readouterr().err
     assert not layout.samples("sample").exists()
+
+
+@pytest.mark.parametrize(
+    ("face_crop", "there", "expected"),
+    [
+        (False, [], ["ingest sample", "split sample", "cache mine", "train custom"]),
+        (True, [], ["ingest sample", "split sample", "faces sample", "cache mine", "train custom"]),
+        (True, [layout.faces("sample")], ["ingest sample", "split sample", "cache mine", "train custom"]),
+        (False, [layout.samples("sample")], ["split sample", "cache mine", "train custom"]),
+        (True, [layout.samples("sample"), layout.faces("sample")], ["split sample", "cache mine", "train custom"]),
+    ],
+)
+def test_without_dvc_only_what_is_missing_is_made_beside_what_is_cheap(
+    project, monkeypatch, face_crop, there, expected
+):
+    mine = {"geometry": "crop", "face_crop": face_crop, "resolution": "low"}
+    values = changed(yaml.safe_load(layout.PARAMS.read_text()), {"views.mine": mine, "custom.view": "mine"})
+    layout.PARAMS.write_text(yaml.safe_dump(values))
+    for path in there:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    asked = []
+
+    class Done:
+        returncode = 0
+
+    monkeypatch.setattr(pipeline.subprocess, "run", lambda command, check: asked.append(command) or Done)
+    assert pipeline.custom() == 0
+    assert [" ".join(command[3:]) for command in asked] == expected
+
+
+def test_a_sample_that_is_not_there_is_generated_first(project, monkeypatch):
+    (layout.raw("sample")).rename("elsewhere")
+    asked = []
+
+    class Failed:
+        returncode = 3
+
+    monkeypatch.setattr(pipeline.subprocess, "run", lambda command, check: asked.append(command) or Failed)
+    assert pipeline.custom() == 3
+    assert [command[3:] for command in asked] == [["sample"]]
 
 
 @pytest.mark.parametrize("code", [0, 1])

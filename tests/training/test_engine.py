@@ -6,9 +6,11 @@ import torch
 import yaml
 
 from conftest import tiny_params
-from deepfake import models, params, runtime
+from deepfake import config as configs
+from deepfake import models, runtime
 from deepfake.errors import InputError
-from deepfake.loading.batches import ArrayLoader
+from deepfake.loading.batches import Loader
+from deepfake.loading.pixels import Mapped
 from deepfake.training import engine
 from deepfake.training.predict import predict
 
@@ -22,7 +24,7 @@ def config(tmp_path):
     values["presets"]["quick"] |= {"epochs": 4}
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(values))
-    return params.resolve(params.load(path), "simple_cnn_low")
+    return configs.resolve(configs.load(path), "simple_cnn_low")
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def fit(config, images, labels, scratch, *, model_seed=0, on_epoch=lambda row: N
     torch.set_num_threads(1)
     runtime.seed_torch(model_seed)
     model = models.create(config.model, config.resolution)
-    loader = ArrayLoader(images, labels, config.normalization, CPU)
+    loader = Loader(Mapped(images), labels, config.normalization)
     data = engine.FoldData(loader, labels, np.arange(48), np.arange(48, 64))
     progress = engine.fit(model, data, config, 0, device=CPU, scratch=scratch, on_epoch=on_epoch)
     return model, loader, progress
@@ -102,6 +104,28 @@ def test_what_is_held_out_never_reaches_the_weights(config, images, tmp_path):
     second, _, _ = fit(config, pixels, labels, tmp_path / "b")
     for name, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[name]), name
+
+
+def test_training_and_evaluation_ask_for_different_images(config, images, tmp_path):
+    """Augmentation is for training rows alone, and each epoch has its own."""
+    asked = []
+
+    class Spy(Loader):
+        def training(self, index, batch_size, epoch):
+            asked.append((epoch, sorted(index)))
+            return super().batches(index, batch_size)
+
+        def batches(self, index, batch_size):
+            asked.append(("as they are", sorted(index)))
+            return super().batches(index, batch_size)
+
+    pixels, labels = images
+    model = models.create(config.model, config.resolution)
+    loader = Spy(Mapped(pixels), labels, config.normalization)
+    data = engine.FoldData(loader, labels, np.arange(48), np.arange(48, 64))
+    engine.fit(model, data, config, 0, device=CPU, scratch=tmp_path / "p")
+    train, validation = list(range(48)), list(range(48, 64))
+    assert asked == [call for epoch in range(4) for call in ((epoch, train), ("as they are", validation))]
 
 
 class Killed(Exception):

@@ -6,16 +6,16 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
-from deepfake import layout, models, runtime, tables
+from deepfake import layout, runtime, tables
+from deepfake.config import RunConfig
 from deepfake.data import splits
 from deepfake.errors import InputError
 from deepfake.evaluation import summary
-from deepfake.loading import images
-from deepfake.params import RunConfig
-from deepfake.studies import fold as folds
+from deepfake.loading import views
 from deepfake.studies.launch import FoldNews, run_jobs
 
 
@@ -39,23 +39,24 @@ class Outcome:
 def run(
     config: RunConfig,
     *,
+    announce: Callable[[str], None] = lambda line: None,
     on_decode: Callable[[int, int], None] = lambda done, total: None,
     on_news: Callable[[FoldNews], None] = lambda news: None,
 ) -> Outcome:
     """Train an experiment on all folds and write everything that belongs to it.
 
-    Folds that an earlier, killed run of the same configuration, data and code finished are taken over.
+    Folds that an earlier, killed run of the same configuration, data and code finished are taken over, and so are the
+    results of an experiment that differs in its name alone: identical configurations train once.
 
     Args:
         config: the resolved experiment.
+        announce: called with a line about what is about to be done.
         on_decode: called with the images decoded so far and their total.
         on_news: called when a fold has finished an epoch or itself.
 
     Raises:
         InputError: unknown model, missing or inconsistent manifest, too few groups.
     """
-    started = time.time()
-    models.check_name(config.model)
     manifest_file = layout.manifest(config.dataset)
     manifest = tables.read(manifest_file, tables.MANIFEST)
     splits.verify(manifest)
@@ -65,31 +66,60 @@ def run(
             f"{config.folds}; run deepfake split {config.dataset}, or dvc repro"
         )
     data_hash = runtime.file_hash(manifest_file)
-    scratch = layout.SCRATCH / _key(config, data_hash)
+    key = _key(config, data_hash)
+    twin = _twin(config, key)
+    if twin is not None:
+        announce(f"{config.experiment}: the configuration of {twin}, whose results are taken over")
+        outcome, weights = _taken_over(config, twin, manifest)
+        record = json.loads(layout.provenance(twin).read_text(encoding="utf-8")) | {"taken_from": twin}
+        _write(config, outcome, manifest, weights, record)
+        return outcome
+    return _train(config, manifest, data_hash, key, announce, on_decode, on_news)
+
+
+def _train(
+    config: RunConfig,
+    manifest: pd.DataFrame,
+    data_hash: str,
+    key: str,
+    announce: Callable[[str], None],
+    on_decode: Callable[[int, int], None],
+    on_news: Callable[[FoldNews], None],
+) -> Outcome:
+    """Train an experiment on all folds; unfinished work lies in a folder of its key."""
+    from deepfake import models  # loads torch, which results that are taken over need not wait for
+    from deepfake.studies import fold as folds
+
+    started = time.time()
+    models.check_name(config.model)
+    scratch = layout.SCRATCH / f"{config.experiment}-{key}"
     scratch.mkdir(parents=True, exist_ok=True)
     parts = {
         fold: splits.subsets(manifest, fold, fraction=config.fraction, val_ratio=config.val_ratio, seed=config.seed)
         for fold in range(config.folds)
     }
-    # the fraction leaves the same samples out of every fold: they are not decoded either
-    in_use = manifest.loc[parts[0].index]
-    decoded = scratch / "images.npy"
-    images.decode(
-        in_use,
-        layout.raw(config.dataset),
-        config.resolution,
-        destination=decoded,
-        threads=config.num_workers,
-        progress=lambda done: on_decode(done, len(in_use)),
-    )
+    images = [
+        views.pixels(
+            config.view,
+            manifest,
+            oversampling=oversampling,
+            threads=config.num_workers,
+            cuda=runtime.has_gpu(),
+            announce=announce,
+            progress=on_decode,
+        )
+        for oversampling in (1.0, config.oversampling)
+        if oversampling is not None
+    ]
     jobs = [
         folds.FoldJob(
             config,
             fold,
-            in_use["sample_id"].to_numpy(),
-            in_use["label"].to_numpy(),
-            parts[fold].to_numpy(),
-            decoded,
+            manifest["sample_id"].to_numpy(),
+            manifest["label"].to_numpy(),
+            parts[fold].reindex(manifest.index, fill_value="").to_numpy(),
+            images[0],
+            images[1] if config.oversampling else None,
             scratch / f"fold{fold}",
         )
         for fold in range(config.folds)
@@ -97,29 +127,67 @@ def run(
     workers = 1 if runtime.device().type == "cuda" else runtime.cores()
     waiting = [job for job in jobs if not folds.is_done(job.folder)]
     run_jobs(folds.train_fold, waiting, workers=workers, on_news=on_news)
-    outcome = _gather(config, jobs, manifest, data_hash)
-    _write(config, outcome, manifest, jobs, started)
+    outcome = _gather(config, [job.folder for job in jobs], manifest, data_hash)
+    weights = [job.folder / layout.FOLD_WEIGHTS for job in jobs]
+    seconds = round(time.time() - started, 1)
+    _write(config, outcome, manifest, weights, runtime.provenance(key=key, seed=config.seed, seconds=seconds))
     shutil.rmtree(scratch)
     return outcome
 
 
 def _key(config: RunConfig, data_hash: str) -> str:
-    """Return what unfinished work is filed under: it is of use to the same config, data and code only."""
-    parts = (config.model_dump_json(), data_hash, runtime.code_hash())
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    """Return what decides an experiment's results: configuration (but for the name), data, code, packages, device.
+
+    Raises:
+        InputError: the view has not been written.
+    """
+    regions = layout.regions(config.dataset, config.view.view)
+    if not regions.exists():
+        raise InputError(f"{regions}: not found; run deepfake cache {config.view.view}, or dvc repro")
+    view_hash = runtime.file_hash(regions)
+    configuration = config.model_dump_json(exclude={"experiment"})
+    packages = runtime.versions(runtime.RECORDED_PACKAGES)
+    parts = (configuration, data_hash, view_hash, runtime.code_hash(), packages, runtime.has_gpu())
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def _gather(config: RunConfig, jobs: list[folds.FoldJob], manifest: pd.DataFrame, data_hash: str) -> Outcome:
+def _twin(config: RunConfig, key: str) -> str | None:
+    """Return a finished experiment of the same key, if there is one whose results are still those it wrote."""
+    for path in sorted(layout.RUNS.glob(f"*/{layout.provenance('').name}")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        name = record["experiment"]
+        if record.get("key") != key or name == config.experiment:
+            continue
+        checkpoints = [layout.checkpoint(name, fold) for fold in range(config.folds)]
+        needed = [layout.predictions(name), layout.config(name), layout.history(name), *checkpoints]
+        # another version may have been checked out since, or some of it removed: the record is not versioned
+        if all(file.exists() for file in needed) and runtime.file_hash(needed[0]) == record["predictions_sha256"]:
+            return name
+    return None
+
+
+def _taken_over(config: RunConfig, twin: str, manifest: pd.DataFrame) -> tuple[Outcome, list[Path]]:
+    """Return a twin's results under the experiment's own name, and the twin's checkpoints."""
+    predictions = tables.read(layout.predictions(twin), tables.PREDICTIONS).assign(experiment=config.experiment)
+    facts = json.loads(layout.config(twin).read_text(encoding="utf-8")) | {"experiment": config.experiment}
+    by_fold = summary.by_fold(summary.join(predictions, manifest))
+    weights = [layout.checkpoint(twin, fold) for fold in range(config.folds)]
+    return Outcome(predictions, pd.read_csv(layout.history(twin)), facts, by_fold), weights
+
+
+def _gather(config: RunConfig, folders: list[Path], manifest: pd.DataFrame, data_hash: str) -> Outcome:
     """Put the folds' results together."""
     predictions = pd.concat(
-        [tables.read(job.folder / folds.PREDICTIONS, tables.PREDICTIONS) for job in jobs], ignore_index=True
+        [tables.read(folder / layout.FOLD_PREDICTIONS, tables.PREDICTIONS) for folder in folders], ignore_index=True
     )
-    history = pd.concat([pd.read_csv(job.folder / folds.HISTORY) for job in jobs], ignore_index=True)
-    done = [json.loads((job.folder / folds.DONE).read_text(encoding="utf-8")) for job in jobs]
+    history = pd.concat([pd.read_csv(folder / layout.FOLD_HISTORY) for folder in folders], ignore_index=True)
+    done = [json.loads((folder / layout.FOLD_DONE).read_text(encoding="utf-8")) for folder in folders]
     by_fold = summary.by_fold(summary.join(predictions, manifest))
     facts = config.model_dump() | {
+        "resolution": config.resolution,
         "parameters": done[0]["parameters"],
         "best_epoch": [fold["best_epoch"] for fold in done],
+        "normalization_used": [fold["normalization"] for fold in done],
         "threshold": by_fold["threshold"].tolist(),
         "manifest_sha256": data_hash,
     }
@@ -127,19 +195,19 @@ def _gather(config: RunConfig, jobs: list[folds.FoldJob], manifest: pd.DataFrame
 
 
 def _write(
-    config: RunConfig, outcome: Outcome, manifest: pd.DataFrame, jobs: list[folds.FoldJob], started: float
+    config: RunConfig, outcome: Outcome, manifest: pd.DataFrame, weights: list[Path], record: dict[str, object]
 ) -> None:
     """Write an experiment's artefacts; the metrics come last, so that their existence means all is there."""
     name = config.experiment
-    for job in jobs:
-        with tables.atomic(layout.checkpoint(name, job.fold)) as temporary:
-            shutil.copyfile(job.folder / folds.WEIGHTS, temporary)
+    for fold, path in enumerate(weights):
+        with tables.atomic(layout.checkpoint(name, fold)) as temporary:
+            shutil.copyfile(path, temporary)
     tables.write_text(json.dumps(outcome.facts, indent=2) + "\n", layout.config(name))
     tables.write(outcome.predictions, layout.predictions(name), tables.PREDICTIONS)
     tables.write_csv(outcome.history, layout.history(name))
     held_out = summary.join(outcome.predictions, manifest).query("subset == 'held_out'")
     tables.write_csv(summary.roc(held_out), layout.roc(name))
     tables.write_csv(summary.confusion(held_out, outcome.by_fold), layout.confusion(name))
-    record = runtime.provenance(experiment=name, seed=config.seed, seconds=round(time.time() - started, 1))
-    tables.write_text(record, layout.provenance(name))
+    record |= {"experiment": name, "predictions_sha256": runtime.file_hash(layout.predictions(name))}
+    tables.write_text(json.dumps(record, indent=2) + "\n", layout.provenance(name))
     tables.write_text(summary.headline_json(outcome.by_fold), layout.train_metrics(name))

@@ -18,15 +18,20 @@ def custom() -> int:
     """
     if Path(".dvc").is_dir() and Path(".git").exists() and shutil.which("dvc"):
         return subprocess.run(["dvc", "repro", layout.CUSTOM_EXPERIMENT], check=False).returncode
-    from deepfake import params
+    from deepfake import config
     from deepfake.data import catalog
 
-    dataset = params.load().dataset
-    commands = [["split", dataset], ["train", layout.CUSTOM_EXPERIMENT]]
-    if not layout.samples(dataset).exists():
-        commands.insert(0, ["ingest", dataset])
+    settings = config.load()
+    dataset, view = settings.dataset, settings.custom.view
+    commands = []
     if dataset == catalog.GENERATED and not layout.raw(dataset).exists():
-        commands.insert(0, ["sample"])
+        commands.append(["sample"])
+    if not layout.samples(dataset).exists():
+        commands.append(["ingest", dataset])
+    commands.append(["split", dataset])
+    if settings.views[view].face_crop and not layout.faces(dataset).exists():
+        commands.append(["faces", dataset])
+    commands += [["cache", view], ["train", layout.CUSTOM_EXPERIMENT]]
     for command in commands:
         code = subprocess.run([sys.executable, "-m", "deepfake", *command], check=False).returncode
         if code:

@@ -13,9 +13,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import clip_grad_norm_
 
 from deepfake import runtime
+from deepfake.config import RunConfig
 from deepfake.errors import InputError
-from deepfake.loading.batches import ArrayLoader
-from deepfake.params import RunConfig
+from deepfake.loading import sampling
+from deepfake.loading.batches import Loader
 from deepfake.training.checkpoint import Progress, copy_weights, load_progress, save_progress
 from deepfake.training.objectives import LOSSES
 from deepfake.training.predict import predict
@@ -35,7 +36,7 @@ class FoldData:
         validation: rows of the inner validation.
     """
 
-    loader: ArrayLoader
+    loader: Loader
     labels: np.ndarray
     train: np.ndarray
     validation: np.ndarray
@@ -55,7 +56,7 @@ def fit(
 
     The best epoch has the largest AUC on the inner validation (the earliest, on a tie). Training stops after
     `early_stopping_patience` epochs without a better one. A run that was killed goes on from `scratch` and
-    ends with the same numbers, bit for bit on a CPU: shuffling and dropout follow from seed, fold and epoch.
+    ends with the same numbers, bit for bit on a CPU: all chance in an epoch follows from seed, fold and epoch.
 
     Args:
         model: a fresh model.
@@ -115,7 +116,7 @@ def _train_epoch(
 ) -> dict[str, float]:
     """Train one epoch; return its learning rate, and loss and AUC as they were while training."""
     runtime.seed_torch(config.seed, fold, epoch)
-    order = np.random.default_rng((config.seed, fold, epoch)).permutation(data.train)
+    order = sampling.shuffled(data.train, np.random.default_rng((config.seed, fold, epoch)))
     if len(order) % config.batch_size == 1:
         order = order[:-1]  # batch norm cannot be trained on a batch of one
     loss_of = LOSSES[config.loss](data.labels[data.train])
@@ -123,7 +124,7 @@ def _train_epoch(
     lr = optimizer.param_groups[0]["lr"]
     model.train()
     losses, logits = [], []
-    for batch in data.loader.batches(order, config.batch_size):
+    for batch in data.loader.training(order, config.batch_size, epoch):
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
             output = model(batch.images)
         output = output.squeeze(1).float()

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from deepfake.loading.batches import ArrayLoader
+from deepfake.loading.batches import Loader
 
 _BATCH = 128
 
 
-def predict(model: nn.Module, loader: ArrayLoader, index: np.ndarray) -> np.ndarray:
+def predict(model: nn.Module, loader: Loader, index: np.ndarray) -> np.ndarray:
     """Return the logits of an index list's samples, float64 [n], in its order.
 
     Always in full precision: bf16 has 8 significant bits, so that many samples would tie.

@@ -1,0 +1,125 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+
+from conftest import changed, tiny_params
+from deepfake import config, layout, params, tables
+from deepfake.studies import fold
+
+PARTS = np.repeat(["train", "validation", "held_out", "test", ""], [32, 12, 12, 12, 4])
+LABELS = np.arange(len(PARTS)) % 2
+SIZE, LARGER = 32, 40
+ROLES = {
+    f"{name} {part or 'unused'}": np.flatnonzero((part == PARTS) & (label == LABELS))
+    for part in np.unique(PARTS)
+    for label, name in enumerate(("real", "fake"))
+}
+
+
+@pytest.fixture
+def job(tmp_path):
+    """Give a function that makes a fold's job from noise, with some rows of the images changed."""
+
+    def make(rows=(), larger_rows=(), **changes: str) -> fold.FoldJob:
+        values = changed(tiny_params(), {"custom.normalization": "real_training", "presets.quick.epochs": 1})
+        values = changed(values, {path.replace("__", "."): value for path, value in changes.items()})
+        resolved = config.resolve(params.Params.model_validate(values), "custom")
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        for name, size, touched in (("images", SIZE, list(rows)), ("larger", LARGER, list(larger_rows))):
+            images = np.random.default_rng(0).integers(0, 256, (len(PARTS), size, size, 3), dtype=np.uint8)
+            images[touched] //= 2
+            np.save(folder / f"{name}.npy", images)
+        return fold.FoldJob(
+            resolved,
+            0,
+            np.array([f"s{row}" for row in range(len(PARTS))]),
+            LABELS,
+            PARTS,
+            folder / "images.npy",
+            folder / "larger.npy" if resolved.augmentation else None,
+            folder / "results",
+        )
+
+    return make
+
+
+def trained(job: fold.FoldJob) -> dict:
+    """Train a fold; return what it says of itself."""
+    assert not fold.is_done(job.folder)
+    fold.train_fold(job, lambda news: None)
+    assert fold.is_done(job.folder)
+    return json.loads((job.folder / layout.FOLD_DONE).read_text())
+
+
+def logits(job: fold.FoldJob) -> pd.Series:
+    return tables.read(job.folder / layout.FOLD_PREDICTIONS, tables.PREDICTIONS).set_index("sample_id")["logit"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_statistics_are_of_real_training_images_alone(role):
+    images = np.random.default_rng(0).integers(0, 256, (len(PARTS), 8, 8, 3), dtype=np.uint8)
+    train = np.flatnonzero(PARTS == "train")
+    before = fold.training_statistics(images, LABELS, train)
+    reals = images[ROLES["real train"]].astype(np.float64) / 255
+    np.testing.assert_allclose(before.mean, reals.mean(axis=(0, 1, 2)), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(before.std, reals.std(axis=(0, 1, 2)), rtol=0, atol=1e-9)
+    images[ROLES[role][-1]] //= 2
+    assert (fold.training_statistics(images, LABELS, train) != before) is (role == "real train")
+
+
+@pytest.mark.parametrize("augmentation", ["none", "full"])
+def test_a_fold_is_normalised_by_its_real_training_images_alone(job, augmentation):
+    others = np.concatenate([rows for role, rows in ROLES.items() if role != "real train"])
+    chosen = {"custom__augmentation": augmentation}
+    jobs = [job(**chosen), job(others, others, **chosen), job(ROLES["real train"][:1], **chosen)]
+    before, unchanged, other = (trained(each)["normalization"] for each in jobs)
+    assert unchanged == before
+    assert other != before
+
+
+def test_the_same_statistics_normalise_augmented_images(job):
+    """Statistics come from the images as they are, whatever augmentation makes of them."""
+    plain, augmented = trained(job()), trained(job(custom__augmentation="full"))
+    assert plain["normalization"] == augmented["normalization"]
+
+
+def test_fixed_statistics_are_those_of_the_params(job):
+    assert trained(job(custom__normalization="imagenet"))["normalization"] == tiny_params()["imagenet"]
+
+
+@pytest.mark.parametrize("augmentation", ["none", "full"])
+def test_what_is_held_out_never_reaches_the_weights(job, augmentation):
+    rows = np.flatnonzero(np.isin(PARTS, ["held_out", "test", ""]))
+    first, second = job(custom__augmentation=augmentation), job(rows, rows, custom__augmentation=augmentation)
+    for each in (first, second):
+        trained(each)
+    weights = [load_file(each.folder / layout.FOLD_WEIGHTS) for each in (first, second)]
+    assert all(np.array_equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_larger_images_are_for_training_alone(job):
+    """Whatever is in the larger images of the other parts: neither weights nor predictions know it."""
+    others = np.flatnonzero(PARTS != "train")
+    jobs = [
+        job(custom__augmentation="full"),
+        job((), others, custom__augmentation="full"),
+        job((), ROLES["real train"], custom__augmentation="full"),
+    ]
+    for each in jobs:
+        trained(each)
+    first, unchanged, other = (logits(each) for each in jobs)
+    pd.testing.assert_series_equal(first, unchanged, check_exact=True)
+    assert not np.array_equal(first, other)
+
+
+def test_every_sample_in_use_is_predicted_and_no_other(job):
+    each = job()
+    trained(each)
+    predictions = tables.read(each.folder / layout.FOLD_PREDICTIONS, tables.PREDICTIONS)
+    assert list(predictions["sample_id"]) == [f"s{row}" for row in np.flatnonzero(PARTS != "")]
+    assert list(predictions["subset"]) == list(PARTS[PARTS != ""])
+    assert set(predictions["condition"]) == {tables.STANDARD_CONDITION}
