@@ -1,0 +1,39 @@
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import SOURCES
+from deepfake import cli, config
+from deepfake.bench import resampling
+
+
+@pytest.fixture
+def settings(project, runner):
+    """The tiny project with images several times as large as the model's input, and as sharp as can be."""
+    rng = np.random.default_rng(0)
+    for source in SOURCES:
+        with zipfile.ZipFile(project / f"data/raw/sample/{source}.zip", "w") as archive:
+            for number in range(12):
+                buffer = io.BytesIO()
+                Image.fromarray(rng.integers(0, 256, (128, 144, 3), dtype=np.uint8)).save(buffer, "PNG")
+                archive.writestr(f"{number}/0.png", buffer.getvalue())
+    assert runner.invoke(cli.main, ["ingest", "sample"]).exit_code == 0
+    return config.load()
+
+
+def test_without_a_crop_nothing_is_lost(settings):
+    # the policy leaves images as they are, so that all ways give those of the evaluation
+    idle = settings.augmentations["none"]
+    same = settings.model_copy(update={"augmentations": {"light": idle}})
+    row = resampling.run(same, count=20).iloc[0]
+    assert row["from the file"] == pytest.approx(1)
+    assert row["cache ×1"] == pytest.approx(1)
+
+
+def test_an_enlarged_crop_is_less_sharp_than_one_from_the_file(settings):
+    row = resampling.run(settings, count=40).iloc[0]
+    assert row["cache ×1"] < row["cache ×1.25"] < row["cache ×1.5"]
+    assert row["cache ×1"] < row["from the file"]
