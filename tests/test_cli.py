@@ -3,10 +3,12 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
+from conftest import paths, stages, tiny_params, write_tiny_faces
 from deepfake import cli, layout, tables
 
 
@@ -33,8 +35,6 @@ def edit(**changes):
 
 
 def files() -> set[str]:
-    from pathlib import Path
-
     return {str(path) for path in Path().rglob("*") if path.is_file()}
 
 
@@ -52,13 +52,17 @@ def test_help_loads_nothing_heavy(arguments):
 
 
 def test_the_commands_are_these():
-    assert set(cli.main.commands) == {"check", "compare", "ingest", "report", "sample", "split", "train"}
+    stages = {"check", "sample", "ingest", "faces", "cache", "split", "conditions", "train", "compare", "report"}
+    assert set(cli.main.commands) == stages | {"bench", "data"}
+    assert set(cli.main.commands["data"].commands) == {"fetch"}
+    assert set(cli.main.commands["bench"].commands) == {"loading", "resampling"}
 
 
 def test_unknown_names_are_told_with_the_nearest(project, runner):
     assert "did you mean sample?" in fails(runner, "ingest", "samples")
     assert "did you mean simple_cnn_low?" in fails(runner, "train", "simple_cnn_lo")
     assert "did you mean phase1?" in fails(runner, "compare", "phase2")
+    assert "did you mean crop_low?" in fails(runner, "cache", "crop_lo")
     edit(preset="quik")
     assert "did you mean quick?" in fails(runner, "train", "custom")
 
@@ -69,6 +73,10 @@ def test_the_check_comes_before_any_work(project, runner):
     assert "did you mean sample?" in fails(runner, "check")
     edit(dataset="sample", preset="quik")
     assert "did you mean quick?" in fails(runner, "check")
+    edit(preset="quick", experiments__resnet18_low__view="crop_hihg")
+    assert "experiments.resnet18_low.view: unknown view 'crop_hihg'" in fails(runner, "check")
+    edit(experiments__resnet18_low__view="crop_low", custom__augmentation="ful")
+    assert "custom.augmentation: unknown policy 'ful'; did you mean full?" in fails(runner, "check")
 
 
 def test_a_data_set_that_is_not_there_says_how_to_obtain_it(project, runner):
@@ -82,6 +90,7 @@ def test_a_data_set_that_is_not_there_says_how_to_obtain_it(project, runner):
 def test_an_unknown_model_is_told_with_the_nearest_and_leaves_nothing(project, runner):
     runner.invoke(cli.main, ["ingest", "sample"])
     runner.invoke(cli.main, ["split", "sample"])
+    runner.invoke(cli.main, ["cache", "crop_low"])
     edit(model="mobilenetv3_smal_100")
     before = files()
     assert "mobilenetv3_small_100" in fails(runner, "train", "custom")
@@ -112,9 +121,46 @@ def test_a_command_works_from_a_folder_below(project, monkeypatch, runner):
 
 
 def test_missing_tables_say_what_to_run(project, runner):
-    assert "dvc repro" in fails(runner, "split", "sample")
-    assert "dvc repro" in fails(runner, "train", "simple_cnn_low")
+    for command in ("split sample", "faces sample", "cache crop_low", "conditions", "train simple_cnn_low"):
+        assert "dvc repro" in fails(runner, *command.split()), command
     assert "dvc repro" in fails(runner, "compare", "phase1")
+
+
+def test_a_view_is_written_with_its_pixels_and_says_how_large_they_are(project, runner):
+    runner.invoke(cli.main, ["ingest", "sample"])
+    edit(views__face_low={"geometry": "crop", "face_crop": True, "resolution": "low"})
+    assert "faces.parquet: not found" in fails(runner, "cache", "face_low")
+    write_tiny_faces()
+    result = runner.invoke(cli.main, ["cache", "face_low"])
+    assert result.exit_code == 0
+    assert "decoding face_low: 0.00 GB for 144 images of 32 px" in result.stderr
+    assert result.stdout == "face_low: 48 of 144 images have no face: their central square\n"
+    assert layout.regions("sample", "face_low").exists()
+    assert layout.view_facts("sample", "face_low").exists()
+    assert [path.name.rsplit("-", 1)[0] for path in layout.cache("sample").iterdir()] == ["face_low-32px"]
+    # again: nothing is decoded, and nothing is said
+    assert "decoding" not in runner.invoke(cli.main, ["cache", "face_low"]).stderr
+
+
+def test_a_disk_that_is_too_small_is_one_line(project, runner, monkeypatch):
+    import shutil
+
+    runner.invoke(cli.main, ["ingest", "sample"])
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 0))
+    result = runner.invoke(cli.main, ["cache", "crop_low"])
+    assert result.exit_code == 2
+    assert "only 0.00 GB are free" in result.stderr.strip().splitlines()[-1]
+    assert not list(layout.cache("sample").iterdir())
+
+
+def test_raw_data_that_changed_since_the_ingest_is_told(project, runner):
+    import shutil
+
+    runner.invoke(cli.main, ["ingest", "sample"])
+    shutil.copy(layout.raw("sample") / "wiki.zip", layout.raw("sample") / "insight.zip")
+    result = runner.invoke(cli.main, ["cache", "crop_low"])
+    assert result.exit_code == 2
+    assert "ingest the data set again" in result.stderr.strip().splitlines()[-1]
 
 
 def test_a_manifest_with_a_missing_column_or_a_repeated_id(project, runner):
@@ -156,10 +202,14 @@ def test_no_permission_is_one_line_and_leaves_the_old_table(project, runner, mon
     assert layout.samples("sample").read_bytes() == before
 
 
-def test_the_whole_study_runs_without_dvc(project, runner):
+def test_the_whole_study_runs_without_dvc(project, runner, imported_before_the_fork):
+    for command in (["check"], ["ingest", "sample"]):
+        assert runner.invoke(cli.main, command).exit_code == 0
+    write_tiny_faces()  # what `deepfake faces` finds is tested with images that show some
     for command in (
-        "ingest sample",
         "split sample",
+        "cache crop_low",
+        "conditions",
         "train simple_cnn_low",
         "train resnet18_low",
         "train custom",
@@ -169,8 +219,18 @@ def test_the_whole_study_runs_without_dvc(project, runner):
     ):
         result = runner.invoke(cli.main, command.split())
         assert result.exit_code == 0, result.output
+    for name, stage in stages(tiny_params()).items():
+        for path in paths(stage, "outs", "metrics") if name != "sample" else ():
+            assert Path(path).exists(), f"{name} does not leave {path}"
     text = layout.SUMMARY.read_text()
-    for needle in ("## Phase 1", "simple_cnn_low", "resnet18_low", "quick preset", "the same predictions"):
+    for needle in (
+        "## Phase 1",
+        "simple_cnn_low",
+        "resnet18_low",
+        "quick preset",
+        "the same predictions",
+        "central square",
+    ):
         assert needle in text, needle
     for link in re.findall(r"\]\((figures/[^)]+)\)", text):
         assert link == "figures/sample.png" or (layout.REPORTS / link).exists(), link

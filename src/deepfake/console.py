@@ -16,6 +16,11 @@ from rich.progress import (
 from deepfake.studies.launch import FoldNews
 
 
+def say(line: str) -> None:
+    """Print a line beside the results."""
+    Console(stderr=True).print(line, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def steps(title: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar for a task until it is done; call what this gives with (done, total), 0 for an unknown total."""

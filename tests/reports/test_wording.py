@@ -2,10 +2,31 @@
 
 import pandas as pd
 import pytest
+import yaml
 
-from conftest import ROOT
-from deepfake import params
+from conftest import ROOT, changed
+from deepfake import config, params
 from deepfake.reports import wording
+
+VALUES = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+
+
+def run(**changes) -> config.RunConfig:
+    """Return the custom run with some values changed, by dotted path with __ for the dot."""
+    views = {
+        name: {"geometry": geometry, "face_crop": face, "resolution": "low"}
+        for name, geometry, face in [
+            ("crop", "crop", False),
+            ("letterbox", "letterbox", False),
+            ("letterbox_real", "letterbox_real", False),
+            ("resize", "resize", False),
+            ("face", "crop", True),
+        ]
+    }
+    plain = {"view": "crop", "fraction": "all", "augmentation": "none", "normalization": "imagenet"}
+    values = changed(VALUES, {"views": views, "custom": plain, "faces.margin": 0.3, "preset": "quick"})
+    changes = {path.replace("__", "."): value for path, value in changes.items()}
+    return config.resolve(params.Params.model_validate(changed(values, changes)), "custom")
 
 
 def row(name: str = "b", auc: float = 0.7, low: float = 0.6, high: float = 0.8) -> pd.Series:
@@ -66,13 +87,112 @@ def test_disagreeing_tests_are_not_significant():
     assert "neither test tells it from noise" in verdict(bootstrap=0.4, ttest=0.3)
 
 
+def named(name: str, **changes) -> config.RunConfig:
+    return run(**changes).model_copy(update={"experiment": name})
+
+
 def test_conditions_are_called_identical_only_when_they_are():
-    settings = params.load(ROOT / "params.yaml")
-    first, second = (params.resolve(settings, name) for name in ("simple_cnn_low", "resnet18_low"))
-    assert "Identical conditions" in wording.sameness([first, second])
-    text = wording.sameness([first, second.model_copy(update={"lr": 0.5})])
+    first = named("a", model="simple_cnn")
+    assert wording.sameness([first, named("b", model="resnet18")]) == "Identical conditions for all:"
+    text = wording.sameness([first, named("b", shared__optimizer__lr=0.5)])
     assert "Identical" not in text
-    assert "lr: 0.001 in simple_cnn_low, 0.5 in resnet18_low" in text
+    assert "lr: 0.001 in a, 5.0 in b" in text
+    assert text.endswith("Those of a:")
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "told"),
+    [
+        ({"custom__view": "letterbox"}, "view", "whole image, letterboxed in b"),
+        ({"custom__view": "face"}, "view", "face crop with a margin of 30% (central square where there is no face)"),
+        (
+            {"custom__augmentation": "light"},
+            "augmentation",
+            "no augmentation in a, augmentation: flip 50%, crop 80% to",
+        ),
+        ({"custom__normalization": "real_training"}, "normalization", "by the fold's real training images in b"),
+        ({"custom__fraction": "small", "presets__quick__fraction__small": 0.5}, "fraction", "1.0 in a, 0.5 in b"),
+        ({"shared__loss": "bce_balanced"}, "loss", "bce in a, bce_balanced in b"),
+    ],
+)
+def test_the_condition_that_differs_is_told_in_words_and_no_other(change, key, told):
+    text = wording.sameness([named("a"), named("b", **change)])
+    listed = text[text.index("(") + 1 : text.rindex(")")]
+    assert listed.startswith(f"{key}: ")
+    assert told in listed
+    assert "; " not in listed
+
+
+@pytest.mark.parametrize(
+    ("view", "told"),
+    [
+        ("crop", "48×48 px, central square"),
+        ("letterbox", "48×48 px, whole image, letterboxed"),
+        ("letterbox_real", "48×48 px, reals letterboxed, fakes' central square"),
+        ("resize", "48×48 px, whole image squeezed into a square"),
+        ("face", "48×48 px, face crop with a margin of 30% (central square where there is no face)"),
+    ],
+)
+def test_a_view_in_words(view, told):
+    assert wording.view(run(custom__view=view, presets__quick__resolution__low=48)) == told
+
+
+def test_there_is_a_word_for_every_geometry():
+    assert set(wording._GEOMETRY) == set(params.View.model_fields["geometry"].annotation.__args__)
+
+
+STRENGTHS = {
+    "flip": "flip 50%",
+    "scale": "crop 80% to 100% of the side",
+    "rotation": "rotation ±10°",
+    "blur": "blur 30% (sigma 0.5 to 1.5 px)",
+    "noise": "noise 25% (std 2 to 8 of 255)",
+    "brightness": "brightness ±20%",
+    "contrast": "contrast ±15%",
+    "saturation": "saturation ±10%",
+    "hue": "hue ±5°",
+    "jpeg": "JPEG 50% (quality 50 to 95)",
+}
+STRONG = {
+    "flip": 0.5,
+    "scale": {"min": 0.8, "max": 1.0},
+    "rotation": 10.0,
+    "blur": {"probability": 0.3, "sigma": {"min": 0.5, "max": 1.5}},
+    "noise": {"probability": 0.25, "std": {"min": 2.0, "max": 8.0}},
+    "brightness": 0.2,
+    "contrast": 0.15,
+    "saturation": 0.1,
+    "hue": 5.0,
+    "jpeg": {"probability": 0.5, "quality": {"min": 50, "max": 95}},
+}
+
+
+@pytest.mark.parametrize("key", STRENGTHS)
+def test_a_policy_tells_what_it_does_and_nothing_else(key):
+    policy = VALUES["augmentations"]["none"] | {key: STRONG[key]}
+    told = wording.augmentation(run(augmentations__mine=policy, custom__augmentation="mine"))
+    assert told == f"augmentation: {STRENGTHS[key]}"
+
+
+def test_a_policy_with_everything_tells_everything():
+    assert list(STRONG) == list(params.Augmentation.model_fields)
+    told = wording.augmentation(run(augmentations__mine=STRONG, custom__augmentation="mine"))
+    assert told == f"augmentation: {', '.join(STRENGTHS.values())}"
+    assert wording.augmentation(run()) == "no augmentation"
+
+
+def test_statistics_in_words():
+    assert wording.statistics(run()) == "normalised by fixed statistics (mean 0.485, 0.456, 0.406)"
+    real = run(custom__normalization="real_training")
+    assert wording.statistics(real) == "normalised by the fold's real training images"
+
+
+@pytest.mark.parametrize(("other", "warned"), [(96, False), (94, True)])
+def test_missing_faces_are_a_warning_when_sources_differ(other, warned):
+    rates = pd.DataFrame({"source": ["a", "b"], "samples": [1000, 100], "found": [1000, other]})
+    text = wording.faces(rates.assign(share=rates["found"] / rates["samples"]))
+    assert f"{1000 + other:,} of 1,100 images (a 100.0%, b {other}.0%)" in text
+    assert ("give away a source" in text) is warned
 
 
 def test_noise_is_not_ranked():
@@ -96,3 +216,16 @@ def test_sources_are_named_by_their_numbers():
 )
 def test_the_scope_is_said_where_it_applies(preset, dataset, expected):
     assert wording.scope(preset, dataset).count("**") // 2 == expected
+
+
+def test_two_views_of_one_content_are_one_condition():
+    other = run(views__other=VALUES["views"]["crop_low"], custom__view="other")
+    assert wording.sameness([run(), other]).startswith("Identical")
+
+
+def test_what_differs_is_told_apart():
+    strong = {"augmentations__mine": STRONG, "custom__augmentation": "mine"}
+    weaker = STRONG | {"jpeg": {"probability": 0.5, "quality": {"min": 30, "max": 95}}}
+    told = wording.sameness([run(**strong), run(**(strong | {"augmentations__mine": weaker}))])
+    assert "quality 50 to 95" in told
+    assert "quality 30 to 95" in told

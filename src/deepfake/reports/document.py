@@ -3,8 +3,9 @@
 import pandas as pd
 
 from deepfake import layout, tables
+from deepfake.config import RunConfig, resolve
 from deepfake.data import catalog
-from deepfake.params import Params, RunConfig, resolve
+from deepfake.params import Params
 from deepfake.reports import figures, wording
 
 
@@ -26,7 +27,7 @@ def _data(settings: Params, manifest: pd.DataFrame) -> str:
     """Return the section on the data set and its splits."""
     name = settings.dataset
     entry = catalog.find(name)
-    refused = len(pd.read_csv(layout.quarantine(name)))
+    refused, repeated = (len(pd.read_csv(path)) for path in (layout.quarantine(name), layout.duplicates(name)))
     counted = manifest.assign(kind=manifest["label"].map({tables.REAL: "real", tables.FAKE: "fake"}))
     sizes = counted["width"].astype(str) + "×" + counted["height"].astype(str)
     by_source = counted.assign(size=sizes).groupby(["kind", "source"])
@@ -39,27 +40,35 @@ def _data(settings: Params, manifest: pd.DataFrame) -> str:
     )
     rows = rows.sort_index(ascending=False).reset_index()
     folds = manifest.loc[manifest["split"] == "dev"].groupby("fold")["group"].nunique()
-    picture = ""
-    if name == "sample":
-        picture = (
-            f"\n\n![the sample]({_link('sample')})\n\n*A few of its images. The picture is made by `make repro` and "
-            "not kept in git: the photographs may not be redistributed.*"
-        )
-    return (
-        f"## Data\n\n**{name}**: {entry.title}. {len(manifest):,} samples in {manifest['group'].nunique()} groups, "
-        f"{refused} files in quarantine. {folds.sum()} development groups in {len(folds)} folds "
-        f"({', '.join(str(count) for count in folds)}); the other groups are the test set.\n\n"
-        + rows.to_markdown(index=False)
-        + picture
+    pictures = ["sample", "views", "augmentation"] if name == catalog.GENERATED else ["views", "augmentation"]
+    return "\n\n".join(
+        [
+            f"## Data\n\n**{name}**: {entry.title}. {len(manifest):,} samples in {manifest['group'].nunique()} groups, "
+            f"{refused} files in quarantine, {repeated} files that stand in several groups or under both labels. "
+            f"{folds.sum()} development groups in {len(folds)} folds ({', '.join(str(count) for count in folds)}); the "
+            "other groups are the test set.",
+            rows.to_markdown(index=False),
+            wording.faces(pd.read_csv(layout.table("faces"))),
+            *(f"![{_CAPTIONS[picture]}]({_link(picture)})\n\n*{_CAPTIONS[picture]}.*" for picture in pictures),
+            "*The pictures are made by `dvc repro` and not kept in git: the photographs may not be redistributed.*",
+        ]
     )
+
+
+_CAPTIONS = {
+    "sample": "A few images of each source",
+    "views": "What each view shows of one image of each source",
+    "augmentation": "One image of each source before augmentation, after each step alone at its strongest, and after "
+    "whole policies",
+}
 
 
 def _conditions(configs: list[RunConfig]) -> str:
     """Say whether experiments were trained under the same conditions, and what those of the first were."""
     config = configs[0]
     return (
-        f"{wording.sameness(configs)} {config.resolution}×{config.resolution} px, central square, no face crop, "
-        "no augmentation; "
+        f"{wording.sameness(configs)} {wording.view(config)}; {wording.augmentation(config)}; "
+        f"{wording.statistics(config)}; "
         f"{config.fraction:.0%} of the development groups, {config.folds} grouped folds; AdamW, learning rate "
         f"{config.lr:g}, weight decay {config.weight_decay:g}, cosine schedule over {config.epochs} epochs, "
         f"early stopping after {config.early_stopping_patience}; batches of {config.batch_size}; loss "

@@ -4,7 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake.params import RunConfig
+from deepfake.config import RunConfig
+from deepfake.params import Quality, Range
 
 READING = """## How to read this
 
@@ -38,19 +39,96 @@ def scope(preset: str, dataset: str) -> str:
     return "\n>\n".join(text for text, holds in ((_QUICK, preset == "quick"), (_SAMPLE, dataset == "sample")) if holds)
 
 
+_GEOMETRY = {
+    "crop": "central square",
+    "letterbox": "whole image, letterboxed",
+    "letterbox_real": "reals letterboxed, fakes' central square",
+    "resize": "whole image squeezed into a square",
+}
+
+
+def view(config: RunConfig) -> str:
+    """Say what a model sees of an image."""
+    shown = _GEOMETRY[config.view.geometry]
+    if config.view.face_margin is not None:
+        shown = f"face crop with a margin of {config.view.face_margin:.0%} ({shown} where there is no face)"
+    return f"{config.resolution}×{config.resolution} px, {shown}"
+
+
+def augmentation(config: RunConfig) -> str:
+    """Say what happens to training images."""
+    policy = config.augmentation
+    if policy is None:
+        return "no augmentation"
+    rules = {
+        f"flip {policy.flip:.0%}": policy.flip,
+        f"crop {policy.scale.min:.0%} to {policy.scale.max:.0%} of the side": 1 - policy.scale.min,
+        f"rotation ±{policy.rotation:g}°": policy.rotation,
+        f"blur {policy.blur.probability:.0%} (sigma {_range(policy.blur.sigma)} px)": policy.blur.probability,
+        f"noise {policy.noise.probability:.0%} (std {_range(policy.noise.std)} of 255)": policy.noise.probability,
+        f"brightness ±{policy.brightness:.0%}": policy.brightness,
+        f"contrast ±{policy.contrast:.0%}": policy.contrast,
+        f"saturation ±{policy.saturation:.0%}": policy.saturation,
+        f"hue ±{policy.hue:g}°": policy.hue,
+        f"JPEG {policy.jpeg.probability:.0%} (quality {_range(policy.jpeg.quality)})": policy.jpeg.probability,
+    }
+    return "augmentation: " + ", ".join(rule for rule, strength in rules.items() if strength)
+
+
+def _range(limits: Range | Quality) -> str:
+    """Return a range in words."""
+    return f"{limits.min:g} to {limits.max:g}"
+
+
+def statistics(config: RunConfig) -> str:
+    """Say by which statistics images are normalised."""
+    if config.normalization is None:
+        return "normalised by the fold's real training images"
+    return f"normalised by fixed statistics (mean {', '.join(f'{value:g}' for value in config.normalization.mean)})"
+
+
+_TOLD = {"view": view, "augmentation": augmentation, "normalization": statistics}
+"""What is said of the settings that have several values."""
+_FOLLOWS = {"experiment", "model", "oversampling"}
+"""What differs without being a condition of its own."""
+_NAMELESS = {"view": {"view"}}
+"""The names inside settings, which are no conditions either."""
+
+
 def sameness(configs: list[RunConfig]) -> str:
     """Say whether experiments differ in their model alone, and where else they differ."""
-    settings = {config.experiment: config.model_dump(exclude={"experiment", "model"}) for config in configs}
-    first = next(iter(settings.values()))
-    differing = [key for key in first if any(values[key] != first[key] for values in settings.values())]
+    first = configs[0]
+    dumped = [config.model_dump(exclude={**dict.fromkeys(_FOLLOWS, True), **_NAMELESS}) for config in configs]
+    differing = [key for key in dumped[0] if any(values[key] != dumped[0][key] for values in dumped)]
     if not differing:
         return "Identical conditions for all:"
     listed = "; ".join(
-        f"{key}: " + ", ".join(f"{values[key]} in {name}" for name, values in settings.items()) for key in differing
+        f"{key}: " + ", ".join(f"{_tell(key, config)} in {config.experiment}" for config in configs)
+        for key in differing
     )
     return (
         f"**The conditions differ**, so a difference in AUC is not the model's alone ({listed}). "
-        f"Those of {configs[0].experiment}:"
+        f"Those of {first.experiment}:"
+    )
+
+
+def _tell(key: str, config: RunConfig) -> str:
+    """Return a setting in words."""
+    return _TOLD[key](config) if key in _TOLD else str(getattr(config, key))
+
+
+def faces(rates: pd.DataFrame) -> str:
+    """Say in how many images of each source a face was found, and why that matters."""
+    each = ", ".join(f"{row['source']} {row['share']:.1%}" for _, row in rates.iterrows())
+    spread = rates["share"].max() - rates["share"].min()
+    warning = (
+        " The rates differ by more than five points, so under a face crop the missing faces alone give away a source."
+        if spread > 0.05
+        else ""
+    )
+    return (
+        f"The detector (MTCNN) finds a face in {rates['found'].sum():,} of {rates['samples'].sum():,} images "
+        f"({each}); under a face crop the others show their central square.{warning}"
     )
 
 
