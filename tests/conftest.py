@@ -208,6 +208,16 @@ def tiny_raw(tmp_path_factory) -> Path:
     return raw
 
 
+def write_noise(raw: Path, form: str, width: int, height: int, groups: int = 12) -> None:
+    """Write one archive a source, each with a picture of noise for every group."""
+    rng = np.random.default_rng(0)
+    for source in SOURCES:
+        with zipfile.ZipFile(raw / f"{source}.zip", "w") as archive:
+            for group in range(groups):
+                pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+                archive.writestr(f"{group}/0.{form.lower()}", encoded(pixels, form))
+
+
 def make_project(root: Path, raw: Path) -> Path:
     """Make a project with raw data and nothing else."""
     (root / "data/raw").mkdir(parents=True)

@@ -1,14 +1,10 @@
 """The benchmark on a tiny data set: all loaders, all columns, the same work for each."""
 
-import io
-import zipfile
-
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from conftest import SOURCES
+from conftest import write_noise
 from deepfake import cli, config, layout, tables
 from deepfake.bench import loading as benchmark
 from deepfake.bench import rivals
@@ -27,13 +23,7 @@ LOADERS = {
 @pytest.fixture
 def photographs(project, runner):
     """The tiny project with JPEG files, ingested."""
-    rng = np.random.default_rng(0)
-    for source in SOURCES:
-        with zipfile.ZipFile(project / f"data/raw/sample/{source}.zip", "w") as archive:
-            for number in range(12):
-                buffer = io.BytesIO()
-                Image.fromarray(rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(buffer, "JPEG")
-                archive.writestr(f"{number}/0.jpg", buffer.getvalue())
+    write_noise(layout.raw("sample"), "JPEG", 48, 40)
     assert runner.invoke(cli.main, ["ingest", "sample"]).exit_code == 0
     return config.load()
 

@@ -1,25 +1,14 @@
-import io
-import zipfile
-
-import numpy as np
 import pytest
-from PIL import Image
 
-from conftest import SOURCES
-from deepfake import cli, config
+from conftest import write_noise
+from deepfake import cli, config, layout
 from deepfake.bench import resampling
 
 
 @pytest.fixture
 def settings(project, runner):
     """The tiny project with images several times as large as the model's input, and as sharp as can be."""
-    rng = np.random.default_rng(0)
-    for source in SOURCES:
-        with zipfile.ZipFile(project / f"data/raw/sample/{source}.zip", "w") as archive:
-            for number in range(12):
-                buffer = io.BytesIO()
-                Image.fromarray(rng.integers(0, 256, (128, 144, 3), dtype=np.uint8)).save(buffer, "PNG")
-                archive.writestr(f"{number}/0.png", buffer.getvalue())
+    write_noise(layout.raw("sample"), "PNG", 144, 128)
     assert runner.invoke(cli.main, ["ingest", "sample"]).exit_code == 0
     return config.load()
 

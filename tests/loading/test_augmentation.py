@@ -3,15 +3,12 @@ from math import ceil
 import numpy as np
 import pytest
 import torch
-import yaml
 from scipy import stats
 from torchvision.transforms import functional
 
-from conftest import ROOT, changed
 from deepfake.loading.augmentation import YIQ, AugmentationPlan, Draws, blur_window, noise_bank, possible, splitmix64
-from deepfake.params import Augmentation
+from policies import policy
 
-NONE = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["augmentations"]["none"]
 SOURCE, SIZE = 50, 40
 FIELDS = list(Draws.__dataclass_fields__)
 FULL = {
@@ -26,10 +23,6 @@ FULL = {
     "hue": 30.0,
     "jpeg": {"probability": 0.6, "quality": {"min": 50, "max": 53}},
 }
-
-
-def policy(**changes) -> Augmentation:
-    return Augmentation.model_validate(changed(NONE, changes))
 
 
 def drawn(changes: dict, rows=4000, occurrence=None, seed: int = 7, epoch: int = 2, source: int = SOURCE) -> Draws:

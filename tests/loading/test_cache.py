@@ -1,9 +1,12 @@
 """The decoded images on disk, with a backend of the tests' own: PIL, and a list of what it was asked for."""
 
+import fcntl
 import hashlib
+import os
 import resource
 import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -300,3 +303,27 @@ def test_a_missing_source_file_is_refused(collection, ensure, tmp_path):
     with pytest.raises(InputError, match=r"b\.zip"):
         ensure(raw=tmp_path / "raw")
     assert contents(tmp_path / "cache") == set()
+
+
+def test_what_a_killed_process_left_behind_is_removed(ensure):
+    path = ensure()
+    leftover = path.with_name(f".{path.name}.abc.npy")
+    path.rename(leftover)
+    assert ensure() == path
+    assert not leftover.exists()
+
+
+def test_two_at_once_decode_once(ensure, asked):
+    path = ensure()
+    decoded, finished = len(asked), path.with_suffix(".moved")
+    path.rename(finished)
+    other = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)  # another process is at work
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(ensure)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.5)
+        finished.rename(path)  # and is done
+        os.close(other)
+        assert waiting.result(timeout=30) == path
+    assert len(asked) == decoded

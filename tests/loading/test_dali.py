@@ -8,35 +8,18 @@ import sys
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
-from conftest import ROOT, as_shown, changed, encoded
+from conftest import as_shown, encoded
 from deepfake.loading.augmentation import AugmentationPlan
 from deepfake.loading.files import Encoded
 from deepfake.params import Augmentation
+from policies import EVERYTHING, policy
 
 dali = pytest.importorskip("deepfake.loading.dali")
 
-NONE = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["augmentations"]["none"]
 CPU = torch.device("cpu")
-FULL = {
-    "flip": 0.5,
-    "scale.min": 0.6,
-    "rotation": 20.0,
-    "blur": {"probability": 0.5, "sigma": {"min": 0.5, "max": 2.0}},
-    "noise": {"probability": 0.5, "std": {"min": 5.0, "max": 20.0}},
-    "brightness": 0.2,
-    "contrast": 0.2,
-    "saturation": 0.4,
-    "hue": 30.0,
-    "jpeg": {"probability": 0.5, "quality": {"min": 20, "max": 90}},
-}
-
-
-def policy(**changes) -> Augmentation:
-    return Augmentation.model_validate(changed(NONE, changes))
 
 
 def natural(width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -185,7 +168,7 @@ def test_every_epoch_has_every_image_once_in_its_order(images, ahead):
 
 @pytest.mark.parametrize("ahead", [False, True])
 def test_what_was_given_is_not_overwritten_by_a_later_batch(images, ahead):
-    rules = policy(**FULL)
+    rules = policy(**EVERYTHING)
     augment = augmenter(rules, ahead=ahead)
     given, at_once = [], []
     for part in augment(batches(rules, images)):
@@ -201,7 +184,7 @@ def test_what_was_given_is_not_overwritten_by_a_later_batch(images, ahead):
 @pytest.mark.parametrize("taken", [0, 1, 2])
 @pytest.mark.parametrize("kept", [False, True])
 def test_an_iterator_may_be_given_up_half_way(images, ahead, taken, kept):
-    rules = policy(**FULL)
+    rules = policy(**EVERYTHING)
     expected = torch.cat(list(augmenter(rules)(batches(rules, images))))
     augment = augmenter(rules, ahead=ahead)
     abandoned = augment(batches(rules, images.flip(0)))
@@ -221,7 +204,7 @@ def test_an_error_in_what_feeds_it_comes_out_and_does_no_harm(images, ahead):
         yield from list(batches(rules, images))[:2]
         raise OSError("disk")
 
-    rules = policy(**FULL)
+    rules = policy(**EVERYTHING)
     augment = augmenter(rules, ahead=ahead)
     expected = torch.cat(list(augment(batches(rules, images))))
     with pytest.raises(OSError, match="disk"):
@@ -237,7 +220,7 @@ def test_on_a_gpu_the_next_batch_is_under_way_when_one_is_given(images, ahead, f
             yield batch
 
     taken: list = []
-    rules = policy(**FULL)
+    rules = policy(**EVERYTHING)
     next(augmenter(rules, ahead=ahead)(counted()))
     assert len(taken) == fetched
 
@@ -246,7 +229,7 @@ def test_the_pipeline_is_built_at_first_use_and_once(images, monkeypatch):
     built = []
     make = dali._augmenting
     monkeypatch.setattr(dali, "_augmenting", lambda *a, **options: (built.append(1), make(*a, **options))[1])
-    rules = policy(**FULL)
+    rules = policy(**EVERYTHING)
     augment = augmenter(rules)
     iterator = augment(batches(rules, images))
     assert not built
@@ -256,7 +239,7 @@ def test_the_pipeline_is_built_at_first_use_and_once(images, monkeypatch):
 
 
 def test_a_sample_looks_the_same_in_whatever_batch_it_is(images):
-    rules = policy(**FULL)
+    rules = policy(**EVERYTHING)
     augment = augmenter(rules)
     everything = torch.cat(list(augment(batches(rules, images))))
     rows = [7, 3, 10, 0, 5]
@@ -271,11 +254,11 @@ def test_a_sample_looks_the_same_in_whatever_batch_it_is(images):
         ({}, set()),
         ({"flip": 0.5, "scale.min": 0.5}, {"Resize"}),
         ({"rotation": 5.0}, {"WarpAffine"}),
-        ({key: FULL[key] for key in ("blur",)}, {"GaussianBlur"}),
-        ({key: FULL[key] for key in ("noise",)}, {"Slice"}),
+        ({key: EVERYTHING[key] for key in ("blur",)}, {"GaussianBlur"}),
+        ({key: EVERYTHING[key] for key in ("noise",)}, {"Slice"}),
         ({"hue": 5.0}, {"CoordTransform"}),
-        ({key: FULL[key] for key in ("jpeg",)}, {"JpegCompressionDistortion"}),
-        (FULL, {"WarpAffine", "GaussianBlur", "Slice", "CoordTransform", "JpegCompressionDistortion"}),
+        ({key: EVERYTHING[key] for key in ("jpeg",)}, {"JpegCompressionDistortion"}),
+        (EVERYTHING, {"WarpAffine", "GaussianBlur", "Slice", "CoordTransform", "JpegCompressionDistortion"}),
     ],
 )
 def test_what_cannot_happen_is_not_built(changes, operators):
@@ -310,4 +293,4 @@ if not child:
 assert os.waitpid(child, 0)[1] == 0
 assert os.read(inside, 10**6) == result.numpy().tobytes()
 """
-    subprocess.run([sys.executable, "-c", script, policy(**FULL).model_dump_json()], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", script, policy(**EVERYTHING).model_dump_json()], check=True, timeout=120)

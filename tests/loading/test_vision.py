@@ -7,17 +7,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
 from scipy import ndimage
 
-from conftest import ROOT, changed, encoded
+from conftest import encoded
 from deepfake.loading import vision
 from deepfake.loading.augmentation import AugmentationPlan, Draws, blur_window, noise_bank
 from deepfake.loading.files import Encoded
 from deepfake.params import Augmentation
+from policies import EVERYTHING, policy
 
-NONE = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["augmentations"]["none"]
 CPU = torch.device("cpu")
 
 
@@ -200,24 +199,7 @@ def test_decoding_needs_no_torch():
 # --- augmentation
 
 
-def policy(**changes) -> Augmentation:
-    return Augmentation.model_validate(changed(NONE, changes))
-
-
-FULL = policy(
-    **{
-        "flip": 0.5,
-        "scale.min": 0.6,
-        "rotation": 20.0,
-        "blur": {"probability": 0.5, "sigma": {"min": 0.5, "max": 2.0}},
-        "noise": {"probability": 0.5, "std": {"min": 5.0, "max": 20.0}},
-        "brightness": 0.2,
-        "contrast": 0.2,
-        "saturation": 0.4,
-        "hue": 30.0,
-        "jpeg": {"probability": 0.5, "quality": {"min": 20, "max": 90}},
-    }
-)
+FULL = policy(**EVERYTHING)
 COUNT, SOURCE, SIZE = 12, 50, 40
 
 

@@ -53,7 +53,7 @@ def run(
         One row a kind of file, size, policy and loader: `images_per_second`, `cpu_ms` an image, `times_cpu` (its CPU
         time over that of our loader), `share` (its time over that of a ResNet18 training step on images that are in
         memory), `overhead` (what an epoch of ResNet18 takes more with our loader than with those images), and
-        `memory_mb` (largest growth of the process's own memory, without mapped files).
+        `memory_mb` (largest growth of the process's own memory in the first epoch, without mapped files).
     """
     runtime.one_thread()
     device = runtime.device()
@@ -96,9 +96,8 @@ def report(rows: pd.DataFrame, repeats: int) -> str:
         f"Loaders on {runtime.machine()}: medians of {repeats} interleaved epochs of {rows['images'].iloc[0]} images, "
         f"batches of {_BATCH}, one thread each. *Share*: the loader's time over that of a training step of ResNet18 at "
         "the same size, on images that are in memory. *ResNet18 epoch*: what a whole epoch takes more with our loader "
-        "than with those images. *Memory*: growth of the process's own memory, without mapped files.\n\n"
-        + shown.to_markdown(index=False, disable_numparse=True)
-        + "\n"
+        "than with those images. *Memory*: largest growth of the process's own memory in the loader's first epoch, "
+        "without mapped files.\n\n" + shown.to_markdown(index=False, disable_numparse=True) + "\n"
     )
 
 
@@ -108,10 +107,10 @@ def _measure(
     """Time all loaders in one setting, in turns, and return the medians, with our fastest loader as the unit."""
     step = training.trainer(size, device)
     best = f"{_CACHED} {_FASTEST[device.type]}"
-    times: dict[str, list[tuple[float, float, float]]] = {name: [] for name in epochs}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in epochs}
     in_memory, trained = [], []
-    for epoch in epochs.values():
-        _time(epoch, count)  # pipelines are built, files are in the system's cache
+    # in the first epoch pipelines are built, and files come into the system's cache
+    memory = {name: _growth(epoch) for name, epoch in epochs.items()}
     training.seconds(step, training.in_memory(size, _BATCH, 2 * _BATCH, device))
     for _ in range(repeats):
         in_memory.append(training.seconds(step, training.in_memory(size, _BATCH, count, device)) / count)
@@ -130,9 +129,9 @@ def _measure(
             "times_cpu": cpu / medians[best][1],
             "share": wall / statistics.median(in_memory),
             "overhead": overhead if name == best else None,
-            "memory_mb": memory,
+            "memory_mb": memory[name],
         }
-        for name, (wall, cpu, memory) in medians.items()
+        for name, (wall, cpu) in medians.items()
     ]
 
 
@@ -175,19 +174,20 @@ def _write_files(samples: pd.DataFrame, dataset: str, folder: Path, side: int | 
     return samples.assign(archive="", **{column: now[column] for column in columns})
 
 
-def _time(epoch: Epoch, count: int) -> tuple[float, float, float]:
-    """Return seconds and CPU seconds an image, and the growth of the process's own memory in MB."""
-    before, largest = _own_memory(), 0.0
+def _time(epoch: Epoch, count: int) -> tuple[float, float]:
+    """Return seconds and CPU seconds an image."""
     wall, cpu = time.perf_counter(), time.process_time()
-    seen = 0
-    for batch in epoch():
-        seen += len(batch)
-        if seen % (8 * _BATCH) == 0:
-            largest = max(largest, _own_memory() - before)
+    seen = sum(len(batch) for batch in epoch())
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     assert seen == count
-    return (time.perf_counter() - wall) / count, (time.process_time() - cpu) / count, largest
+    return (time.perf_counter() - wall) / count, (time.process_time() - cpu) / count
+
+
+def _growth(epoch: Epoch) -> float:
+    """Return the largest growth of the process's own memory in a loader's first epoch, in MB."""
+    before = _own_memory()
+    return max(_own_memory() - before for _ in epoch())
 
 
 def _own_memory() -> float:

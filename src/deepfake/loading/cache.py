@@ -4,10 +4,13 @@ A study reads each image some 75 times (folds times epochs), so decoding it each
 The array can always be made again from the raw data, so neither git nor DVC keeps it.
 """
 
+import fcntl
 import hashlib
 import itertools
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -64,24 +67,41 @@ def ensure(
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    shape = (len(samples), size, size, 3)
-    _check_space(shape, folder, name, announce)
-    encoded = files.read(samples, regions, raw)
-    batches = iter(lambda: list(itertools.islice(encoded, BATCH)), [])
-    decoded = backends.load(loader).decode(batches, size, threads=threads, cuda=cuda)
-    done = 0
-    with tables.atomic(path) as temporary, temporary.open("wb") as file:
-        # written, not mapped: a disk that fills up gives an error here, where a mapped file would kill the process
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        for images in decoded:
-            file.write(images.data)
-            done += len(images)
-            progress(done, len(samples))
-    for old in folder.glob(f"{name}-{size}px-*.npy"):
-        if old != path:
-            old.unlink()
+    # one process decodes at a time, the others wait and find it done; so what a killed one left behind is nobody's
+    with _locked(folder):
+        if path.exists():
+            return path
+        for leftover in folder.glob(".*.npy"):
+            leftover.unlink()
+        shape = (len(samples), size, size, 3)
+        _check_space(shape, folder, name, announce)
+        encoded = files.read(samples, regions, raw)
+        batches = iter(lambda: list(itertools.islice(encoded, BATCH)), [])
+        decoded = backends.load(loader).decode(batches, size, threads=threads, cuda=cuda)
+        done = 0
+        with tables.atomic(path) as temporary, temporary.open("wb") as file:
+            # written, not mapped: a disk that fills up gives an error here, where a mapped file would kill the process
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for images in decoded:
+                file.write(images.data)
+                done += len(images)
+                progress(done, len(samples))
+        for old in folder.glob(f"{name}-{size}px-*.npy"):
+            if old != path:
+                old.unlink()
     return path
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder; a lock ends with its process."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def pixels_hash(path: Path) -> str:
