@@ -14,7 +14,13 @@ from deepfake.errors import InputError
 
 COMMITTED = ROOT / "params.yaml"
 VALUES = yaml.safe_load(COMMITTED.read_text("utf-8"))
-CUSTOM = {"view": "crop_low", "fraction": "small", "augmentation": "none", "normalization": "imagenet"}
+CUSTOM = {
+    "view": "crop_low",
+    "fraction": "small",
+    "augmentation": "none",
+    "normalization": "imagenet",
+    "pretrained": None,
+}
 FIXED = {
     "model": "simple_cnn",
     "preset": "quick",
@@ -31,15 +37,28 @@ FIXED = {
         "crop_high": {"geometry": "crop", "face_crop": False, "resolution": "high"},
         "letterbox_low": {"geometry": "letterbox", "face_crop": False, "resolution": "low"},
         "face_low": {"geometry": "crop", "face_crop": True, "resolution": "low"},
+        "face_high": {"geometry": "crop", "face_crop": True, "resolution": "high"},
     },
     "experiments": {
         "simple_cnn_low": {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"},
         "resnet18_low": {"model": "resnet18", "view": "crop_low", "augmentation": "none"},
     },
     "tables": {
-        name: {"baseline": "simple_cnn_low", "experiments": ["simple_cnn_low", other]}
+        name: {"simple_cnn_low": [], other: ["simple_cnn_low"]}
         for name, other in (("phase1", "resnet18_low"), ("custom", "custom"))
     },
+    "reevaluations": {"resnet18_again": {"experiment": "resnet18_low", "view": "letterbox_low"}},
+    "candidates": {
+        "resnet34": {"model": "resnet34", "ranked": True},
+        "resnet50": {"model": "resnet50", "ranked": True},
+        "guest": {"model": "resnet18", "ranked": False, "pretrained": True},
+    },
+    "presets.quick.top": 2,
+    "presets.full.top": 2,
+    "presets.quick.pretrained": False,
+    "audit.views": ["crop_low"],
+    "audit.experiments": ["simple_cnn_low"],
+    "robustness.experiments": ["simple_cnn_low"],
 }
 """Values that tests name, whatever the committed study has."""
 
@@ -86,37 +105,143 @@ def test_the_committed_custom_run_repeats_the_baseline():
     assert run == config.resolve(committed, "simple_cnn_low")
 
 
-def test_the_full_preset_is_the_plan(tmp_path):
-    plan = {
-        "seed": 42,
-        "val_ratio": 0.1,
-        "batch_size": 32,
-        "lr": 1e-4,
-        "weight_decay": 1e-4,
-        "epochs": 15,
-        "early_stopping_patience": 5,
-        "folds": 5,
-        "fraction": 0.2,
-        "num_workers": 4,
-        "loss": "bce",
-        "normalization": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
-        "augmentation": None,
-        "oversampling": None,
-    }
+# The plan's numbers, from its text: phase, model, pixels, face crop, augmentation, normalisation, held-out source.
+PLAN = {
+    "simple_cnn_low": ("simple_cnn", 128, False, False, "imagenet", None),
+    "resnet18_low": ("resnet18", 128, False, False, "imagenet", None),
+    "simple_cnn_high": ("simple_cnn", 224, False, False, "imagenet", None),
+    "resnet18_high": ("resnet18", 224, False, False, "imagenet", None),
+    "resnet18_real_stats": ("resnet18", 224, False, False, "real", None),
+    "resnet18_without_text2img": ("resnet18", 224, False, False, "imagenet", "text2img"),
+    "resnet18_without_inpainting": ("resnet18", 224, False, False, "imagenet", "inpainting"),
+    "resnet18_without_insight": ("resnet18", 224, False, False, "imagenet", "insight"),
+    "simple_cnn_face": ("simple_cnn", 224, True, False, "imagenet", None),
+    "resnet18_face": ("resnet18", 224, True, False, "imagenet", None),
+    "simple_cnn_augmented": ("simple_cnn", 224, False, True, "imagenet", None),
+    "resnet18_augmented": ("resnet18", 224, False, True, "imagenet", None),
+    "simple_cnn_face_augmented": ("simple_cnn", 224, True, True, "imagenet", None),
+    "resnet18_face_augmented": ("resnet18", 224, True, True, "imagenet", None),
+}
+COMMON = {
+    "seed": 42,
+    "val_ratio": 0.1,
+    "batch_size": 32,
+    "lr": 1e-4,
+    "weight_decay": 1e-4,
+    "epochs": 15,
+    "early_stopping_patience": 5,
+    "folds": 5,
+    "num_workers": 4,
+    "loss": "bce",
+}
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+@pytest.fixture
+def full(tmp_path) -> params.Params:
     file = tmp_path / "params.yaml"
     file.write_text(yaml.safe_dump(VALUES | {"preset": "full"}))
-    full = config.load(file)
-    for name in ("simple_cnn_low", "resnet18_low"):
+    return config.load(file)
+
+
+def test_the_full_preset_is_the_plan_in_phases_1_and_2(full):
+    assert set(full.experiments) == set(PLAN)
+    for name, (model, pixels, face, augmented, normalization, holdout) in PLAN.items():
         run = config.resolve(full, name)
         values = run.model_dump()
-        assert {key: values[key] for key in plan} == plan
-        assert run.resolution == run.view.size == 128
-        assert (run.view.geometry, run.view.face_margin) == ("crop", None)
+        assert {key: values[key] for key in COMMON} == COMMON
+        assert (run.model, run.resolution, run.fraction, run.holdout) == (model, pixels, 0.2, holdout)
+        assert (run.view.geometry, run.view.face_margin is not None) == ("crop", face)
+        assert (run.augmentation is not None) == augmented
+        assert values["normalization"] == (IMAGENET if normalization == "imagenet" else None)
+        assert run.pretrained == (model != "simple_cnn")
+
+
+def test_the_full_preset_is_the_plan_in_phases_3_and_4(full):
+    extended = {
+        "resnet34": "resnet34",
+        "resnet50": "resnet50",
+        "efficientnet_b0": "efficientnet_b0",
+        "convnext_tiny": "convnext_tiny",
+        "mobilenetv3_small": "mobilenetv3_small_100",
+    }
+    ranked = {name: entry["model"] for name, entry in full.candidates.items() if entry["ranked"]}
+    assert ranked == {"simple_cnn": "simple_cnn", "resnet18": "resnet18", **extended}
+    assert full.presets["full"].top in (3, 4)
+    decision = config.Decision(resolution="high", face_crop=True, augmentation="full")
+    for name in ranked:
+        for suffix, fraction in (("_best", 0.2), ("_best_medium", 0.5), ("_best_all", 1.0)):
+            run = config.resolve(full, f"{name}{suffix}", decision)
+            values = run.model_dump()
+            assert {key: values[key] for key in COMMON} == COMMON
+            assert (run.fraction, run.resolution, run.view.view) == (fraction, 224, "face_high")
+            assert run.augmentation == full.augmentations["full"]
+
+
+def test_the_full_preset_is_the_plan_in_what_all_share(full):
     assert full.shared.test_ratio == 0.1
     assert full.shared.optimizer.type == "adamw"
     assert full.shared.scheduler.type == "cosine_annealing"
-    assert full.presets["full"].resolution.model_dump() == {"low": 128, "high": 224}
-    assert full.presets["full"].fraction.model_dump() == {"small": 0.2, "medium": 0.5, "all": 1.0}
+    assert full.interpretation.source_specific == (0.05, 0.10)
+
+
+def test_the_letterboxed_reals_are_seen_by_the_checkpoints_of_the_same_resolution(full):
+    entry = full.reevaluations["resnet18_letterboxed"]
+    view = config.resolve_view(full, entry.view)
+    assert (entry.experiment, view.geometry, view.size) == ("resnet18_high", "letterbox_real", 224)
+
+
+# --- candidates and what is decided
+
+
+@pytest.mark.parametrize(
+    ("decision", "view"),
+    [
+        (("low", False, "none"), "crop_low"),
+        (("high", False, "none"), "crop_high"),
+        (("low", True, "full"), "face_low"),
+        (("high", True, "light"), "face_high"),
+    ],
+)
+def test_a_candidate_is_trained_as_was_decided(edited, decision, view):
+    settings = edited({"candidates.resnet34.optimizer": {"lr": 2e-4}})
+    resolution, face_crop, augmentation = decision
+    chosen = config.Decision(resolution=resolution, face_crop=face_crop, augmentation=augmentation)
+    run = config.resolve(settings, "resnet34_best_medium", chosen)
+    assert (run.model, run.view.view, run.fraction) == ("resnet34", view, 0.75)
+    assert run.lr == pytest.approx(2e-3)
+    assert (run.augmentation is None) == (augmentation == "none")
+    assert config.resolve(settings, "guest_best", chosen).pretrained
+    assert not run.pretrained
+
+
+def test_names_of_candidates_experiments_lead_back_to_them(edited):
+    settings = edited()
+    names = config.candidate_experiments(settings)
+    assert {name: config.candidate_of(settings, name) for name in names} == {
+        f"{candidate}{suffix}": (candidate, fraction)
+        for candidate in ("resnet34", "resnet50", "guest")
+        for fraction, suffix in (("small", "_best"), ("medium", "_best_medium"), ("all", "_best_all"))
+    }
+    assert config.candidate_of(settings, "simple_cnn_low") is None
+    assert config.candidate_of(settings, "resnet18_best") is None
+
+
+def test_before_anything_is_decided_a_candidate_says_what_to_run(edited, tmp_path, monkeypatch):
+    settings = edited()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"decisions/phase2\.json: not found; run deepfake decide, or dvc repro"):
+        config.resolve(settings, "resnet34_best")
+    with pytest.raises(InputError, match=r"decisions/phase4/resnet34\.json: not found; run deepfake rank"):
+        config.read_gate("resnet34")
+
+
+@pytest.mark.parametrize("text", ['{"resolution": "huge"}', "{}", "high", '{"open": true, "score": 0.9}'])
+def test_a_decision_that_was_changed_by_hand_is_refused(tmp_path, text):
+    file = tmp_path / "phase2.json"
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"phase2\.json: .*; run deepfake decide again"):
+        config.read_decision(file)
 
 
 # --- mistakes
@@ -128,15 +253,45 @@ LOW = "experiments.simple_cnn_low"
     ("changes", "message"),
     [
         (
-            {"tables.phase1.experiments": ["simple_cnn_low", "resnet81_low"]},
-            r"tables\.phase1\.experiments: unknown experiment 'resnet81_low'; did you mean resnet18_low",
+            {"tables.phase1.resnet81_low": []},
+            r"tables\.phase1: unknown experiment 'resnet81_low'; did you mean resnet18_low",
         ),
         (
-            {"tables.phase1.experiments": ["resnet18_low"]},
-            r"tables\.phase1\.baseline: 'simple_cnn_low' is not one of its experiments",
+            {"tables.phase1": {"resnet18_low": ["simple_cnn_low"]}},
+            r"tables\.phase1\.resnet18_low: its baseline 'simple_cnn_low' is no other experiment of the table",
         ),
+        (
+            {"tables.phase1": {"resnet18_low": ["resnet18_low"]}},
+            r"tables\.phase1\.resnet18_low: its baseline 'resnet18_low' is no other experiment of the table",
+        ),
+        (
+            {"reevaluations.resnet18_again.experiment": "resnet81_low"},
+            r"reevaluations\.resnet18_again\.experiment: unknown experiment 'resnet81_low'; did you mean resnet18_low",
+        ),
+        (
+            {"reevaluations.resnet18_again.view": "letterbox"},
+            r"reevaluations\.resnet18_again\.view: unknown view 'letterbox'; did you mean letterbox_low",
+        ),
+        ({"candidates.resnet34.view": "crop_low"}, r"candidates\.resnet34\.view: it is not a candidate's own"),
+        ({"candidates.resnet34.fraction": "all"}, r"candidates\.resnet34\.fraction: it is not a candidate's own"),
+        ({"candidates.resnet34.ranked": GONE}, r"candidates\.resnet34\.ranked: true or false"),
+        ({"candidates.resnet34.optimizer": {"lrr": 1}}, r"candidates\.resnet34\.optimizer\.lrr: unknown key"),
+        ({"candidates.resnet34.pretrained": "yes"}, r"candidates\.resnet34\.pretrained: true, false, or null"),
+        ({"presets.quick.top": 3}, r"presets\.quick\.top: 3, but only 2 candidates are ranked"),
+        (
+            {"views.face_high": GONE},
+            r"views: none with geometry: crop, resolution: high and face_crop: true, which phase 2 may decide for",
+        ),
+        ({"experiments.resnet34_best": {"model": "a"}}, r"experiments\.resnet34_best: the name is taken"),
+        ({"experiments.resnet18_again": {"model": "a"}}, r"experiments\.resnet18_again: the name is taken"),
+        ({"audit.experiments": ["resnet81_low"]}, r"audit\.experiments: unknown experiment 'resnet81_low'"),
+        ({"audit.views": ["crop_lo"]}, r"audit\.views: unknown view 'crop_lo'; did you mean crop_low"),
+        ({"robustness.experiments": ["zzz"]}, r"robustness\.experiments: unknown experiment 'zzz'"),
         ({f"{LOW}.view": "crop_lo"}, r"experiments\.simple_cnn_low\.view: unknown view 'crop_lo'; did you mean crop_l"),
-        ({f"{LOW}.view": "zzz"}, r"simple_cnn_low\.view: unknown view 'zzz'; known: crop_high, crop_low, face_low"),
+        (
+            {f"{LOW}.view": "zzz"},
+            r"simple_cnn_low\.view: unknown view 'zzz'; known: crop_high, crop_low, face_high, face_low",
+        ),
         ({f"{LOW}.view": GONE}, r"experiments\.simple_cnn_low\.view: give the name of a view \(see `views`\)"),
         ({f"{LOW}.view": {"geometry": "crop"}}, r"experiments\.simple_cnn_low\.view: give the name of a view"),
         ({f"{LOW}.augmentation": "ful"}, r"experiments\.simple_cnn_low\.augmentation: unknown policy 'ful'; .* full\?"),
@@ -213,6 +368,7 @@ def differences(a: config.RunConfig, b: config.RunConfig) -> set[str]:
         ({"num_workers": 2}, "num_workers", 2),
         ({"fraction": "all"}, "fraction", 1.0),
         ({"normalization": "real_training"}, "normalization", None),
+        ({"holdout": "text2img"}, "holdout", "text2img"),
     ],
 )
 def test_an_overlay_changes_its_key_and_nothing_else(edited, overlay, key, value):
@@ -245,6 +401,12 @@ VIEWED = {"view.view", "view.face_margin"}
         ({}, {"shared.seed": 1}, {"seed"}),
         ({}, {"shared.optimizer.lr": 1.0}, {"lr"}),
         ({}, {"preset": "full"}, {"preset", "folds", "val_ratio", "epochs", "lr", "fraction", "view.size"}),
+        # nobody has pretrained SimpleCNN
+        ({}, {"custom.pretrained": True}, set()),
+        ({"model": "resnet18"}, {"custom.pretrained": True}, {"pretrained"}),
+        ({"model": "resnet18"}, {"presets.quick.pretrained": True}, {"pretrained"}),
+        ({"model": "resnet18", "custom.pretrained": False}, {"presets.quick.pretrained": True}, set()),
+        ({}, {"shared.holdout": "insight"}, {"holdout"}),
         # the custom run has these of its own
         ({}, {"shared.normalization": "real_training"}, set()),
         ({}, {"shared.fraction": "all"}, set()),
@@ -275,7 +437,7 @@ def test_a_condition_is_switched_by_params_alone(edited, before, change, expecte
 def test_values_that_are_switched_arrive(edited):
     settings = edited(
         {
-            "custom": {"view": "face_low", "fraction": "medium", "augmentation": "full", "normalization": "imagenet"},
+            "custom": CUSTOM | {"view": "face_low", "fraction": "medium", "augmentation": "full"},
             "model": "convnext_tiny",
             "presets.quick.loader": "torchvision",
         }
@@ -314,7 +476,7 @@ def test_a_resolved_run_is_frozen_and_is_read_back_from_its_file(edited):
             run.seed = 1
 
 
-@pytest.mark.parametrize("schema", [config.RunConfig, config.ViewConfig])
+@pytest.mark.parametrize("schema", [config.RunConfig, config.ViewConfig, config.Decision, config.Gate])
 def test_no_value_has_a_default_in_python(schema):
     assert all(field.is_required() for field in schema.model_fields.values())
     assert schema.model_config["extra"] == "forbid"

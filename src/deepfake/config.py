@@ -1,17 +1,24 @@
 """From params.yaml to experiments: each one resolved to all that decides its numbers."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
 from deepfake import layout, params
 from deepfake.errors import InputError, unknown
-from deepfake.params import Augmentation, Backend, Normalization, Params, Share, Shared
+from deepfake.params import Augmentation, Backend, Fraction, Normalization, Params, Resolution, Share, Shared
 from deepfake.schema import Section, first_mistake
 
 _NAMES = {"model": "a model", "view": "a view (see `views`)", "augmentation": "a policy (see `augmentations`)"}
 """What every experiment names itself, rather than taking it from `shared`."""
+_DECIDED = ("view", "augmentation", "fraction")
+"""What no candidate may name: phase 2 decides, and phase 4 varies."""
+FROM_SCRATCH = ("simple_cnn",)
+"""Models that nobody has pretrained."""
+SCALES: dict[Fraction, str] = {"small": "_best", "medium": "_best_medium", "all": "_best_all"}
+"""The fractions of the data that candidates are trained on, and what makes an experiment's name of a candidate's: phase
+3 has the first, phase 4 the others."""
 
 
 class ViewConfig(Section):
@@ -25,6 +32,20 @@ class ViewConfig(Section):
     size: int
     """Side of the square in pixels."""
     loader: Backend
+
+
+class Decision(Section):
+    """What phase 2 decided: nothing else, so that the same decision is the same file."""
+
+    resolution: Resolution
+    face_crop: bool
+    augmentation: str
+
+
+class Gate(Section):
+    """Whether phase 4 goes on with a candidate: nothing else, so that other ranks among the best change no file."""
+
+    open: bool
 
 
 class RunConfig(Section):
@@ -50,6 +71,10 @@ class RunConfig(Section):
     normalization: Normalization | None
     """None: the statistics of each fold's real training images."""
     augmentation: Augmentation | None
+    pretrained: bool
+    """Whether it starts from ImageNet weights."""
+    holdout: str | None
+    """The fake source that it is neither trained nor chosen on."""
     oversampling: float | None
     """Side of the cache that augmented images are taken from, over the input side; None without augmentation."""
     seed: int
@@ -95,23 +120,28 @@ def resolve_view(settings: Params, view: str, where: str = "views") -> ViewConfi
     )
 
 
-def resolve(settings: Params, experiment: str) -> RunConfig:
+def resolve(settings: Params, experiment: str, decision: Decision | None = None) -> RunConfig:
     """Resolve an experiment: its overlay on `shared`, with the sizes of the chosen preset.
 
     Args:
         settings: the checked params.yaml.
-        experiment: a key of `experiments`, or `custom`.
+        experiment: a key of `experiments`, `custom`, or that of a candidate (`candidate_of`).
+        decision: what phase 2 decided, for candidates; None: as it stands in its file.
 
     Raises:
-        InputError: no such experiment, or its overlay does not fit `shared`.
+        InputError: no such experiment, its overlay does not fit `shared`, or nothing has been decided yet.
     """
-    where, overlay = _overlay(settings, experiment)
+    where, overlay = _overlay(settings, experiment, decision)
     for key in _NAMES:
         if not isinstance(overlay.get(key), str):
             raise InputError(f"{where}.{key}: give the name of {_NAMES[key]}")
     if "test_ratio" in overlay:
         raise InputError(f"{where}.test_ratio: all experiments share one test set; change shared.test_ratio")
-    values = _merge(settings.shared.model_dump(), {k: v for k, v in overlay.items() if k not in _NAMES})
+    pretrained = overlay.get("pretrained")
+    if pretrained not in (True, False, None):
+        raise InputError(f"{where}.pretrained: true, false, or null for what the preset says")
+    own = {*_NAMES, "pretrained"}
+    values = _merge(settings.shared.model_dump(), {key: value for key, value in overlay.items() if key not in own})
     try:
         shared = Shared.model_validate(values)
     except ValidationError as error:
@@ -136,6 +166,8 @@ def resolve(settings: Params, experiment: str) -> RunConfig:
         precision=shared.precision,
         normalization=settings.imagenet if shared.normalization == "imagenet" else None,
         augmentation=augmentation,
+        pretrained=(preset.pretrained if pretrained is None else pretrained) and overlay["model"] not in FROM_SCRATCH,
+        holdout=shared.holdout,
         oversampling=settings.cache.oversampling if augmentation else None,
         seed=shared.seed,
         val_ratio=preset.val_ratio,
@@ -143,14 +175,82 @@ def resolve(settings: Params, experiment: str) -> RunConfig:
     )
 
 
-def _overlay(settings: Params, experiment: str) -> tuple[str, dict[str, Any]]:
+def candidate_of(settings: Params, experiment: str) -> tuple[str, Fraction] | None:
+    """Return the candidate that an experiment of phase 3 or 4 trains, and the fraction of the data it is given."""
+    for fraction, suffix in SCALES.items():
+        name = experiment.removesuffix(suffix)
+        if name != experiment and name in settings.candidates:
+            return name, fraction
+    return None
+
+
+def candidate_experiments(settings: Params) -> list[str]:
+    """Return the names of all experiments of phases 3 and 4."""
+    return [f"{candidate}{suffix}" for candidate in settings.candidates for suffix in SCALES.values()]
+
+
+def decided_view(settings: Params, decision: Decision) -> str:
+    """Return the view that shows what was decided.
+
+    Raises:
+        InputError: there is none.
+    """
+    for name, view in settings.views.items():
+        wanted = ("crop", decision.resolution, decision.face_crop)
+        if (view.geometry, view.resolution, view.face_crop) == wanted:
+            return name
+    raise InputError(
+        f"views: none with geometry: crop, resolution: {decision.resolution} and face_crop: "
+        f"{str(decision.face_crop).lower()}, which phase 2 may decide for; add one"
+    )
+
+
+def read_decision(path: Path = layout.DECISION) -> Decision:
+    """Read what phase 2 decided.
+
+    Raises:
+        InputError: it has not been decided, or the file was changed by hand into something else.
+    """
+    return _read(path, Decision, "deepfake decide")
+
+
+def read_gate(candidate: str) -> Gate:
+    """Read whether phase 4 goes on with a candidate.
+
+    Raises:
+        InputError: the candidates have not been ranked, or the file was changed by hand into something else.
+    """
+    return _read(layout.gate(candidate), Gate, "deepfake rank")
+
+
+_Read = TypeVar("_Read", bound=Section)
+
+
+def _read(path: Path, schema: type[_Read], command: str) -> _Read:
+    """Read a JSON file that a command wrote."""
+    try:
+        return schema.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; run {command}, or dvc repro") from None
+    except ValidationError as error:
+        raise InputError(f"{path}: {first_mistake(error, schema)}; run {command} again") from None
+
+
+def _overlay(settings: Params, experiment: str, decision: Decision | None) -> tuple[str, dict[str, Any]]:
     """Return where an experiment's own values stand, and these values."""
     if experiment == layout.CUSTOM_EXPERIMENT:
         return "custom", {"model": settings.model, **settings.custom.model_dump()}
     if experiment in settings.experiments:
         return f"experiments.{experiment}", settings.experiments[experiment]
-    known = [*settings.experiments, layout.CUSTOM_EXPERIMENT]
-    raise InputError(f"experiments: {unknown('experiment', experiment, known)}")
+    candidate = candidate_of(settings, experiment)
+    if candidate is None:
+        known = [*settings.experiments, layout.CUSTOM_EXPERIMENT, *candidate_experiments(settings)]
+        raise InputError(f"experiments: {unknown('experiment', experiment, known)}")
+    name, fraction = candidate
+    decision = decision or read_decision()
+    own = {key: value for key, value in settings.candidates[name].items() if key != "ranked"}
+    decided = (decided_view(settings, decision), decision.augmentation, fraction)
+    return f"candidates.{name}", own | dict(zip(_DECIDED, decided, strict=True))
 
 
 def _augmentation(settings: Params, name: str, where: str) -> Augmentation | None:
@@ -163,17 +263,56 @@ def _augmentation(settings: Params, name: str, where: str) -> Augmentation | Non
 
 def _check_names(settings: Params) -> None:
     """Check the names that refer to other parts of the file."""
-    if layout.CUSTOM_EXPERIMENT in settings.experiments:
-        raise InputError("experiments.custom: the name is taken by the custom run; choose another")
-    known = [*settings.experiments, layout.CUSTOM_EXPERIMENT]
-    for name in known:
+    taken = {layout.CUSTOM_EXPERIMENT, *candidate_experiments(settings), *settings.reevaluations}
+    for name in settings.experiments:
+        if name in taken:
+            raise InputError(f"experiments.{name}: the name is taken by another run; choose another")
+    trained = [*settings.experiments, layout.CUSTOM_EXPERIMENT]
+    for name in trained:
         resolve(settings, name)
-    for name, table in settings.tables.items():
-        for experiment in table.experiments:
-            if experiment not in known:
-                raise InputError(f"tables.{name}.experiments: {unknown('experiment', experiment, known)}")
-        if table.baseline not in table.experiments:
-            raise InputError(f"tables.{name}.baseline: {table.baseline!r} is not one of its experiments")
+    _check_candidates(settings)
+    for name, entry in settings.reevaluations.items():
+        if entry.experiment not in trained:
+            message = unknown("experiment", entry.experiment, trained)
+            raise InputError(f"reevaluations.{name}.experiment: {message}")
+        resolve_view(settings, entry.view, f"reevaluations.{name}.view")
+    known = [*trained, *settings.reevaluations, *candidate_experiments(settings)]
+    for name, rows in settings.tables.items():
+        _check_table(f"tables.{name}", rows, known)
+    for section, names in (("audit", settings.audit.experiments), ("robustness", settings.robustness.experiments)):
+        for name in names:
+            if name not in trained:
+                raise InputError(f"{section}.experiments: {unknown('experiment', name, trained)}")
+    for name in settings.audit.views:
+        resolve_view(settings, name, "audit.views")
+
+
+def _check_table(where: str, rows: dict[str, tuple[str, ...]], known: list[str]) -> None:
+    """Check a comparison's experiments and their baselines."""
+    for experiment, baselines in rows.items():
+        if experiment not in known:
+            raise InputError(f"{where}: {unknown('experiment', experiment, known)}")
+        for baseline in baselines:
+            if baseline not in rows or baseline == experiment:
+                raise InputError(f"{where}.{experiment}: its baseline {baseline!r} is no other experiment of the table")
+
+
+def _check_candidates(settings: Params) -> None:
+    """Check that candidates resolve under whatever phase 2 may decide, and that there are enough of them."""
+    for name, entry in settings.candidates.items():
+        for key in _DECIDED:
+            if key in entry:
+                raise InputError(f"candidates.{name}.{key}: it is not a candidate's own; phases 2 and 4 decide it")
+        if not isinstance(entry.get("ranked"), bool):
+            raise InputError(f"candidates.{name}.ranked: true or false: whether phase 4 may choose it")
+        for resolution in get_args(Resolution):
+            for face_crop in (False, True):
+                decision = Decision(resolution=resolution, face_crop=face_crop, augmentation="none")
+                resolve(settings, f"{name}{SCALES['small']}", decision)
+    ranked = sum(bool(entry["ranked"]) for entry in settings.candidates.values())
+    top = settings.presets[settings.preset].top
+    if settings.candidates and top > ranked:
+        raise InputError(f"presets.{settings.preset}.top: {top}, but only {ranked} candidates are ranked")
 
 
 def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:

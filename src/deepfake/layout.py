@@ -16,6 +16,8 @@ REPORTS = Path("reports")
 SUMMARY = REPORTS / "summary.md"
 FIGURES = REPORTS / "figures"
 TABLES = REPORTS / "tables"
+DECISION = REPORTS / "decisions" / "phase2.json"
+"""What phase 2 decided (`config.Decision`)."""
 TRAIN_METRICS = REPORTS / "metrics" / "train"
 FOLD_WEIGHTS = "weights.safetensors"
 FOLD_PREDICTIONS = "predictions.parquet"
@@ -24,6 +26,16 @@ FOLD_DONE = "done.json"
 """The results of one fold below `SCRATCH`; the last is written last, so that its existence means all are there."""
 CUSTOM_EXPERIMENT = "custom"
 """The name of the run that `model` in params.yaml drives."""
+
+
+def plan(experiment: str) -> Path:
+    """Return an experiment's resolved configuration, on which its training depends (JSON)."""
+    return Path("data/plan") / f"{experiment}.json"
+
+
+def code(stage: str) -> Path:
+    """Return the digest of the code that decides the results of one kind of stage (JSON)."""
+    return Path("data/plan/code") / f"{stage}.json"
 
 
 def raw(dataset: str) -> Path:
@@ -133,6 +145,31 @@ def roc(experiment: str) -> Path:
 def confusion(experiment: str) -> Path:
     """Return the confusion matrix over all held-out folds (CSV)."""
     return plots(experiment) / "confusion.csv"
+
+
+def gate(candidate: str) -> Path:
+    """Return whether phase 4 goes on with a candidate (`config.Gate`)."""
+    return REPORTS / "decisions" / "phase4" / f"{candidate}.json"
+
+
+def features(dataset: str) -> Path:
+    """Return the table of what each file gives away without a look at its content (parquet)."""
+    return Path("data") / dataset / "features.parquet"
+
+
+def weights(model: str) -> Path:
+    """Return a model's ImageNet weights, as timm names them (safetensors)."""
+    return Path("data/weights") / f"{model}.safetensors"
+
+
+def pretrained(model: str) -> Path:
+    """Return which weights a model of the study starts from (JSON), so that DVC can tell when they change."""
+    return Path("data/pretrained") / f"{model}.json"
+
+
+def page(name: str) -> Path:
+    """Return a page of the report (Markdown), for example `page("phase1")`."""
+    return REPORTS / f"{name}.md"
 
 
 def table(name: str) -> Path:

@@ -79,6 +79,8 @@ class Shared(Section):
     """Threads that decode images; they do not change any number."""
     fraction: Fraction
     """Share of the development groups that is used, by the name that the preset gives it."""
+    holdout: str | None
+    """A fake source that is neither trained nor chosen on, only predicted; null for none."""
 
 
 class View(Section):
@@ -238,6 +240,10 @@ class Preset(Section):
     """Factor on `shared.optimizer.lr`: short schedules from scratch need larger steps."""
     loader: Backend
     """What decodes and augments images: `dali` on a GPU, `opencv` on a CPU, or `torchvision`, the reference."""
+    pretrained: bool
+    """Whether backbones start from ImageNet weights (`weights`) or from scratch."""
+    top: Annotated[int, Field(ge=1)]
+    """Candidates that phase 4 goes on with."""
     resolution: Resolutions
     fraction: Fractions
 
@@ -249,13 +255,67 @@ class Custom(Section):
     fraction: Fraction
     augmentation: str
     normalization: Literal["imagenet", "real_training"]
+    pretrained: bool | None
+    """Whether it starts from ImageNet weights; null: as the preset says."""
 
 
-class Table(Section):
-    """The experiments that one comparison reads, and the one that all others are tested against."""
+class Reevaluation(Section):
+    """A trained experiment that predicts all its samples again, as another view shows them; nothing is trained."""
 
-    baseline: str
-    experiments: Annotated[tuple[str, ...], Field(min_length=1)]
+    experiment: str
+    view: str
+
+
+class Selection(Section):
+    """How the best are chosen from out-of-fold results."""
+
+    standard_errors: Annotated[float, Field(ge=0)]
+    """What counts as a tie: a lead of no more than so many standard errors; then the simpler choice wins."""
+
+
+class Interpretation(Section):
+    """From where on a number is called something in the report."""
+
+    source_specific: tuple[Ratio, Ratio]
+    """In-source minus held-out AUC above which features are called possibly, and clearly, specific to sources."""
+    gap: Ratio
+    """Train/val gap above which a detector is said to have learned its training samples by heart."""
+
+
+class Severity(Section):
+    """AUC of a probe from which on a leak is called weak, moderate, severe."""
+
+    weak: Ratio
+    moderate: Ratio
+    severe: Ratio
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Severity":
+        if not 0.5 <= self.weak <= self.moderate <= self.severe:
+            raise ValueError("they must not decrease from 0.5 over weak and moderate to severe")
+        return self
+
+
+class Audit(Section):
+    """The search for shortcuts."""
+
+    severity: Severity
+    views: tuple[str, ...]
+    """Views whose pixels are probed beside the files themselves."""
+    experiments: tuple[str, ...]
+    """Trained experiments whose logits are held against the leak."""
+    caliper: Annotated[float, Field(gt=0)]
+    """How alike a real and a fake must be to be matched: the largest difference of the leak's score, in its standard
+    deviations."""
+
+
+class Robustness(Section):
+    """How a trained detector is put under strain: five strengths of each corruption, from weak to strong."""
+
+    experiments: tuple[str, ...]
+    """Trained experiments that are put under strain."""
+    corruptions: dict[str, tuple[float, float, float, float, float]]
+    """Strengths of each corruption of `loading.corruptions.CORRUPTIONS`, whose units stand there."""
 
 
 class Evaluation(Section):
@@ -311,8 +371,18 @@ class Params(Section):
     cache: Cache
     faces: Faces
     experiments: dict[str, dict[str, Any]]
-    """For each distinct configuration its `model`, `view` and `augmentation`, and a sparse overlay on `shared`."""
-    tables: dict[str, Table]
+    """For each distinct configuration its `model`, `view` and `augmentation`, and a sparse overlay on `shared`; by
+    `pretrained` it may differ from its preset."""
+    reevaluations: dict[str, Reevaluation]
+    candidates: dict[str, dict[str, Any]]
+    """The models of phases 3 and 4: as in `experiments`, but view and augmentation are those that phase 2 decided.
+    Only those with `ranked: true` can be chosen for phase 4."""
+    tables: dict[str, Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]]
+    """For each comparison its experiments, in order, each with the baselines that it is tested against."""
+    selection: Selection
+    interpretation: Interpretation
+    audit: Audit
+    robustness: Robustness
     evaluation: Evaluation
     sample: Sample
     ingest: Ingest

@@ -4,17 +4,20 @@ Whatever needs a sample's identity reads it from the manifest; nothing parses it
 checked whenever they are read or written, and written whole or not at all.
 """
 
+from __future__ import annotations
+
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from deepfake.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REAL, FAKE = 0, 1
 TEST_FOLD = -1
@@ -109,6 +112,31 @@ REGIONS = Schema(
     key=("sample_id",),
     allowed={"face": (0, 1)},
 )
+FEATURES = Schema(
+    "features",
+    {
+        "sample_id": "str",
+        "sha256": "str",  # of the encoded file that was measured
+        # the container (data/features.py says what each is); 0 or "none" where a format has no such thing
+        **dict.fromkeys(("width", "height"), "int"),
+        "aspect": "float",
+        **dict.fromkeys(("pixels", "bytes"), "int"),
+        "bytes_per_pixel": "float",
+        **dict.fromkeys(("format", "mode"), "str"),
+        "quality": "int",
+        **dict.fromkeys(("luma_mean", "chroma_mean"), "float"),
+        **dict.fromkeys(("luma_dc", "luma_last", "chroma_dc"), "int"),
+        "subsampling": "str",
+        **dict.fromkeys(("progressive", "exif", "icc", "segments"), "int"),
+        "dpi": "float",
+        # the pixels of the upright image
+        **{f"{figure}_{channel}": "float" for figure in ("mean", "std") for channel in "rgb"},
+        **dict.fromkeys(("saturation", "laplacian", "high_frequency", "noise"), "float"),
+        **dict.fromkeys(("resampling_x", "resampling_y", "blockiness"), "float"),
+    },
+    key=("sample_id",),
+    allowed={},
+)
 PREDICTIONS = Schema(
     "predictions",
     {
@@ -123,11 +151,8 @@ PREDICTIONS = Schema(
     allowed={"subset": SUBSETS},
 )
 
-_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "str": (pd.api.types.is_string_dtype, "str"),
-    "int": (pd.api.types.is_integer_dtype, "int64"),
-    "float": (pd.api.types.is_float_dtype, "float64"),
-}
+_DTYPES = {"str": "str", "int": "int64", "float": "float64"}
+"""The dtype that each kind of column is written as."""
 
 
 def check(frame: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame:
@@ -155,7 +180,9 @@ def _check_column(values: pd.Series, kind: str, allowed: tuple[object, ...] | No
     empty = values.isna().to_numpy()
     if empty.any():
         raise InputError(f"{where}: no value in row {empty.argmax()}; every row needs one")
-    is_kind, _ = _KINDS[kind]
+    from pandas.api import types  # a second, which commands that only copy files need not wait for
+
+    is_kind = {"str": types.is_string_dtype, "int": types.is_integer_dtype, "float": types.is_float_dtype}[kind]
     if len(values) and not (is_kind(values.dtype) and is_kind(values)):
         raise InputError(f"{where}: expected {kind}, found {values.dtype}")
     if allowed is not None:
@@ -172,6 +199,8 @@ def read(path: Path, schema: Schema) -> pd.DataFrame:
     Raises:
         InputError: the file is missing, unreadable or does not fit the schema.
     """
+    import pandas as pd
+
     try:
         frame = pd.read_parquet(path)
     except FileNotFoundError:
@@ -184,7 +213,7 @@ def read(path: Path, schema: Schema) -> pd.DataFrame:
 def write(frame: pd.DataFrame, path: Path, schema: Schema) -> None:
     """Check a table and write it as Parquet, whole or not at all."""
     checked = check(frame, schema, str(path))
-    checked = checked.astype({column: _KINDS[kind][1] for column, kind in schema.columns.items()})
+    checked = checked.astype({column: _DTYPES[kind] for column, kind in schema.columns.items()})
     with atomic(path) as temporary:
         checked.to_parquet(temporary, index=False)
 
