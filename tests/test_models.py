@@ -1,9 +1,13 @@
 import itertools
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
+from timm.layers import resample_abs_pos_embed
 from torch import nn
 
 from deepfake import models
@@ -105,3 +109,74 @@ def test_a_model_that_cannot_take_the_size_says_so(name, size):
     ) as caught:
         models.create(name, size)
     assert "\n" not in str(caught.value)
+
+
+# --- pretrained weights
+
+
+def classifier(name: str, path: Path, **changes: torch.Tensor | None) -> nn.Module:
+    """Make timm's classifier and write its weights, some of them changed or, for None, left out."""
+    torch.manual_seed(7)
+    made = timm.create_model(name).eval()
+    state = {key.replace(".", "__"): value for key, value in made.state_dict().items()} | changes
+    save_file({key.replace("__", "."): value for key, value in state.items() if value is not None}, path)
+    return made
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext"])
+def test_a_pretrained_backbone_computes_what_timms_does_and_its_head_is_fresh(tmp_path, name):
+    reference = classifier(name, tmp_path / "weights.safetensors")
+    torch.manual_seed(1)
+    model = models.create(name, 48, tmp_path / "weights.safetensors")
+    torch.manual_seed(1)
+    fresh = models.create(name, 48)
+    assert all(module.training for module in model.modules())
+    images = torch.randn(2, 3, 48, 48)
+    model.eval()
+    with torch.inference_mode():
+        assert torch.equal(model.forward_features(images), reference.forward_features(images))
+        assert not torch.equal(fresh.eval().forward_features(images), reference.forward_features(images))
+        assert model(images).shape == (2, 1)
+    for given, own in zip(model.get_classifier().parameters(), fresh.get_classifier().parameters(), strict=True):
+        assert torch.equal(given, own)
+
+
+def test_position_embeddings_are_resampled_to_the_size(tmp_path):
+    reference = classifier("test_vit", tmp_path / "weights.safetensors")
+    model = models.create("test_vit", 64, tmp_path / "weights.safetensors")
+    expected = resample_abs_pos_embed(reference.pos_embed, [4, 4], num_prefix_tokens=1)
+    assert model.pos_embed.shape != reference.pos_embed.shape
+    assert torch.equal(model.pos_embed, expected)
+    assert torch.equal(model.patch_embed.proj.weight, reference.patch_embed.proj.weight)
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"conv1__0__weight": None}, r"Missing conv1\.0\.weight"),
+        ({"extra": torch.zeros(1)}, "Unexpected extra"),
+        ({"conv1__0__weight": torch.zeros(2, 3, 3, 3)}, r"mismatch conv1\.0\.weight"),
+        ({"fc__bias": None}, r"Missing fc\.bias"),
+    ],
+)
+def test_weights_that_do_not_fit_name_the_tensor(tmp_path, changes, found):
+    classifier("test_resnet", tmp_path / "weights.safetensors", **changes)
+    with pytest.raises(InputError, match=rf"weights\.safetensors: not weights of test_resnet \({found}\)") as caught:
+        models.create("test_resnet", 48, tmp_path / "weights.safetensors")
+    assert "\n" not in str(caught.value)
+
+
+class Trap:
+    """Leaves a trace when it is unpickled."""
+
+    def __reduce__(self):
+        return (Path.touch, (Path("trace"),))
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pth"])
+def test_nothing_is_unpickled(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"conv1.0.weight": Trap()}, tmp_path / name)
+    with pytest.raises(InputError, match=rf"{name}: not a safetensors file"):
+        models.create("test_resnet", 48, tmp_path / name)
+    assert not (tmp_path / "trace").exists()

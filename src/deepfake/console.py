@@ -44,23 +44,25 @@ def steps(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def folds(title: str) -> Iterator[Callable[[FoldNews], None]]:
-    """Show a bar for each fold of an experiment, or, where there is no terminal, a line at its end."""
+def folds() -> Iterator[Callable[[FoldNews], None]]:
+    """Show a bar for each running fold, and a line for each one that has ended."""
     console = Console(stderr=True)
     progress = _progress(console)
-    bars: dict[int, TaskID] = {}
+    bars: dict[tuple[str, int], TaskID] = {}
 
     def advance(news: FoldNews) -> None:
         score = f"validation AUC {news.validation_auc:.3f}"
-        if not console.is_terminal:
-            if news.finished:
-                console.print(f"{title}: fold {news.fold}, {news.epoch} epochs, {score}", highlight=False)
-            return
-        progress.start()
-        if news.fold not in bars:
-            bars[news.fold] = progress.add_task(f"{title}, fold {news.fold}", note="", total=news.epochs)
-        total = news.epoch if news.finished else news.epochs
-        progress.update(bars[news.fold], completed=news.epoch, total=total, note=score)
+        running = (news.experiment, news.fold)
+        if news.finished:
+            if running in bars:
+                progress.remove_task(bars.pop(running))
+            line = f"{news.experiment}: fold {news.fold}, {news.epoch} epochs, {score}"
+            progress.console.print(line, highlight=False)
+        elif console.is_terminal:
+            progress.start()
+            if running not in bars:
+                bars[running] = progress.add_task(f"{news.experiment}, fold {news.fold}", note="", total=news.epochs)
+            progress.update(bars[running], completed=news.epoch, note=score)
 
     try:
         yield advance

@@ -1,8 +1,12 @@
 """The detectors: images in, one logit out (greater means more likely fake)."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
 from deepfake.errors import InputError, unknown
@@ -56,15 +60,17 @@ def check_name(name: str) -> None:
         raise InputError(f"model: {name}: {architecture} has no weights named {tag!r}; write {architecture}") from None
 
 
-def create(name: str, size: int) -> nn.Module:
-    """Build a detector with random initial weights, in training mode.
+def create(name: str, size: int, weights: Path | None = None) -> nn.Module:
+    """Build a detector in training mode.
 
     Args:
         name: `simple_cnn`, or any backbone of timm, which gets a head of one logit.
         size: side of the input in pixels; transformers with position embeddings are built for it.
+        weights: safetensors of timm's classifier of this name: what the backbone starts from. Everything is
+            random without it; the head always is, and the same one for the same seed.
 
     Raises:
-        InputError: no model has this name, or the model cannot take images of this size.
+        InputError: no model has this name, it cannot take images of this size, or the weights are not its own.
     """
     check_name(name)
     if name == SIMPLE_CNN:
@@ -80,7 +86,43 @@ def create(name: str, size: int) -> nn.Module:
     except (RuntimeError, ValueError, AssertionError, TypeError) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(f"model {name} cannot take images of {size} px ({reason}); use a larger resolution") from None
+    if weights is not None:
+        model.load_state_dict(_backbone(model, _classifier(name, weights, fixed)))
     return model.train()
+
+
+_MISFIT = re.compile(r'(Missing|Unexpected) key\(s\) in state_dict: "([^"]+)"|size (mismatch) for ([^:]+)')
+"""The first tensor that torch names when weights do not fit a model."""
+
+
+def misfit(error: RuntimeError) -> str:
+    """Return what torch found when weights did not fit a model: the first tensor that is missing, unexpected, ..."""
+    found = _MISFIT.search(str(error))
+    return " ".join(part for part in found.groups() if part) if found else " ".join(str(error).split())
+
+
+def _classifier(name: str, weights: Path, fixed: dict[str, Any]) -> nn.Module:
+    """Return timm's own classifier of this name with the weights of a file."""
+    import timm
+
+    try:
+        # timm is given tensors, not the file: it would unpickle one that is no safetensors
+        return timm.create_model(
+            name, pretrained=True, pretrained_cfg_overlay={"state_dict": load_file(weights)}, **fixed
+        )
+    except SafetensorError as error:
+        raise InputError(f"{weights}: not a safetensors file ({error}); put the weights of {name} there") from None
+    except RuntimeError as error:
+        raise InputError(f"{weights}: not weights of {name} ({misfit(error)}); put its own there") from None
+
+
+def _backbone(model: nn.Module, classifier: nn.Module) -> dict[str, torch.Tensor]:
+    """Return a detector's state with that of a classifier wherever the number of classes does not decide the shape."""
+    state = model.state_dict()
+    given = classifier.state_dict()
+    return {
+        key: given[key] if key in given and given[key].shape == value.shape else value for key, value in state.items()
+    }
 
 
 def count_parameters(model: nn.Module) -> int:

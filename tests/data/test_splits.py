@@ -363,3 +363,60 @@ def test_too_few_training_groups_for_an_inner_validation_are_an_error():
     manifest = splits.split(even(5), folds=2, test_ratio=0.1, seed=42)
     with pytest.raises(InputError, match=r"fold 0: its (train|validation) part of 1 training groups"):
         splits.subsets(manifest, 0, fraction=0.2, val_ratio=0.1, seed=42)
+
+
+# --- holdout
+
+
+@pytest.mark.parametrize("holdout", ["insight", "text2img"])
+@pytest.mark.parametrize("fold", range(4))
+@pytest.mark.parametrize("fraction", [0.6, 1.0])
+def test_a_holdout_is_neither_trained_nor_validated_on_and_changes_nothing_else(manifest, holdout, fold, fraction):
+    options = {"fraction": fraction, "val_ratio": 0.2, "seed": 42}
+    whole = splits.subsets(manifest, fold, **options)
+    parts = splits.subsets(manifest, fold, **options, holdout=holdout)
+    gone = [
+        row for row in whole.index if manifest.loc[row, "source"] == holdout and whole[row] in ("train", "validation")
+    ]
+    assert {whole[row] for row in gone} == {"train", "validation"}
+    pd.testing.assert_series_equal(parts, whole.drop(gone))
+    groups = [manifest.loc[each.index[each == "validation"], "group"].unique().tolist() for each in (whole, parts)]
+    assert groups[0] == groups[1]
+    for part in ("held_out", "test"):
+        assert holdout in set(manifest.loc[parts.index[parts == part], "source"])
+
+
+def test_a_holdout_that_leaves_a_part_without_fakes_is_an_error():
+    # text2img, all that is left to train on, is in three of 23 groups: no group of the inner validation has it
+    samples = table(
+        {f"a{i:02}": {"wiki": 1, "insight": 1} for i in range(20)}
+        | {f"b{i}": {"wiki": 1, "text2img": 1} for i in range(3)}
+    )
+    manifest = splits.split(samples, folds=2, test_ratio=0.05, seed=1)
+    options = {"fraction": 1.0, "val_ratio": 0.05, "seed": 1}
+    for fold in range(2):
+        splits.subsets(manifest, fold, **options)
+        message = rf"fold {fold}: its validation part of \d+ training groups without insight lacks a class; use"
+        with pytest.raises(InputError, match=message):
+            splits.subsets(manifest, fold, **options, holdout="insight")
+
+
+@pytest.mark.parametrize(
+    ("holdout", "message"),
+    [
+        ("insigth", "holdout: unknown source 'insigth'; did you mean insight"),
+        ("wiki", "holdout: wiki is a source of real samples; name a fake one: insight, text2img"),
+    ],
+)
+def test_a_holdout_that_is_no_fake_source_is_refused(manifest, holdout, message):
+    with pytest.raises(InputError, match=message):
+        splits.check_holdout(manifest, holdout)
+
+
+def test_the_only_fake_source_is_refused_as_a_holdout():
+    with pytest.raises(InputError, match="insight is the only fake source; a holdout needs another one to train on"):
+        splits.check_holdout(even(6), "insight")
+
+
+def test_a_fake_source_beside_another_can_be_held_out(manifest):
+    splits.check_holdout(manifest, "insight")

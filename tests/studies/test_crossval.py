@@ -1,13 +1,17 @@
+import hashlib
 import json
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import timm
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from deepfake import layout, tables
 from deepfake.errors import InputError
@@ -155,7 +159,7 @@ def test_what_differs_in_more_than_its_name_is_trained(outcome, copied, monkeypa
         regions = layout.regions("sample", "crop_low")
         tables.write(tables.read(regions, tables.REGIONS).assign(left=5), regions, tables.REGIONS)
     elif change == "code":
-        monkeypatch.setattr("deepfake.runtime.code_hash", lambda modules=None: "changed")
+        monkeypatch.setattr("deepfake.studies.plan.digest", lambda stage: "changed")
     elif change == "version":
         monkeypatch.setattr("deepfake.runtime.versions", lambda packages: dict.fromkeys(packages, "0.0"))
     elif change == "checkpoint":
@@ -168,7 +172,64 @@ def test_what_differs_in_more_than_its_name_is_trained(outcome, copied, monkeypa
     assert trained == [("custom", 0), ("custom", 1)]
 
 
+# --- what it starts from, and what it leaves out
+
+
+def put_weights(seed: int) -> str:
+    """Write weights of a tiny model where training looks for them; return their SHA-256."""
+    torch.manual_seed(seed)
+    path = layout.weights("test_resnet")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(timm.create_model("test_resnet").state_dict(), path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_weights_that_it_starts_from_decide_the_results(outcome, copied, monkeypatch):
+    first = put_weights(1)
+    run = config("custom", model="test_resnet", pretrained=True, epochs=1)
+    before = crossval.run(run)
+    assert before.facts["weights_sha256"] == first
+    assert outcome.facts["weights_sha256"] is None
+    trained, twin = count_training(monkeypatch), run.model_copy(update={"experiment": "again"})
+    crossval.run(twin)
+    assert trained == []
+    second = put_weights(2)
+    after = crossval.run(twin)
+    assert trained == [("again", 0), ("again", 1)]
+    assert after.facts["weights_sha256"] == second != first
+    assert not np.array_equal(before.predictions["logit"], after.predictions["logit"])
+
+
+def test_a_holdout_is_predicted_but_not_trained_on(outcome, copied):
+    run = crossval.run(config("custom", holdout="text2img", epochs=1))
+    joined = run.predictions.merge(manifest()[["sample_id", "source"]], on="sample_id")
+    sources = joined.groupby("subset")["source"].agg(set)
+    for part in ("train", "validation"):
+        assert sources[part] == {"wiki", "inpainting", "insight"}
+    for part in ("held_out", "test"):
+        assert sources[part] == {"wiki", "inpainting", "insight", "text2img"}
+    usual = outcome.predictions
+    for part in ("held_out", "test"):
+        both = [each[each["subset"] == part][["sample_id", "fold"]] for each in (run.predictions, usual)]
+        assert np.array_equal(*both)
+    assert run.facts["holdout"] == "text2img"
+
+
 # --- mistakes
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "resnet18", "pretrained": True}, r"resnet18\.safetensors: not found; run deepfake weights, or dvc"),
+        ({"holdout": "text2image"}, "unknown source 'text2image'; did you mean text2img"),
+        ({"holdout": "wiki"}, "wiki is a source of real samples"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_before_anything_is_decoded(outcome, monkeypatch, changes, message):
+    monkeypatch.setattr(views, "pixels", lambda *a, **k: pytest.fail("decoded"))
+    with pytest.raises(InputError, match=message):
+        crossval.run(config(**changes))
 
 
 def test_an_unknown_model_is_told_before_anything_is_decoded(outcome, monkeypatch):

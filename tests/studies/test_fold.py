@@ -3,11 +3,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.torch import load_file
+import timm
+import torch
+from safetensors.torch import load_file, save_file
 
 from conftest import changed, tiny_params
 from deepfake import config, layout, params, tables
-from deepfake.studies import fold
+from deepfake.studies import crossval, fold
 
 PARTS = np.repeat(["train", "validation", "held_out", "test", ""], [32, 12, 12, 12, 4])
 LABELS = np.arange(len(PARTS)) % 2
@@ -23,7 +25,7 @@ ROLES = {
 def job(tmp_path):
     """Give a function that makes a fold's job from noise, with some rows of the images changed."""
 
-    def make(rows=(), larger_rows=(), **changes: str) -> fold.FoldJob:
+    def make(rows=(), larger_rows=(), weights=None, **changes: str | float) -> fold.FoldJob:
         values = changed(tiny_params(), {"custom.normalization": "real_training", "presets.quick.epochs": 1})
         values = changed(values, {path.replace("__", "."): value for path, value in changes.items()})
         resolved = config.resolve(params.Params.model_validate(values), "custom")
@@ -41,6 +43,7 @@ def job(tmp_path):
             PARTS,
             folder / "images.npy",
             folder / "larger.npy" if resolved.augmentation else None,
+            weights,
             folder / "results",
         )
 
@@ -49,9 +52,9 @@ def job(tmp_path):
 
 def trained(job: fold.FoldJob) -> dict:
     """Train a fold; return what it says of itself."""
-    assert not fold.is_done(job.folder)
+    assert not crossval.is_done(job.folder)
     fold.train_fold(job, lambda news: None)
-    assert fold.is_done(job.folder)
+    assert crossval.is_done(job.folder)
     return json.loads((job.folder / layout.FOLD_DONE).read_text())
 
 
@@ -123,3 +126,15 @@ def test_every_sample_in_use_is_predicted_and_no_other(job):
     assert list(predictions["sample_id"]) == [f"s{row}" for row in np.flatnonzero(PARTS != "")]
     assert list(predictions["subset"]) == list(PARTS[PARTS != ""])
     assert set(predictions["condition"]) == {tables.STANDARD_CONDITION}
+
+
+def test_a_fold_starts_from_the_weights_it_is_given(job, tmp_path):
+    classifier = timm.create_model("test_resnet")
+    save_file(classifier.state_dict(), tmp_path / "given.safetensors")
+    each = job((), (), tmp_path / "given.safetensors", model="test_resnet", shared__optimizer__lr=1e-12)
+    trained(each)
+    weights = load_file(each.folder / layout.FOLD_WEIGHTS)
+    convolutions = {name: value for name, value in classifier.state_dict().items() if value.dim() == 4}
+    assert len(convolutions) > 5
+    for name, value in convolutions.items():
+        torch.testing.assert_close(weights[name], value, rtol=0, atol=1e-6)

@@ -8,7 +8,7 @@ from deepfake.studies.launch import FoldNews, run_jobs
 
 
 def work(job, tell):
-    tell(FoldNews(job, 1, 1, 0.5))
+    tell(FoldNews("experiment", job, 1, 1, 0.5))
 
 
 def fail(job, tell):

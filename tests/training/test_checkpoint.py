@@ -3,6 +3,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from deepfake.errors import InputError
 from deepfake.training import checkpoint
 
 
@@ -58,3 +59,31 @@ def test_a_failed_write_leaves_the_old_weights(tmp_path, monkeypatch):
         checkpoint.save_weights({"a": torch.zeros(2)}, path)
     assert torch.equal(load_file(path)["a"], torch.ones(2))
     assert [file.name for file in tmp_path.iterdir()] == ["weights.safetensors"]
+
+
+def test_weights_come_back_into_a_model(tmp_path):
+    (trained, *rest), (other, *_) = parts(), parts()
+    step(trained, *rest)
+    checkpoint.save_weights(checkpoint.copy_weights(trained), tmp_path / "w.safetensors")
+    checkpoint.load_weights(other, tmp_path / "w.safetensors")
+    for name, value in trained.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "not found"),
+        (b"not a tensor", "not a safetensors file"),
+        ({"0.weight": torch.zeros(5)}, r"not weights of this model \(Missing 0\.bias\)"),
+    ],
+)
+def test_weights_that_do_not_fit_are_an_input_error(tmp_path, content, message):
+    path = tmp_path / "w.safetensors"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        checkpoint.save_weights(content, path)
+    with pytest.raises(InputError, match=rf"w\.safetensors: {message}.*train the experiment again") as caught:
+        checkpoint.load_weights(parts()[0], path)
+    assert "\n" not in str(caught.value)

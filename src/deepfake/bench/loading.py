@@ -93,7 +93,8 @@ def report(rows: pd.DataFrame, repeats: int) -> str:
         }
     )
     return (
-        f"Loaders on {runtime.machine()}: medians of {repeats} interleaved epochs of {rows['images'].iloc[0]} images, "
+        f"Loaders on {runtime.processor()['device']}: medians of {repeats} interleaved epochs of "
+        f"{rows['images'].iloc[0]} images, "
         f"batches of {_BATCH}, one thread each. *Share*: the loader's time over that of a training step of ResNet18 at "
         "the same size, on images that are in memory. *ResNet18 epoch*: what a whole epoch takes more with our loader "
         "than with those images. *Memory*: largest growth of the process's own memory in the loader's first epoch, "

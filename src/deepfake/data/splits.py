@@ -12,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from deepfake import tables
-from deepfake.errors import InputError
+from deepfake.errors import InputError, unknown
 
 # one random stream for each use of the seed
 _TEST, _VALIDATION, _FRACTION = range(3)
@@ -72,7 +72,25 @@ def verify(manifest: pd.DataFrame) -> None:
                 raise InputError(f"splits: {where} has no {name} sample; use fewer folds or more groups")
 
 
-def subsets(manifest: pd.DataFrame, fold: int, *, fraction: float, val_ratio: float, seed: int) -> pd.Series:
+def check_holdout(manifest: pd.DataFrame, source: str) -> None:
+    """Check that a source can be kept from training.
+
+    Raises:
+        InputError: the manifest has no such source, it is a real one, or no other fake source is left to train on.
+    """
+    label_of = manifest.groupby("source")["label"].first()
+    fakes = sorted(label_of.index[label_of == tables.FAKE])
+    if source not in label_of.index:
+        raise InputError(f"holdout: {unknown('source', source, fakes)}")
+    if source not in fakes:
+        raise InputError(f"holdout: {source} is a source of real samples; name a fake one: {', '.join(fakes)}")
+    if len(fakes) == 1:
+        raise InputError(f"holdout: {source} is the only fake source; a holdout needs another one to train on")
+
+
+def subsets(
+    manifest: pd.DataFrame, fold: int, *, fraction: float, val_ratio: float, seed: int, holdout: str | None = None
+) -> pd.Series:
     """Return each sample's part when `fold` is held out.
 
     Args:
@@ -81,10 +99,12 @@ def subsets(manifest: pd.DataFrame, fold: int, *, fraction: float, val_ratio: fl
         fraction: share of the development groups in use; smaller fractions are contained in larger ones.
         val_ratio: share of the training groups that becomes the inner validation.
         seed: the same seed gives the same inner validation.
+        holdout: a source that is neither trained nor validated on (`check_holdout`); the groups of the inner
+            validation are the same as without it.
 
     Returns:
         One of `tables.SUBSETS` for each sample in use, indexed like the manifest; samples that the fraction
-        leaves out are missing.
+        or the holdout leaves out are missing.
 
     Raises:
         InputError: there are too few groups to train and to validate on.
@@ -98,10 +118,12 @@ def subsets(manifest: pd.DataFrame, fold: int, *, fraction: float, val_ratio: fl
     order = _stratified_order(training, stream=(seed, _VALIDATION, fold))
     count = max(1, round(val_ratio * len(order)))
     parts[in_use["group"].isin(order[:count]) & (parts == "train")] = "validation"
+    parts = parts[(in_use["source"] != holdout) | parts.isin(("held_out", "test"))]
     for part in ("train", "validation"):
-        if in_use.loc[parts == part, "label"].nunique() < 2:
+        if manifest.loc[parts.index[parts == part], "label"].nunique() < 2:
+            without = f" without {holdout}" if holdout else ""
             raise InputError(
-                f"fold {fold}: its {part} part of {len(order)} training groups lacks a class; "
+                f"fold {fold}: its {part} part of {len(order)} training groups{without} lacks a class; "
                 "use a larger fraction, fewer folds or more groups"
             )
     return parts

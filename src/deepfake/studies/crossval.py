@@ -1,12 +1,11 @@
 """An experiment: one configuration, trained and predicted on every fold of a data set."""
 
-import hashlib
 import json
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -15,8 +14,12 @@ from deepfake.config import RunConfig
 from deepfake.data import splits
 from deepfake.errors import InputError
 from deepfake.evaluation import summary
-from deepfake.loading import views
+from deepfake.studies import staged
 from deepfake.studies.launch import FoldNews, run_jobs
+from deepfake.studies.staged import Basis
+
+if TYPE_CHECKING:
+    from deepfake.studies.fold import FoldJob
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Outcome:
     Args:
         predictions: `tables.PREDICTIONS`, all folds.
         history: one row an epoch and fold.
-        facts: the resolved configuration, and what was found out: parameters, best epochs, data hash.
+        facts: the resolved configuration, and what was found out: parameters, best epochs, hashes.
         by_fold: metrics, one row a fold (`summary.by_fold`).
     """
 
@@ -55,7 +58,50 @@ def run(
         on_news: called when a fold has finished an epoch or itself.
 
     Raises:
-        InputError: unknown model, missing or inconsistent manifest, too few groups.
+        InputError: unknown model, missing or inconsistent manifest, too few groups, an impossible holdout, or no
+            weights to start from.
+    """
+    prepared = prepare(config)
+    if staged.take(config) is not None:
+        return _read_back(config, config.experiment, prepared.manifest)
+    twin = _twin(config, prepared.basis.key)
+    if twin is not None:
+        announce(f"{config.experiment}: the configuration of {twin}, whose results are taken over")
+        outcome = _read_back(config, twin, prepared.manifest)
+        weights = [layout.checkpoint(twin, fold) for fold in range(config.folds)]
+        record = json.loads(layout.provenance(twin).read_text(encoding="utf-8")) | {"taken_from": twin}
+        _write(config, outcome, prepared.manifest, weights, record)
+        return outcome
+    if not all(is_done(folder) for folder in prepared.folders):
+        waiting = jobs(prepared, announce=announce, on_decode=on_decode)
+        train(waiting, on_news)
+    outcome = _collect(prepared)
+    shutil.rmtree(prepared.basis.scratch)
+    return outcome
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment that can be trained: all that was asked for is there.
+
+    Args:
+        config: the resolved experiment.
+        manifest: `tables.MANIFEST`.
+        basis: what decides its results.
+        folders: where each fold's results wait until all are there.
+    """
+
+    config: RunConfig
+    manifest: pd.DataFrame
+    basis: Basis
+    folders: list[Path]
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Check that an experiment can be trained.
+
+    Raises:
+        InputError: missing or inconsistent manifest, an impossible holdout, no view, or no weights to start from.
     """
     manifest_file = layout.manifest(config.dataset)
     manifest = tables.read(manifest_file, tables.MANIFEST)
@@ -65,149 +111,164 @@ def run(
             f"{manifest_file}: it has {manifest['fold'].max() + 1} folds, the preset {config.preset} wants "
             f"{config.folds}; run deepfake split {config.dataset}, or dvc repro"
         )
-    data_hash = runtime.file_hash(manifest_file)
-    key = _key(config, data_hash)
-    twin = _twin(config, key)
-    if twin is not None:
-        announce(f"{config.experiment}: the configuration of {twin}, whose results are taken over")
-        outcome, weights = _taken_over(config, twin, manifest)
-        record = json.loads(layout.provenance(twin).read_text(encoding="utf-8")) | {"taken_from": twin}
-        _write(config, outcome, manifest, weights, record)
-        return outcome
-    return _train(config, manifest, data_hash, key, announce, on_decode, on_news)
+    if config.holdout is not None:
+        splits.check_holdout(manifest, config.holdout)
+    found = staged.basis(config)
+    folders = [found.scratch / f"fold{fold}" for fold in range(config.folds)]
+    return Prepared(config, manifest, found, folders)
 
 
-def _train(
-    config: RunConfig,
-    manifest: pd.DataFrame,
-    data_hash: str,
-    key: str,
-    announce: Callable[[str], None],
-    on_decode: Callable[[int, int], None],
-    on_news: Callable[[FoldNews], None],
-) -> Outcome:
-    """Train an experiment on all folds; unfinished work lies in a folder of its key."""
-    from deepfake import models  # loads torch, which results that are taken over need not wait for
-    from deepfake.studies import fold as folds
-
-    started = time.time()
-    models.check_name(config.model)
-    scratch = layout.SCRATCH / f"{config.experiment}-{key}"
-    scratch.mkdir(parents=True, exist_ok=True)
-    parts = {
-        fold: splits.subsets(manifest, fold, fraction=config.fraction, val_ratio=config.val_ratio, seed=config.seed)
-        for fold in range(config.folds)
-    }
-    images = [
-        views.pixels(
-            config.view,
-            manifest,
-            oversampling=oversampling,
-            threads=config.num_workers,
-            cuda=runtime.has_gpu(),
-            announce=announce,
-            progress=on_decode,
-        )
-        for oversampling in (1.0, config.oversampling)
-        if oversampling is not None
-    ]
-    jobs = [
-        folds.FoldJob(
-            config,
-            fold,
-            manifest["sample_id"].to_numpy(),
-            manifest["label"].to_numpy(),
-            parts[fold].reindex(manifest.index, fill_value="").to_numpy(),
-            images[0],
-            images[1] if config.oversampling else None,
-            scratch / f"fold{fold}",
-        )
-        for fold in range(config.folds)
-    ]
-    workers = 1 if runtime.device().type == "cuda" else runtime.cores()
-    waiting = [job for job in jobs if not folds.is_done(job.folder)]
-    run_jobs(folds.train_fold, waiting, workers=workers, on_news=on_news)
-    outcome = _gather(config, [job.folder for job in jobs], manifest, data_hash)
-    weights = [job.folder / layout.FOLD_WEIGHTS for job in jobs]
-    seconds = round(time.time() - started, 1)
-    _write(config, outcome, manifest, weights, runtime.provenance(key=key, seed=config.seed, seconds=seconds))
-    shutil.rmtree(scratch)
-    return outcome
-
-
-def _key(config: RunConfig, data_hash: str) -> str:
-    """Return what decides an experiment's results: configuration (but for the name), data, code, packages, device.
+def jobs(
+    prepared: Prepared,
+    *,
+    announce: Callable[[str], None] = lambda line: None,
+    on_decode: Callable[[int, int], None] = lambda done, total: None,
+) -> "list[FoldJob]":
+    """Return the folds of an experiment that are still to be trained, once their images are decoded.
 
     Raises:
-        InputError: the view has not been written.
+        InputError: unknown model, or too few groups.
     """
-    regions = layout.regions(config.dataset, config.view.view)
-    if not regions.exists():
-        raise InputError(f"{regions}: not found; run deepfake cache {config.view.view}, or dvc repro")
-    view_hash = runtime.file_hash(regions)
-    configuration = config.model_dump_json(exclude={"experiment"})
-    packages = runtime.versions(runtime.RECORDED_PACKAGES)
-    parts = (configuration, data_hash, view_hash, runtime.code_hash(), packages, runtime.has_gpu())
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    from deepfake import models  # loads torch, which results that are there need not wait for
+    from deepfake.studies import fold as folds
+
+    models.check_name(prepared.config.model)
+    prepared.basis.scratch.mkdir(parents=True, exist_ok=True)
+    every = folds.jobs(
+        prepared.config,
+        prepared.manifest,
+        prepared.basis.scratch,
+        weights=prepared.basis.weights,
+        announce=announce,
+        on_decode=on_decode,
+    )
+    return [job for job in every if not is_done(job.folder)]
+
+
+def train(waiting: "list[FoldJob]", on_news: Callable[[FoldNews], None]) -> None:
+    """Train folds side by side; of one experiment or of many."""
+    from deepfake.studies import fold as folds
+
+    run_jobs(folds.train_fold, waiting, workers=folds.workers(), on_news=on_news)
+
+
+def is_finished(prepared: Prepared) -> bool:
+    """Tell whether an experiment's results, or those of an identical one, are there and need not be computed again.
+
+    Results that were pulled have no record of the code that made them; there, configuration and data decide.
+    """
+    config, key = prepared.config, prepared.basis.key
+    if staged.is_there(config, prepared.basis) or _twin(config, key) or _holds(config.experiment, key, config.folds):
+        return True
+    if layout.provenance(config.experiment).exists() or not _is_whole(config.experiment, config.folds):
+        return False
+    facts = json.loads(layout.config(config.experiment).read_text(encoding="utf-8"))
+    expected = config.model_dump(mode="json") | prepared.basis.inputs
+    return {key: facts.get(key) for key in expected} == expected
+
+
+def stage(prepared: Prepared) -> None:
+    """Put the folds of an experiment together and stage its results for `staged.take`."""
+    _collect(prepared, prepared.basis.folder)
+    for folder in prepared.folders:
+        shutil.rmtree(folder)
+
+
+def is_done(folder: Path) -> bool:
+    """Tell whether a fold's results are complete; the marker is written last."""
+    return (folder / layout.FOLD_DONE).exists()
+
+
+def read_predictions(folders: list[Path]) -> pd.DataFrame:
+    """Return the predictions of an experiment's folds, one after the other."""
+    written = [tables.read(folder / layout.FOLD_PREDICTIONS, tables.PREDICTIONS) for folder in folders]
+    return pd.concat(written, ignore_index=True)
+
+
+def _collect(prepared: Prepared, root: Path = Path()) -> Outcome:
+    """Put the folds of an experiment together and write all that belongs to it, below a root."""
+    predictions = read_predictions(prepared.folders)
+    done = [json.loads((folder / layout.FOLD_DONE).read_text(encoding="utf-8")) for folder in prepared.folders]
+    outcome = _gather(prepared, predictions, done)
+    weights = [folder / layout.FOLD_WEIGHTS for folder in prepared.folders]
+    record = runtime.provenance(
+        key=prepared.basis.key,
+        seed=prepared.config.seed,
+        seconds=round(sum(fold["seconds"] for fold in done), 1),
+        **done[0]["machine"],
+    )
+    _write(prepared.config, outcome, prepared.manifest, weights, record, root)
+    return outcome
 
 
 def _twin(config: RunConfig, key: str) -> str | None:
     """Return a finished experiment of the same key, if there is one whose results are still those it wrote."""
-    for path in sorted(layout.RUNS.glob(f"*/{layout.provenance('').name}")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        name = record["experiment"]
-        if record.get("key") != key or name == config.experiment:
-            continue
-        checkpoints = [layout.checkpoint(name, fold) for fold in range(config.folds)]
-        needed = [layout.predictions(name), layout.config(name), layout.history(name), *checkpoints]
-        # another version may have been checked out since, or some of it removed: the record is not versioned
-        if all(file.exists() for file in needed) and runtime.file_hash(needed[0]) == record["predictions_sha256"]:
-            return name
-    return None
+    names = [path.parent.name for path in sorted(layout.RUNS.glob(f"*/{layout.provenance('').name}"))]
+    return next((name for name in names if name != config.experiment and _holds(name, key, config.folds)), None)
 
 
-def _taken_over(config: RunConfig, twin: str, manifest: pd.DataFrame) -> tuple[Outcome, list[Path]]:
-    """Return a twin's results under the experiment's own name, and the twin's checkpoints."""
-    predictions = tables.read(layout.predictions(twin), tables.PREDICTIONS).assign(experiment=config.experiment)
-    facts = json.loads(layout.config(twin).read_text(encoding="utf-8")) | {"experiment": config.experiment}
+def _holds(experiment: str, key: str, folds: int) -> bool:
+    """Tell whether an experiment's results are those of a key, and still as they were written."""
+    path = layout.provenance(experiment)
+    if not path.exists() or not _is_whole(experiment, folds):
+        return False
+    record = json.loads(path.read_text(encoding="utf-8"))
+    # another version may have been checked out since: the record is not versioned
+    found = (record["experiment"], record.get("key"), record["predictions_sha256"])
+    return found == (experiment, key, runtime.file_hash(layout.predictions(experiment)))
+
+
+def _is_whole(experiment: str, folds: int) -> bool:
+    """Tell whether all is there that an experiment leaves behind."""
+    checkpoints = [layout.checkpoint(experiment, fold) for fold in range(folds)]
+    needed = [layout.predictions(experiment), layout.config(experiment), layout.history(experiment), *checkpoints]
+    return all(file.exists() for file in needed)
+
+
+def _read_back(config: RunConfig, source: str, manifest: pd.DataFrame) -> Outcome:
+    """Return the results that an experiment, or its twin, has written, under the experiment's own name."""
+    predictions = tables.read(layout.predictions(source), tables.PREDICTIONS).assign(experiment=config.experiment)
+    facts = json.loads(layout.config(source).read_text(encoding="utf-8")) | {"experiment": config.experiment}
     by_fold = summary.by_fold(summary.join(predictions, manifest))
-    weights = [layout.checkpoint(twin, fold) for fold in range(config.folds)]
-    return Outcome(predictions, pd.read_csv(layout.history(twin)), facts, by_fold), weights
+    return Outcome(predictions, pd.read_csv(layout.history(source)), facts, by_fold)
 
 
-def _gather(config: RunConfig, folders: list[Path], manifest: pd.DataFrame, data_hash: str) -> Outcome:
+def _gather(prepared: Prepared, predictions: pd.DataFrame, done: list[dict[str, Any]]) -> Outcome:
     """Put the folds' results together."""
-    predictions = pd.concat(
-        [tables.read(folder / layout.FOLD_PREDICTIONS, tables.PREDICTIONS) for folder in folders], ignore_index=True
-    )
-    history = pd.concat([pd.read_csv(folder / layout.FOLD_HISTORY) for folder in folders], ignore_index=True)
-    done = [json.loads((folder / layout.FOLD_DONE).read_text(encoding="utf-8")) for folder in folders]
-    by_fold = summary.by_fold(summary.join(predictions, manifest))
+    config = prepared.config
+    histories = [pd.read_csv(folder / layout.FOLD_HISTORY) for folder in prepared.folders]
+    by_fold = summary.by_fold(summary.join(predictions, prepared.manifest))
     facts = config.model_dump() | {
         "resolution": config.resolution,
         "parameters": done[0]["parameters"],
         "best_epoch": [fold["best_epoch"] for fold in done],
         "normalization_used": [fold["normalization"] for fold in done],
         "threshold": by_fold["threshold"].tolist(),
-        "manifest_sha256": data_hash,
+        **prepared.basis.inputs,
     }
-    return Outcome(predictions, history, facts, by_fold)
+    return Outcome(predictions, pd.concat(histories, ignore_index=True), facts, by_fold)
 
 
 def _write(
-    config: RunConfig, outcome: Outcome, manifest: pd.DataFrame, weights: list[Path], record: dict[str, object]
+    config: RunConfig,
+    outcome: Outcome,
+    manifest: pd.DataFrame,
+    weights: list[Path],
+    record: dict[str, object],
+    root: Path = Path(),
 ) -> None:
-    """Write an experiment's artefacts; the metrics come last, so that their existence means all is there."""
+    """Write an experiment's artefacts below a root; the metrics come last: their existence means all is there."""
     name = config.experiment
     for fold, path in enumerate(weights):
-        with tables.atomic(layout.checkpoint(name, fold)) as temporary:
+        with tables.atomic(root / layout.checkpoint(name, fold)) as temporary:
             shutil.copyfile(path, temporary)
-    tables.write_text(json.dumps(outcome.facts, indent=2) + "\n", layout.config(name))
-    tables.write(outcome.predictions, layout.predictions(name), tables.PREDICTIONS)
-    tables.write_csv(outcome.history, layout.history(name))
+    tables.write_text(json.dumps(outcome.facts, indent=2) + "\n", root / layout.config(name))
+    predictions = root / layout.predictions(name)
+    tables.write(outcome.predictions, predictions, tables.PREDICTIONS)
+    tables.write_csv(outcome.history, root / layout.history(name))
     held_out = summary.join(outcome.predictions, manifest).query("subset == 'held_out'")
-    tables.write_csv(summary.roc(held_out), layout.roc(name))
-    tables.write_csv(summary.confusion(held_out, outcome.by_fold), layout.confusion(name))
-    record |= {"experiment": name, "predictions_sha256": runtime.file_hash(layout.predictions(name))}
-    tables.write_text(json.dumps(record, indent=2) + "\n", layout.provenance(name))
-    tables.write_text(summary.headline_json(outcome.by_fold), layout.train_metrics(name))
+    tables.write_csv(summary.roc(held_out), root / layout.roc(name))
+    tables.write_csv(summary.confusion(held_out, outcome.by_fold), root / layout.confusion(name))
+    record |= {"experiment": name, "predictions_sha256": runtime.file_hash(predictions)}
+    tables.write_text(json.dumps(record, indent=2) + "\n", root / layout.provenance(name))
+    tables.write_text(summary.headline_json(outcome.by_fold), root / layout.train_metrics(name))

@@ -1,16 +1,20 @@
 """One fold of one experiment: train, choose, predict; the job that runs in a process of its own."""
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from deepfake import layout, models, runtime, tables
 from deepfake.config import RunConfig
-from deepfake.loading import normalization
+from deepfake.data import splits
+from deepfake.loading import normalization, views
 from deepfake.loading.batches import AugmentingLoader, Loader
 from deepfake.loading.pixels import place
 from deepfake.params import Normalization
@@ -32,6 +36,7 @@ class FoldJob:
         subsets: each sample's part in this fold, one of `tables.SUBSETS`, or "" when it is not in use.
         images: `.npy` file of the decoded images.
         oversampled: `.npy` file of the larger ones that augmentation starts from, or None without augmentation.
+        weights: what the backbone starts from (`models.create`), or None for a random start.
         folder: where the results go.
     """
 
@@ -42,55 +47,126 @@ class FoldJob:
     subsets: np.ndarray
     images: Path
     oversampled: Path | None
+    weights: Path | None
     folder: Path
 
 
-def is_done(folder: Path) -> bool:
-    """Tell whether a fold's results are complete; the marker is written last."""
-    return (folder / layout.FOLD_DONE).exists()
+def jobs(
+    config: RunConfig,
+    manifest: pd.DataFrame,
+    scratch: Path,
+    *,
+    weights: Path | None = None,
+    announce: Callable[[str], None] = lambda line: None,
+    on_decode: Callable[[int, int], None] = lambda done, total: None,
+) -> list[FoldJob]:
+    """Return the jobs of all folds of an experiment, once the images that they need are decoded.
+
+    Args:
+        config: the experiment.
+        manifest: `tables.MANIFEST`.
+        scratch: each fold has a folder of its own below it.
+        weights: what the backbones start from.
+        announce: called with a line about what is about to be decoded.
+        on_decode: called with the images decoded so far and their total.
+
+    Raises:
+        InputError: too few groups, or the view has not been written.
+    """
+    parts = [
+        splits.subsets(
+            manifest,
+            fold,
+            fraction=config.fraction,
+            val_ratio=config.val_ratio,
+            seed=config.seed,
+            holdout=config.holdout,
+        )
+        for fold in range(config.folds)
+    ]
+    images = [
+        views.pixels(
+            config.view,
+            manifest,
+            oversampling=oversampling,
+            threads=config.num_workers,
+            cuda=runtime.has_gpu(),
+            announce=announce,
+            progress=on_decode,
+        )
+        for oversampling in (1.0, config.oversampling)
+        if oversampling is not None
+    ]
+    return [
+        FoldJob(
+            config,
+            fold,
+            manifest["sample_id"].to_numpy(),
+            manifest["label"].to_numpy(),
+            part.reindex(manifest.index, fill_value="").to_numpy(),
+            images[0],
+            images[1] if config.oversampling else None,
+            weights,
+            scratch / f"fold{fold}",
+        )
+        for fold, part in enumerate(parts)
+    ]
+
+
+def workers() -> int:
+    """Return how many folds run side by side: one a core, but one alone on a GPU."""
+    return 1 if runtime.device().type == "cuda" else runtime.cores()
 
 
 def train_fold(job: FoldJob, tell: Tell) -> None:
     """Train the fold's model, predict every sample in use, and write weights, predictions and history."""
     config, fold = job.config, job.fold
+    started = time.monotonic()
     runtime.one_thread()
     device = runtime.device()
     runtime.seed_torch(config.seed, fold)
-    model = models.create(config.model, config.resolution)
+    model = models.create(config.model, config.resolution, job.weights)
     rows = {part: np.flatnonzero(job.subsets == part) for part in tables.SUBSETS}
     images = np.load(job.images, mmap_mode="r")
     scale = config.normalization or training_statistics(images, job.labels, rows["train"])
-    loader = _loader(job, images, rows["train"], scale, device)
+    loader = image_loader(job, images, scale, device)
     data = FoldData(loader, job.labels, rows["train"], rows["validation"])
 
     def tell_epoch(row: dict[str, float]) -> None:
-        tell(FoldNews(fold, int(row["epoch"]), config.epochs, row["validation_auc"]))
+        tell(FoldNews(config.experiment, fold, int(row["epoch"]), config.epochs, row["validation_auc"]))
 
     job.folder.mkdir(parents=True, exist_ok=True)
     progress_file = job.folder / "progress.safetensors"
     progress = fit(model, data, config, fold, device=device, scratch=progress_file, on_epoch=tell_epoch)
     save_weights(progress.best_weights, job.folder / layout.FOLD_WEIGHTS)
-    in_use = np.flatnonzero(job.subsets != "")
-    predictions = pd.DataFrame(
-        {
-            "sample_id": job.sample_ids[in_use],
-            "experiment": config.experiment,
-            "fold": fold,
-            "subset": job.subsets[in_use],
-            "condition": tables.STANDARD_CONDITION,
-            "logit": predict(model, loader, in_use),
-        }
-    )
-    tables.write(predictions, job.folder / layout.FOLD_PREDICTIONS, tables.PREDICTIONS)
+    write_predictions(job, model, loader, tables.STANDARD_CONDITION)
     tables.write_csv(pd.DataFrame(progress.history).assign(fold=fold), job.folder / layout.FOLD_HISTORY)
     done = {
         "best_epoch": progress.best_epoch,
         "parameters": models.count_parameters(model),
         "normalization": scale.model_dump(),
+        "seconds": time.monotonic() - started,
+        "machine": runtime.processor(),
     }
     tables.write_text(json.dumps(done) + "\n", job.folder / layout.FOLD_DONE)
     progress_file.unlink(missing_ok=True)
-    tell(FoldNews(fold, progress.epoch, config.epochs, progress.best_score, finished=True))
+    tell(FoldNews(config.experiment, fold, progress.epoch, config.epochs, progress.best_score, finished=True))
+
+
+def write_predictions(job: FoldJob, model: nn.Module, loader: Loader, condition: str) -> None:
+    """Predict every sample in use and write the fold's `tables.PREDICTIONS`."""
+    in_use = np.flatnonzero(job.subsets != "")
+    predictions = pd.DataFrame(
+        {
+            "sample_id": job.sample_ids[in_use],
+            "experiment": job.config.experiment,
+            "fold": job.fold,
+            "subset": job.subsets[in_use],
+            "condition": condition,
+            "logit": predict(model, loader, in_use),
+        }
+    )
+    tables.write(predictions, job.folder / layout.FOLD_PREDICTIONS, tables.PREDICTIONS)
 
 
 def training_statistics(images: np.ndarray, labels: np.ndarray, train: np.ndarray) -> Normalization:
@@ -98,7 +174,7 @@ def training_statistics(images: np.ndarray, labels: np.ndarray, train: np.ndarra
     return normalization.statistics(images, train[labels[train] == tables.REAL])
 
 
-def _loader(job: FoldJob, images: np.ndarray, train: np.ndarray, scale: Normalization, device: torch.device) -> Loader:
+def image_loader(job: FoldJob, images: np.ndarray, scale: Normalization, device: torch.device) -> Loader:
     """Return what serves the fold's images, augmented for training when the experiment says so."""
     config = job.config
     store = place(images, np.flatnonzero(job.subsets != ""), device)
@@ -107,7 +183,7 @@ def _loader(job: FoldJob, images: np.ndarray, train: np.ndarray, scale: Normaliz
     oversampled = np.load(job.oversampled, mmap_mode="r")
     return AugmentingLoader(
         store,
-        place(oversampled, train, device),
+        place(oversampled, np.flatnonzero(job.subsets == "train"), device),
         job.labels,
         scale,
         config.augmentation,

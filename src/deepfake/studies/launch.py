@@ -22,6 +22,7 @@ or shown a progress bar before the fork, so no thread of its can hold a lock in 
 class FoldNews:
     """What a running fold says of itself after an epoch."""
 
+    experiment: str
     fold: int
     epoch: int
     epochs: int

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from deepfake.errors import InputError
+from deepfake.models import misfit
 from deepfake.tables import atomic
 
 Weights = dict[str, torch.Tensor]
@@ -26,6 +28,22 @@ def save_weights(weights: Weights, path: Path) -> None:
     """Write a model's state as safetensors."""
     with atomic(path) as temporary:
         save_file(weights, temporary)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Put what `save_weights` wrote into a model.
+
+    Raises:
+        InputError: the file is missing, or of another model.
+    """
+    try:
+        model.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; train the experiment again, or dvc repro") from None
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a safetensors file ({error}); train the experiment again") from None
+    except RuntimeError as error:
+        raise InputError(f"{path}: not weights of this model ({misfit(error)}); train the experiment again") from None
 
 
 @dataclass

@@ -21,8 +21,9 @@ from deepfake.training.checkpoint import Progress, copy_weights, load_progress, 
 from deepfake.training.objectives import LOSSES
 from deepfake.training.predict import predict
 
-_SAVE_EVERY = 20.0
-"""Seconds of training that a killed run may lose at most, plus one epoch."""
+_SAVE_EVERY = 60.0
+"""Seconds of training that a killed run may lose at most, plus one epoch; to save takes as much memory as the model and
+its optimiser again."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+"""A finished experiment, opened again: its configuration, its held-out samples, and the model of each fold."""
+
+import json
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from deepfake import layout, models, tables
+from deepfake.config import RunConfig
+from deepfake.errors import InputError
+from deepfake.evaluation import summary
+from deepfake.params import Normalization
+from deepfake.training.checkpoint import load_weights
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What an experiment was, and what its training found out.
+
+    Args:
+        config: as it was when the experiment was trained, whatever params.yaml says now.
+        scales: the statistics that each fold's images are normalised by.
+        thresholds: the logit from which on each fold calls an image fake, from its inner validation.
+    """
+
+    config: RunConfig
+    scales: list[Normalization]
+    thresholds: list[float]
+
+
+def read(experiment: str) -> Trained:
+    """Read what a finished experiment left behind.
+
+    Raises:
+        InputError: it has not been trained, or by another version of this program.
+    """
+    path = layout.config(experiment)
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; run deepfake train {experiment}, or dvc repro") from None
+    try:
+        config = RunConfig.model_validate({key: facts[key] for key in RunConfig.model_fields})
+        scales = [Normalization.model_validate(scale) for scale in facts["normalization_used"]]
+    except (KeyError, ValidationError):
+        raise InputError(f"{path}: written by another version; run deepfake train {experiment} again") from None
+    return Trained(config, scales, facts["threshold"])
+
+
+def predicted(experiment: str, manifest: pd.DataFrame) -> pd.DataFrame:
+    """Return an experiment's predictions with label, source and group, in order of folds and of the manifest.
+
+    Args:
+        experiment: its name.
+        manifest: `tables.MANIFEST` of its data set.
+
+    Returns:
+        `summary.join`, and `row`: the sample's place in the manifest.
+    """
+    places = pd.Series(range(len(manifest)), index=manifest["sample_id"])
+    joined = summary.join(tables.read(layout.predictions(experiment), tables.PREDICTIONS), manifest)
+    rows = joined.assign(row=places.loc[joined["sample_id"]].to_numpy())
+    return rows.sort_values(["fold", "row"], ignore_index=True)
+
+
+def model_of(trained: Trained, fold: int, device: torch.device) -> nn.Module:
+    """Return the model of a fold, ready to predict.
+
+    Raises:
+        InputError: its weights are missing or belong to another model.
+    """
+    config = trained.config
+    model = models.create(config.model, config.resolution)
+    load_weights(model, layout.checkpoint(config.experiment, fold))
+    model.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return model.eval()

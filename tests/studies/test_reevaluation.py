@@ -1,0 +1,180 @@
+import io
+import json
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from sklearn.metrics import balanced_accuracy_score
+
+from conftest import changed
+from deepfake import config as configs
+from deepfake import layout, models, runtime, tables
+from deepfake.errors import InputError
+from deepfake.loading import views
+from deepfake.studies import crossval, reevaluation
+from tiny_study import config, manifest, prepared
+
+NAME, OTHER = "again", "resize_low"
+
+
+def settings(experiment: str = "simple_cnn_low", view: str = OTHER, **changes) -> configs.Params:
+    """Return the project's params with one re-evaluation and some changes, by path."""
+    values = yaml.safe_load(layout.PARAMS.read_text())
+    values["reevaluations"] = {NAME: {"experiment": experiment, "view": view}}
+    values = changed(values, {path.replace("__", "."): value for path, value in changes.items()})
+    layout.PARAMS.write_text(yaml.safe_dump(values))
+    return configs.load()
+
+
+def write_view(chosen: configs.Params, view: str = OTHER) -> None:
+    views.write(configs.resolve_view(chosen, view), threads=1)
+
+
+def squeezed(size: int) -> np.ndarray:
+    """Return what `resize_low` shows of all images, by PIL alone: float [n, 3, size, size] on the [0, 1] scale."""
+    shown = []
+    for _, row in manifest().iterrows():
+        with zipfile.ZipFile(layout.raw("sample") / row["archive"]) as archive:
+            image = Image.open(io.BytesIO(archive.read(row["path"]))).convert("RGB")
+        shown.append(np.asarray(image.resize((size, size), Image.Resampling.BILINEAR)))
+    return np.stack(shown).transpose(0, 3, 1, 2) / 255
+
+
+def files_of(experiment: str) -> dict[str, str]:
+    """Return the hashes of all that an experiment has left."""
+    folders = (layout.run(experiment), layout.plots(experiment))
+    paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {str(path): runtime.file_hash(path) for path in [*paths, layout.train_metrics(experiment)]}
+
+
+@pytest.mark.parametrize("experiment", ["simple_cnn_low", "plain_real", "opencv_full"])
+def test_the_view_of_the_training_gives_the_same_bits(copied, experiment):
+    if experiment != "simple_cnn_low":
+        crossval.run(prepared(experiment))
+    chosen = settings(experiment, config(experiment).view.view)
+    before = files_of(experiment)
+    assert len(before) >= 9
+    reevaluation.run(NAME, chosen)
+    assert files_of(experiment) == before
+    mine, theirs = (tables.read(layout.predictions(name), tables.PREDICTIONS) for name in (NAME, experiment))
+    assert set(mine["experiment"]) == {NAME}
+    again = mine["subset"] != "validation"
+    assert set(mine.loc[again, "condition"]) == {chosen.reevaluations[NAME].view}
+    assert set(mine.loc[~again, "condition"]) == {tables.STANDARD_CONDITION}
+    same = ["sample_id", "fold", "subset", "logit"]
+    pd.testing.assert_frame_equal(mine[same], theirs[same], check_exact=True)
+    assert layout.train_metrics(NAME).read_bytes() == layout.train_metrics(experiment).read_bytes()
+    assert not list(layout.SCRATCH.iterdir())
+
+
+@pytest.mark.parametrize("experiment", ["simple_cnn_low", "plain_real"])
+def test_another_view_is_predicted_by_the_trained_weights_under_their_own_statistics(copied, experiment):
+    if experiment != "simple_cnn_low":
+        crossval.run(prepared(experiment))
+    chosen = settings(experiment)
+    write_view(chosen)
+    reevaluation.run(NAME, chosen)
+    predictions = tables.read(layout.predictions(NAME), tables.PREDICTIONS)
+    original = tables.read(layout.predictions(experiment), tables.PREDICTIONS)
+    # thresholds were chosen on the inner validation as it was, and so it stays
+    again = predictions["subset"] != "validation"
+    assert predictions.loc[~again, "logit"].equals(original.loc[~again, "logit"])
+    predictions, original = predictions[again], original[again]
+    facts = json.loads(layout.config(experiment).read_text())
+    pixels = squeezed(32)
+    for fold, found in predictions.groupby("fold"):
+        used = facts["normalization_used"][fold]
+        mean, std = (np.array(used[key])[:, None, None] for key in ("mean", "std"))
+        model = models.create("simple_cnn", 32)
+        model.load_state_dict(load_file(layout.checkpoint(experiment, fold)))
+        with torch.inference_mode():
+            logits = model.eval()(torch.from_numpy((pixels - mean) / std).float()).squeeze(1).numpy()
+        expected = pd.Series(logits, index=manifest()["sample_id"])[found["sample_id"]]
+        np.testing.assert_allclose(found["logit"], expected, rtol=0, atol=1e-4)
+    assert (predictions["logit"] != original["logit"]).mean() > 0.9
+
+
+def test_what_it_leaves_says_what_it_is(copied):
+    chosen = settings()
+    write_view(chosen)
+    reevaluation.run(NAME, chosen)
+    original, facts = (json.loads(layout.config(name).read_text()) for name in ("simple_cnn_low", NAME))
+    differs = {key for key in facts if facts[key] != original.get(key)}
+    assert differs == {"experiment", "view", "reevaluates"}
+    assert (facts["experiment"], facts["reevaluates"], facts["view"]["view"]) == (NAME, "simple_cnn_low", OTHER)
+
+
+def test_it_decides_at_the_thresholds_of_the_training(copied):
+    chosen = settings()
+    write_view(chosen)
+    reevaluation.run(NAME, chosen)
+    thresholds = json.loads(layout.config("simple_cnn_low").read_text())["threshold"]
+    joined = tables.read(layout.predictions(NAME), tables.PREDICTIONS).merge(manifest()[["sample_id", "label"]])
+    scores = [
+        balanced_accuracy_score(rows["label"], rows["logit"] >= thresholds[fold])
+        for fold, rows in joined[joined["subset"] == "held_out"].groupby("fold")
+    ]
+    written = json.loads(layout.train_metrics(NAME).read_text())
+    assert written["balanced_accuracy"] == pytest.approx(np.mean(scores), abs=1e-6)
+
+
+# --- mistakes
+
+
+@pytest.fixture
+def chosen(copied) -> configs.Params:
+    found = settings()
+    write_view(found)
+    return found
+
+
+def other_checkpoint() -> None:
+    save_file({"weight": torch.zeros(1)}, layout.checkpoint("simple_cnn_low", 1))
+
+
+def old_facts() -> None:
+    path = layout.config("simple_cnn_low")
+    facts = json.loads(path.read_text())
+    del facts["holdout"]
+    path.write_text(json.dumps(facts))
+
+
+def other_manifest() -> None:
+    tables.write(manifest().assign(bytes=1), layout.manifest("sample"), tables.MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda: layout.config("simple_cnn_low").unlink(),
+            r"config\.json: not found; run deepfake train simple_cnn_low",
+        ),
+        (old_facts, r"config\.json: written by another version; run deepfake train simple_cnn_low again"),
+        (other_manifest, r"manifest\.parquet: not what simple_cnn_low was trained on; train it again"),
+        (lambda: layout.checkpoint("simple_cnn_low", 1).unlink(), r"fold1\.safetensors: not found; train"),
+        (other_checkpoint, r"fold1\.safetensors: not weights of this model \(Missing features\.0\.weight\)"),
+        (lambda: layout.regions("sample", OTHER).unlink(), r"resize_low/regions\.parquet: not found"),
+    ],
+)
+def test_what_is_missing_or_does_not_belong_together_is_told(chosen, spoil, message):
+    spoil()
+    with pytest.raises(InputError, match=message) as caught:
+        reevaluation.run(NAME, chosen)
+    assert "\n" not in str(caught.value)
+    assert not layout.predictions(NAME).exists()
+
+
+def test_another_resolution_is_refused(copied):
+    with pytest.raises(InputError, match=r"again: resize_low has 40 px, simple_cnn_low was trained on 32 px; choose a"):
+        reevaluation.run(NAME, settings(views__resize_low__resolution="high"))
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(copied):
+    with pytest.raises(InputError, match="unknown re-evaluation 'agin'; did you mean again"):
+        reevaluation.run("agin", settings())
