@@ -57,21 +57,25 @@ def tiny_params() -> dict:
     plain = {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"}
     values["experiments"] = {"simple_cnn_low": plain, "resnet18_low": plain | {"loss": "bce_balanced"}}
     values["tables"] = {
-        name: {"baseline": "simple_cnn_low", "experiments": ["simple_cnn_low", other]}
+        name: {"simple_cnn_low": [], other: ["simple_cnn_low"]}
         for name, other in (("phase1", "resnet18_low"), ("custom", "custom"))
     }
+    values |= {"reevaluations": {}, "candidates": {}}
+    values["audit"] |= {"views": [], "experiments": []}
+    values["robustness"]["experiments"] = []
     values["custom"] |= {"view": "crop_low", "augmentation": "none"}
     values["views"] = {"crop_low": {"geometry": "crop", "face_crop": False, "resolution": "low"}}
     return values
 
 
-def stages(values: dict) -> dict[str, dict]:
-    """Return every stage of dvc.yaml with its templates filled in from params.
+def stages(values: dict, committed: dict | None = None) -> dict[str, dict]:
+    """Return every stage of dvc.yaml, or of those given, with its templates filled in from params.
 
     A foreach stage appears once an item, as `name@item`.
     """
     found = {}
-    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"].items():
+    committed = committed or yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
+    for name, stage in committed.items():
         if "foreach" not in stage:
             found[name] = _filled(stage, values)
             continue
@@ -262,6 +266,28 @@ def copied(finished, tmp_path, monkeypatch):
     """A copy of the finished project as the current folder."""
     shutil.copytree(finished[0], tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """Give a function that writes runs of chosen qualities into an empty project and returns its settings."""
+    import synthetic_study
+    from deepfake import config
+
+    monkeypatch.chdir(tmp_path)
+    values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    values = changed(values, {"presets.quick.folds": 4, "evaluation.bootstrap_replicates": 200})
+    layout.CATALOG.parent.mkdir(parents=True)
+    shutil.copy(ROOT / layout.CATALOG, layout.CATALOG)
+
+    def write(quality: dict[str, float], *, candidates: bool = False, **changes):
+        found = changed(values, {path.replace("__", "."): value for path, value in changes.items()})
+        layout.PARAMS.write_text(yaml.safe_dump(found, sort_keys=False))
+        settings = config.load()
+        synthetic_study.write_study(settings, quality, candidates=candidates, own=0.0, plots=False)
+        return settings
+
+    return write
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from deepfake.evaluation import statistics, summary
-from deepfake.params import Evaluation, Table
+from deepfake.params import Evaluation
 from deepfake.studies import comparison
 
 EVALUATION = Evaluation(confidence=0.95, bootstrap_replicates=400, significance=0.05)
@@ -37,8 +37,12 @@ def predictions(strength: float, seed: int, wobble: float = 0.0) -> pd.DataFrame
 
 
 def compare(**experiments: pd.DataFrame):
-    names = tuple(experiments)
-    return comparison.compare(Table(baseline=names[0], experiments=names), experiments, EVALUATION, seed=1)
+    """Compare all with the first; return rows and tests."""
+    first, *others = experiments
+    rows, _, tests = comparison.compare(
+        {"table": {first: (), **dict.fromkeys(others, (first,))}}, experiments, EVALUATION, seed=1
+    )
+    return rows, tests
 
 
 def test_a_clear_difference_is_significant_and_a_copy_is_not():
@@ -68,6 +72,33 @@ def test_holm_runs_over_the_whole_table():
     _, tests = compare(base=predictions(1.0, 1), one=predictions(1.3, 2), two=predictions(1.5, 3))
     for kind in ("bootstrap", "ttest"):
         assert tests[f"p_{kind}_holm"].tolist() == pytest.approx(statistics.holm(tests[f"p_{kind}"]).tolist())
+
+
+def test_holm_runs_over_each_table_of_its_own():
+    experiments = {"base": predictions(1.0, 1), "one": predictions(1.3, 2), "two": predictions(1.5, 3)}
+    tables = {"first": {"base": (), "one": ("base",)}, "second": {"base": (), "two": ("base",)}}
+    rows, folds, tests = comparison.compare(tables, experiments, EVALUATION, seed=1)
+    assert rows["experiment"].tolist() == ["base", "one", "two"]
+    assert folds.groupby("experiment").size().tolist() == [FOLDS] * 3
+    assert tests["table"].tolist() == ["first", "second"]
+    assert tests["p_ttest_holm"].tolist() == tests["p_ttest"].tolist()
+
+
+def test_each_pair_that_a_table_names_is_tested():
+    experiments = {"a": predictions(1.0, 1), "b": predictions(1.3, 2), "c": predictions(1.5, 3)}
+    tables = {"t": {"a": (), "b": ("a",), "c": ("a", "b")}}
+    tests = comparison.compare(tables, experiments, EVALUATION, seed=1).tests
+    assert list(zip(tests["baseline"], tests["experiment"], strict=True)) == [("a", "b"), ("a", "c"), ("b", "c")]
+
+
+def test_changes_of_gap_and_source_variance_are_those_of_the_folds():
+    first, second = predictions(1.0, 1), predictions(1.6, 2)
+    _, tests = compare(a=first, b=second)
+    by_fold = [summary.by_fold(joined).set_index("fold") for joined in (first, second)]
+    for metric in comparison.CHANGES:
+        change = by_fold[1][metric] - by_fold[0][metric]
+        assert tests[f"{metric}_change"].iloc[0] == pytest.approx(change.mean())
+        assert tests[f"{metric}_low"].iloc[0] < change.mean() < tests[f"{metric}_high"].iloc[0]
 
 
 def test_a_table_of_one_experiment_has_no_tests():

@@ -21,11 +21,15 @@ def test_the_first_failure_ends_it_with_its_code(project, capfd):
 @pytest.mark.parametrize(
     ("face_crop", "there", "expected"),
     [
-        (False, [], ["ingest sample", "split sample", "cache mine", "train custom"]),
-        (True, [], ["ingest sample", "split sample", "faces sample", "cache mine", "train custom"]),
-        (True, [layout.faces("sample")], ["ingest sample", "split sample", "cache mine", "train custom"]),
-        (False, [layout.samples("sample")], ["split sample", "cache mine", "train custom"]),
-        (True, [layout.samples("sample"), layout.faces("sample")], ["split sample", "cache mine", "train custom"]),
+        (False, [], ["ingest sample", "split sample", "cache mine", "weights", "train custom"]),
+        (True, [], ["ingest sample", "split sample", "faces sample", "cache mine", "weights", "train custom"]),
+        (True, [layout.faces("sample")], ["ingest sample", "split sample", "cache mine", "weights", "train custom"]),
+        (False, [layout.samples("sample")], ["split sample", "cache mine", "weights", "train custom"]),
+        (
+            True,
+            [layout.samples("sample"), layout.faces("sample")],
+            ["split sample", "cache mine", "weights", "train custom"],
+        ),
     ],
 )
 def test_without_dvc_only_what_is_missing_is_made_beside_what_is_cheap(

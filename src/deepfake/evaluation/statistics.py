@@ -58,6 +58,15 @@ def fold_interval(values: ArrayLike, test_share_over_train: float, confidence: f
     return Interval(mean, mean - reach, mean + reach, confidence)
 
 
+def standard_error(values: ArrayLike, test_share_over_train: float) -> float:
+    """Return the standard error of a mean over folds, by the variance of `corrected_resampled_ttest`.
+
+    Raises:
+        InputError: fewer than two folds, or a value that is not finite.
+    """
+    return _mean_error(values, test_share_over_train)[1]
+
+
 def holm(p_values: ArrayLike) -> Floats:
     """Return the p-values adjusted for their number by Holm's step-down method (statsmodels), in the given order.
 

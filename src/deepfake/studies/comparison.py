@@ -1,69 +1,89 @@
-"""A comparison: several experiments on identical folds, with intervals and corrected tests."""
+"""Comparisons: experiments on identical folds, with intervals and corrected tests against their baselines."""
 
 import json
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from deepfake import layout, tables
+from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, statistics, summary
-from deepfake.params import Evaluation, Table
+from deepfake.params import Evaluation
 
+Rows = Mapping[str, tuple[str, ...]]
+"""The experiments of a comparison, each with the baselines that it is tested against (`params.Params.tables`)."""
 METRICS = ("best_auc", "best_auc_low", "best_auc_high", "significant_differences")
+CHANGES = ("train_val_gap", "source_auc_variance")
+"""What is compared beside the AUC, fold by fold."""
+
+
+class Comparison(NamedTuple):
+    """What a comparison finds.
+
+    Args:
+        rows: one row an experiment: `experiment, auc, auc_std, learned, samples, groups`, the interval over groups
+            `auc_low, auc_high`, that over folds `fold_low, fold_high`, and the fold means of all metrics. An
+            experiment has `learned` something when both of its intervals lie above chance.
+        folds: one row an experiment and fold (`summary.by_fold`).
+        tests: one row a paired test: `table, baseline, experiment, difference` with its interval over groups, and for
+            each of `CHANGES` its change with an interval over folds. A difference is `significant` when both tests say
+            so after Holm's correction over the table: the bootstrap over groups (would it hold for other people?) and
+            the corrected t-test over folds (would it hold for other training sets?).
+    """
+
+    rows: pd.DataFrame
+    folds: pd.DataFrame
+    tests: pd.DataFrame
 
 
 def compare(
-    table: Table, joined: dict[str, pd.DataFrame], evaluation: Evaluation, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Compare experiments, each against the table's baseline.
+    comparisons: Mapping[str, Rows], joined: Mapping[str, pd.DataFrame], evaluation: Evaluation, seed: int
+) -> Comparison:
+    """Compare experiments with their baselines.
 
     Args:
-        table: names of the experiments and the baseline.
+        comparisons: for each table its experiments and their baselines.
         joined: each experiment's predictions with label, source and group (`summary.join`).
         evaluation: confidence, replicates and significance.
         seed: of the bootstrap.
-
-    Returns:
-        One row an experiment (`experiment, auc, auc_std, learned, samples, groups`, the interval over groups
-        `auc_low, auc_high`, that over folds `fold_low, fold_high`, and the fold means of all metrics), and one row
-        a paired test against the baseline. An experiment has `learned` something when both of its intervals lie
-        above chance. A difference is `significant` when both
-        tests say so after Holm's correction over the table: the bootstrap over groups (would it hold for
-        other people?) and the corrected t-test over folds (would it hold for other training sets?).
     """
-    rows = [{"experiment": name} | _row(joined[name], evaluation, seed) for name in table.experiments]
-    others = [name for name in table.experiments if name != table.baseline]
-    tests = [
-        {"baseline": table.baseline, "experiment": name} | _test(joined[table.baseline], joined[name], evaluation, seed)
-        for name in others
-    ]
-    frame = pd.DataFrame(tests, columns=_TEST_COLUMNS)
-    if tests:
-        for kind in ("bootstrap", "ttest"):
-            frame[f"p_{kind}_holm"] = statistics.holm(frame[f"p_{kind}"].to_numpy())
-        largest = frame[["p_bootstrap_holm", "p_ttest_holm"]].max(axis=1)
-        frame["significant"] = largest <= evaluation.significance
-    return pd.DataFrame(rows), frame
+    names = list(dict.fromkeys(name for rows in comparisons.values() for name in rows))
+    folds = {name: summary.by_fold(joined[name]) for name in names}
+    rows = [{"experiment": name} | _row(joined[name], folds[name], evaluation, seed) for name in names]
+    tests = []
+    for table, baselines in comparisons.items():
+        pairs = [(baseline, name) for name in baselines for baseline in baselines[name]]
+        found = [
+            {"table": table, "baseline": first, "experiment": second}
+            | _test((joined[first], joined[second]), (folds[first], folds[second]), evaluation, seed)
+            for first, second in pairs
+        ]
+        tests += _corrected(found, evaluation.significance)
+    by_fold = pd.concat(folds.values(), keys=names, names=["experiment"]).reset_index("experiment")
+    return Comparison(pd.DataFrame(rows), by_fold.reset_index(drop=True), pd.DataFrame(tests, columns=_TEST_COLUMNS))
 
 
 _TEST_COLUMNS = [
-    "baseline",
-    "experiment",
-    "difference",
-    "low",
-    "high",
-    "p_bootstrap",
-    "p_ttest",
-    "p_bootstrap_holm",
-    "p_ttest_holm",
-    "significant",
+    *("table", "baseline", "experiment", "difference", "low", "high", "p_bootstrap", "p_ttest"),
+    *("p_bootstrap_holm", "p_ttest_holm", "significant"),
+    *(f"{metric}_{figure}" for metric in CHANGES for figure in ("change", "low", "high")),
 ]
 
 
-def _row(joined: pd.DataFrame, evaluation: Evaluation, seed: int) -> dict[str, Any]:
+def _corrected(tests: list[dict[str, Any]], significance: float) -> list[dict[str, Any]]:
+    """Correct the tests of one table for their number."""
+    for kind in ("bootstrap", "ttest"):
+        for test, p in zip(tests, statistics.holm([test[f"p_{kind}"] for test in tests]), strict=True):
+            test[f"p_{kind}_holm"] = p
+    for test in tests:
+        test["significant"] = max(test["p_bootstrap_holm"], test["p_ttest_holm"]) <= significance
+    return tests
+
+
+def _row(joined: pd.DataFrame, folds: pd.DataFrame, evaluation: Evaluation, seed: int) -> dict[str, Any]:
     """Return the figures of one experiment."""
     held_out = joined[joined["subset"] == "held_out"]
-    folds = summary.by_fold(joined)
     interval = bootstrap.auc_interval(
         held_out["label"].to_numpy(),
         held_out["logit"].to_numpy(),
@@ -73,7 +93,7 @@ def _row(joined: pd.DataFrame, evaluation: Evaluation, seed: int) -> dict[str, A
         seed=seed,
         confidence=evaluation.confidence,
     )
-    over_folds = statistics.fold_interval(folds["auc"], _test_share(joined), evaluation.confidence)
+    over_folds = statistics.fold_interval(folds["auc"], test_share(joined), evaluation.confidence)
     return {
         **{str(key): value for key, value in folds.drop(columns=["fold", "threshold"]).mean().items()},
         "auc_std": folds["auc"].std(ddof=1),
@@ -87,62 +107,118 @@ def _row(joined: pd.DataFrame, evaluation: Evaluation, seed: int) -> dict[str, A
     }
 
 
-def _test(baseline: pd.DataFrame, other: pd.DataFrame, evaluation: Evaluation, seed: int) -> dict[str, Any]:
-    """Test one experiment against the baseline, on the samples that both were held out on."""
+def _test(
+    joined: tuple[pd.DataFrame, pd.DataFrame],
+    folds: tuple[pd.DataFrame, pd.DataFrame],
+    evaluation: Evaluation,
+    seed: int,
+) -> dict[str, Any]:
+    """Test an experiment against its baseline, on the samples that both were held out on."""
+    baseline, other = (frame[frame["subset"] == "held_out"] for frame in joined)
     keys = ["sample_id", "fold", "label", "group"]
-    paired = baseline[baseline["subset"] == "held_out"].merge(
-        other.loc[other["subset"] == "held_out", [*keys, "logit"]],
-        on=keys,
-        suffixes=("_baseline", "_other"),
-        validate="one_to_one",
-    )
-    labels, folds = paired["label"].to_numpy(), paired["fold"].to_numpy()
+    paired = baseline.merge(other[[*keys, "logit"]], on=keys, suffixes=("_baseline", "_other"), validate="one_to_one")
+    labels, fold_of = paired["label"].to_numpy(), paired["fold"].to_numpy()
     logits = [paired["logit_baseline"].to_numpy(), paired["logit_other"].to_numpy()]
     difference = bootstrap.paired_auc_difference(
         labels,
         logits[0],
         logits[1],
         paired["group"].to_numpy(),
-        folds,
+        fold_of,
         replicates=evaluation.bootstrap_replicates,
         seed=seed,
         confidence=evaluation.confidence,
     )
-    first, second = (bootstrap.fold_auc(labels, each, folds) for each in logits)
-    return {
+    first, second = (bootstrap.fold_auc(labels, each, fold_of) for each in logits)
+    share = test_share(joined[0])
+    found = {
         "difference": difference.estimate,
         "low": difference.low,
         "high": difference.high,
         "p_bootstrap": difference.p_value,
-        "p_ttest": statistics.corrected_resampled_ttest(second - first, _test_share(baseline)).p_value,
+        "p_ttest": statistics.corrected_resampled_ttest(second - first, share).p_value,
     }
+    for metric in CHANGES:
+        change = statistics.fold_interval(folds[1][metric] - folds[0][metric], share, evaluation.confidence)
+        found |= {f"{metric}_change": change.estimate, f"{metric}_low": change.low, f"{metric}_high": change.high}
+    return found
 
 
-def _test_share(joined: pd.DataFrame) -> float:
+def test_share(joined: pd.DataFrame) -> float:
     """Return the held-out samples of a fold over those it was trained and chosen on."""
     parts = joined["subset"].value_counts()
     return parts["held_out"] / (parts["train"] + parts["validation"])
 
 
-def run(name: str, table: Table, dataset: str, evaluation: Evaluation, seed: int) -> None:
-    """Read the experiments of a table, compare them, and write the table, its tests and its metrics."""
+def run(phase: str, comparisons: Mapping[str, Rows], dataset: str, evaluation: Evaluation, seed: int) -> None:
+    """Compare the experiments of a phase, and write its rows, its folds, its tests and its metrics.
+
+    Args:
+        phase: what the files are named after.
+        comparisons: the tables of the phase.
+        dataset: the data set of the study.
+        evaluation: confidence, replicates and significance.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: an experiment has not been trained.
+    """
+    names = dict.fromkeys(name for rows in comparisons.values() for name in rows)
+    write(phase, comparisons, read(names, dataset), evaluation, seed)
+
+
+def read(experiments: Iterable[str], dataset: str) -> dict[str, pd.DataFrame]:
+    """Return the predictions of experiments with each sample's label, source and group.
+
+    Raises:
+        InputError: an experiment has not been trained, or was trained on other samples.
+    """
     manifest = tables.read(layout.manifest(dataset), tables.MANIFEST)
-    joined = {
-        experiment: summary.join(tables.read(layout.predictions(experiment), tables.PREDICTIONS), manifest)
-        for experiment in table.experiments
-    }
-    rows, tests = compare(table, joined, evaluation, seed)
-    facts = [json.loads(layout.config(experiment).read_text("utf-8")) for experiment in table.experiments]
-    for column in ("fraction", "resolution", "parameters", "model"):
-        rows.insert(1, column, [fact[column] for fact in facts])
-    folds = [summary.by_fold(joined[experiment]) for experiment in table.experiments]
-    tables.write_csv(rows, layout.table(name))
-    tables.write_csv(
-        pd.concat(folds, keys=table.experiments, names=["experiment"]).reset_index("experiment"),
-        layout.table(f"{name}_folds"),
-    )
-    tables.write_csv(tests, layout.table(f"{name}_tests"))
+    joined = {}
+    for name in experiments:
+        path = layout.predictions(name)
+        if not path.exists():
+            raise InputError(f"{path}: not found; run deepfake train {name}, or dvc repro")
+        predictions = tables.read(path, tables.PREDICTIONS)
+        joined[name] = summary.join(predictions, manifest)
+        if len(joined[name]) != len(predictions):
+            raise InputError(f"{path}: it has samples that are not in the manifest; run deepfake train {name} again")
+    return joined
+
+
+def write(
+    phase: str,
+    comparisons: Mapping[str, Rows],
+    joined: Mapping[str, pd.DataFrame],
+    evaluation: Evaluation,
+    seed: int,
+) -> None:
+    """Compare, and write the rows, the folds, the tests and the metrics of a phase."""
+    rows, folds, tests = compare(comparisons, joined, evaluation, seed)
+    facts = pd.DataFrame([_facts(name) for name in rows["experiment"]])
+    rows = pd.concat([rows[["experiment"]], facts, rows.drop(columns="experiment")], axis=1)
+    tables.write_csv(rows, layout.table(f"{phase}_experiments"))
+    tables.write_csv(folds, layout.table(f"{phase}_folds"))
+    tables.write_csv(tests, layout.table(f"{phase}_tests"))
     best = rows.iloc[rows["auc"].argmax()]
     figures = (best["auc"], best["auc_low"], best["auc_high"], int(tests["significant"].sum()))
     metrics = {key: round(value, 6) for key, value in zip(METRICS, figures, strict=True)}
-    tables.write_text(json.dumps(metrics, indent=2) + "\n", layout.study_metrics(name))
+    tables.write_text(json.dumps(metrics, indent=2) + "\n", layout.study_metrics(phase))
+
+
+def _facts(experiment: str) -> dict[str, Any]:
+    """Return the conditions that an experiment was trained under, as the tables show them."""
+    facts = json.loads(layout.config(experiment).read_text("utf-8"))
+    view = facts["view"]
+    return {
+        "model": facts["model"],
+        "parameters": facts["parameters"],
+        "resolution": facts["resolution"],
+        "fraction": facts["fraction"],
+        "geometry": view["geometry"],
+        "face_crop": view["face_margin"] is not None,
+        "augmented": facts["augmentation"] is not None,
+        "normalization": "real training images" if facts["normalization"] is None else "fixed",
+        "holdout": facts["holdout"] or "",
+        "pretrained": facts["pretrained"],
+    }

@@ -31,7 +31,7 @@ def custom() -> int:
     commands.append(["split", dataset])
     if settings.views[view].face_crop and not layout.faces(dataset).exists():
         commands.append(["faces", dataset])
-    commands += [["cache", view], ["train", layout.CUSTOM_EXPERIMENT]]
+    commands += [["cache", view], ["weights"], ["train", layout.CUSTOM_EXPERIMENT]]
     for command in commands:
         code = subprocess.run([sys.executable, "-m", "deepfake", *command], check=False).returncode
         if code:

@@ -1,0 +1,176 @@
+"""A finished study without any training: predictions of chosen quality for every experiment of params.yaml.
+
+What reads predictions (comparisons, selection, phases, reports) can be tried on it in a second or two.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from deepfake import config, layout, tables
+from deepfake.data import splits
+from deepfake.evaluation import summary
+from deepfake.params import Params
+
+SOURCES = {"wiki": 0, "text2img": 1, "inpainting": 1, "insight": 1}
+PARAMETERS = {
+    "simple_cnn": 393_361,
+    "mobilenetv3_small_100": 1_518_881,
+    "tf_efficientnet_lite0": 3_374_289,
+    "resnet34": 21_285_698,
+    "resnet50": 23_510_081,
+    "efficientnet_b0": 4_008_829,
+    "convnext_tiny": 27_820_897,
+}
+"""Of the models of the study; others get a number of their own."""
+SEVERITIES = {"none": 0.5, "weak": 0.65, "moderate": 0.8, "severe": 0.95}
+"""The AUC of a probe by the severity that it is given."""
+Quality = Callable[[str], float]
+"""Maps the name of an experiment to how far its fakes lie above its reals, in standard deviations."""
+
+
+def write_manifest(settings: Params, *, groups: int = 24, per_group: int = 4) -> pd.DataFrame:
+    """Write a manifest as `deepfake split` would, of samples that have no files."""
+    rows = [
+        {
+            "sample_id": f"{source}/{group:02d}_{number}",
+            "archive": f"{source}.zip",
+            "path": f"{group:02d}_{number}.jpg",
+            "dataset": settings.dataset,
+            "modality": "image",
+            "label": label,
+            "source": source,
+            "group": f"{group:02d}",
+            "width": 256 if label else 184,
+            "height": 256 if label else 224,
+            "format": "JPEG",
+            "mode": "RGB",
+            "bytes": 9_000 + number,
+            "sha256": f"{source}{group:02d}{number}".ljust(64, "0"),
+        }
+        for source, label in SOURCES.items()
+        for group in range(groups)
+        for number in range(per_group)
+    ]
+    samples = pd.DataFrame(rows)
+    preset = settings.presets[settings.preset]
+    manifest = splits.split(
+        samples, folds=preset.folds, test_ratio=settings.shared.test_ratio, seed=settings.shared.seed
+    )
+    tables.write(samples, layout.samples(settings.dataset), tables.SAMPLES)
+    tables.write(manifest, layout.manifest(settings.dataset), tables.MANIFEST)
+    return manifest
+
+
+def write_run(
+    settings: Params,
+    name: str,
+    manifest: pd.DataFrame,
+    quality: float,
+    *,
+    own: float = 1.0,
+    plots: bool = True,
+    **facts: object,
+) -> None:
+    """Write what training an experiment would leave: predictions, configuration, history, plots, metrics.
+
+    Args:
+        settings: checked params.
+        name: the experiment, or a re-evaluation.
+        manifest: `tables.MANIFEST`.
+        quality: how far its fakes lie above its reals; hardest are those of the source that it holds out.
+        own: share of the noise that is the experiment's own; the rest all experiments have in common.
+        plots: whether to write plots and metrics too, which takes most of the time.
+        facts: more for its configuration.
+    """
+    entry = settings.reevaluations.get(name)
+    run = config.resolve(settings, entry.experiment if entry else name)
+    if entry:
+        run = run.model_copy(update={"experiment": name, "view": config.resolve_view(settings, entry.view)})
+    rng = np.random.default_rng(sum(map(ord, name)))
+    groups = manifest["group"].unique()
+    by_group = dict(zip(groups, np.random.default_rng(0).normal(0, 0.3, len(groups)), strict=True))
+    easier = {source: 1 + 0.3 * place for place, source in enumerate(SOURCES)}
+    parts = []
+    for fold in range(run.folds):
+        subset = splits.subsets(manifest, fold, fraction=run.fraction, val_ratio=run.val_ratio, seed=run.seed)
+        rows = manifest.loc[subset.index]
+        shift = quality * rows["source"].map(easier) * (rows["label"] == tables.FAKE)
+        shift = shift.where(rows["source"] != run.holdout, shift / 3) * np.where(subset == "train", 1.5, 1)
+        common = np.random.default_rng(fold).normal(0, 1, len(manifest))[subset.index]
+        noise = own * rng.normal(0, 1, len(rows)) + (1 - own) * common
+        logit = shift + rows["group"].map(by_group) + noise
+        parts.append(
+            pd.DataFrame({"sample_id": rows["sample_id"], "fold": fold, "subset": subset, "logit": logit}).assign(
+                experiment=name, condition=tables.STANDARD_CONDITION
+            )
+        )
+    predictions = pd.concat(parts, ignore_index=True)[list(tables.PREDICTIONS.columns)]
+    tables.write(predictions, layout.predictions(name), tables.PREDICTIONS)
+    found = run.model_dump() | {
+        "resolution": run.resolution,
+        "parameters": PARAMETERS.get(run.model, 11_177_025 + sum(map(ord, run.model))),
+        "best_epoch": [1] * run.folds,
+        "threshold": [0.0] * run.folds,
+        **facts,
+    }
+    tables.write_text(json.dumps(found), layout.config(name))
+    if plots:
+        _write_plots(name, summary.join(predictions, manifest), run.folds)
+
+
+def _write_plots(name: str, joined: pd.DataFrame, count: int) -> None:
+    """Write what training leaves for people to look at."""
+    folds = summary.by_fold(joined)
+    tables.write_text(summary.headline_json(folds), layout.train_metrics(name))
+    epochs = [
+        {"epoch": epoch, "train_auc": 0.5 + 0.1 * epoch, "validation_auc": 0.5 + 0.05 * epoch, "fold": fold}
+        for fold in range(count)
+        for epoch in (1, 2)
+    ]
+    tables.write_csv(pd.DataFrame(epochs), layout.history(name))
+    held_out = joined[joined["subset"] == "held_out"]
+    tables.write_csv(summary.roc(held_out), layout.roc(name))
+    tables.write_csv(summary.confusion(held_out, folds), layout.confusion(name))
+
+
+def write_audit(settings: Params, **severities: str) -> None:
+    """Write what the audit says of the framing of each view: harmless, but for those whose severity is given."""
+    rows = [
+        {"subject": view, "level": "family", "name": "framing", "family": "framing", "nature": "container"}
+        | {"auc": auc, "auc_low": auc - 0.05, "auc_high": auc + 0.04, "severity": severity}
+        for view in settings.views
+        for severity in [severities.get(view, "none")]
+        for auc in [SEVERITIES[severity]]
+    ]
+    tables.write_csv(pd.DataFrame(rows), layout.table("audit"))
+
+
+def write_study(
+    settings: Params,
+    quality: Quality | Mapping[str, float],
+    *,
+    candidates: bool = False,
+    own: float = 1.0,
+    plots: bool = True,
+) -> pd.DataFrame:
+    """Write a manifest, a harmless audit, and the runs of phases 1 and 2, of the custom run and of the candidates.
+
+    Args:
+        settings: checked params.
+        quality: of each experiment; a mapping may leave out those of quality 1.
+        candidates: whether to write the runs of phases 3 and 4 too; phase 2 must have been decided.
+        own: as in `write_run`.
+        plots: as in `write_run`.
+    """
+    quality_of = quality if callable(quality) else lambda name: quality.get(name, 1.0)
+    manifest = write_manifest(settings)
+    write_audit(settings)
+    names = [*settings.experiments, layout.CUSTOM_EXPERIMENT, *settings.reevaluations]
+    if candidates:
+        names += config.candidate_experiments(settings)
+    for name in names:
+        write_run(settings, name, manifest, quality_of(name), own=own, plots=plots)
+    return manifest
