@@ -1,0 +1,111 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from conftest import FACE_BOX
+from deepfake import config as configs
+from deepfake import layout, tables
+from deepfake.studies import explanation, montage
+from tiny_study import manifest
+
+NAME = "simple_cnn_low"
+SIDE = 32
+BOX = (4.8, 6.4, 17.6, 19.2)
+"""FACE_BOX in the view: of 48x40 pixels the central 40x40 are shown at 32x32."""
+
+
+def run(**options) -> None:
+    explanation.run((NAME,), configs.load().evaluation, 3, **options)
+
+
+def table(name: str) -> pd.DataFrame:
+    return pd.read_csv(layout.table(name))
+
+
+def held_out() -> pd.DataFrame:
+    predictions = tables.read(layout.predictions(NAME), tables.PREDICTIONS)
+    return predictions[predictions["subset"] == "held_out"].merge(manifest(), on=["sample_id", "fold"])
+
+
+@pytest.fixture
+def one_process(monkeypatch) -> None:
+    monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
+
+
+def test_the_box_of_these_tests_is_that_of_the_face():
+    assert tuple((edge - start) * SIDE / 40 for edge, start in zip(FACE_BOX, (4, 0, 4, 0), strict=True)) == BOX
+
+
+@pytest.mark.parametrize("where", ["everywhere", "inside", "outside"])
+def test_heat_is_held_against_the_area_of_the_face(copied, one_process, monkeypatch, where):
+    inside = torch.zeros(SIDE, SIDE)
+    inside[7:19, 5:17] = 1
+    # nothing within a pixel of the edge of the box
+    outside = torch.zeros(SIDE, SIDE)
+    outside[21:] = 1
+    heat = {"everywhere": torch.ones(SIDE, SIDE), "inside": inside, "outside": outside}[where]
+    monkeypatch.setattr("deepfake.explain.heatmaps", lambda model, layer, images: heat.repeat(len(images), 1, 1))
+    run()
+    rows = table("gradcam")
+    area = (BOX[2] - BOX[0]) * (BOX[3] - BOX[1]) / SIDE**2
+    np.testing.assert_allclose(rows["area"].dropna(), area, rtol=1e-4)
+    expected = {"everywhere": area, "inside": 1.0, "outside": 0.0}[where]
+    np.testing.assert_allclose(rows["heat"].dropna(), expected, rtol=1e-4)
+    assert (rows["without_heat"] == 0).all()
+
+
+def test_every_held_out_image_with_a_face_counts_once(copied):
+    run()
+    rows = table("gradcam").set_index(["source", "verdict"])
+    faces = tables.read(layout.faces("sample"), tables.FACES).query("faces > 0")["sample_id"]
+    expected = held_out()[held_out()["sample_id"].isin(faces)].groupby("source").size()
+    counts = rows["images"] + rows["without_heat"]
+    for source, count in expected.items():
+        assert counts[source, "all"] == counts[source, "correct"] + counts[source, "wrong"] == count
+    assert (rows["cells"] == 2).all()  # 32 pixels, halved four times
+
+
+def test_verdicts_are_those_of_the_thresholds_that_training_wrote(copied):
+    run()
+    predictions = held_out()
+    thresholds = explanation.trained.read(NAME).thresholds
+    called = predictions["logit"] >= np.array(thresholds)[predictions["fold"]]
+    wrong = predictions[called != (predictions["label"] == 1)]
+    errors = table("confident_errors").set_index("source")["errors"]
+    assert errors.to_dict() == wrong["source"].value_counts().reindex(errors.index, fill_value=0).to_dict()
+    hard = table("hard_examples")
+    assert set(hard["sample_id"]) <= set(wrong["sample_id"])
+    assert len(hard) == wrong["label"].value_counts().clip(upper=explanation.HARD).sum()
+    assert table("confidence")["count"].sum() == len(predictions)
+
+
+def test_a_second_run_writes_the_same_bytes(copied, monkeypatch):
+    paths = [layout.table(name) for name in ("gradcam", "hard_examples", "confidence", "confident_errors")]
+    paths += [layout.figure(name) for name in ("gradcam", "hard_examples")]
+    written = []
+    for cores in (2, 1):
+        monkeypatch.setattr("deepfake.runtime.cores", lambda cores=cores: cores)
+        heard = []
+        run(on_progress=lambda done, total, heard=heard: heard.append((done, total)))
+        assert heard[-1][0] == heard[-1][1] == len(held_out())
+        written.append([path.read_bytes() for path in paths])
+    assert written[0] == written[1]
+
+
+def test_images_are_chosen_by_their_names_and_of_every_kind(copied):
+    verdicts = explanation.hard_examples.judged(explanation.trained.predicted(NAME, manifest()))
+    shown = explanation._shown(verdicts)
+    kinds = verdicts.groupby(["source", "wrong"]).size().clip(upper=2)
+    assert shown.groupby(["source", "wrong"]).size().to_dict() == kinds.to_dict()
+    shuffled = verdicts.sample(frac=1, random_state=0)
+    assert explanation._shown(shuffled)["sample_id"].tolist() == shown["sample_id"].tolist()
+
+
+def test_an_overlay_leaves_cold_pixels_as_they_are():
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    heat = np.zeros((8, 8))
+    heat[2, 3] = 1
+    found = montage.overlay(image, heat)
+    changed = (found != image).any(axis=2)
+    assert changed[2, 3] and changed.sum() == 1

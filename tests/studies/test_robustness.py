@@ -1,0 +1,148 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn.metrics import roc_auc_score
+
+from deepfake import config as configs
+from deepfake import layout, models, tables
+from deepfake.errors import InputError
+from deepfake.loading import views
+from deepfake.params import Robustness
+from deepfake.studies import robustness
+from tiny_study import config, manifest
+
+NAME = "simple_cnn_low"
+BLOCKS = (2, 4, 8, 16, 32)
+SETTINGS = Robustness(
+    experiments=(NAME,), corruptions={"pixelation": BLOCKS, "jpeg": (90, 70, 50, 30, 10), "noise": (5, 10, 20, 30, 50)}
+)
+
+
+def run(*experiments: str, settings: Robustness = SETTINGS, **options) -> robustness.Tables:
+    return robustness.run(experiments or (NAME,), settings, configs.load().evaluation, 3, **options)
+
+
+def in_blocks(images: np.ndarray, block: int) -> np.ndarray:
+    count, side = len(images), images.shape[1] // block
+    means = images.reshape(count, side, block, side, block, 3).mean(axis=(2, 4))
+    return np.rint(means).repeat(block, axis=1).repeat(block, axis=2)
+
+
+def auc_by_hand(change) -> float:
+    """The mean over folds of the AUC on held-out images, from files and plain torch alone."""
+    images = np.load(views.pixels(config().view, manifest(), threads=1))
+    known = manifest().set_index("sample_id")
+    scale = configs.load().imagenet
+    predictions = tables.read(layout.predictions(NAME), tables.PREDICTIONS).query("subset == 'held_out'")
+    aucs = []
+    for fold, part in predictions.groupby("fold"):
+        model = models.SimpleCNN()
+        model.load_state_dict(load_file(layout.checkpoint(NAME, fold)))
+        shown = change(images[known.index.get_indexer(part["sample_id"])]) / 255
+        inputs = torch.tensor((shown - scale.mean) / scale.std, dtype=torch.float32).permute(0, 3, 1, 2)
+        with torch.inference_mode():
+            found = model.eval()(inputs)[:, 0]
+        aucs.append(roc_auc_score(known.loc[part["sample_id"], "label"], found))
+    return float(np.mean(aucs))
+
+
+@pytest.fixture(scope="module")
+def strained(finished, tmp_path_factory):
+    """A copy of the finished project, what the study found in it, and what it told meanwhile."""
+    root = tmp_path_factory.mktemp("strained") / "project"
+    shutil.copytree(finished[0], root)
+    heard = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        return root, run(on_progress=lambda done, total: heard.append((done, total))), heard
+
+
+@pytest.fixture
+def found(strained, monkeypatch):
+    """What the study found and told, with its project as the current folder."""
+    monkeypatch.chdir(strained[0])
+    return strained[1:]
+
+
+def test_the_clean_condition_is_that_of_the_training(finished, found):
+    row = found[0].conditions.iloc[0]
+    assert (row["corruption"], row["level"]) == ("clean", 0)
+    assert row["auc"] == pytest.approx(finished[1].by_fold["auc"].mean(), abs=1e-3)
+    assert row["auc_std"] == pytest.approx(finished[1].by_fold["auc"].std(), abs=1e-3)
+    assert row["balanced_accuracy"] == pytest.approx(finished[1].by_fold["balanced_accuracy"].mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("level", [1, 3, 5])
+def test_corrupted_images_are_predicted_by_the_model_that_never_saw_them(found, level):
+    rows = found[0].conditions.query("corruption == 'pixelation'").set_index("level")
+    expected = auc_by_hand(lambda images: in_blocks(images, BLOCKS[level - 1]))
+    assert rows.loc[level, "auc"] == pytest.approx(expected, abs=2e-3)
+    assert rows.loc[level, "strength"] == BLOCKS[level - 1]
+
+
+def test_every_condition_is_there_once_and_written(finished, found):
+    result, heard = found
+    assert not result.conditions.duplicated(["experiment", "corruption", "level"]).any()
+    assert len(result.conditions) == 1 + 3 * 5
+    held_out = finished[1].predictions.query("subset == 'held_out'")
+    total = len(held_out) * 16
+    assert heard[-1] == (total, total) and len(heard) == 2 * 16
+    for part, frame in (("", result.conditions), ("_summary", result.summary), ("_corruptions", result.corruptions)):
+        written = pd.read_csv(layout.table(f"robustness{part}"))
+        pd.testing.assert_frame_equal(written, frame.reset_index(drop=True), check_dtype=False, rtol=1e-5)
+    assert (result.summary["samples"] == len(held_out)).all()
+
+
+def test_the_number_of_processes_changes_nothing(found, monkeypatch):
+    monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
+    alone = run(name="alone")
+    pd.testing.assert_frame_equal(alone.conditions, found[0].conditions, check_exact=True)
+    pd.testing.assert_frame_equal(alone.summary, found[0].summary, check_exact=True)
+
+
+def test_further_experiments_are_held_against_the_first(copied):
+    """A run of the same weights, and one that was held out on other samples."""
+    for name in ("again", "elsewhere"):
+        layout.run(name).mkdir()
+        layout.checkpoints(name).symlink_to(layout.checkpoints(NAME).resolve())
+        facts = json.loads(layout.config(NAME).read_text()) | {"experiment": name}
+        layout.config(name).write_text(json.dumps(facts))
+        predictions = tables.read(layout.predictions(NAME), tables.PREDICTIONS).assign(experiment=name)
+        if name == "elsewhere":
+            last = predictions.index[predictions["subset"] == "held_out"][-1]
+            predictions = predictions.drop(last)
+        tables.write(predictions, layout.predictions(name), tables.PREDICTIONS)
+    few = SETTINGS.model_copy(update={"corruptions": {"pixelation": BLOCKS}})
+    found = run(NAME, "again", "elsewhere", settings=few, name="tried").contrasts
+    assert found[["baseline", "experiment", "corruption"]].to_numpy().tolist() == [
+        [NAME, "again", corruption] for corruption in ("all", "pixelation")
+    ]
+    np.testing.assert_allclose(found.drop(columns=["baseline", "experiment", "corruption"]), 0, atol=1e-12)
+    assert layout.table("tried_contrasts").exists() and not layout.table("robustness_contrasts").exists()
+
+
+@pytest.mark.parametrize(
+    ("experiments", "corruptions", "message"),
+    [
+        ((NAME,), {"blurr": BLOCKS}, "unknown corruption 'blurr'; did you mean blur?"),
+        (("resnet18_low",), SETTINGS.corruptions, "runs/resnet18_low/config.json: not found; run deepfake train"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_predicted(copied, experiments, corruptions, message):
+    settings = SETTINGS.model_copy(update={"corruptions": corruptions})
+    with pytest.raises(InputError) as error:
+        run(*experiments, settings=settings)
+    assert message in str(error.value)
+
+
+def test_results_of_another_version_are_refused(copied):
+    facts = json.loads(layout.config(NAME).read_text())
+    del facts["seed"]
+    layout.config(NAME).write_text(json.dumps(facts))
+    with pytest.raises(InputError, match="written by another version; run deepfake train simple_cnn_low again"):
+        run()
