@@ -24,6 +24,7 @@ def run(**changes) -> config.RunConfig:
         ]
     }
     plain = {"view": "crop", "fraction": "all", "augmentation": "none", "normalization": "imagenet"}
+    plain["pretrained"] = None
     values = changed(VALUES, {"views": views, "custom": plain, "faces.margin": 0.3, "preset": "quick"})
     changes = {path.replace("__", "."): value for path, value in changes.items()}
     return config.resolve(params.Params.model_validate(changed(values, changes)), "custom")
@@ -193,6 +194,49 @@ def test_missing_faces_are_a_warning_when_sources_differ(other, warned):
     text = wording.faces(rates.assign(share=rates["found"] / rates["samples"]))
     assert f"{1000 + other:,} of 1,100 images (a 100.0%, b {other}.0%)" in text
     assert ("give away a source" in text) is warned
+
+
+@pytest.mark.parametrize(
+    ("size", "low", "said"),
+    [(0.2, 0.6, "learned by heart"), (0.05, 0.6, "no more than 0.05"), (0.2, 0.4, "the gap is not interpreted")],
+)
+def test_a_gap_is_read_only_where_something_was_learned(size, low, said):
+    text = wording.gap(pd.Series({**row(low=low), "train_val_gap": size}), 0.05)
+    assert text.startswith(f"**b** scores 0.900 on its own training samples, a gap of {size:.3f}")
+    told = ["learned by heart", "no more than 0.05", "the gap is not interpreted"]
+    assert [words for words in told if words in text] == [said]
+
+
+def test_a_condition_is_told_once_for_all_that_share_it():
+    first = named("a", model="resnet18")
+    other = named("c", model="resnet18", custom__pretrained=True)
+    text = wording.sameness([first, named("b", model="resnet18"), other])
+    assert "(pretrained: trained from scratch in a and b, from ImageNet weights in c)" in text
+
+
+def test_what_varies_is_told_and_two_conditions_at_once_are_a_warning():
+    size = {"presets__quick__resolution__low": 48}
+    crop, face = run(**size), run(custom__view="face", **size)
+    told = "Varied: 48×48 px, central square → 48×48 px, face crop with a margin of 30% (central square where there is "
+    assert wording.varied([(crop, face), (crop, face)]) == f"{told}no face)."
+    both = wording.varied([(crop, run(custom__view="face", shared__loss="bce_balanced", **size))])
+    assert "bce → bce_balanced" in both
+    assert "**2 conditions differ, so a difference is not due to one of them.**" in both
+
+
+def test_sources_that_were_left_out_are_told():
+    held_out = run().model_copy(update={"holdout": "insight"})
+    assert wording.varied([(run(), held_out)]) == "Varied: trained on all sources → trained without insight."
+
+
+@pytest.mark.parametrize(("names", "told"), [("a", "a"), ("ab", "a and b"), ("abc", "a, b and c")])
+def test_lists_in_words(names, told):
+    assert wording.listed(names) == told
+
+
+@pytest.mark.parametrize(("count", "told"), [(1.0, "1 standard error"), (0.5, "0.5 standard errors")])
+def test_standard_errors_in_words(count, told):
+    assert wording.standard_errors(count) == told
 
 
 def test_noise_is_not_ranked():

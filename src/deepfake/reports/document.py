@@ -1,33 +1,192 @@
-"""The summary: what was run on which data, what came out, and how sure that is."""
+"""The summary: what was studied on which data, what came out, and how sure that is, in two minutes."""
+
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.config import RunConfig, resolve
 from deepfake.data import catalog
 from deepfake.params import Params
-from deepfake.reports import figures, wording
+from deepfake.reports import phases, questions, rankings, results, wording
+from deepfake.reports.answers import Answer
+from deepfake.reports.columns import Table, text
+from deepfake.reports.results import Results
+
+_PAGES = {
+    **phases.TITLES,
+    "audit": "The audit for shortcuts",
+    "robustness": "Robustness",
+}
+"""The pages that the summary links, when they are part of the study."""
 
 
-def write(settings: Params) -> None:
-    """Write reports/summary.md and its figures from the manifest and the tables of the comparisons."""
+def write(settings: Params, headlines: Mapping[str, str] | None = None) -> None:
+    """Write reports/summary.md from the manifest and the tables of the phases, and the plan's summary as a table.
+
+    Args:
+        settings: checked params.
+        headlines: what other pages found, a sentence each, by the page's name (`audit`, `robustness`, ...).
+    """
+    headlines = headlines or {}
     manifest = tables.read(layout.manifest(settings.dataset), tables.MANIFEST)
+    study = _Study(settings)
+    overview = Table(study.overview(), [text(heading, heading) for heading in HEADINGS])
+    tables.write_csv(overview.csv(), layout.table("study"))
     parts = [
         "# What the detectors can do, and how sure that is",
         wording.scope(settings.preset, settings.dataset),
-        _data(settings, manifest),
-        _phase1(settings),
+        "## Key answers",
+        phases.bullets(study.key_answers(headlines)),
+        "## The study",
+        overview.markdown(),
+        f"[CSV](tables/study.csv). Pages: {_links(headlines)}.",
+        "## What phase 2 decided",
+        study.phase2["decision"].text(),
         _custom(settings),
+        _data(settings, manifest),
         wording.READING,
     ]
     tables.write_text("\n\n".join(part for part in parts if part) + "\n", layout.SUMMARY)
 
 
+HEADINGS = (
+    *("Phase", "Variable Tested", "Models", "Data", "Resolution", "Facecrop", "Augment", "CV"),
+    "Conclusion",
+)
+"""Those of the plan's summary table, and what came out."""
+_VARIABLES = {
+    "1": "Architecture Baseline",
+    "2A": "Shortcut Analysis",
+    "2A-Holdout": "Source Holdout",
+    "2B": "Resolution",
+    "2C": "Facecrop",
+    "2D": "Augmentation (no facecrop)",
+    "2E": "Augmentation + Facecrop",
+    "3": "Extended Architectures",
+    "4A": "Data Quantity",
+    "4B": "Final Evaluation",
+}
+"""What each phase of the plan tests, in the plan's words."""
+
+
+class _Study:
+    """All phases with the answers that they give."""
+
+    def __init__(self, settings: Params) -> None:
+        self.found = {
+            name: results.read(name, settings) for name in ("phase1", "phase2", "phase3", "phase4a", "phase4b")
+        }
+        self.baseline = rankings.baseline(self.found["phase1"])
+        self.phase2 = questions.phase2(self.found["phase2"], settings)
+        self.phase3 = questions.phase3(self.found["phase3"], settings)
+        self.phase4 = questions.phase4(self.found["phase4a"], self.found["phase4b"], settings)
+
+    def key_answers(self, headlines: Mapping[str, str]) -> Iterator[str]:
+        """Yield the answers that matter most, each a sentence."""
+        two, three, four = self.phase2, self.phase3, self.phase4
+        yield _brief(four["final"], "phase4")
+        yield _brief(four["errors"], "phase4")
+        for name, sentence in headlines.items():
+            yield f"**{_PAGES.get(name, name)}:** {sentence} ([more]({layout.page(name).name}))"
+        for answer, page in (
+            (two["geometry"], "phase2"),
+            (two["colour"], "phase2"),
+            (two["sources"], "phase2"),
+            (two["removal"], "phase2"),
+            (two["removal_face"], "phase2"),
+            (three["best"], "phase3"),
+            (four["scaling"], "phase4"),
+        ):
+            yield _brief(answer, page)
+
+    def overview(self) -> pd.DataFrame:
+        """Return the plan's summary table with a conclusion for each of its rows."""
+        two, three, four = self.phase2, self.phase3, self.phase4
+        second = self.found["phase2"]
+        rows = {
+            "1": (self.found["phase1"], None, [self.baseline]),
+            "2A": (second, ("phase2a_geometry", "phase2a_colour"), [two["geometry"], two["colour"]]),
+            "2A-Holdout": (second, ("phase2a_holdout",), [two["sources"]]),
+            "2B": (second, ("phase2b",), [two["resolution"]]),
+            "2C": (second, ("phase2c",), [two["face_crop"]]),
+            "2D": (second, ("phase2d",), [two["augmentation"], two["removal"]]),
+            "2E": (second, ("phase2e",), [two["augmentation_face"], two["removal_face"]]),
+            "3": (self.found["phase3"], None, [three["best"]]),
+            "4A": (self.found["phase4a"], None, [four["scaling"]]),
+            "4B": (self.found["phase4b"], None, [four["final"], four["errors"]]),
+        }
+        return pd.DataFrame(
+            [
+                {"Phase": phase, "Variable Tested": _VARIABLES[phase]}
+                | _varied(found, compared)
+                | {"Conclusion": "; ".join(answer.short for answer in answers)}
+                for phase, (found, compared, answers) in rows.items()
+            ]
+        )
+
+
+def _brief(answer: Answer, page: str) -> str:
+    """Return an answer without its numbers, with a link to them."""
+    return f"**{answer.question}** {answer.headline()}. ([more]({layout.page(page).name}))"
+
+
+def _varied(found: Results, compared: tuple[str, ...] | None) -> dict[str, str]:
+    """Return models and conditions of the experiments of some tables, or of a whole phase, as the plan writes them."""
+    names = (
+        found.rows["experiment"].tolist()
+        if compared is None
+        else [name for table in compared for name in found.experiments(table)]
+    )
+    rows = found.rows[found.rows["experiment"].isin(names)]
+    shares = [f"{100 * share:.0f}" for share in sorted(rows["fraction"].unique())]
+    return {
+        "Models": ", ".join(dict.fromkeys(found.titles[name] for name in names)),
+        "Data": f"{'/'.join(shares)}%",
+        "Resolution": "/".join(str(size) for size in sorted(rows["resolution"].unique())),
+        "Facecrop": _either(rows["face_crop"]),
+        "Augment": _either(rows["augmented"]),
+        "CV": f"{found.folds['fold'].nunique()}-fold stratified",
+    }
+
+
+def _either(values: pd.Series) -> str:
+    """Return `Yes`, `No`, or `±` where a condition is varied."""
+    return "±" if values.nunique() > 1 else "Yes" if values.iloc[0] else "No"
+
+
+def _links(headlines: Mapping[str, str]) -> str:
+    """Return links to all pages."""
+    names = [*phases.TITLES, *headlines]
+    return ", ".join(f"[{_PAGES.get(name, name)}]({layout.page(name).name})" for name in names)
+
+
+def _custom(settings: Params) -> str:
+    """Return the section on the custom run."""
+    found = results.read("custom", settings)
+    row = found.row(layout.CUSTOM_EXPERIMENT)
+    evaluation = settings.evaluation
+    tests = found.tests[found.tests["experiment"] == layout.CUSTOM_EXPERIMENT]
+    sentences = [
+        wording.learned(row, evaluation.confidence),
+        *(
+            wording.difference(test, found.rows, evaluation.confidence, evaluation.significance)
+            for _, test in tests.iterrows()
+        ),
+    ]
+    return "\n\n".join(
+        [
+            f"## The custom run: {row['model']}",
+            "`dvc exp run -S model=NAME` trains another model here ([its page](custom.md)).",
+            phases.bullets(sentences),
+        ]
+    )
+
+
 def _data(settings: Params, manifest: pd.DataFrame) -> str:
     """Return the section on the data set and its splits."""
-    name = settings.dataset
-    entry = catalog.find(name)
-    refused, repeated = (len(pd.read_csv(path)) for path in (layout.quarantine(name), layout.duplicates(name)))
+    dataset = settings.dataset
+    entry = catalog.find(dataset)
+    refused, repeated = (len(pd.read_csv(path)) for path in (layout.quarantine(dataset), layout.duplicates(dataset)))
     counted = manifest.assign(kind=manifest["label"].map({tables.REAL: "real", tables.FAKE: "fake"}))
     sizes = counted["width"].astype(str) + "×" + counted["height"].astype(str)
     by_source = counted.assign(size=sizes).groupby(["kind", "source"])
@@ -40,16 +199,16 @@ def _data(settings: Params, manifest: pd.DataFrame) -> str:
     )
     rows = rows.sort_index(ascending=False).reset_index()
     folds = manifest.loc[manifest["split"] == "dev"].groupby("fold")["group"].nunique()
-    pictures = ["sample", "views", "augmentation"] if name == catalog.GENERATED else ["views", "augmentation"]
+    pictures = ["sample", "views", "augmentation"] if dataset == catalog.GENERATED else ["views", "augmentation"]
     return "\n\n".join(
         [
-            f"## Data\n\n**{name}**: {entry.title}. {len(manifest):,} samples in {manifest['group'].nunique()} groups, "
-            f"{refused} files in quarantine, {repeated} files that stand in several groups or under both labels. "
-            f"{folds.sum()} development groups in {len(folds)} folds ({', '.join(str(count) for count in folds)}); the "
-            "other groups are the test set.",
+            f"## Data\n\n**{dataset}**: {entry.title}. {len(manifest):,} samples in {manifest['group'].nunique()} "
+            f"groups, {refused} files in quarantine, {repeated} files that stand in several groups or under both "
+            f"labels. {folds.sum()} development groups in {len(folds)} folds "
+            f"({', '.join(str(count) for count in folds)}); the other groups are the test set.",
             rows.to_markdown(index=False),
             wording.faces(pd.read_csv(layout.table("faces"))),
-            *(f"![{_CAPTIONS[picture]}]({_link(picture)})\n\n*{_CAPTIONS[picture]}.*" for picture in pictures),
+            *(f"{phases.picture(name, _CAPTIONS[name])}\n\n*{_CAPTIONS[name]}.*" for name in pictures),
             "*The pictures are made by `dvc repro` and not kept in git: the photographs may not be redistributed.*",
         ]
     )
@@ -61,111 +220,3 @@ _CAPTIONS = {
     "augmentation": "One image of each source before augmentation, after each step alone at its strongest, and after "
     "whole policies",
 }
-
-
-def _conditions(configs: list[RunConfig]) -> str:
-    """Say whether experiments were trained under the same conditions, and what those of the first were."""
-    config = configs[0]
-    return (
-        f"{wording.sameness(configs)} {wording.view(config)}; {wording.augmentation(config)}; "
-        f"{wording.statistics(config)}; "
-        f"{config.fraction:.0%} of the development groups, {config.folds} grouped folds; AdamW, learning rate "
-        f"{config.lr:g}, weight decay {config.weight_decay:g}, cosine schedule over {config.epochs} epochs, "
-        f"early stopping after {config.early_stopping_patience}; batches of {config.batch_size}; loss "
-        f"{config.loss}; trained from scratch."
-    )
-
-
-def _phase1(settings: Params) -> str:
-    """Return the section on the architecture baseline."""
-    rows, tests = _comparison("phase1")
-    names = rows["experiment"].tolist()
-    figures.auc(rows, pd.read_csv(layout.table("phase1_folds")), layout.figure("phase1_auc"))
-    figures.curves(
-        {name: pd.read_csv(layout.history(name)) for name in names},
-        layout.figure("phase1_curves"),
-    )
-    figures.roc(
-        {name: pd.read_csv(layout.roc(name)) for name in names},
-        {name: pd.read_csv(layout.confusion(name)) for name in names},
-        layout.figure("phase1_roc"),
-    )
-    return "\n\n".join(
-        [
-            "## Phase 1: architecture baseline",
-            _conditions([resolve(settings, name) for name in names]),
-            _table(rows, settings.evaluation.confidence),
-            f"![AUC]({_link('phase1_auc')})",
-            "### What follows",
-            _findings(rows, tests, settings),
-            "### How training went",
-            f"![learning curves]({_link('phase1_curves')})",
-            "### Decisions",
-            "Each fold at its own threshold (Youden's J on its inner validation), all held-out samples.",
-            f"![ROC and confusion]({_link('phase1_roc')})",
-        ]
-    )
-
-
-def _custom(settings: Params) -> str:
-    """Return the section on the custom run."""
-    rows, tests = _comparison("custom")
-    config = resolve(settings, layout.CUSTOM_EXPERIMENT)
-    return "\n\n".join(
-        [
-            f"## The custom run: {config.model}",
-            "`dvc exp run -S model=NAME` trains another model here.",
-            _conditions([resolve(settings, name) for name in rows["experiment"]]),
-            _table(rows, settings.evaluation.confidence),
-            _findings(rows.tail(1), tests, settings, known=rows),
-        ]
-    )
-
-
-def _comparison(name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read a comparison's table and tests."""
-    return pd.read_csv(layout.table(name)), pd.read_csv(layout.table(f"{name}_tests"))
-
-
-def _findings(rows: pd.DataFrame, tests: pd.DataFrame, settings: Params, known: pd.DataFrame | None = None) -> str:
-    """Return what a comparison shows, a sentence a line."""
-    evaluation = settings.evaluation
-    columns = figures.source_columns(rows)
-    sentences = [wording.learned(row, evaluation.confidence) for _, row in rows.iterrows()]
-    sentences += [
-        wording.difference(test, rows if known is None else known, evaluation.confidence, evaluation.significance)
-        for _, test in tests.iterrows()
-    ]
-    sentences += [wording.gap(row) for _, row in rows.iterrows()]
-    sentences += [wording.sources(row, columns) for _, row in rows.iterrows() if row["learned"]]
-    return "\n".join(f"- {sentence}" for sentence in sentences)
-
-
-def _table(rows: pd.DataFrame, confidence: float) -> str:
-    """Return a comparison as a Markdown table with the plan's columns."""
-    shown = pd.DataFrame(
-        {
-            "experiment": rows["experiment"],
-            "model": rows["model"],
-            "params": rows["parameters"].map("{:,}".format),
-            "AUC": [f"{row['auc']:.3f} ± {row['auc_std']:.3f}" for _, row in rows.iterrows()],
-            f"{confidence:.0%} interval (groups)": [wording.interval(row, "auc_") for _, row in rows.iterrows()],
-            f"{confidence:.0%} interval (folds)": [wording.interval(row, "fold_") for _, row in rows.iterrows()],
-            "train/val gap": rows["train_val_gap"].map("{:+.3f}".format),
-            **{
-                column.removeprefix("auc_"): rows[column].map("{:.3f}".format)
-                for column in figures.source_columns(rows)
-            },
-            "source variance": rows["source_auc_variance"].map("{:.4f}".format),
-            "EER": rows["eer"].map("{:.3f}".format),
-            "balanced accuracy": rows["balanced_accuracy"].map("{:.3f}".format),
-            "test AUC": rows["test_auc"].map("{:.3f}".format),
-            "n (groups)": [f"{row['samples']:,} ({row['groups']})" for _, row in rows.iterrows()],
-        }
-    )
-    return shown.to_markdown(index=False, disable_numparse=True)
-
-
-def _link(figure: str) -> str:
-    """Return a figure's path as the summary links it."""
-    return layout.figure(figure).relative_to(layout.REPORTS).as_posix()

@@ -1,5 +1,6 @@
 """Sentences that follow from numbers; none of them is written before the numbers are there."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -19,7 +20,8 @@ READING = """## How to read this
 - **Train/val gap**: AUC on the training samples minus AUC on the held-out fold, both under the evaluation transform.
 - **Source AUC**: one generator's fakes against all reals. Their variance shows how much a detector leans on a
   single generator's trace.
-- A model is **told from guessing** when both intervals lie above 0.5.
+- A model is **told from guessing** when both intervals lie above 0.5. Where neither of two models is, a ranking
+  would rank noise, and none is given.
 - **Significant** means that two tests agree after Holm's correction over the table: the paired bootstrap over
   groups (would it hold for other people?) and the corrected resampled t-test of Nadeau and Bengio over folds
   (would it hold for other training sets?).
@@ -87,7 +89,23 @@ def statistics(config: RunConfig) -> str:
     return f"normalised by fixed statistics (mean {', '.join(f'{value:g}' for value in config.normalization.mean)})"
 
 
-_TOLD = {"view": view, "augmentation": augmentation, "normalization": statistics}
+def weights(config: RunConfig) -> str:
+    """Say what training starts from."""
+    return "from ImageNet weights" if config.pretrained else "trained from scratch"
+
+
+def _trained_on(config: RunConfig) -> str:
+    """Say which sources an experiment is trained on."""
+    return f"trained without {config.holdout}" if config.holdout else "trained on all sources"
+
+
+_TOLD = {
+    "view": view,
+    "augmentation": augmentation,
+    "normalization": statistics,
+    "pretrained": weights,
+    "holdout": _trained_on,
+}
 """What is said of the settings that have several values."""
 _FOLLOWS = {"experiment", "model", "oversampling"}
 """What differs without being a condition of its own."""
@@ -95,21 +113,58 @@ _NAMELESS = {"view": {"view"}}
 """The names inside settings, which are no conditions either."""
 
 
+def conditions(configs: list[RunConfig]) -> str:
+    """Say whether experiments were trained under the same conditions, and what those of the first were."""
+    return f"{sameness(configs)} {view(configs[0])}; {augmentation(configs[0])}; {training(configs[0])}."
+
+
+def training(config: RunConfig) -> str:
+    """Say how an experiment was trained, beside what it was shown."""
+    return (
+        f"{statistics(config)}; {config.fraction:.0%} of the development groups, {config.folds} grouped folds; AdamW, "
+        f"learning rate {config.lr:g}, weight decay {config.weight_decay:g}, cosine schedule over {config.epochs} "
+        f"epochs, early stopping after {config.early_stopping_patience}; batches of {config.batch_size}; loss "
+        f"{config.loss}; {weights(config)}"
+    )
+
+
 def sameness(configs: list[RunConfig]) -> str:
     """Say whether experiments differ in their model alone, and where else they differ."""
-    first = configs[0]
-    dumped = [config.model_dump(exclude={**dict.fromkeys(_FOLLOWS, True), **_NAMELESS}) for config in configs]
-    differing = [key for key in dumped[0] if any(values[key] != dumped[0][key] for values in dumped)]
+    differing = _differing(configs)
     if not differing:
         return "Identical conditions for all:"
-    listed = "; ".join(
-        f"{key}: " + ", ".join(f"{_tell(key, config)} in {config.experiment}" for config in configs)
-        for key in differing
-    )
+    listed = "; ".join(f"{key}: {_shared_out(key, configs)}" for key in differing)
     return (
         f"**The conditions differ**, so a difference in AUC is not the model's alone ({listed}). "
-        f"Those of {first.experiment}:"
+        f"Those of {configs[0].experiment}:"
     )
+
+
+def varied(pairs: list[tuple[RunConfig, RunConfig]]) -> str:
+    """Say what differs between each baseline and its experiment, which should be one condition."""
+    changes: dict[str, None] = {}
+    keys: set[str] = set()
+    for first, other in pairs:
+        differing = _differing([first, other])
+        keys |= set(differing)
+        changes |= dict.fromkeys(f"{_tell(key, first)} → {_tell(key, other)}" for key in differing)
+    several = f" **{len(keys)} conditions differ, so a difference is not due to one of them.**" if len(keys) > 1 else ""
+    return f"Varied: {'; '.join(changes)}.{several}"
+
+
+def _differing(configs: list[RunConfig]) -> list[str]:
+    """Return the conditions in which experiments differ; their models are none."""
+    left_out: Any = {**dict.fromkeys(_FOLLOWS, True), **_NAMELESS}
+    dumped = [config.model_dump(exclude=left_out) for config in configs]
+    return [key for key in dumped[0] if any(values[key] != dumped[0][key] for values in dumped)]
+
+
+def _shared_out(key: str, configs: list[RunConfig]) -> str:
+    """Return each value of a condition with the experiments that have it."""
+    holders: dict[str, list[str]] = {}
+    for config in configs:
+        holders.setdefault(_tell(key, config), []).append(config.experiment)
+    return ", ".join(f"{value} in {listed(names)}" for value, names in holders.items())
 
 
 def _tell(key: str, config: RunConfig) -> str:
@@ -130,6 +185,17 @@ def faces(rates: pd.DataFrame) -> str:
         f"The detector (MTCNN) finds a face in {rates['found'].sum():,} of {rates['samples'].sum():,} images "
         f"({each}); under a face crop the others show their central square.{warning}"
     )
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return `a, b and c`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def standard_errors(count: float) -> str:
+    """Return a number of standard errors."""
+    return "1 standard error" if count == 1 else f"{count:g} standard errors"
 
 
 def interval(row: Any, prefix: str = "") -> str:
@@ -158,8 +224,8 @@ def difference(test: Any, rows: pd.DataFrame, confidence: float, significance: f
     direction = "above" if test["difference"] > 0 else "below"
     figures = (
         f"{abs(test['difference']):.3f} {direction} {baseline} ({confidence:.0%} interval of the difference "
-        f"{interval(test)}; Holm-adjusted {_p(test['p_bootstrap_holm'])} by bootstrap over groups, "
-        f"{_p(test['p_ttest_holm'])} by corrected t-test over folds)"
+        f"{interval(test)}; Holm-adjusted {p_value(test['p_bootstrap_holm'])} by bootstrap over groups, "
+        f"{p_value(test['p_ttest_holm'])} by corrected t-test over folds)"
     )
     if not known.loc[[name, baseline], "learned"].any():
         return f"**{name}** is {figures}; neither does better than guessing, so ranking the two would rank noise."
@@ -170,15 +236,25 @@ def difference(test: Any, rows: pd.DataFrame, confidence: float, significance: f
     return f"**{name}** is {figures}: **not significant** at {significance:g}; {why}."
 
 
-def _p(value: float) -> str:
+def p_value(value: float) -> str:
     """Return a p-value as it is written."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
-def gap(row: Any) -> str:
-    """Say what the train/val gap means."""
+def gap(row: Any, limit: float) -> str:
+    """Say how large the train/val gap is, and what that means where a detector has learned something.
+
+    Args:
+        row: of an experiment.
+        limit: `interpretation.gap`.
+    """
     size = row["train_val_gap"]
-    return f"**{row['experiment']}** scores {row['train_auc']:.3f} on its own training samples, a gap of {size:.3f}."
+    figures = f"**{row['experiment']}** scores {row['train_auc']:.3f} on its own training samples, a gap of {size:.3f}"
+    if not row["learned"]:
+        return f"{figures}; what it makes of held-out samples is not told from guessing, so the gap is not interpreted."
+    if size > limit:
+        return f"{figures}: more than {limit:g}, so a part of that it has learned by heart."
+    return f"{figures}: no more than {limit:g}."
 
 
 def sources(row: Any, columns: list[str]) -> str:

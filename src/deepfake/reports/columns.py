@@ -1,0 +1,73 @@
+"""Tables of the report: numbers as CSV for machines, and as Markdown for people, from one description."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Args:
+        heading: what stands above it.
+        keys: the columns of the numbers that it shows; "" is the one that has the heading to itself in a CSV, the
+            others follow there to the right of the table, with their own names behind the heading.
+        form: writes their values, in this order, into one cell.
+    """
+
+    heading: str
+    keys: dict[str, str]
+    form: Callable[..., str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers, and the columns that show them."""
+
+    numbers: pd.DataFrame
+    columns: list[Column]
+
+    def csv(self) -> pd.DataFrame:
+        """Return the numbers under the table's headings."""
+        named = [
+            (f"{column.heading} {name}".strip(), key) for column in self.columns for name, key in column.keys.items()
+        ]
+        headings = {column.heading for column in self.columns}
+        ordered = sorted(named, key=lambda pair: pair[0] not in headings)
+        frame = self.numbers[[key for _, key in ordered]]
+        return frame.set_axis([heading for heading, _ in ordered], axis=1)
+
+    def markdown(self) -> str:
+        """Return the table as people read it; what does not apply is a dash."""
+        records = self.numbers.to_dict("records")
+        cells = [
+            [_cell(column, [row[key] for key in column.keys.values()]) for column in self.columns] for row in records
+        ]
+        shown = pd.DataFrame(cells, columns=[column.heading for column in self.columns])
+        return shown.to_markdown(index=False, disable_numparse=True)
+
+
+def _cell(column: Column, values: list[object]) -> str:
+    return "-" if any(value is None or value != value for value in values) else column.form(*values)
+
+
+def text(heading: str, key: str) -> Column:
+    """Return a column of words."""
+    return Column(heading, {"": key}, str)
+
+
+def number(heading: str, key: str, form: str = "{:.3f}") -> Column:
+    """Return a column of single numbers."""
+    return Column(heading, {"": key}, form.format)
+
+
+def mean(heading: str, key: str, std: str | None = None) -> Column:
+    """Return a column of means over folds, with their standard deviations."""
+    return Column(heading, {"": key, "std": std or f"{key}_std"}, "{:.3f} ± {:.3f}".format)
+
+
+def interval(heading: str, low: str, high: str, form: str = "{:.3f}") -> Column:
+    """Return a column of intervals."""
+    return Column(heading, {"low": low, "high": high}, f"[{form}, {form}]".format)

@@ -1,0 +1,271 @@
+"""The page of each phase: its tables, its pictures, and answers to its questions."""
+
+import json
+from collections.abc import Callable, Iterable
+
+import pandas as pd
+
+from deepfake import layout, tables
+from deepfake.config import SCALES, RunConfig
+from deepfake.params import Params
+from deepfake.reports import figures, galleries, plan_tables, questions, results, study_figures, wording
+from deepfake.reports.columns import Table
+from deepfake.reports.results import Results, source_columns
+
+TITLES = {
+    "phase1": "Phase 1: architecture baseline",
+    "phase2": "Phase 2: preprocessing and shortcuts",
+    "phase3": "Phase 3: more architectures",
+    "phase4": "Phase 4: the best models on all data",
+    "custom": "The custom run",
+}
+_SECTIONS = {
+    "phase2a_geometry": ("2A-1: is geometry a shortcut?", "geometry"),
+    "phase2a_colour": ("2A-2: are colour statistics a shortcut?", "colour"),
+    "phase2a_holdout": ("2A-3: source holdout", "sources"),
+    "phase2b": ("2B: resolution", "resolution"),
+    "phase2c": ("2C: face crop", "face_crop"),
+    "phase2d": ("2D: augmentation without face crop", "augmentation"),
+    "phase2e": ("2E: augmentation with face crop", "augmentation_face"),
+}
+"""The tables of phase 2, each with its heading and the question that it answers."""
+
+
+def write(phase: str, settings: Params) -> None:
+    """Write the page of a phase with its tables and figures, from what its comparison left behind."""
+    parts = _PAGES[phase](settings)
+    text = "\n\n".join(part for part in [f"# {TITLES[phase]}", "[Summary](summary.md)", *parts] if part)
+    tables.write_text(f"{text}\n", layout.page(phase))
+
+
+def _phase1(settings: Params) -> list[str]:
+    found = results.read("phase1", settings)
+    return _models("phase1", found, found.names(), settings)
+
+
+def _custom(settings: Params) -> list[str]:
+    found = results.read("custom", settings)
+    names = {name: name for name in found.titles}
+    return ["`dvc exp run -S model=NAME` trains another model here.", *_models("custom", found, names, settings)]
+
+
+def _models(phase: str, found: Results, names: dict[str, str], settings: Params) -> list[str]:
+    """Return the sections of a phase that compares models under the same conditions."""
+    figures.auc(found.rows, found.folds, names, layout.figure(f"{phase}_auc"))
+    histories = {told: pd.read_csv(layout.history(name)) for name, told in names.items()}
+    figures.curves(histories, layout.figure(f"{phase}_curves"))
+    figures.roc(
+        {told: pd.read_csv(layout.roc(name)) for name, told in names.items()},
+        {told: pd.read_csv(layout.confusion(name)) for name, told in names.items()},
+        layout.figure(f"{phase}_roc"),
+    )
+    by_experiment = names != found.titles
+    return [
+        wording.conditions([_config(name) for name in names]),
+        _kept(phase, plan_tables.models(found, settings.evaluation.confidence, experiments=by_experiment)),
+        picture(f"{phase}_auc", "AUC"),
+        "## What follows",
+        bullets(_findings(found, names, settings)),
+        "## How training went",
+        picture(f"{phase}_curves", "learning curves"),
+        "## Decisions",
+        "Each fold at its own threshold (Youden's J on its inner validation), all held-out samples.",
+        picture(f"{phase}_roc", "ROC and confusion"),
+    ]
+
+
+def _findings(found: Results, names: dict[str, str], settings: Params) -> list[str]:
+    """Return what a comparison of models shows, a sentence each."""
+    evaluation = settings.evaluation
+    columns = source_columns(found.rows)
+    named = found.rows.assign(experiment=found.rows["experiment"].map(names))
+    tests = found.tests.assign(**{end: found.tests[end].map(names) for end in ("baseline", "experiment")})
+    rows = [row for _, row in named.iterrows()]
+    return [
+        *(wording.learned(row, evaluation.confidence) for row in rows),
+        *(
+            wording.difference(test, named, evaluation.confidence, evaluation.significance)
+            for _, test in tests.iterrows()
+        ),
+        *(wording.gap(row, settings.interpretation.gap) for row in rows),
+        *(wording.sources(row, columns) for row in rows if row["learned"]),
+    ]
+
+
+def _phase2(settings: Params) -> list[str]:
+    found = results.read("phase2", settings)
+    confidence = settings.evaluation.confidence
+    told = questions.phase2(found, settings)
+    changes = plan_tables.shortcut_removal(found, confidence)
+    tables.write_csv(changes, layout.table("phase2_shortcuts"))
+    _phase2_figures(found, changes)
+    extra = {
+        "phase2d": [told["removal"].text(), _removal(changes, "phase2d", confidence)],
+        "phase2e": [told["removal_face"].text(), told["interaction"].text(), _removal(changes, "phase2e", confidence)],
+    }
+    first = _config(found.experiments("phase2a_geometry")[0])
+    told_first = f"{wording.view(first)}; {wording.augmentation(first)}; {wording.training(first)}"
+    parts = [f"Conditions, where a table does not vary them: {told_first}."]
+    parts += [told["decision"].text(), picture("phase2_differences", "differences in AUC")]
+    for table, (heading, question) in _SECTIONS.items():
+        parts += [f"## {heading}", _varied(found, table), _kept(table, _plan_table(found, table, settings))]
+        parts += [told[question].text(), *extra.get(table, [])]
+    return [
+        *parts,
+        picture("phase2_shortcuts", "what augmentation changes"),
+        "Full markers: the interval over folds excludes 0.",
+        "## All experiments of the phase",
+        plan_tables.models(_without_tests(found), confidence, experiments=True).markdown(),
+    ]
+
+
+def _plan_table(found: Results, table: str, settings: Params) -> Table:
+    """Return one of the plan's tables of phase 2."""
+    confidence = settings.evaluation.confidence
+    if table in plan_tables.PAIRED:
+        return plan_tables.paired(found, table, confidence)
+    if table != "phase2a_holdout":
+        return plan_tables.conditions(found, table, confidence)
+    samples = tables.read(layout.manifest(settings.dataset), tables.MANIFEST)
+    real = sorted(samples.loc[samples["label"] == tables.REAL, "source"].unique())
+    return plan_tables.holdout(found, pd.read_csv(layout.table("phase2_holdout")), real, confidence)
+
+
+def _phase2_figures(found: Results, changes: pd.DataFrame) -> None:
+    """Draw the differences of all tables, and what augmentation changes."""
+    held_out = found.rows.set_index("experiment")["holdout"].dropna()
+    names = [
+        found.titles[name] + (f", without {held_out[name]}" if name in held_out.index else "")
+        for name in found.tests["experiment"]
+    ]
+    headings = {
+        "phase2a_geometry": "2A-1: reals letterboxed, not cropped",
+        "phase2a_colour": "2A-2: real-image statistics, not ImageNet's",
+        "phase2a_holdout": "2A-3: a source held out (AUC over all sources)",
+        "phase2b": "2B: higher resolution",
+        "phase2c": "2C: face crop",
+        "phase2d": "2D: augmentation without face crop",
+        "phase2e": "2E: augmentation with face crop",
+    }
+    study_figures.differences(found.tests.assign(name=names), headings, layout.figure("phase2_differences"))
+    both = {table: heading for table, heading in headings.items() if table in ("phase2d", "phase2e")}
+    study_figures.shortcuts(changes, both, layout.figure("phase2_shortcuts"))
+
+
+def _removal(changes: pd.DataFrame, table: str, confidence: float) -> str:
+    """Return the plan's shortcut-removal table of each model."""
+    models = changes[changes["table"] == table].groupby("model", sort=False)
+    return "\n\n".join(f"{model}:\n\n{plan_tables.removal(rows, confidence).markdown()}" for model, rows in models)
+
+
+def _varied(found: Results, table: str) -> str:
+    """Say what a table varies, from the configurations themselves."""
+    pairs = found.pairs(table)
+    return wording.varied(
+        [(_config(first), _config(other)) for first, other in zip(pairs["baseline"], pairs["experiment"], strict=True)]
+    )
+
+
+def _without_tests(found: Results) -> Results:
+    """Return results whose table shows no differences, for they stand elsewhere."""
+    return Results(found.rows, found.folds, found.tests.iloc[:0], found.titles, found.unplanned)
+
+
+def _phase3(settings: Params) -> list[str]:
+    found = results.read("phase3", settings)
+    names = found.rows["experiment"].tolist()
+    study_figures.size(found.rows, found.titles, found.unplanned, layout.figure("phase3_size"))
+    histories = {told: pd.read_csv(layout.history(name)) for name, told in found.names().items()}
+    figures.curves(histories, layout.figure("phase3_curves"))
+    planned = [_config(name) for name in names if name not in found.unplanned]
+    extra = [(planned[0], _config(name)) for name in found.unplanned]
+    return [
+        wording.conditions(planned),
+        _kept("phase3", plan_tables.models(found, settings.evaluation.confidence)),
+        f"† Not of the plan: it stands beside the others and cannot be chosen. {wording.varied(extra)}"
+        if extra
+        else "",
+        "## What follows",
+        bullets(answer.text() for answer in questions.phase3(found, settings).values()),
+        "## Parameters against performance",
+        picture("phase3_size", "AUC against parameters"),
+        "## How training went",
+        picture("phase3_curves", "learning curves"),
+    ]
+
+
+def _phase4(settings: Params) -> list[str]:
+    scaled, final = results.read("phase4a", settings), results.read("phase4b", settings)
+    shown = plan_tables.scaling(scaled, settings)
+    _scaling_figure(scaled, shown.numbers)
+    figures.auc(final.rows, final.folds, final.titles, layout.figure("phase4_sources"))
+    told = questions.phase4(scaled, final, settings)
+    return [
+        wording.conditions([_config(name) for name in final.rows["experiment"]]),
+        "## 4A: data quantity",
+        "All are measured on the held-out samples of the smallest share, which the larger ones contain.",
+        _kept("phase4a", shown),
+        told.pop("scaling").text(),
+        picture("phase4_scaling", "AUC against the share of the data"),
+        "## 4B: evaluation on all data",
+        _kept("phase4b", plan_tables.models(final, settings.evaluation.confidence)),
+        picture("phase4_sources", "AUC and sources of the final models"),
+        "## What follows",
+        bullets(answer.text() for answer in told.values()),
+        *_explained(settings.evaluation.confidence),
+    ]
+
+
+def _explained(confidence: float) -> list[str]:
+    """Return what the final models look at, how sure they are and what they get wrong, once that was computed."""
+    if not layout.table("gradcam").exists():
+        return ["*Where they look and what they get wrong: run `deepfake explain`, then `deepfake compare phase4`.*"]
+    return [
+        "## Where they look",
+        galleries.attention(confidence),
+        picture("gradcam", "Grad-CAM of held-out images"),
+        "## How sure they are",
+        galleries.certainty(confidence),
+        "## Hard examples",
+        galleries.hard(),
+        picture("hard_examples", "the most confidently wrong images"),
+        "*The pictures of photographs are made by `dvc repro` and not kept in git: they may not be redistributed.*",
+    ]
+
+
+def _scaling_figure(scaled: Results, numbers: pd.DataFrame) -> None:
+    """Draw 4A."""
+    stems = numbers["baseline"].str.removesuffix(SCALES["small"])
+    named = numbers[["title"]].assign(**{key: stems + suffix for key, suffix in SCALES.items()})
+    study_figures.scaling(named, scaled.rows, list(SCALES), layout.figure("phase4_scaling"))
+
+
+def _config(experiment: str) -> RunConfig:
+    """Return what an experiment was trained under, as it stands beside its predictions."""
+    values = json.loads(layout.config(experiment).read_text("utf-8"))
+    return RunConfig.model_validate({key: values[key] for key in RunConfig.model_fields})
+
+
+def _kept(name: str, table: Table) -> str:
+    """Write a table as CSV, and return it as Markdown with a link to the file."""
+    tables.write_csv(table.csv(), layout.table(name))
+    return f"{table.markdown()}\n\n[CSV](tables/{name}.csv)"
+
+
+def picture(name: str, caption: str) -> str:
+    """Return the Markdown of a figure."""
+    return f"![{caption}]({layout.figure(name).relative_to(layout.REPORTS).as_posix()})"
+
+
+def bullets(sentences: Iterable[str]) -> str:
+    """Return sentences as a Markdown list."""
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+_PAGES: dict[str, Callable[[Params], list[str]]] = {
+    "phase1": _phase1,
+    "phase2": _phase2,
+    "phase3": _phase3,
+    "phase4": _phase4,
+    "custom": _custom,
+}

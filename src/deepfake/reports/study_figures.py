@@ -1,0 +1,182 @@
+"""The pictures that compare: differences between conditions, sizes of models, amounts of data."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
+
+from deepfake.reports.figures import STYLE, colours, save
+
+_MARKERS = "osD^vPX*"
+
+
+def differences(tests: pd.DataFrame, tables: Mapping[str, str], path: Path) -> None:
+    """Draw the paired differences of AUC with their intervals, grouped by table; a full marker is significant.
+
+    Args:
+        tests: of a phase, with a `name` for each.
+        tables: the headings of tables, in the order in which they are drawn.
+        path: the PNG to write.
+    """
+    with plt.rc_context(STYLE):
+        count = len(tests) + len(tables)
+        figure, axes = plt.subplots(figsize=(7.5, 0.9 + 0.26 * count))
+        place, places, labels = 0.0, [], []
+        for (table, heading), colour in zip(tables.items(), colours(len(tables)), strict=True):
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            axes.text(0.012, place, heading, transform=axes.get_yaxis_transform(), weight="bold", va="center", bbox=box)
+            place -= 1
+            for _, test in tests[tests["table"] == table].iterrows():
+                _point(
+                    axes, test["difference"], place, (test["low"], test["high"]), colour, full=bool(test["significant"])
+                )
+                places.append(place)
+                labels.append(str(test["name"]))
+                place -= 1
+        axes.axvline(0, color="0.6", lw=0.8, ls="--")
+        axes.set_yticks(places, labels)
+        axes.set_ylim(place + 0.4, 0.8)
+        axes.set_xlabel("difference in AUC, with interval over groups")
+        _significance_legend(axes, figure.get_figheight())
+        save(figure, path)
+
+
+def _point(
+    axes: Axes, x: float, y: float, limits: tuple[float, float], colour: str, *, full: bool, marker: str = "o"
+) -> None:
+    """Draw a value with its interval from left to right."""
+    axes.hlines(y, *limits, color=colour, lw=1.8)
+    axes.plot(x, y, marker, color=colour, mfc=colour if full else "white", ms=6, mew=1.5)
+
+
+def _significance_legend(axes: Axes, height: float) -> None:
+    """Say what full and empty markers mean, below the axes."""
+    handles = [
+        Line2D([], [], color="0.3", marker="o", mfc=face, mew=1.5, lw=1.8, label=label)
+        for face, label in (("0.3", "significant (both tests, Holm)"), ("white", "not significant"))
+    ]
+    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.45, -0.45 / height), ncols=2)
+
+
+def shortcuts(changes: pd.DataFrame, headings: Mapping[str, str], path: Path) -> None:
+    """Draw what augmentation changes: AUCs and gap above, source variance below; a column a table.
+
+    Args:
+        changes: `plan_tables.shortcut_removal`.
+        headings: of the tables, in their order.
+        path: the PNG to write.
+    """
+    models = changes["model"].unique().tolist()
+    small = changes["metric"] == "AUC Variance"
+    rows = [changes[~small], changes[small]]
+    heights = [part["metric"].nunique() + 0.6 for part in rows]
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            2,
+            len(headings),
+            figsize=(8.5, 0.9 + 0.42 * sum(heights)),
+            sharex="row",
+            sharey="row",
+            height_ratios=heights,
+            squeeze=False,
+        )
+        for (table, heading), column in zip(headings.items(), panels.T, strict=True):
+            for axes, part in zip(column, rows, strict=True):
+                _changes(axes, part[part["table"] == table], models)
+            column[0].set_title(heading)
+            column[1].set_xlabel("with minus without augmentation")
+            column[1].locator_params(axis="x", nbins=4)  # variances are small numbers, long to write
+        figure.align_ylabels()
+        figure.tight_layout()
+        handles = [
+            Line2D([], [], color=colour, marker=marker, mfc="white", mew=1.5, lw=1.8, label=model)
+            for model, colour, marker in zip(models, colours(len(models)), _MARKERS, strict=False)
+        ]
+        figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, -0.07), ncols=len(models))
+        save(figure, path)
+
+
+def _changes(axes: Axes, changes: pd.DataFrame, models: list[str]) -> None:
+    """Draw the change of each metric, the models side by side; a full marker has an interval that excludes 0."""
+    metrics = changes["metric"].unique().tolist()
+    for number, (model, colour) in enumerate(zip(models, colours(len(models)), strict=True)):
+        shift = 0.3 * ((len(models) - 1) / 2 - number)
+        for _, row in changes[changes["model"] == model].iterrows():
+            place = len(metrics) - 1 - metrics.index(row["metric"]) + shift
+            full = not row["low"] <= 0 <= row["high"]
+            _point(
+                axes, row["change"], place, (row["low"], row["high"]), colour, full=full, marker=_MARKERS[number % 8]
+            )
+    axes.axvline(0, color="0.6", lw=0.8, ls="--")
+    axes.set_yticks(range(len(metrics)), metrics[::-1])
+    axes.set_ylim(-0.6, len(metrics) - 0.4)
+
+
+def size(rows: pd.DataFrame, titles: Mapping[str, str], unplanned: tuple[str, ...], path: Path) -> None:
+    """Draw AUC against the number of parameters; what is not of the plan has an empty marker."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(5.2, 3.6))
+        ordered = rows.sort_values("parameters")
+        for number, ((_, row), colour) in enumerate(zip(ordered.iterrows(), colours(len(rows)), strict=True)):
+            error = [[max(0.0, row["auc"] - row["auc_low"])], [max(0.0, row["auc_high"] - row["auc"])]]
+            axes.errorbar(
+                row["parameters"],
+                row["auc"],
+                yerr=error,
+                fmt=_MARKERS[number % len(_MARKERS)],
+                color=colour,
+                mfc="white" if row["experiment"] in unplanned else colour,
+                mew=1.5,
+                ms=7,
+                capsize=3,
+                label=titles[row["experiment"]] + (" †" if row["experiment"] in unplanned else ""),
+            )
+        axes.axhline(0.5, color="0.6", lw=0.8, ls="--")
+        axes.text(0.01, 0.5, "chance", transform=axes.get_yaxis_transform(), ha="left", va="bottom", color="0.4")
+        axes.set_xscale("log")
+        axes.set(xlabel="parameters (millions, log scale)", ylabel="held-out AUC, with interval over groups")
+        axes.xaxis.set_major_formatter(FuncFormatter(_millions))
+        axes.xaxis.set_minor_formatter(FuncFormatter(_millions))
+        axes.tick_params(axis="x", which="both", labelsize=8)
+        axes.set_ylim(bottom=min(0.45, axes.get_ylim()[0]))
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        save(figure, path)
+
+
+def _millions(value: float, _: int) -> str:
+    """Return parameters in millions at 1, 2 and 5 of each power of ten, where labels do not collide."""
+    return f"{value / 1e6:g}" if f"{value:e}"[0] in "125" and f"{value:.0e}"[0] == f"{value:e}"[0] else ""
+
+
+def scaling(numbers: pd.DataFrame, rows: pd.DataFrame, fractions: list[str], path: Path) -> None:
+    """Draw AUC against the share of the data, a line a model.
+
+    Args:
+        numbers: pairs of experiments by model: columns `title` and, for each of `fractions`, its experiment.
+        rows: a comparison table.
+        fractions: the columns of `numbers` that name experiments, from small to all.
+        path: the PNG to write.
+    """
+    points = [rows.set_index("experiment").loc[list(model[fractions])] for _, model in numbers.iterrows()]
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(5.2, 3.6))
+        shares = points[0]["fraction"].to_numpy(np.float64) * 100
+        step = 0.012 * max(float(np.ptp(shares)), 1)
+        each = zip(numbers["title"], points, colours(len(numbers)), strict=True)
+        for number, (title, model, colour) in enumerate(each):
+            shifted = shares + step * (number - (len(numbers) - 1) / 2)
+            axes.vlines(shifted, model["auc_low"], model["auc_high"], color=colour, lw=4, alpha=0.25)
+            marker = _MARKERS[number % len(_MARKERS)]
+            axes.plot(shifted, model["auc"], f"{marker}-", color=colour, ms=6, lw=1.6, label=title)
+        axes.set_xticks(shares, [f"{share:.0f}%" for share in shares])
+        axes.set(
+            xlabel="share of the development groups",
+            ylabel="AUC on the same held-out samples\n(bands: interval over groups)",
+        )
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        save(figure, path)

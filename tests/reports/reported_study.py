@@ -1,0 +1,78 @@
+"""A synthetic study with all of its tables, and one with all of its pages; a test names this module as a plugin."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+import synthetic_study
+from conftest import ROOT
+from deepfake import config, layout
+from deepfake.params import Params
+from deepfake.studies import phases, selection
+
+QUALITY = {"resnet18_high": 1.5, "resnet18_letterboxed": 0.1, "simple_cnn_low": 0.6, "simple_cnn_augmented": 0.3}
+"""How far fakes lie above reals where it is not 1."""
+SIZES = {
+    "folds": 4,
+    "top": 3,
+    "resolution": {"low": 48, "high": 64},
+    "fraction": {"small": 0.75, "medium": 0.9, "all": 1.0},
+}
+"""What headings and words are checked against, so that other sizes in params.yaml change no test."""
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory) -> tuple[Path, Params]:
+    """A project with the tables of all phases and no page yet, and its params; not to be changed."""
+    root = tmp_path_factory.mktemp("study")
+    values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    values["evaluation"]["bootstrap_replicates"] = 100
+    values["presets"]["quick"] |= SIZES
+    (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    (root / "data").mkdir()
+    shutil.copy(ROOT / "data/catalog.yaml", root / "data/catalog.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        settings = config.load()
+        manifest = synthetic_study.write_study(settings, QUALITY)
+        selection.decide(settings)
+        small, *larger = config.SCALES.values()
+        for name in settings.candidates:
+            synthetic_study.write_run(settings, f"{name}{small}", manifest, 1.0)
+        for name in selection.rank(settings):
+            for scale in larger:
+                synthetic_study.write_run(settings, f"{name}{scale}", manifest, 1.0)
+        for phase in ("phase1", "phase2", "phase3", "phase4", "custom"):
+            phases.run(phase, settings)
+        empty = pd.DataFrame({"path": []})
+        for path in (layout.quarantine(settings.dataset), layout.duplicates(settings.dataset)):
+            empty.to_csv(path, index=False)
+        rates = {"source": ["wiki", "insight"], "samples": [10, 10], "found": [10, 9], "share": [1.0, 0.9]}
+        pd.DataFrame(rates).to_csv(layout.table("faces"), index=False)
+    return root, settings
+
+
+@pytest.fixture(scope="session")
+def reported(finished_study, tmp_path_factory) -> tuple[Path, Params]:
+    """A copy of the study with all of its pages."""
+    from deepfake.reports import document
+    from deepfake.reports import phases as pages
+
+    root = tmp_path_factory.mktemp("reported") / "project"
+    shutil.copytree(finished_study[0], root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        for phase in pages.TITLES:
+            pages.write(phase, finished_study[1])
+        document.write(finished_study[1], {"audit": "Width alone tells fakes from reals."})
+    return root, finished_study[1]
+
+
+@pytest.fixture
+def study_settings(finished_study, monkeypatch) -> Params:
+    """The params of the study, in its folder; nothing may be written there."""
+    monkeypatch.chdir(finished_study[0])
+    return finished_study[1]
