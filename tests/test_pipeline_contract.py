@@ -1,6 +1,9 @@
 """What DVC cannot see: that dvc.yaml, the code and params.yaml name the same things."""
 
+import ast
 import copy
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,35 +14,71 @@ import yaml
 from pydantic import ValidationError
 
 from conftest import ROOT, paths, stages
-from deepfake import config, layout, params
+from deepfake import cli, config, layout, params
 from deepfake.errors import InputError
 from deepfake.loading import backends
-
-ENTRY_MODULES = {
-    "check": "deepfake.data.catalog",
-    "sample": "deepfake.data.sample",
-    "ingest": "deepfake.data.ingest",
-    "faces": "deepfake.studies.faces",
-    "cache": "deepfake.loading.views",
-    "split": "deepfake.data.splits",
-    "conditions": "deepfake.studies.conditions",
-    "train": "deepfake.studies.crossval",
-    "custom": "deepfake.studies.crossval",
-    "phase1": "deepfake.studies.comparison",
-    "compare_custom": "deepfake.studies.comparison",
-    "report": "deepfake.reports.document",
-}
-
+from deepfake.studies import phases, plan
 
 VALUES = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-
-
 STAGES = stages(VALUES)
 SETTINGS = config.load(ROOT / "params.yaml")
+KIND = {
+    **dict.fromkeys(("train_ahead", "explore_ahead", "scale_ahead"), "ahead"),
+    **dict.fromkeys(("explore", "custom"), "train"),
+    **dict.fromkeys(("phase1", "phase2", "phase3", "phase4", "compare_custom"), "compare"),
+    "rank": "decide",
+}
+"""The kind of code (`plan.STAGES`) behind each stage that is not named after it."""
 
 
-def test_every_stage_has_an_entry_module():
-    assert {name.split("@")[0] for name in STAGES} == set(ENTRY_MODULES)
+def kind_of(name: str) -> str:
+    stage = name.split("@")[0]
+    return KIND.get(stage, stage)
+
+
+# --- code
+
+
+def test_every_stage_depends_on_the_digest_of_its_code_and_on_no_other():
+    for name, stage in STAGES.items():
+        declared = {path for path in paths(stage, "deps") if path.startswith(("data/plan/code", "src"))}
+        # a table that the sample's code reads, and all code for the stage that makes the digests
+        extra = {"sample": {"src/deepfake/data/orl_landmarks.csv"}, "check": {"src/deepfake"}}.get(name, set())
+        expected = extra if name == "check" else extra | {str(layout.code(kind_of(name)))}
+        assert declared == expected, name
+
+
+def test_no_digest_is_made_for_nothing():
+    assert {kind_of(name) for name in STAGES} - {"check"} == set(plan.STAGES)
+
+
+def calls(command: str) -> set[str]:
+    """Return the modules of the package that a command imports, and those of the functions of cli.py it calls."""
+    tree = ast.parse(Path(cli.__file__).read_text("utf-8"))
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    found = set()
+    waiting = [functions[command]]
+    while waiting:
+        for node in ast.walk(waiting.pop()):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("deepfake"):
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.startswith("_"):
+                waiting.append(functions[node.func.id])
+    return found
+
+
+APART = {f"deepfake.{name}" for name in ("config", "console", "params", "runtime", "studies.pipeline", "tables")}
+"""What a command imports to read its settings, to show how it gets on, to write; and the way without a name."""
+
+
+@pytest.mark.parametrize("name", sorted({stage.split("@")[0] for stage in STAGES} - {"check"}))
+def test_a_digest_covers_all_that_the_command_of_its_stage_imports(name, graph):
+    command = next(stage for key, stage in STAGES.items() if key.split("@")[0] == name)["cmd"].split()[1]
+    entries = plan.STAGES[kind_of(name)]
+    covered = set(entries).union(*(graph.find_upstream_modules(entry) for entry in entries))
+    called = {module for module in calls(command) if module in graph.modules} - APART
+    assert called <= covered, f"{name}: {sorted(called - covered)}"
+    assert set(entries) <= called
 
 
 @pytest.fixture(scope="module")
@@ -47,21 +86,19 @@ def graph():
     return grimp.build_graph("deepfake", cache_dir=None)
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_deps_cover_the_code_that_the_stage_imports_and_no_other(name, graph):
-    entry = ENTRY_MODULES[name.split("@")[0]]
-    modules = graph.find_upstream_modules(entry) | {entry}
-    if "deepfake.loading.backends" in modules:
-        # they are imported by name
-        for backend in backends.BACKENDS.values():
-            modules |= graph.find_upstream_modules(backend) | {backend}
-    files = {module_file(module) for module in modules} - {None}
-    declared = {path for path in paths(STAGES[name], "deps") if path.startswith("src/")}
-    uncovered = {file for file in files if not any(file == path or file.startswith(f"{path}/") for path in declared)}
-    code = {path for path in declared if not path.endswith(".csv")}
-    idle = {path for path in code if not any(file == path or file.startswith(f"{path}/") for file in files)}
-    assert not uncovered, f"{name}: dvc.yaml lacks {sorted(uncovered)}"
-    assert not idle, f"{name}: not imported"
+@pytest.mark.parametrize("entry", ["deepfake.data.splits", "deepfake.studies.selection", "deepfake.loading.views"])
+def test_a_digest_covers_what_python_imports(entry, graph):
+    """Against Python itself: what is loaded when the module is imported is among the files of the digest."""
+    code = f"import sys, {entry}; print(*(m for m in sys.modules if m.startswith('deepfake.')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = {module_file(module) for module in done.stdout.split()} - {None}
+    assert imported <= {f"src/deepfake/{path}" for path in plan.files(graph, [entry])}
+
+
+def test_the_digest_covers_what_is_imported_by_name(graph):
+    covered = plan.files(graph, ["deepfake.loading.views"])
+    for module in backends.BACKENDS.values():
+        assert f"{module.removeprefix('deepfake.').replace('.', '/')}.py" in covered
 
 
 def test_the_backends_that_params_allow_are_those_there_are():
@@ -80,53 +117,64 @@ def module_file(module: str) -> str | None:
 
 
 EXPERIMENTS = [*SETTINGS.experiments, layout.CUSTOM_EXPERIMENT]
+CANDIDATES = config.candidate_experiments(SETTINGS)
 
 
-def expected_outs(name: str) -> set[str]:
-    """Return what layout.py says that a stage writes."""
-    dataset = SETTINGS.dataset
+# --- data: what the stages leave is what tests/test_whole_study.py compares with dvc.yaml
+
+
+def experiments_of(name: str) -> list[str]:
+    """Return the experiments that a stage trains."""
     stage, _, key = name.partition("@")
-    experiment = key or "custom"
-    found = {
-        "check": [layout.CHECKED],
-        "sample": [layout.raw("sample"), layout.figure("sample")],
-        "ingest": [layout.samples(dataset), layout.quarantine(dataset), layout.duplicates(dataset)],
-        "faces": [layout.faces(dataset), layout.table("faces")],
-        "cache": [layout.view(dataset, key)],
-        "conditions": [layout.figure("views"), layout.figure("augmentation")],
-        "split": [layout.manifest(dataset)],
-        "phase1": comparison_outs("phase1"),
-        "compare_custom": comparison_outs("custom"),
-        "report": [layout.SUMMARY, *(layout.figure(f"phase1_{kind}") for kind in ("auc", "curves", "roc"))],
-    }.get(stage) or [
-        layout.checkpoints(experiment),
-        layout.config(experiment),
-        layout.predictions(experiment),
-        layout.train_metrics(experiment),
-        layout.plots(experiment),
-    ]
-    return {str(path) for path in found}
+    return {
+        "train": [key],
+        "custom": [layout.CUSTOM_EXPERIMENT],
+        "explore": [f"{key}_best"],
+        "scale": [f"{key}_best_medium", f"{key}_best_all"],
+    }.get(stage, [])
 
 
-def comparison_outs(table: str) -> list[Path]:
-    return [layout.table(f"{table}{suffix}") for suffix in ("", "_folds", "_tests")] + [layout.study_metrics(table)]
+TRAINING = [name for name in STAGES if experiments_of(name)]
+DECIDABLE = {
+    str(layout.view(SETTINGS.dataset, name)) for name, view in SETTINGS.views.items() if view.geometry == "crop"
+}
+"""The views that phase 2 may decide for."""
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_outs_are_those_of_the_layout(name):
-    assert paths(STAGES[name], "outs", "metrics", "plots") == expected_outs(name)
+@pytest.mark.parametrize("name", TRAINING)
+def test_a_training_depends_on_its_configuration_its_view_and_its_weights(name):
+    stage, _, key = name.partition("@")
+    deps = paths(STAGES[name], "deps")
+    assert not STAGES[name].get("params"), "its configuration is a file"
+    assert {path for path in deps if path.startswith("data/plan/") and "/code/" not in path} == {
+        str(layout.plan(experiment)) for experiment in experiments_of(name)
+    }
+    views = {path for path in deps if "/views/" in path}
+    if stage in ("explore", "scale"):
+        assert views == DECIDABLE
+        model = SETTINGS.candidates[key]["model"]
+    else:
+        run = config.resolve(SETTINGS, experiments_of(name)[0])
+        assert views == {str(layout.view(SETTINGS.dataset, run.view.view))}
+        model = run.model if stage == "train" else layout.CUSTOM_EXPERIMENT
+    assert {path for path in deps if path.startswith("data/pretrained")} == {str(layout.pretrained(model))}
+    gates = {str(layout.gate(key))} if stage == "scale" else set()
+    assert {path for path in deps if path.startswith("reports/decisions")} == gates
 
 
-def seen_by(name: str) -> str:
-    """Return the view that an experiment is trained on."""
-    return config.resolve(SETTINGS, name).view.view
+@pytest.mark.parametrize("name", TRAINING)
+def test_a_training_leaves_what_the_layout_says(name):
+    expected = {
+        str(place(experiment))
+        for experiment in experiments_of(name)
+        for place in (layout.checkpoints, layout.config, layout.predictions, layout.train_metrics, layout.plots)
+    }
+    assert paths(STAGES[name], "outs", "metrics") == expected
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_training_depends_on_the_view_that_its_experiment_names(name):
-    stage = STAGES["custom" if name == layout.CUSTOM_EXPERIMENT else f"train@{name}"]
-    views = {path for path in paths(stage, "deps") if "/views/" in path}
-    assert views == {str(layout.view(SETTINGS.dataset, seen_by(name)))}
+def test_every_experiment_of_the_study_is_trained_by_one_stage():
+    trained = [experiment for name in TRAINING for experiment in experiments_of(name)]
+    assert sorted(trained) == sorted([*EXPERIMENTS, *CANDIDATES])
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name.split("@")[0] in ("faces", "cache", "conditions")])
@@ -134,22 +182,23 @@ def test_what_reads_images_depends_on_them_and_on_their_table(name):
     needed = {layout.raw(SETTINGS.dataset), layout.samples(SETTINGS.dataset)}
     if not name.startswith("faces"):
         needed.add(layout.faces(SETTINGS.dataset))
-    assert {path for path in paths(STAGES[name], "deps") if path.startswith("data/")} == {str(p) for p in needed}
+    found = {path for path in paths(STAGES[name], "deps") if path.startswith("data/") and "/plan/" not in path}
+    assert found == {str(path) for path in needed}
 
 
-@pytest.mark.parametrize(("stage", "table"), [("phase1", "phase1"), ("compare_custom", "custom")])
-def test_a_comparison_depends_on_the_experiments_of_its_table(stage, table):
-    expected = {
-        str(path)
-        for experiment in SETTINGS.tables[table].experiments
-        for path in (layout.predictions(experiment), layout.config(experiment))
-    }
-    assert {path for path in paths(STAGES[stage], "deps") if path.startswith("runs/")} == expected
+RANKED = [f"{name}_best" for name, entry in SETTINGS.candidates.items() if entry["ranked"]]
+COMPARED = {
+    **{f"compare_{phase}" if phase == "custom" else phase: names for phase, names in phases.PHASES.items()},
+    "decide": ("phase2b", "phase2c", "phase2d", "phase2e"),
+}
 
 
-def test_the_report_depends_on_the_plots_that_it_shows():
-    shown = {str(layout.plots(experiment)) for experiment in SETTINGS.tables["phase1"].experiments}
-    assert {path for path in paths(STAGES["report"], "deps") if path.startswith("reports/plots")} == shown
+@pytest.mark.parametrize("name", [*COMPARED, "rank"])
+def test_what_compares_depends_on_the_experiments_that_it_compares(name):
+    compared = {experiment for table in COMPARED.get(name, ()) for experiment in SETTINGS.tables[table]}
+    compared |= {"phase4": set(CANDIDATES), "rank": set(RANKED)}.get(name, set())
+    expected = {str(place(experiment)) for experiment in compared for place in (layout.predictions, layout.config)}
+    assert {path for path in paths(STAGES[name], "deps") if path.startswith("runs/")} == expected
 
 
 def test_every_data_file_of_a_stage_is_made_by_another_or_committed():
@@ -157,11 +206,14 @@ def test_every_data_file_of_a_stage_is_made_by_another_or_committed():
     for name, stage in STAGES.items():
         for path in paths(stage, "deps") - made:
             assert (ROOT / path).exists(), f"{name}: nothing makes {path}"
+            assert not path.startswith(("runs", "reports")), f"{name}: nothing makes {path}"
 
 
 def test_no_metrics_or_plots_of_a_removed_experiment_are_left():
-    assert {path.stem for path in (ROOT / layout.TRAIN_METRICS).glob("*.json")} <= set(EXPERIMENTS)
-    assert {path.name for path in (ROOT / layout.plots("x").parent).iterdir()} <= set(EXPERIMENTS)
+    known = {*EXPERIMENTS, *CANDIDATES}
+    orphans = {path.stem for path in (ROOT / layout.TRAIN_METRICS).glob("*.json")} - known - {*SETTINGS.reevaluations}
+    assert not orphans, "remove these files, or name their experiments in params.yaml"
+    assert {path.name for path in (ROOT / layout.plots("x").parent).iterdir()} <= known
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -174,9 +226,19 @@ def searched_for(settings: params.Params) -> tuple:
     return settings.faces.model_dump(exclude={"margin"}), settings.presets[settings.preset].loader
 
 
-def shown(settings: params.Params) -> list[config.RunConfig]:
-    """Return the experiments whose conditions the report tells."""
-    return [config.resolve(settings, name) for name in (*settings.tables["phase1"].experiments, "custom")]
+def compared(phase: str):
+    """Return what decides a phase's tables and what is said of them."""
+
+    def values(settings: params.Params) -> tuple:
+        names = {name: settings.tables[name] for name in phases.PHASES[phase]}
+        sizes = settings.presets[settings.preset]
+        return (
+            *(names, settings.dataset, settings.evaluation, settings.interpretation, settings.shared.seed),
+            (sizes.resolution, sizes.fraction, sizes.folds) if phase != "custom" else None,
+            settings.candidates if phase in ("phase3", "phase4") else None,
+        )
+
+    return values
 
 
 # Which values a command reads, found by changing each leaf of params.yaml and watching its inputs.
@@ -187,11 +249,10 @@ INPUTS = {
     "cache": lambda p, view: config.resolve_view(p, view),
     "conditions": lambda p: (p.augmentations, p.cache.oversampling, p.faces.margin, p.shared.seed),
     "split": lambda p: (p.presets[p.preset].folds, p.shared.test_ratio, p.shared.seed),
-    "train": lambda p, experiment: config.resolve(p, experiment),
-    "custom": lambda p: config.resolve(p, "custom"),
-    "phase1": lambda p: (p.tables["phase1"], p.dataset, p.evaluation, p.shared.seed),
-    "compare_custom": lambda p: (p.tables["custom"], p.dataset, p.evaluation, p.shared.seed),
-    "report": lambda p: (shown(p), p.evaluation, p.tables),
+    "decide": lambda p: (
+        *([p.tables[name] for name in COMPARED["decide"]], p.selection, p.views, p.experiments, p.audit.views),
+    ),
+    "rank": lambda p: (p.candidates, p.presets[p.preset].top, p.selection),
 }
 
 
@@ -285,6 +346,6 @@ def test_params_cover_every_value_that_decides_the_stage(name, variants):
         assert any(path == key or path.startswith(f"{key}.") for path in decisive), f"{name}: {key} decides nothing"
 
 
-def test_every_section_of_params_decides_some_stage():
-    named = {path.split(".")[0] for stage in STAGES.values() for path in stage.get("params", [])}
-    assert named == set(VALUES)
+def test_what_trainings_depend_on_is_looked_at_whenever_params_change():
+    for name in ("check", "resolve", "weights"):
+        assert str(layout.PARAMS) in paths(STAGES[name], "deps")

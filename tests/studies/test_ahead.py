@@ -71,6 +71,13 @@ def test_identical_configurations_are_trained_once(project):
     assert ahead.run(["first", "second", "simple_cnn_low"], settings) == 1
 
 
+def test_the_marks_differ_because_dvc_knows_a_file_by_its_content(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for stage in ("train", "explore", "scale"):
+        ahead.mark(stage)
+    assert len({layout.plan(f"ahead_{stage}").read_bytes() for stage in ("train", "explore", "scale")}) == 3
+
+
 def test_what_each_kind_of_stage_trains(study):
     settings = study({})
     assert ahead.experiments("train", settings) == list(settings.experiments)

@@ -8,6 +8,7 @@ DVC would skip a stage that leaves nothing wherever its dependencies are as they
 leaves a mark (`mark`).
 """
 
+import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,11 @@ def experiments(stage: str, settings: Params) -> list[str]:
 
 
 def mark(stage: str) -> None:
-    """Write that what a kind of stage trains has been looked after; where this is missing, DVC has it done again."""
-    tables.write_text("{}\n", layout.plan(f"ahead_{stage}"))
+    """Write that what a kind of stage trains has been looked after; where this is missing, DVC has it done again.
+
+    Each mark is a file of its own content: DVC would take another one's for it.
+    """
+    tables.write_text(json.dumps({"ahead": stage}) + "\n", layout.plan(f"ahead_{stage}"))
 
 
 def run(
