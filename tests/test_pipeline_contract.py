@@ -53,9 +53,9 @@ def test_no_digest_is_made_for_nothing():
 
 
 def calls(command: str) -> set[str]:
-    """Return the modules of the package that a command imports, and those of the functions of cli.py it calls."""
-    tree = ast.parse(Path(cli.__file__).read_text("utf-8"))
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    """Return the modules of the package that a command imports, and those of the functions beside it that it calls."""
+    trees = [ast.parse(path.read_text("utf-8")) for path in Path(cli.__file__).parent.glob("*.py")]
+    functions = {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}
     found = set()
     waiting = [functions[command]]
     while waiting:

@@ -46,13 +46,12 @@ def write(settings: Params, dataset: str) -> None:
     name = "audit" if dataset == settings.dataset else f"audit_{dataset}"
     rows, runs = (_read(layout.table(part), dataset) for part in (name, f"{name}_runs"))
     figure(rows, layout.figure(name))
-    picture = layout.figure(name).relative_to(layout.REPORTS).as_posix()
     parts = [
         f"# What gives the fakes of {dataset} away, without a look at the content",
         _method(settings),
         "## What follows",
         "\n".join(f"- {line}" for line in leaks.findings(rows, settings.audit.severity.weak)),
-        f"![AUC of every probe]({picture})",
+        wording.picture(name, "AUC of every probe"),
         "*AUC of every probe with its interval over groups, coloured by severity; those that find nothing at all "
         "are left out.*",
         "## Every probe",

@@ -39,7 +39,7 @@ def write(settings: Params, headlines: Mapping[str, str] | None = None) -> None:
         phases.bullets(study.key_answers(headlines)),
         "## The study",
         overview.markdown(),
-        f"[CSV](tables/study.csv). Pages: {_links(headlines)}.",
+        f"{wording.csv('study')}. Pages: {_links(headlines)}.",
         "## What phase 2 decided",
         study.phase2["decision"].text(),
         _custom(settings),
@@ -208,7 +208,7 @@ def _data(settings: Params, manifest: pd.DataFrame) -> str:
             f"({', '.join(str(count) for count in folds)}); the other groups are the test set.",
             rows.to_markdown(index=False),
             wording.faces(pd.read_csv(layout.table("faces"))),
-            *(f"{phases.picture(name, _CAPTIONS[name])}\n\n*{_CAPTIONS[name]}.*" for name in pictures),
+            *(f"{wording.picture(name, _CAPTIONS[name])}\n\n*{_CAPTIONS[name]}.*" for name in pictures),
             "*The pictures are made by `dvc repro` and not kept in git: the photographs may not be redistributed.*",
         ]
     )

@@ -7,7 +7,7 @@ import pandas as pd
 from deepfake import layout, tables
 from deepfake.evaluation.hard_examples import SURE
 from deepfake.reports import figures
-from deepfake.reports.wording import listed
+from deepfake.reports.wording import listed, picture
 
 
 def attention(confidence: float) -> str:
@@ -98,7 +98,7 @@ def certainty(confidence: float) -> str:
     sentences = [_mistaken(name, part) for name, part in rows.groupby("experiment", sort=False)]
     return "\n\n".join(
         [
-            f"![probabilities](figures/{layout.figure('confidence').name})",
+            picture("confidence", "probabilities"),
             "\n".join(f"- {sentence}" for sentence in sentences),
             shown.to_markdown(index=False, disable_numparse=True),
             "Errors are counted at each fold's threshold, confident errors by the probability of the wrong class "

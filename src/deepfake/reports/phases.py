@@ -63,14 +63,14 @@ def _models(phase: str, found: Results, names: dict[str, str], settings: Params)
     return [
         wording.conditions([_config(name) for name in names]),
         _kept(phase, plan_tables.models(found, settings.evaluation.confidence, experiments=by_experiment)),
-        picture(f"{phase}_auc", "AUC"),
+        wording.picture(f"{phase}_auc", "AUC"),
         "## What follows",
         bullets(_findings(found, names, settings)),
         "## How training went",
-        picture(f"{phase}_curves", "learning curves"),
+        wording.picture(f"{phase}_curves", "learning curves"),
         "## Decisions",
         "Each fold at its own threshold (Youden's J on its inner validation), all held-out samples.",
-        picture(f"{phase}_roc", "ROC and confusion"),
+        wording.picture(f"{phase}_roc", "ROC and confusion"),
     ]
 
 
@@ -106,13 +106,13 @@ def _phase2(settings: Params) -> list[str]:
     first = _config(found.experiments("phase2a_geometry")[0])
     told_first = f"{wording.view(first)}; {wording.augmentation(first)}; {wording.training(first)}"
     parts = [f"Conditions, where a table does not vary them: {told_first}."]
-    parts += [told["decision"].text(), picture("phase2_differences", "differences in AUC")]
+    parts += [told["decision"].text(), wording.picture("phase2_differences", "differences in AUC")]
     for table, (heading, question) in _SECTIONS.items():
         parts += [f"## {heading}", _varied(found, table), _kept(table, _plan_table(found, table, settings))]
         parts += [told[question].text(), *extra.get(table, [])]
     return [
         *parts,
-        picture("phase2_shortcuts", "what augmentation changes"),
+        wording.picture("phase2_shortcuts", "what augmentation changes"),
         "Full markers: the interval over folds excludes 0.",
         "## All experiments of the phase",
         plan_tables.models(_without_tests(found), confidence, experiments=True).markdown(),
@@ -188,9 +188,9 @@ def _phase3(settings: Params) -> list[str]:
         "## What follows",
         bullets(answer.text() for answer in questions.phase3(found, settings).values()),
         "## Parameters against performance",
-        picture("phase3_size", "AUC against parameters"),
+        wording.picture("phase3_size", "AUC against parameters"),
         "## How training went",
-        picture("phase3_curves", "learning curves"),
+        wording.picture("phase3_curves", "learning curves"),
     ]
 
 
@@ -206,10 +206,10 @@ def _phase4(settings: Params) -> list[str]:
         "All are measured on the held-out samples of the smallest share, which the larger ones contain.",
         _kept("phase4a", shown),
         told.pop("scaling").text(),
-        picture("phase4_scaling", "AUC against the share of the data"),
+        wording.picture("phase4_scaling", "AUC against the share of the data"),
         "## 4B: evaluation on all data",
         _kept("phase4b", plan_tables.models(final, settings.evaluation.confidence)),
-        picture("phase4_sources", "AUC and sources of the final models"),
+        wording.picture("phase4_sources", "AUC and sources of the final models"),
         "## What follows",
         bullets(answer.text() for answer in told.values()),
         *_explained(settings.evaluation.confidence),
@@ -223,12 +223,12 @@ def _explained(confidence: float) -> list[str]:
     return [
         "## Where they look",
         galleries.attention(confidence),
-        picture("gradcam", "Grad-CAM of held-out images"),
+        wording.picture("gradcam", "Grad-CAM of held-out images"),
         "## How sure they are",
         galleries.certainty(confidence),
         "## Hard examples",
         galleries.hard(),
-        picture("hard_examples", "the most confidently wrong images"),
+        wording.picture("hard_examples", "the most confidently wrong images"),
         "*The pictures of photographs are made by `dvc repro` and not kept in git: they may not be redistributed.*",
     ]
 
@@ -249,12 +249,7 @@ def _config(experiment: str) -> RunConfig:
 def _kept(name: str, table: Table) -> str:
     """Write a table as CSV, and return it as Markdown with a link to the file."""
     tables.write_csv(table.csv(), layout.table(name))
-    return f"{table.markdown()}\n\n[CSV](tables/{name}.csv)"
-
-
-def picture(name: str, caption: str) -> str:
-    """Return the Markdown of a figure."""
-    return f"![{caption}]({layout.figure(name).relative_to(layout.REPORTS).as_posix()})"
+    return f"{table.markdown()}\n\n{wording.csv(name)}"
 
 
 def bullets(sentences: Iterable[str]) -> str:

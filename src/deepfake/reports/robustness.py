@@ -38,7 +38,7 @@ def write(settings: Params) -> None:
         "# Robustness: what corruption leaves of a detector",
         wording.scope(settings.preset, settings.dataset),
         _method(conditions, summary, confidence),
-        f"![AUC under corruption]({layout.figure(NAME).relative_to(layout.REPORTS).as_posix()})",
+        wording.picture(NAME, "AUC under corruption"),
         "## What follows",
         "\n".join(f"- {sentence}" for sentence in findings),
         *(_section(name, _of(conditions, name), _of(summary, name), confidence) for name in names),

@@ -1,10 +1,12 @@
 """Sentences that follow from numbers; none of them is written before the numbers are there."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from deepfake import layout
 from deepfake.config import RunConfig
 from deepfake.params import Quality, Range
 
@@ -34,6 +36,21 @@ _QUICK = """> **This is the quick preset: small images, few epochs, networks tra
 
 _SAMPLE = """> **The data is the embedded sample:** gray photographs of 40 people and manipulations of them by classical
 > image processing, not by today's generators. Its scores say nothing about deepfakes in the wild."""
+
+
+def picture(name: str, caption: str) -> str:
+    """Return the Markdown of a figure."""
+    return f"![{caption}]({_link(layout.figure(name))})"
+
+
+def csv(name: str) -> str:
+    """Return the Markdown of a link to a table."""
+    return f"[CSV]({_link(layout.table(name))})"
+
+
+def _link(path: Path) -> str:
+    """Return a path as the pages of the report link it."""
+    return path.relative_to(layout.REPORTS).as_posix()
 
 
 def scope(preset: str, dataset: str) -> str:

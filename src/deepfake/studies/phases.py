@@ -6,6 +6,7 @@ import pandas as pd
 
 from deepfake import layout, tables
 from deepfake.config import SCALES, read_gate
+from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, statistics, summary
 from deepfake.params import Evaluation, Params
 from deepfake.studies import comparison
@@ -27,11 +28,14 @@ def run(phase: str, settings: Params) -> None:
     """Compare the experiments of a phase and write its tables.
 
     Raises:
-        InputError: an experiment has not been trained.
+        InputError: an experiment has not been trained, or a table of the phase is missing.
     """
     if phase == "phase4":
         _phase4(settings)
         return
+    for name in PHASES[phase]:
+        if name not in settings.tables:
+            raise InputError(f"tables.{name}: {phase} compares it, but params.yaml has no such table")
     comparisons = {name: settings.tables[name] for name in PHASES[phase]}
     evaluation, seed = settings.evaluation, settings.shared.seed
     comparison.run(phase, comparisons, settings.dataset, evaluation, seed)
@@ -63,6 +67,8 @@ def holdout(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: 
         source = json.loads(layout.config(name).read_text("utf-8"))["holdout"]
         if source:
             found.append(_holdout_row(name, source, joined[name], joined[baselines[0]], evaluation, seed))
+    if not found:
+        raise InputError("tables.phase2a_holdout: none of its experiments holds out a source; set their `holdout`")
     frame = pd.DataFrame(found)
     for column in ("p_delta", "p_benefit_bootstrap", "p_benefit_ttest"):
         frame[f"{column}_holm"] = statistics.holm(frame[column])

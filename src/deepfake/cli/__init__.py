@@ -1,0 +1,55 @@
+"""The command line: a command parses, calls and writes; it imports what is heavy only when it runs."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from deepfake import layout
+from deepfake.cli import bench, data, study
+from deepfake.errors import InputError
+
+
+class _Group(click.Group):
+    """Turns what the user can mend into one line and exit code 2, and works from any folder of a project."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command in the project's root; paths that the user gave start from where they were (`ctx.obj`)."""
+        ctx.obj = Path.cwd()
+        try:
+            _enter_project()
+            return super().invoke(ctx)
+        except InputError as error:
+            _fail(str(error))
+        except OSError as error:
+            # disk full, no permission, a file in the way: the operating system's words and the path say it
+            _fail(f"{error.filename or 'file system'}: {error.strerror or error}")
+
+
+def _fail(message: str) -> None:
+    """Print one line and leave with exit code 2."""
+    click.echo(f"deepfake: {message}", err=True)
+    sys.exit(2)
+
+
+def _enter_project() -> None:
+    """Change to the nearest folder upwards that holds a params.yaml, when there is one."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / layout.PARAMS).exists():
+            os.chdir(folder)
+            return
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="deepfake")
+def main() -> None:
+    """A laboratory for deepfake detectors: which one works, why, and will it work on data it has never seen?
+
+    Values come from params.yaml; `dvc repro` runs the commands in their order.
+    """
+
+
+for command in (*data.COMMANDS, *study.COMMANDS, *bench.COMMANDS):
+    main.add_command(command)

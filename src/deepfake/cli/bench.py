@@ -1,0 +1,45 @@
+"""The commands that measure how fast things are on this machine."""
+
+import click
+
+from deepfake import layout
+
+
+@click.group()
+def bench() -> None:
+    """Measure how fast things are on this machine."""
+
+
+@bench.command()
+@click.option("--images", default=256, show_default=True, type=click.IntRange(32), help="Images in an epoch.")
+@click.option("--repeats", default=3, show_default=True, type=click.IntRange(1), help="Epochs of each loader.")
+@click.option("--write", is_flag=True, help="Keep the table under reports/bench.")
+def loading(images: int, repeats: int, write: bool) -> None:
+    """Time our loader against those of torchvision and timm, on the same files."""
+    from deepfake import config, console, runtime, tables
+    from deepfake.bench import loading as benchmark
+
+    with console.steps("timing loaders") as progress:
+        rows = benchmark.run(config.load(), count=images, repeats=repeats, progress=progress)
+    text = benchmark.report(rows, repeats)
+    click.echo(text)
+    if write:
+        tables.write_text(text, layout.bench(f"loading_{runtime.device().type}"))
+
+
+@bench.command()
+@click.option("--images", default=400, show_default=True, type=click.IntRange(1), help="Images to measure on.")
+@click.option("--write", is_flag=True, help="Keep the table under reports/bench.")
+def resampling(images: int, write: bool) -> None:
+    """Measure how sharp augmented images are beside those of the evaluation."""
+    from deepfake import config, tables
+    from deepfake.bench import resampling
+
+    rows = resampling.run(config.load(), count=images)
+    text = rows.to_markdown(index=False, floatfmt=(".0f", *[".2f"] * (rows.shape[1] - 1))) + "\n"
+    click.echo(text)
+    if write:
+        tables.write_text(text, layout.bench("resampling"))
+
+
+COMMANDS = (bench,)
