@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from deepfake import layout, params
 from deepfake.errors import InputError, unknown
-from deepfake.params import Augmentation, Backend, Fraction, Normalization, Params, Resolution, Share, Shared
-from deepfake.schema import Section, first_mistake
+from deepfake.params import Augmentation, Backend, Normalization, Params, Shared
+from deepfake.schema import Fraction, Resolution, Section, Share, first_mistake
 
 _NAMES = {"model": "a model", "view": "a view (see `views`)", "augmentation": "a policy (see `augmentations`)"}
 """What every experiment names itself, rather than taking it from `shared`."""

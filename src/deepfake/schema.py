@@ -3,9 +3,18 @@
 import difflib
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Ratio = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what scikit-learn takes
+Channels = tuple[float, float, float]
+Resolution = Literal["low", "high"]
+Fraction = Literal["small", "medium", "all"]
 
 
 class Section(BaseModel):

@@ -7,7 +7,8 @@ from deepfake.data import framing
 from deepfake.evaluation import probes
 from deepfake.evaluation.probes import Samples
 from deepfake.loading import geometry
-from deepfake.params import Evaluation, Severity
+from deepfake.params import Evaluation
+from deepfake.params.judgement import Severity
 
 EVALUATION = Evaluation(confidence=0.95, bootstrap_replicates=300, significance=0.05)
 SEVERITY = Severity(weak=0.6, moderate=0.7, severe=0.9)

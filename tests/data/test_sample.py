@@ -17,6 +17,7 @@ from scipy.stats import ks_2samp
 from deepfake import params
 from deepfake.data import archives, landmarks, photographs, sample
 from deepfake.errors import InputError
+from deepfake.params.images import Quality
 
 SETTINGS = params.Sample(
     seed=42,
@@ -24,7 +25,7 @@ SETTINGS = params.Sample(
     real_width=184,
     real_height=224,
     fake_size=256,
-    jpeg_quality=params.Quality(min=75, max=95),
+    jpeg_quality=Quality(min=75, max=95),
 )
 FAKES = sample.SOURCES[1:]
 

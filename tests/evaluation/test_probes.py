@@ -20,7 +20,8 @@ from deepfake.data import photographs
 from deepfake.errors import InputError
 from deepfake.evaluation import leakage, probes
 from deepfake.evaluation.probes import Samples
-from deepfake.params import Evaluation, Severity
+from deepfake.params import Evaluation
+from deepfake.params.judgement import Severity
 
 EVALUATION = Evaluation(confidence=0.95, bootstrap_replicates=400, significance=0.05)
 SEVERITY = Severity(weak=0.6, moderate=0.7, severe=0.9)

@@ -24,7 +24,8 @@ from threadpoolctl import threadpool_limits
 from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, statistics
 from deepfake.evaluation.bootstrap import Floats
-from deepfake.params import Evaluation, Severity
+from deepfake.params import Evaluation
+from deepfake.params.judgement import Severity
 
 NATURES = {
     "geometry": "container",

@@ -10,7 +10,8 @@ from math import ceil
 
 import numpy as np
 
-from deepfake.params import Augmentation, Range
+from deepfake.params import Augmentation
+from deepfake.params.images import Range
 
 YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 """From RGB to luma and the two axes of chroma that hue rotates (NTSC)."""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from deepfake import layout
 from deepfake.config import RunConfig
-from deepfake.params import Quality, Range
+from deepfake.params.images import Quality, Range
 
 READING = """## How to read this
 
