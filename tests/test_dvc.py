@@ -1,10 +1,8 @@
 """The pipeline as DVC runs it, on a repository small enough for a test."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from dvc.repo import Repo
 import synthetic_study
 from conftest import ROOT, changed, paths, stages, tiny_params
 from deepfake import config, layout, tables
+from dvc_repository import call, commit, isolate, make_repository, write
 
 pytestmark = pytest.mark.slow
 
@@ -81,37 +80,11 @@ def study(values: dict, *names: str) -> dict:
 @pytest.fixture
 def repository(project, tmp_path, monkeypatch) -> Path:
     """A git and DVC repository without a pipeline."""
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    for name in (".gitignore", ".dvcignore"):
-        shutil.copy(ROOT / name, project / name)
-    (project / ".dvc").mkdir()
-    for name in ("config", ".gitignore"):
-        shutil.copy(ROOT / ".dvc" / name, project / ".dvc" / name)
+    isolate(tmp_path, monkeypatch)
+    make_repository(project)
     shutil.copytree(ROOT / ".dvc/plots", project / ".dvc/plots")
     shutil.copytree(ROOT / "src", project / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    call("git", "init", "-q", "-b", "main")
-    call("git", "config", "user.name", "test")
-    call("git", "config", "user.email", "test@localhost")
     return project
-
-
-def call(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def commit(message: str) -> None:
-    call("git", "add", "-A")
-    call("git", "commit", "-q", "-m", message)
-
-
-def write(path: str, values: dict) -> None:
-    Path(path).write_text(yaml.safe_dump(values, sort_keys=False))
 
 
 def stages_run(output: str) -> set[str]:

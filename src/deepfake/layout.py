@@ -43,6 +43,11 @@ def raw(dataset: str) -> Path:
     return Path("data/raw") / dataset
 
 
+def pointer(dataset: str) -> Path:
+    """Return the file by which `dvc add` versions the raw folder of a data set that is obtained, not made."""
+    return Path("data/raw") / f"{dataset}.dvc"
+
+
 def samples(dataset: str) -> Path:
     """Return the table of all samples that could be decoded, before splits (`tables.SAMPLES`)."""
     return Path("data") / dataset / "samples.parquet"

@@ -120,13 +120,14 @@ def find(name: str, path: Path = layout.CATALOG) -> DataSet:
 
 
 def require(name: str, path: Path = layout.CATALOG) -> None:
-    """Check that a data set is known and that its raw files are there, or can be made.
+    """Check that a data set is known and that its raw files are there, or can be made or pulled.
 
     Raises:
         InputError: it is unknown, or it has to be obtained first.
     """
     entry = find(name, path)
-    if name != GENERATED and not layout.raw(name).exists():
+    # what DVC versions it pulls, or says itself that it is missing
+    if name != GENERATED and not layout.raw(name).exists() and not layout.pointer(name).exists():
         raise InputError(f"{layout.raw(name)}: not found; to obtain the data: {entry.obtain}")
 
 

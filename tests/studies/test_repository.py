@@ -1,0 +1,127 @@
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from deepfake import layout
+from deepfake.errors import InputError
+from deepfake.studies import repository
+from dvc_repository import RAW, add, call, commit, configure, contents, isolate, lose, make_repository, write_pictures
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # DVC's own
+CLOUD = "'remote \"cloud\"'"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """A repository whose data set `mine` is versioned and pushed, as the current folder."""
+    isolate(tmp_path, monkeypatch)
+    root = tmp_path / "repository"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    make_repository(root)
+    write_pictures(real=2, fake=2)
+    add()
+    commit("a data set")
+    return root
+
+
+def refusal() -> str:
+    with pytest.raises(InputError) as error:
+        repository.pull("mine")
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def test_what_a_remote_has_is_pulled_once(here):
+    before = contents()
+    call("dvc", "push", "-q")
+    lose()
+    assert repository.pull("mine")
+    assert contents() == before
+    assert not repository.pull("mine")
+
+
+def test_a_data_set_that_is_not_versioned_is_left_alone(here):
+    assert not repository.pull("sample")
+
+
+def test_what_no_remote_has(here):
+    lose()
+    assert "remote 'storage' does not have it; run `dvc push`" in refusal()
+    call("dvc", "remote", "remove", "-q", "storage")
+    assert "no remote is configured" in refusal()
+
+
+def test_a_remote_that_is_out_of_reach(here, monkeypatch):
+    lose()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    configure("core", remote="cloud")
+    configure(CLOUD, url="s3://bucket/data", endpointurl="http://127.0.0.1:9")
+    assert "remote 'cloud' wants credentials; set AWS_ACCESS_KEY_ID" in refusal()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    message = refusal()
+    assert "remote 'cloud' cannot be reached (Could not connect to the endpoint" in message
+    assert "secret" not in message
+
+
+def test_what_came_damaged_is_not_called_missing(here):
+    call("dvc", "push", "-q")
+    lose()
+    for path in Path(".dvc/storage").rglob("*"):
+        if path.is_file() and path.suffix != ".dir":
+            path.chmod(0o644)
+            path.write_bytes(b"damaged")
+    message = refusal()
+    assert "what remote 'storage' has of it is damaged or incomplete (Checkout failed" in message
+    assert "\x1b" not in message
+
+
+def test_dvc_speaks_for_itself_again_afterwards(here):
+    import logging
+
+    before = [logging.getLogger(name).handlers for name in ("dvc", "dvc_data", "dvc_objects")]
+    lose()
+    refusal()
+    assert [logging.getLogger(name).handlers for name in ("dvc", "dvc_data", "dvc_objects")] == before
+
+
+def test_a_folder_of_somebody_else_and_one_that_nobody_can_write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    repository.require_writable()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    owner = tmp_path.stat()
+    with pytest.raises(InputError, match=rf"belongs to uid {owner.st_uid} .* --user {owner.st_uid}:{owner.st_gid}"):
+        repository.require_writable()
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    with pytest.raises(InputError, match="mounted read-only"):
+        repository.require_writable()
+
+
+def test_where_dvc_can_be_used(here, monkeypatch):
+    assert repository.uses_dvc()
+    shutil.rmtree(".dvc")
+    assert not repository.uses_dvc()
+    monkeypatch.chdir(here.parent)
+    assert not repository.uses_dvc()
+
+
+def test_a_worktree_whose_repository_is_elsewhere(here):
+    shutil.rmtree(".git")
+    Path(".git").write_text("gitdir: /nowhere/.git/worktrees/it\n")
+    with pytest.raises(InputError, match=r"\.git: git cannot use it \(not a git repository.*not a worktree"):
+        repository.uses_dvc()
+
+
+def test_the_pointer_is_where_dvc_puts_it(here):
+    assert layout.pointer("mine").exists()
+    assert layout.raw("mine") == RAW
+    assert subprocess.run(["git", "ls-files", "--error-unmatch", layout.pointer("mine")], check=False).returncode == 0
