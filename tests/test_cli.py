@@ -54,7 +54,7 @@ def test_the_commands_are_these():
     stages = {"check", "sample", "ingest", "faces", "cache", "split", "conditions", "weights", "train", "reevaluate"}
     stages |= {"ahead", "compare", "decide", "resolve", "rank", "scale"}
     stages |= {"features", "audit", "robustness", "explain", "report"}
-    assert set(cli.main.commands) == stages | {"bench", "data"}
+    assert set(cli.main.commands) == stages | {"bench", "ci-report", "data", "doctor"}
     assert set(cli.main.commands["data"].commands) == {"fetch"}
     assert set(cli.main.commands["bench"].commands) == {"loading", "resampling"}
 
@@ -209,3 +209,17 @@ def test_no_permission_is_one_line_and_leaves_the_old_table(project, runner, mon
     monkeypatch.setattr(tables.tempfile, "mkstemp", refuse)
     assert "Permission denied" in fails(runner, "ingest", "sample")
     assert layout.samples("sample").read_bytes() == before
+
+
+def test_a_gpu_that_cannot_be_used_is_not_passed_over(project, runner, monkeypatch):
+    from deepfake.studies.doctor import gpu
+
+    seen = gpu.Seen(driver="535.104.05", given=True, names=("NVIDIA H100 (81559 MiB)",))
+    monkeypatch.setattr(gpu, "look", lambda: seen)
+    torch = {"version": "2.15.0", "cuda": "13.2", "devices": [], "gpu_error": "old"}
+    monkeypatch.setitem(gpu.PROBES, "torch", lambda: torch)
+    for command in (["ingest", "sample"], ["split", "sample"], ["cache", "crop_low"]):
+        runner.invoke(cli.main, command)
+    line = fails(runner, "train", "custom")
+    assert "driver 535.104.05 is too old for CUDA 13.2 of PyTorch 2.15.0; update the driver to 580 or newer" in line
+    assert "to train on the CPU instead: export CUDA_VISIBLE_DEVICES=" in line

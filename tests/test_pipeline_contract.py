@@ -67,7 +67,8 @@ def calls(command: str) -> set[str]:
     return found
 
 
-APART = {f"deepfake.{name}" for name in ("config", "console", "params", "runtime", "studies.pipeline", "tables")}
+_APART = ("config", "console", "params", "runtime", "studies.doctor.gpu", "studies.pipeline", "tables")
+APART = {f"deepfake.{name}" for name in _APART}
 """What a command imports to read its settings, to show how it gets on, to write; and the way without a name."""
 
 

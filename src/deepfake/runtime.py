@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepfake import limits
+
 if TYPE_CHECKING:
     import torch
 
@@ -22,14 +24,20 @@ RECORDED_PACKAGES = (
 
 
 def cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of CPU cores that this process may use, by affinity and by a container's quota of time."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = limits.cores()
+    return count if quota is None else min(count, max(1, int(quota)))
 
 
-def has_gpu() -> bool:
-    """Tell whether this process may use an NVIDIA GPU, without loading torch."""
+def has_gpu(root: Path = Path("/")) -> bool:
+    """Tell whether this process may use an NVIDIA GPU, without loading torch.
+
+    The driver alone does not say it: a container without `--gpus` sees the driver of its host, and no device.
+    """
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    return Path("/proc/driver/nvidia/version").exists() and not hidden
+    driver = (root / "proc/driver/nvidia/version").exists()
+    return driver and not hidden and any((root / "dev").glob("nvidia[0-9]*"))
 
 
 def device() -> "torch.device":
@@ -137,10 +145,11 @@ def _processor_name() -> str:
 def provenance(**facts: Any) -> dict[str, Any]:
     """Return the record of a run: commit, versions, and the facts given, `processor` among them.
 
-    The commit is None outside a git repository; `dirty` tells whether tracked files differ from it.
+    Outside a git repository the commit is that of the container image, or None; `dirty` tells whether tracked files
+    differ from it.
     """
     return {
-        "commit": _git("rev-parse", "HEAD"),
+        "commit": _git("rev-parse", "HEAD") or os.environ.get("DEEPFAKE_COMMIT") or None,
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "code_sha256": code_hash(),
         "versions": versions(RECORDED_PACKAGES),

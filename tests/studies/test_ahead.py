@@ -3,6 +3,7 @@ import json
 import pytest
 
 from deepfake import config, layout
+from deepfake.errors import InputError
 from deepfake.studies import ahead, crossval
 from tiny_study import config as configured
 from tiny_study import prepared, weights
@@ -86,3 +87,11 @@ def test_what_each_kind_of_stage_trains(study):
         layout.gate(name).parent.mkdir(parents=True, exist_ok=True)
         layout.gate(name).write_text(json.dumps({"open": name == "resnet34"}))
     assert ahead.experiments("scale", settings) == ["resnet34_best_medium", "resnet34_best_all"]
+
+
+def test_several_machines_can_share_the_names(project):
+    first, *others = project.experiments
+    assert ahead.experiments("train", project) == [first, *others]
+    assert ahead.experiments("train", project, only=[first]) == [first]
+    with pytest.raises(InputError, match=rf"unknown experiment 'simple_cnn_lo'; did you mean {first}"):
+        ahead.experiments("train", project, only=["simple_cnn_lo"])

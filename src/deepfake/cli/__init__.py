@@ -1,5 +1,6 @@
 """The command line: a command parses, calls and writes; it imports what is heavy only when it runs."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -7,8 +8,14 @@ from pathlib import Path
 import click
 
 from deepfake import layout
-from deepfake.cli import bench, data, study
+from deepfake.cli import bench, data, doctor, report, study
 from deepfake.errors import InputError
+
+_MENDABLE = {
+    *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT),
+}
+"""What the user can mend, and gives exit code 2; the rest may pass by itself, and a batch system may try again."""
 
 
 class _Group(click.Group):
@@ -22,15 +29,17 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             _fail(str(error))
+        except BrokenPipeError:
+            raise  # click's own: whoever read the output has seen enough
         except OSError as error:
             # disk full, no permission, a file in the way: the operating system's words and the path say it
-            _fail(f"{error.filename or 'file system'}: {error.strerror or error}")
+            _fail(f"{error.filename or 'file system'}: {error.strerror or error}", 2 if error.errno in _MENDABLE else 1)
 
 
-def _fail(message: str) -> None:
-    """Print one line and leave with exit code 2."""
+def _fail(message: str, code: int = 2) -> None:
+    """Print one line and leave."""
     click.echo(f"deepfake: {message}", err=True)
-    sys.exit(2)
+    sys.exit(code)
 
 
 def _enter_project() -> None:
@@ -51,5 +60,5 @@ def main() -> None:
     """
 
 
-for command in (*data.COMMANDS, *study.COMMANDS, *bench.COMMANDS):
+for command in (*data.COMMANDS, *study.COMMANDS, *bench.COMMANDS, *doctor.COMMANDS, *report.COMMANDS):
     main.add_command(command)

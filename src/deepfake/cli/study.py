@@ -9,6 +9,8 @@ from deepfake import layout
 from deepfake.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from deepfake.config import RunConfig
 
 
@@ -20,11 +22,13 @@ def train(experiment: str | None) -> None:
     Without a name: bring the custom run (`model` in params.yaml) and all it needs up to date.
     """
     from deepfake import config
-    from deepfake.studies import pipeline
 
     settings = config.load()
     if experiment is None:
-        sys.exit(pipeline.custom())
+        from deepfake import console
+        from deepfake.studies import pipeline
+
+        sys.exit(pipeline.custom(settings, announce=console.say))
     _train(config.resolve(settings, experiment))
 
 
@@ -39,24 +43,44 @@ def _train(run: "RunConfig") -> None:
     from deepfake import console
     from deepfake.studies import crossval
 
+    on_start = _gpu_note(run.view.loader)
     with console.steps(f"{name}: decoding") as on_decode, console.folds() as on_news:
-        outcome = crossval.run(run, announce=console.say, on_decode=on_decode, on_news=on_news)
+        outcome = crossval.run(run, announce=console.say, on_decode=on_decode, on_start=on_start, on_news=on_news)
     auc = outcome.by_fold["auc"]
     click.echo(f"{name}: AUC {auc.mean():.3f} ± {auc.std():.3f} over {len(auc)} held-out folds")
 
 
+def _gpu_note(loader: str) -> "Callable[[], None]":
+    """Return what says, when training starts, that no GPU computes; refuse a GPU that is there and cannot be used."""
+    from deepfake import console
+    from deepfake.studies.doctor import gpu
+
+    finding = gpu.at_hand(loader)
+    if finding.mark == "missing":
+        raise InputError(f"GPU: {finding.found}; {finding.remedy}")
+    return lambda: console.say(f"GPU: {finding.found} ({finding.remedy})") if finding.mark == "note" else None
+
+
 @click.command()
 @click.argument("stage", type=click.Choice(["train", "explore", "scale"]))
-def ahead(stage: str) -> None:
-    """Train all that is missing for the stages of one kind, in one process; the stages then only collect it."""
+@click.argument("experiments", nargs=-1)
+def ahead(stage: str, experiments: tuple[str, ...]) -> None:
+    """Train all that is missing for the stages of one kind, in one process; the stages then only collect it.
+
+    With EXPERIMENTS: these only. So several machines on one file system can share the work, each with other names.
+    """
     from deepfake import config, console
     from deepfake.studies import ahead
 
     settings = config.load()
-    names = ahead.experiments(stage, settings)
+    names = ahead.experiments(stage, settings, only=experiments)
+    on_start = _gpu_note(settings.presets[settings.preset].loader)
     with console.steps("decoding") as on_decode, console.folds() as on_news:
-        count = ahead.run(names, settings, announce=console.say, on_decode=on_decode, on_news=on_news)
-    ahead.mark(stage)
+        count = ahead.run(
+            names, settings, announce=console.say, on_decode=on_decode, on_start=on_start, on_news=on_news
+        )
+    if not experiments:
+        ahead.mark(stage)
     click.echo(f"{count} of {len(names)} experiments trained, the others are there")
 
 

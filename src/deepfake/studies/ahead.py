@@ -9,11 +9,12 @@ leaves a mark (`mark`).
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
 from deepfake import layout, tables
 from deepfake.config import SCALES, read_gate, resolve
+from deepfake.errors import InputError, unknown
 from deepfake.params import Params
 from deepfake.studies import crossval
 from deepfake.studies.launch import FoldNews
@@ -22,8 +23,26 @@ if TYPE_CHECKING:
     from deepfake.studies.fold import FoldJob
 
 
-def experiments(stage: str, settings: Params) -> list[str]:
-    """Return what a kind of stage trains: `train`, `explore`, or `scale`, those whose gate is open."""
+def experiments(stage: str, settings: Params, only: Collection[str] = ()) -> list[str]:
+    """Return what a kind of stage trains: `train`, `explore`, or `scale`, those whose gate is open.
+
+    Args:
+        stage: the kind.
+        settings: the checked params.yaml.
+        only: those of them that are wanted; none: all.
+
+    Raises:
+        InputError: one that is wanted is none of them.
+    """
+    known = _experiments(stage, settings)
+    for name in only:
+        if name not in known:
+            raise InputError(f"ahead {stage}: {unknown('experiment', name, known)}")
+    return [name for name in known if name in only] if only else known
+
+
+def _experiments(stage: str, settings: Params) -> list[str]:
+    """Return all that a kind of stage trains."""
     if stage == "train":
         return list(settings.experiments)
     if stage == "explore":
@@ -46,6 +65,7 @@ def run(
     *,
     announce: Callable[[str], None] = lambda line: None,
     on_decode: Callable[[int, int], None] = lambda done, total: None,
+    on_start: Callable[[], None] = lambda: None,
     on_news: Callable[[FoldNews], None] = lambda news: None,
 ) -> int:
     """Train the folds of those experiments whose results are missing; identical configurations once.
@@ -55,6 +75,7 @@ def run(
         settings: the checked params.yaml.
         announce: called with a line about what is about to be decoded.
         on_decode: called with the images decoded so far and their total.
+        on_start: called when all is there and training begins.
         on_news: called when a fold has finished an epoch or itself.
 
     Returns:
@@ -72,6 +93,7 @@ def run(
     for prepared in missing.values():
         waiting += crossval.jobs(prepared, announce=announce, on_decode=on_decode)
     if waiting:
+        on_start()
         crossval.train(waiting, on_news)
     for prepared in missing.values():
         crossval.stage(prepared)

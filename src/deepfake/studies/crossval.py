@@ -44,6 +44,7 @@ def run(
     *,
     announce: Callable[[str], None] = lambda line: None,
     on_decode: Callable[[int, int], None] = lambda done, total: None,
+    on_start: Callable[[], None] = lambda: None,
     on_news: Callable[[FoldNews], None] = lambda news: None,
 ) -> Outcome:
     """Train an experiment on all folds and write everything that belongs to it.
@@ -55,6 +56,7 @@ def run(
         config: the resolved experiment.
         announce: called with a line about what is about to be done.
         on_decode: called with the images decoded so far and their total.
+        on_start: called when all is there and training begins.
         on_news: called when a fold has finished an epoch or itself.
 
     Raises:
@@ -74,6 +76,7 @@ def run(
         return outcome
     if not all(is_done(folder) for folder in prepared.folders):
         waiting = jobs(prepared, announce=announce, on_decode=on_decode)
+        on_start()
         train(waiting, on_news)
     outcome = _collect(prepared)
     shutil.rmtree(prepared.basis.scratch)

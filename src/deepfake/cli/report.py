@@ -1,0 +1,48 @@
+"""The command that tells a reviewer what a branch changed."""
+
+import os
+import sys
+
+import click
+
+
+@click.command("ci-report")
+@click.option("--base", "rev", required=True, metavar="REV", help="What the branch is to be merged into.")
+@click.option("--strict", is_flag=True, help="Exit with code 1 when the committed results are stale.")
+@click.option("--full", is_flag=True, help="Print all, also what GitHub would not take as a comment.")
+def ci_report(rev: str, strict: bool, full: bool) -> None:
+    """Print what this branch changed since it left REV, as the Markdown of a pull request's comment.
+
+    Needs no data, no DVC cache and no remote. Stale results are told in the text; they are no error without --strict.
+    """
+    from deepfake.reports import changes as page
+    from deepfake.studies import changes
+
+    commits = changes.commits(rev)
+    found = changes.differences(commits.base)
+    metrics, params = found["metrics"], found["params"]
+    tables = changes.tables(commits.base)
+    state = changes.staleness()
+    shown = {kind: changes.markdown(kind, values, commits.base) for kind, values in found.items()}
+    run = page.run_url(os.environ)
+    sections = [
+        page.stale(state.runs, state.follow, planning=changes.PLANNING),
+        page.values("Metrics", metrics, shown["metrics"], "metric"),
+        page.values("Parameters", params, shown["params"], "parameter"),
+        *page.tables(tables),
+        page.plots(run),
+    ]
+    opening = page.headline(metrics, params, tables, page.freshness(state.runs, planning=changes.PLANNING))
+    text = page.comment(
+        f"{opening}\n\n{commits.sentence()}",
+        [section for section in sections if section],
+        limit=None if full else page.LIMIT,
+        elsewhere=page.elsewhere(run),
+    )
+    click.echo(text, nl=False)
+    if strict and state.runs:
+        click.echo("deepfake: `dvc repro` would change the committed results or dvc.lock; run and commit it", err=True)
+        sys.exit(1)
+
+
+COMMANDS = (ci_report,)

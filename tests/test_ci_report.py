@@ -1,0 +1,442 @@
+"""`deepfake ci-report`: what a branch changed, told from a checkout alone."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import ROOT, changed, tiny_params
+from deepfake import cli, layout
+from deepfake.reports import changes as page
+from dvc_repository import call, commit, isolate, make_repository, write
+
+# DVC's own
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+TRAIN = '''
+"""Stands for a training: the AUC follows from the learning rate and the seed."""
+import json, sys
+from pathlib import Path
+
+name = sys.argv[1]
+plan = json.loads(Path(f"data/plan/{name}.json").read_text())
+auc = round(0.5 + 50 * plan["lr"] + (plan["seed"] - 42) / 1000, 6)
+Path(f"runs/{name}").mkdir(parents=True, exist_ok=True)
+Path(f"runs/{name}/config.json").write_text(json.dumps({"model": name, "auc": auc}))
+Path("reports/metrics/train").mkdir(parents=True, exist_ok=True)
+Path(f"reports/metrics/train/{name}.json").write_text(json.dumps({"auc": auc, "eer": round(1 - auc, 6)}))
+'''
+COMPARE = '''
+"""Stands for `deepfake compare`: a table for people and one for machines."""
+import json
+from pathlib import Path
+
+runs = [json.loads(path.read_text()) for path in sorted(Path("runs").glob("*/config.json"))]
+Path("reports/tables").mkdir(parents=True, exist_ok=True)
+rows = [f"{run['model']},393361,{run['auc']},{1 - run['auc']:.6f},0.01" for run in runs]
+head = "Model,Params,AUC (mean ± std),EER,AUC (mean ± std) std"
+Path("reports/tables/phase1.csv").write_text("\\n".join([head, *rows]) + "\\n")
+Path("reports/tables/phase1_folds.csv").write_text("\\n".join(["auc", *(str(run["auc"]) for run in runs)]) + "\\n")
+'''
+
+
+def pipeline() -> dict:
+    """Return a pipeline as the study's: a plan, trainings that depend on it, a comparison."""
+    names = ["simple_cnn_low", "resnet18_low"]
+    results = [{f"reports/tables/{name}.csv": {"cache": False}} for name in ("phase1", "phase1_folds")]
+    metrics = [{"reports/metrics/train/${item}.json": {"cache": False}}]
+    train = {
+        "cmd": f"{sys.executable} train.py ${{item}}",
+        "deps": ["data/plan/${item}.json", "train.py"],
+        "outs": ["runs/${item}/config.json"],
+        "metrics": metrics,
+    }
+    return {
+        "params": ["params.yaml"],
+        "stages": {
+            "check": {
+                "cmd": f"{sys.executable} -m deepfake check",
+                "deps": ["data/catalog.yaml", "params.yaml"],
+                "outs": [f"data/plan/{name}.json" for name in (*names, "custom")],
+            },
+            "train": {"foreach": names, "do": train},
+            "phase1": {
+                "cmd": f"{sys.executable} compare.py",
+                "deps": ["compare.py", *(f"runs/{name}/config.json" for name in names)],
+                "outs": results,
+            },
+        },
+    }
+
+
+def write_params(**changes) -> None:
+    """Write the tiny params with some changed, by dotted path with __ for the dot."""
+    write("params.yaml", changed(tiny_params(), {path.replace("__", "."): value for path, value in changes.items()}))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Nothing of the user's own settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        isolate(tmp_path_factory.mktemp("user"), patch)
+        for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"):
+            patch.delenv(name, raising=False)
+        for key, value in {"user.name": "test", "user.email": "test@localhost", "core.abbrev": "7"}.items():
+            call("git", "config", "--global", key, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def original(home, tmp_path_factory) -> Path:
+    """A repository whose branch `faster` changed a parameter and its results, while main went on with another."""
+    root = tmp_path_factory.mktemp("original") / "project"
+    (root / "data").mkdir(parents=True)
+    shutil.copy(ROOT / layout.CATALOG, root / layout.CATALOG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        Path("train.py").write_text(TRAIN)
+        Path("compare.py").write_text(COMPARE)
+        make_repository(root)
+        write("dvc.yaml", pipeline())
+        reproduce("a study")
+        call("git", "switch", "-q", "-c", "faster")
+        reproduce("faster", experiments__resnet18_low__optimizer={"lr": 0.0002})
+        call("git", "switch", "-q", "main")
+        reproduce("another seed", experiments__simple_cnn_low__seed=50)
+        call("git", "switch", "-q", "faster")
+        call("dvc", "checkout", "-q")
+    return root
+
+
+def reproduce(message: str, **changes) -> None:
+    """Change params, run what depends on them, commit."""
+    write_params(**changes)
+    call("dvc", "repro")
+    commit(message)
+
+
+@pytest.fixture
+def checkout(original, tmp_path, monkeypatch) -> Path:
+    """A clone of the branch as CI has it: no data, no cache, no remote."""
+    call("git", "clone", "-q", str(original), str(tmp_path / "clone"))
+    monkeypatch.chdir(tmp_path / "clone")
+    call("git", "branch", "main", "origin/main")
+    return tmp_path / "clone"
+
+
+@pytest.fixture
+def report(runner):
+    """The command: what it prints, once it ended with the expected exit code."""
+
+    def run(*options: str, code: int = 0) -> str:
+        result = runner.invoke(cli.main, ["ci-report", *options])
+        assert result.exit_code == code, result.output
+        return result.stdout
+
+    return run
+
+
+def refused(runner, *options: str) -> str:
+    """Return the one line that a mistake is answered with."""
+    result = runner.invoke(cli.main, ["ci-report", *options])
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    (line,) = result.stderr.strip().splitlines()
+    return line
+
+
+def short(rev: str) -> str:
+    return call("git", "rev-parse", "--short", rev).strip()
+
+
+def section(text: str, title: str) -> str:
+    """Return what stands under a heading."""
+    return text.split(f"### {title}\n\n")[1].split("\n### ")[0]
+
+
+GOLDEN = """<!-- deepfake ci-report -->
+**1 experiment changed, the largest change of AUC is +0.050 (`resnet18_low`: 0.550 → 0.600); the committed results are up to date with code and parameters.**
+
+Compared: `1111111`, where the branch left `main`, which has one commit more since, with `2222222`.
+
+### Metrics
+
+| Path                                    | Metric   | 1111111   | workspace   | Change   |
+|-----------------------------------------|----------|-----------|-------------|----------|
+| reports/metrics/train/resnet18_low.json | auc      | 0.55      | 0.6         | 0.05     |
+| reports/metrics/train/resnet18_low.json | eer      | 0.45      | 0.4         | -0.05    |
+
+### Parameters
+
+| Path        | Param                                 | 1111111   | workspace   |
+|-------------|---------------------------------------|-----------|-------------|
+| params.yaml | experiments.resnet18_low.optimizer.lr | -         | 0.0002      |
+
+### Table phase1
+
+| Model          | AUC (mean ± std)                       |
+|----------------|----------------------------------------|
+| resnet18_low   | 0.550 ± 0.010 → 0.600 ± 0.010 (+0.050) |
+| simple_cnn_low | 0.550 ± 0.010                          |
+
+Also changed: EER.
+
+### Other tables that changed
+
+`phase1_folds` in reports/tables
+"""  # noqa: E501
+
+
+# --- the comment
+
+
+def test_the_comment_tells_what_the_branch_changed_and_not_what_main_did(checkout, report):
+    text = report("--base", "main", "--strict")
+    base = short("main~1")
+    assert base != short("main")
+    assert text.replace(base, "1111111").replace(short("HEAD"), "2222222") == GOLDEN
+    # nothing was left behind
+    assert call("git", "status", "--porcelain", "--ignored").split() == ["!!", ".dvc/tmp/"]
+
+
+def test_data_and_cache_make_no_difference(checkout, report, original, monkeypatch):
+    without = report("--base", "main")
+    monkeypatch.chdir(original)
+    assert (original / ".dvc/cache").exists()
+    assert report("--base", "main") == without
+
+
+def test_metrics_and_params_are_those_that_dvc_prints(checkout, report):
+    text, base = report("--base", "main"), short("main~1")
+    for title, kind in (("Metrics", "metrics"), ("Parameters", "params")):
+        printed = call("dvc", kind, "diff", "--md", base)
+        # DVC's own order is another one each time
+        assert sorted(section(text, title).split("\n")) == sorted(printed.removesuffix("\n").split("\n")), kind
+
+
+def test_a_branch_that_changed_nothing(checkout, report):
+    call("git", "switch", "-q", "main")
+    text = report("--base", "HEAD")
+    assert "**No parameter and no result changed; the committed results are up to date" in text
+    assert "###" not in text
+
+
+def test_uncommitted_changes_are_part_of_it_and_said(checkout, report):
+    assert "uncommitted" not in report("--base", "main")
+    values = json.loads(layout.train_metrics("simple_cnn_low").read_text())
+    layout.train_metrics("simple_cnn_low").write_text(json.dumps(values | {"auc": 0.9}))
+    text = report("--base", "main")
+    assert f"with `{short('HEAD')}` + uncommitted changes." in text
+    assert "**2 experiments changed, the largest change of AUC is +0.350 (`simple_cnn_low`: 0.550 → 0.900)" in text
+
+
+def test_experiments_that_come_and_go_are_counted(checkout, report):
+    definition = pipeline()
+    definition["stages"]["train"]["foreach"] = ["simple_cnn_low", "other"]
+    write("dvc.yaml", definition)
+    layout.train_metrics("resnet18_low").rename(layout.train_metrics("other"))
+    assert "**2 experiments changed (1 new, 1 gone); " in report("--base", "main")
+
+
+# --- stale results
+
+
+def test_a_parameter_changed_without_a_run_is_stale(checkout, report, runner):
+    write_params(experiments__simple_cnn_low__seed=60)
+    commit("forgot to run")
+    text = report("--base", "main")
+    assert "; the committed results are stale: 3 stages would run.**" in text
+    assert section(text, "Stale results") == (
+        # the branch's own parameter went away again, so its training is stale too
+        "`dvc repro` would run 3 stages: `check`, `train@simple_cnn_low`, `train@resnet18_low`.\n\n"
+        "Read what these write, and run too if that changes: 1 stage: `phase1`.\n\n"
+        "Run `dvc repro` and commit dvc.lock and reports/.\n"
+    )
+    strict = runner.invoke(cli.main, ["ci-report", "--base", "main", "--strict"])
+    assert strict.exit_code == 1
+    assert strict.stdout == text
+    assert strict.stderr.startswith("deepfake: `dvc repro` would change")
+
+
+def test_the_stages_are_those_that_dvc_would_run(original, tmp_path, monkeypatch, report):
+    """With all data at hand and the plan made by `deepfake check` itself, DVC finds the same."""
+    shutil.copytree(original, tmp_path / "copy", symlinks=True)
+    monkeypatch.chdir(tmp_path / "copy")
+    write_params(experiments__resnet18_low__optimizer={"lr": 0.0002}, experiments__simple_cnn_low__seed=60)
+    text = report("--base", "main")
+    call(sys.executable, "-m", "deepfake", "check")
+    dry = re.findall(r"Running stage '([^']+)'", call("dvc", "repro", "--dry"))
+    assert dry == ["check", "train@simple_cnn_low"]
+    assert section(text, "Stale results").split("\n")[0] == (
+        "`dvc repro` would run 2 stages: `check`, `train@simple_cnn_low`."
+    )
+    call("dvc", "repro")
+    commit("run")
+    assert "up to date with code and parameters.**" in report("--base", "main", "--strict")
+
+
+def test_a_figure_edited_by_hand_is_stale(checkout, report):
+    layout.train_metrics("simple_cnn_low").write_text('{"auc": 0.99, "eer": 0.01}')
+    assert "would run 1 stage: `train@simple_cnn_low`" in report("--base", "main", "--strict", code=1)
+
+
+def test_a_change_that_decides_no_number_only_has_to_be_recorded(checkout, report, original):
+    with layout.CATALOG.open("a") as catalog:
+        catalog.write("# more to come\n")
+    commit("a comment")
+    text = report("--base", "main", "--strict", code=1)
+    assert "up to date with code and parameters, but dvc.lock does not say so yet.**" in text
+    assert "Only `check` would run" in section(text, "Not recorded in dvc.lock")
+    # the advice is right: it works without data
+    call("dvc", "repro", "--allow-missing")
+    assert call("git", "status", "--porcelain").split() == ["M", "dvc.lock"]
+    commit("recorded")
+    assert "up to date with code and parameters.**" in report("--base", "main", "--strict")
+
+
+# --- mistakes
+
+
+def test_a_revision_that_is_not_there_is_one_line(checkout, runner):
+    assert "git knows no revision 'mian'" in refused(runner, "--base", "mian")
+    assert "fetch-depth: 0" in refused(runner, "--base", "mian")
+    # never taken for an option of git
+    assert "git knows no revision '--all'" in refused(runner, "--base=--all")
+
+
+def test_histories_without_a_common_commit_are_one_line(checkout, runner, original, tmp_path, monkeypatch):
+    call("git", "switch", "-q", "--orphan", "other")
+    call("git", "commit", "-q", "--allow-empty", "-m", "nothing")
+    assert "no commit in common" in refused(runner, "--base", "main")
+    call("git", "clone", "-q", "--depth=1", "--no-single-branch", original.as_uri(), str(tmp_path / "shallow"))
+    monkeypatch.chdir(tmp_path / "shallow")
+    assert "fetch-depth: 0" in refused(runner, "--base", "origin/main")
+
+
+def test_outside_a_repository_is_one_line(tmp_path, monkeypatch, runner, home):
+    monkeypatch.chdir(tmp_path)
+    assert "not inside a git repository" in refused(runner, "--base", "main")
+    call("git", "init", "-q")
+    assert "nothing is committed yet" in refused(runner, "--base", "main")
+    call("git", "commit", "-q", "--allow-empty", "-m", "nothing")
+    assert refused(runner, "--base", "HEAD").startswith("deepfake: dvc: you are not inside of a DVC repository")
+
+
+def test_a_pipeline_that_cannot_be_read_is_one_line(checkout, runner):
+    Path("dvc.yaml").write_text("stages: [")
+    assert refused(runner, "--base", "main").startswith("deepfake: dvc")
+
+
+# --- what is heavy, what is long, where the plots are
+
+
+def test_it_needs_no_torch(checkout):
+    code = (
+        "import sys, deepfake.cli\n"
+        "try:\n    deepfake.cli.main(['ci-report', '--base', 'main'])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "print({'torch', 'timm', 'pandas'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "set()"
+
+
+def test_what_github_would_refuse_is_left_out_and_named(checkout, report, monkeypatch):
+    whole = report("--base", "main", "--full")
+    monkeypatch.setattr(page, "LIMIT", 900)
+    cut = report("--base", "main")
+    assert len(cut) <= 900 < len(whole)
+    assert report("--base", "main", "--full") == whole
+    assert f"*Metrics: left out ({len(page.Section('Metrics', section(whole, 'Metrics')).text())} characters), " in cut
+    assert "see what `deepfake ci-report --full` prints.*" in cut
+    # what comes after it and fits is shown
+    assert section(whole, "Parameters").strip() in cut
+
+
+@given(st.lists(st.text("x|\n", max_size=400), max_size=8), st.integers(1200, 3000))
+def test_no_comment_is_longer_than_it_may_be(bodies, limit):
+    sections = [page.Section(f"title {number}", body) for number, body in enumerate(bodies)]
+    text = page.comment("opening", sections, limit=limit, elsewhere="elsewhere")
+    assert len(text) <= limit
+    whole = page.comment("opening", sections, limit=None, elsewhere="elsewhere")
+    if len(whole) <= limit - 60 * len(bodies):
+        assert text == whole
+
+
+def test_in_a_workflow_the_run_is_linked(checkout, report, monkeypatch):
+    for name, value in {"SERVER_URL": "https://host", "REPOSITORY": "us/deepfake", "RUN_ID": "7"}.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    text = report("--base", "main")
+    link = "the artifact `report` of [this run](https://host/us/deepfake/actions/runs/7#artifacts)"
+    assert section(text, "Plots") == f"Before and after, and all figures: {link}.\n"
+    monkeypatch.setattr(page, "LIMIT", 1000)
+    assert f"see {link}.*" in report("--base", "main")
+
+
+# --- tables
+
+
+def test_a_table_marks_rows_that_are_new_or_gone():
+    before = "Model,AUC,EER\nA,0.5,0.1\nB,0.6,0.1\n"
+    after = "Model,AUC,EER\nA,0.5002,0.1\nC,0.7,0.1\n"
+    assert page.table(before, after) == (
+        "| Model    | AUC                     |\n"
+        "|----------|-------------------------|\n"
+        "| A        | 0.500 → 0.500 (+0.0002) |\n"
+        "| C (new)  | 0.700                   |\n"
+        "| B (gone) | 0.600                   |"
+    )
+
+
+def test_a_table_that_is_new_or_gone():
+    text = "Model,AUC\nA,0.5\n"
+    assert page.table(None, text) == "| Model   | AUC   |\n|---------|-------|\n| A (new) | 0.500 |"
+    assert page.table(text, None) == "Gone."
+    assert page.table("auc\n0.5\n", None) is None
+
+
+def test_a_value_that_appears_and_words_that_change_are_shown():
+    before = "Phase,Variable Tested,Conclusion\n1,Architecture,cannot | be said\n"
+    after = "Phase,Variable Tested,Conclusion\n1,Architecture,ResNet18\n"
+    assert "| 1       | Architecture      | cannot \\| be said → ResNet18 |" in page.table(before, after)
+    assert "- → 0.600 |" in page.table("Model,AUC\nA,\n", "Model,AUC\nA,0.6\n")
+
+
+def test_a_table_whose_aucs_stayed_names_what_changed():
+    before, after = "Model,AUC,EER,EER low\nA,0.5,0.1,0\n", "Model,AUC,EER,EER low\nA,0.5,0.2,0.1\n"
+    assert page.table(before, after) == "AUCs and conclusions stayed. Changed: EER."
+    assert page.table("Model,AUC,AUC std\nA,0.5,0.1\n", "Model,AUC,AUC std\nA,0.5,0.2\n").endswith("Changed: details.")
+
+
+def test_a_table_that_is_broken_or_of_another_shape_is_shown_all_the_same():
+    before, after = "Model,AUC\nA,0.5\n", "Experiment,Model,AUC\nrun,A,0.5\n<<<<<<< HEAD\nother,A,0.6,0.7\n"
+    lines = page.table(before, after).splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [
+        "run (new)",
+        "<<<<<<< HEAD (new)",
+        "other (new)",
+        "A (gone)",
+    ]
+
+
+def test_rows_of_one_name_are_told_apart_by_their_order():
+    before, after = "Model,AUC\nA,0.5\nA,0.6\n", "Model,AUC\nA,0.5\nA,0.7\n"
+    assert "| A       | 0.600 → 0.700 (+0.100) |" in page.table(before, after)
+    assert "new" not in page.table(before, after)
+
+
+def test_every_committed_table_for_people_shows_its_scores():
+    """A heading that is renamed must not vanish from the comment in silence."""
+    shown = {}
+    for path in sorted((ROOT / layout.TABLES).glob("*.csv")):
+        text = page.table(None, path.read_text("utf-8"))
+        if text:
+            shown[path.stem] = text.split("\n")[0].count("|") - 2
+    assert {"phase1", "phase2b", "phase3", "phase4a", "phase4b", "phase2a_geometry", "study"} <= set(shown)
+    assert all(shown.values()), shown
