@@ -15,8 +15,8 @@ RUN python3 -m venv /uv \
 COPY requirements.lock ./
 # Packages that are left out, as a regular expression: for an image to test everything but training with
 ARG WITHOUT=""
-ENV UV_LINK_MODE=copy UV_NO_PROGRESS=1
-RUN --mount=type=cache,target=/root/.cache/uv \
+ENV UV_CACHE_DIR=/cache/uv UV_LINK_MODE=copy UV_NO_PROGRESS=1
+RUN --mount=type=cache,target=/cache/uv \
     awk -v without="^(${WITHOUT:-$})==" '/^[a-zA-Z0-9]/ { keep = $0 !~ without } keep' requirements.lock > kept.lock \
     && /uv/bin/uv venv --quiet --python /usr/bin/python3 /opt/venv \
     && /uv/bin/uv pip install --quiet --python /opt/venv --no-deps --require-hashes --compile-bytecode -r kept.lock \
