@@ -38,6 +38,8 @@ esac
 if [ -d src/deepfake ]; then
     PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"
     export PYTHONPATH
+    # the image's commit is told for the image's code only
+    diff -rq --exclude=__pycache__ src "$image/src" >/dev/null || unset DEEPFAKE_COMMIT
     cmp -s requirements.lock "$image/requirements.lock" ||
         say "requirements.lock is not the one that this image was built from; rebuild the image for these very packages"
 fi

@@ -137,24 +137,28 @@ def test_which_gpus_run_what_was_built(capability, names, runs):
 
 
 @pytest.mark.parametrize(
-    ("seen", "torch", "loader", "mark", "says"),
+    ("seen", "torch", "mark", "says"),
     [
-        (gpu.Seen(), TORCH, "dali", "note", "none; it trains on the CPU -> in a container: docker run --gpus all"),
-        (gpu.Seen(on_bus=True), TORCH, "dali", "note", "install the NVIDIA driver, 580 or newer"),
-        (gpu.Seen("580.65"), TORCH, "opencv", "note", "no GPU is given to this process -> in a container: docker run"),
-        (gpu.Seen("580.65"), TORCH, "dali", "missing", "to train on the CPU instead: export CUDA_VISIBLE_DEVICES="),
-        (gpu.Seen("535.183.01", given=True), TORCH, None, "missing", "driver 535.183.01 is too old for CUDA 13.2"),
-        (gpu.Seen("535.183.01", given=True), TORCH, None, "missing", "update the driver to 580 or newer"),
-        (gpu.Seen("535.1", True), TORCH | {"cuda": "12.8"}, None, "missing", "which PyTorch cannot use: no driver"),
-        (gpu.Seen("510.1", True), TORCH | {"cuda": "12.8"}, None, "missing", "update the driver to 525 or newer"),
-        (gpu.Seen("580.1", True), TORCH | {"cuda": None}, None, "missing", "is a build for the CPU"),
-        (gpu.Seen("580.1", True), {"error": "ImportError", "message": "x"}, None, "note", "mend torch first"),
-        (gpu.Seen("580.1", True), TORCH | {"devices": [H100]}, None, "ok", "NVIDIA H100 (80 GiB), driver 580.1, CUDA"),
-        (gpu.Seen("580.1", True), TORCH | {"devices": [H100, V100]}, None, "missing", "Tesla V100 has compute capab"),
+        (gpu.Seen(), TORCH, "note", "none; it trains on the CPU -> in a container: docker run --gpus all"),
+        (gpu.Seen(on_bus=True), TORCH, "note", "install the NVIDIA driver, 580 or newer"),
+        (
+            gpu.Seen("580.65"),
+            TORCH,
+            "note",
+            "no GPU is given to this process; it trains on the CPU -> in a container: docker run",
+        ),
+        (gpu.Seen("535.183.01", given=True), TORCH, "missing", "driver 535.183.01 is too old for CUDA 13.2"),
+        (gpu.Seen("535.183.01", given=True), TORCH, "missing", "update the driver to 580 or newer"),
+        (gpu.Seen("535.1", True), TORCH | {"cuda": "12.8"}, "missing", "which PyTorch cannot use: no driver"),
+        (gpu.Seen("510.1", True), TORCH | {"cuda": "12.8"}, "missing", "update the driver to 525 or newer"),
+        (gpu.Seen("580.1", True), TORCH | {"cuda": None}, "missing", "is a build for the CPU"),
+        (gpu.Seen("580.1", True), {"error": "ImportError", "message": "x"}, "note", "mend torch first"),
+        (gpu.Seen("580.1", True), TORCH | {"devices": [H100]}, "ok", "NVIDIA H100 (80 GiB), driver 580.1, CUDA"),
+        (gpu.Seen("580.1", True), TORCH | {"devices": [H100, V100]}, "missing", "Tesla V100 has compute capab"),
     ],
 )
-def test_a_gpu_that_cannot_be_used_is_told_with_the_reason(seen, torch, loader, mark, says):
-    finding = gpu.judge(seen, torch, loader, hidden=False)
+def test_a_gpu_that_cannot_be_used_is_told_with_the_reason(seen, torch, mark, says):
+    finding = gpu.judge(seen, torch, hidden=False)
     assert finding.mark == mark
     assert says in line(finding)
 
@@ -162,7 +166,7 @@ def test_a_gpu_that_cannot_be_used_is_told_with_the_reason(seen, torch, loader, 
 def test_hidden_gpus_are_no_fault(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert gpu.hidden()
-    finding = gpu.judge(gpu.Seen("535.1", True), TORCH, "dali", hidden=True)
+    finding = gpu.judge(gpu.Seen("535.1", True), TORCH, hidden=True)
     assert finding.mark == "note"
     assert "hidden by CUDA_VISIBLE_DEVICES" in finding.found
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
@@ -171,7 +175,7 @@ def test_hidden_gpus_are_no_fault(monkeypatch):
 
 @pytest.mark.gpu
 def test_a_gpu_that_torch_uses_is_ok():
-    assert gpu.judge(gpu.look(), ask("torch"), "dali", hidden=False).mark == "ok"
+    assert gpu.judge(gpu.look(), ask("torch"), hidden=False).mark == "ok"
 
 
 # --- packages: with stand-ins, whose import takes no time

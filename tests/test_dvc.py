@@ -289,3 +289,14 @@ def test_the_pipeline_runs_under_dvc(repository):
 
     plots = call("dvc", "plots", "show", "-o", "plots")
     assert "plots/index.html" in plots
+
+
+def test_compiled_code_beside_the_code_is_no_change_of_it(repository):
+    write("dvc.yaml", {"stages": {"count": {"cmd": "echo done > out", "deps": ["src/deepfake"], "outs": ["out"]}}})
+    call("dvc", "repro", "-q")
+    compiled = Path("src/deepfake/cli/__pycache__/study.cpython-311.pyc")
+    compiled.parent.mkdir(parents=True)
+    compiled.write_bytes(b"compiled")
+    assert stages_run(call("dvc", "repro")) == set()
+    Path("src/deepfake/cli/study.py").write_text("")
+    assert stages_run(call("dvc", "repro")) == {"count"}

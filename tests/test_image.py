@@ -193,8 +193,11 @@ def test_dvc_works_inside_and_what_it_makes_is_the_callers(repository):
 
 
 def test_the_code_of_the_repository_runs(repository):
+    commit = ("sh", "-c", "echo commit=${DEEPFAKE_COMMIT:-none}")
+    assert f"commit={REVISION}" in run(*commit)[1]
     (repository / "src/deepfake/__init__.py").write_text('print("this very code")\n')
     assert "this very code" in run("--version", flags=mounted(repository))[1]
+    assert "commit=none" in run(*commit, flags=mounted(repository))[1]
     with (repository / "requirements.lock").open("a") as file:
         file.write("# changed\n")
     assert "requirements.lock is not the one" in run("--version", flags=mounted(repository))[1]

@@ -114,6 +114,18 @@ def test_where_dvc_can_be_used(here, monkeypatch):
     assert not repository.uses_dvc()
 
 
+def test_without_git_it_goes_without_dvc(here, monkeypatch):
+    monkeypatch.setattr(repository.shutil, "which", lambda name: None if name == "git" else f"/bin/{name}")
+    assert not repository.uses_dvc()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_a_repository_that_git_distrusts(here):
+    os.chown(here, 4321, 4321)
+    with pytest.raises(InputError, match=rf"dubious ownership.*safe\.directory {here}"):
+        repository.uses_dvc()
+
+
 def test_a_worktree_whose_repository_is_elsewhere(here):
     shutil.rmtree(".git")
     Path(".git").write_text("gitdir: /nowhere/.git/worktrees/it\n")

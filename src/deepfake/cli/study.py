@@ -43,19 +43,19 @@ def _train(run: "RunConfig") -> None:
     from deepfake import console
     from deepfake.studies import crossval
 
-    on_start = _gpu_note(run.view.loader)
+    on_start = _gpu_note()
     with console.steps(f"{name}: decoding") as on_decode, console.folds() as on_news:
         outcome = crossval.run(run, announce=console.say, on_decode=on_decode, on_start=on_start, on_news=on_news)
     auc = outcome.by_fold["auc"]
     click.echo(f"{name}: AUC {auc.mean():.3f} ± {auc.std():.3f} over {len(auc)} held-out folds")
 
 
-def _gpu_note(loader: str) -> "Callable[[], None]":
+def _gpu_note() -> "Callable[[], None]":
     """Return what says, when training starts, that no GPU computes; refuse a GPU that is there and cannot be used."""
     from deepfake import console
     from deepfake.studies.doctor import gpu
 
-    finding = gpu.at_hand(loader)
+    finding = gpu.at_hand()
     if finding.mark == "missing":
         raise InputError(f"GPU: {finding.found}; {finding.remedy}")
     return lambda: console.say(f"GPU: {finding.found} ({finding.remedy})") if finding.mark == "note" else None
@@ -74,7 +74,7 @@ def ahead(stage: str, experiments: tuple[str, ...]) -> None:
 
     settings = config.load()
     names = ahead.experiments(stage, settings, only=experiments)
-    on_start = _gpu_note(settings.presets[settings.preset].loader)
+    on_start = _gpu_note()
     with console.steps("decoding") as on_decode, console.folds() as on_news:
         count = ahead.run(
             names, settings, announce=console.say, on_decode=on_decode, on_start=on_start, on_news=on_news

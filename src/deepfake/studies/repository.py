@@ -32,19 +32,22 @@ def require_writable(folder: Path = Path()) -> None:
 
 
 def uses_dvc() -> bool:
-    """Tell whether DVC can be used here: it is installed, and this is the root of a repository of git and DVC.
+    """Tell whether DVC can be used here: it and git are installed, and this is the root of a repository of both.
 
     Raises:
         InputError: `.git` is there, but git cannot use it.
     """
-    if not Path(".git").exists():
+    if not (Path(".git").exists() and shutil.which("git")):
         return False
-    if shutil.which("git") is None:
-        raise InputError(".git: git is not installed, and DVC needs it; install git")
     done = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, text=True, check=False)
     if done.returncode:
         cause = done.stderr.strip().splitlines()[0].removeprefix("fatal: ")
-        remedy = "give the whole repository, not a worktree or submodule of it" if Path(".git").is_file() else "mend it"
+        if "dubious ownership" in cause:
+            remedy = f"run as its owner, or: git config --global --add safe.directory {Path.cwd()}"
+        elif Path(".git").is_file():
+            remedy = "give the whole repository, not a worktree or submodule of it"
+        else:
+            remedy = "see git status"
         raise InputError(f".git: git cannot use it ({cause}); {remedy}")
     return Path(".dvc").is_dir() and shutil.which("dvc") is not None
 

@@ -38,7 +38,7 @@ def examine() -> Iterator[Finding]:
         dali, torch = asked["dali"].answer(), asked["torch"].answer()
         yield _found("torch", lambda: packages.torch(torch))
         yield _found("loader", lambda: packages.loader(loader, dali, torch))
-        yield _found("GPU", lambda: gpu.judge(gpu.look(), torch, loader, gpu.hidden()))
+        yield _found("GPU", lambda: gpu.judge(gpu.look(), torch, gpu.hidden()))
 
 
 def _found(what: str, check: Callable[[], Finding]) -> Finding:

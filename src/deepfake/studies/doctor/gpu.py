@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepfake.studies.doctor.finding import Finding, Mark
+from deepfake.studies.doctor.finding import Finding
 from deepfake.studies.doctor.probe import PROBES, Answer
 
 MINIMUM_DRIVERS = {11: 450, 12: 525, 13: 580}
@@ -36,10 +36,10 @@ class Seen:
     names: tuple[str, ...] = ()
 
 
-def at_hand(loader: str) -> Finding:
+def at_hand() -> Finding:
     """Judge the GPU for a training in this process, with as little as that takes: without a GPU, torch is not asked."""
     seen = look()
-    return judge(seen, PROBES["torch"]() if seen.given else {}, loader, hidden())
+    return judge(seen, PROBES["torch"]() if seen.given else {}, hidden())
 
 
 def look(root: Path = Path("/")) -> Seen:
@@ -86,13 +86,12 @@ def runs_on(capability: tuple[int, int], architectures: Iterable[str]) -> bool:
     return False
 
 
-def judge(seen: Seen, torch: Answer, loader: str | None, hidden: bool) -> Finding:
+def judge(seen: Seen, torch: Answer, hidden: bool) -> Finding:
     """Say whether there is a GPU that PyTorch can use.
 
     Args:
         seen: what the system says.
         torch: what `probe` found.
-        loader: the preset's; DALI decodes on a GPU wherever there is a driver.
         hidden: whether CUDA_VISIBLE_DEVICES hides all GPUs.
     """
     if hidden:
@@ -105,11 +104,9 @@ def judge(seen: Seen, torch: Answer, loader: str | None, hidden: bool) -> Findin
             text = "an NVIDIA GPU, but no driver; it trains on the CPU"
             return Finding("note", "GPU", text, f"install the NVIDIA driver, {oldest} or newer; {_GIVE}")
         return Finding("note", "GPU", "none; it trains on the CPU", _GIVE)
-    # DALI would decode on the GPU that the driver promises
-    mark: Mark = "missing" if loader == "dali" else "note"
     if not seen.given:
-        text = f"driver {seen.driver}, but no GPU is given to this process"
-        return Finding(mark, "GPU", text, f"{_GIVE}; {_HIDE}")
+        text = f"driver {seen.driver}, but no GPU is given to this process; it trains on the CPU"
+        return Finding("note", "GPU", text, _GIVE)
     there = ", ".join(seen.names) or "a GPU"
     if "error" in torch:
         return Finding("note", "GPU", f"{there}, driver {seen.driver or 'unknown'}", "mend torch first")
