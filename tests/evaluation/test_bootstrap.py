@@ -64,7 +64,7 @@ def test_the_same_draws_give_what_concatenated_groups_give(ties):
     labels, logits, groups, folds = clustered(ties=ties)
     strata = [np.unique(groups[folds == fold]) for fold in range(3)]
     # the order of the strata is that of the bootstrap: by the folds they stand in, last fold first
-    (weights,) = bootstrap._multiplicities(strata[::-1], 50, 50, 7)
+    (weights,) = bootstrap.multiplicities(strata[::-1], 50, 50, 7)
     found = bootstrap.bootstrap_auc(labels, logits, groups, folds, 50, 7)
     for column, value in zip(weights.T, found, strict=True):
         aucs = []

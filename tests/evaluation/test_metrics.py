@@ -42,6 +42,7 @@ def test_hand_worked_example():
     assert found["precision_fake"] == pytest.approx(2 / 3)
     assert found["precision_real"] == pytest.approx(1 / 2)
     assert found["balanced_accuracy"] == pytest.approx(7 / 12)
+    assert found["f1_macro"] == pytest.approx((2 / 3 + 1 / 2) / 2)
     # best first the order is fake fake real fake real: precision 1, 1, 3/4 at the three fakes
     assert found["average_precision"] == pytest.approx((1 + 1 + 3 / 4) / 3)
     # the ROC goes (0, 2/3) -> (1/2, 2/3): FNR is 1/3 all along, so FPR meets it at 1/3
@@ -71,6 +72,7 @@ def test_every_metric_equals_scikit_learn(ties, threshold):
         expected[f"precision_{name}"] = reference.precision_score(labels, predicted, pos_label=label)
         expected[f"recall_{name}"] = reference.recall_score(labels, predicted, pos_label=label)
         expected[f"f1_{name}"] = reference.f1_score(labels, predicted, pos_label=label)
+    expected["f1_macro"] = reference.f1_score(labels, predicted, average="macro")
     found = metrics.classification(labels, logits, threshold)
     assert found == pytest.approx(expected, abs=1e-9)
     assert all(type(value) is float for value in found.values())
@@ -100,6 +102,7 @@ def test_constant_scores_are_chance():
     found = metrics.classification([0, 1, 1], [0.3, 0.3, 0.3])
     assert found["auc"] == found["eer"] == 0.5
     assert found["precision_real"] == found["f1_real"] == 0  # never predicted
+    assert found["f1_macro"] == pytest.approx(0.8 / 2)
 
 
 def test_log_loss_of_a_confident_mistake_is_its_logit():

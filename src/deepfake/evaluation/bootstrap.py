@@ -214,7 +214,7 @@ def _bootstrap(
     labels, _, groups = _aligned(labels, detectors[0], groups)
     fold_auc(labels, detectors[0], folds)  # says which fold lacks a class
     fold_names, fold_codes = np.unique(np.asarray(folds), return_inverse=True)
-    group_codes, strata = _strata(groups, fold_codes, fold_names)
+    group_codes, strata = stratify(groups, fold_codes, fold_names)
     members = [np.flatnonzero(fold_codes == code) for code in range(len(fold_names))]
     rankings = []
     for detector in detectors:
@@ -225,26 +225,45 @@ def _bootstrap(
     chunk = max(1, CHUNK_BYTES // (8 * floats))
     parts = [
         [np.mean([ranking.auc(weights) for ranking in fold_rankings], axis=0) for fold_rankings in rankings]
-        for weights in _multiplicities(strata, replicates, chunk, seed)
+        for weights in multiplicities(strata, replicates, chunk, seed)
     ]
-    values = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
-    whole = ~np.isnan(values[0])  # a class is lost for all detectors alike
+    return complete([np.concatenate(columns) for columns in zip(*parts, strict=True)])
+
+
+def complete(replicated: list[Floats]) -> list[Floats]:
+    """Return the replicates in which no fold has lost a class, given those of detectors on the same draws.
+
+    Args:
+        replicated: one array a detector, shape [replicates]; NaN where a fold lost a class, for all of them alike.
+
+    Raises:
+        InputError: more than half of the replicates had to be left out.
+    """
+    whole = ~np.isnan(replicated[0])
     lost = int(np.count_nonzero(~whole))
-    if lost * 2 > replicates:
+    if lost * 2 > len(whole):
         raise InputError(
-            f"{lost} of {replicates} resamplings left a fold without reals or fakes; "
+            f"{lost} of {len(whole)} resamplings left a fold without reals or fakes; "
             "use fewer folds, or groups that are smaller or hold both"
         )
-    return [value[whole] for value in values]
+    return [values[whole] for values in replicated]
 
 
-def _strata(
+def stratify(
     groups: NDArray, fold_codes: NDArray[np.intp], fold_names: NDArray
 ) -> tuple[NDArray[np.intp], list[NDArray[np.intp]]]:
     """Number the groups, and part them by the set of folds they stand in.
 
+    Args:
+        groups: the name of each sample's group, shape [n].
+        fold_codes: the number of each sample's fold, shape [n].
+        fold_names: what the folds are called in messages, by their number.
+
     Returns:
         Each sample's group number, shape [n]; the numbers of the groups that are drawn together.
+
+    Raises:
+        InputError: a sample has no group, or a fold has one group only.
     """
     group_codes, _ = pd.factorize(groups, sort=True)
     if (group_codes < 0).any():
@@ -262,8 +281,11 @@ def _strata(
     return group_codes, strata
 
 
-def _multiplicities(strata: list[NDArray[np.intp]], replicates: int, chunk: int, seed: int) -> Iterator[Floats]:
-    """Yield how often each group is drawn, shape [groups, at most chunk], until all replicates are drawn."""
+def multiplicities(strata: list[NDArray[np.intp]], replicates: int, chunk: int, seed: int) -> Iterator[Floats]:
+    """Yield how often each group is drawn, shape [groups, at most chunk], until all replicates are drawn.
+
+    The same strata and seed give the same draws, whatever is resampled and however large the chunks are.
+    """
     # a stream of its own for each stratum: the size of a chunk then changes no draw
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(len(strata))]
     for start in range(0, replicates, chunk):

@@ -38,7 +38,8 @@ def classification(labels: ArrayLike, logits: ArrayLike, threshold: float = 0.0)
     Returns:
         The ranking metrics `auc`, `average_precision`, `eer`, `tpr_at_fpr_1`, `tpr_at_fpr_5`; at the threshold
         `accuracy`, `balanced_accuracy` and `precision_*`, `recall_*`, `f1_*` of `fake` and `real` (a class that is
-        never predicted has precision 0); of the probabilities `brier`, `ece` and `log_loss` (natural logarithm).
+        never predicted has precision 0), `f1_macro` (mean of the two); of the probabilities `brier`, `ece` and
+        `log_loss` (natural logarithm).
 
     Raises:
         InputError: a class is missing, or the arrays are not n labels and n finite logits.
@@ -58,6 +59,7 @@ def classification(labels: ArrayLike, logits: ArrayLike, threshold: float = 0.0)
         "precision_real": precision[0],
         "recall_real": recall[0],
         "f1_real": f1[0],
+        "f1_macro": np.mean(f1),
         "eer": eer(labels, logits),
         "tpr_at_fpr_1": tpr_at_fpr(labels, logits, 0.01),
         "tpr_at_fpr_5": tpr_at_fpr(labels, logits, 0.05),

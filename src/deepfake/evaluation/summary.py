@@ -38,7 +38,7 @@ def _fold_row(rows: pd.DataFrame) -> dict[str, float]:
     """Return the metrics of one fold."""
     parts = {part: rows[rows["subset"] == part] for part in tables.SUBSETS}
     arrays = {part: (frame["label"].to_numpy(), frame["logit"].to_numpy()) for part, frame in parts.items()}
-    threshold = thresholds.youden(*arrays["validation"])
+    threshold = thresholds.RULES[thresholds.TUNED](*arrays["validation"])
     held_out = parts["held_out"]
     sources = metrics.source_auc(*arrays["held_out"], held_out["source"].to_numpy())
     found = metrics.classification(*arrays["held_out"], threshold)
