@@ -48,14 +48,14 @@ def tiny_params() -> dict:
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     values["presets"]["quick"] |= {
         "folds": 2,
-        "epochs": 2,
+        "epochs": {"short": 2, "long": 2},
         "resolution": {"low": 32, "high": 40},
         "fraction": {"small": 1.0, "medium": 1.0, "all": 1.0},
     }
     values["shared"]["precision"] = "fp32"
     values["evaluation"]["bootstrap_replicates"] = 200
     plain = {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"}
-    values["experiments"] = {"simple_cnn_low": plain, "resnet18_low": plain | {"loss": "bce_balanced"}}
+    values["experiments"] = {"simple_cnn_low": plain, "resnet18_low": plain | {"loss": {"type": "bce_pos_weight"}}}
     values["tables"] = {
         name: {"simple_cnn_low": [], other: ["simple_cnn_low"]}
         for name, other in (("phase1", "resnet18_low"), ("custom", "custom"))
@@ -63,6 +63,7 @@ def tiny_params() -> dict:
     values |= {"reevaluations": {}, "candidates": {}}
     values["audit"] |= {"views": [], "experiments": []}
     values["robustness"]["experiments"] = []
+    values["balance"]["detail"] = []
     values["custom"] |= {"view": "crop_low", "augmentation": "none"}
     values["views"] = {"crop_low": {"geometry": "crop", "face_crop": False, "resolution": "low"}}
     return values

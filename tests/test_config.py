@@ -59,6 +59,7 @@ FIXED = {
     "audit.views": ["crop_low"],
     "audit.experiments": ["simple_cnn_low"],
     "robustness.experiments": ["simple_cnn_low"],
+    "balance.detail": ["simple_cnn_low"],
 }
 """Values that tests name, whatever the committed study has."""
 
@@ -132,7 +133,9 @@ COMMON = {
     "early_stopping_patience": 5,
     "folds": 5,
     "num_workers": 4,
-    "loss": "bce",
+    "monitor": "auc",
+    "sampler": "shuffle",
+    "class_ratio": None,
 }
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
@@ -145,16 +148,76 @@ def full(tmp_path) -> params.Params:
 
 
 def test_the_full_preset_is_the_plan_in_phases_1_and_2(full):
-    assert set(full.experiments) == set(PLAN)
+    assert {name for name in full.experiments if not name.startswith("balance_")} == set(PLAN)
     for name, (model, pixels, face, augmented, normalization, holdout) in PLAN.items():
         run = config.resolve(full, name)
         values = run.model_dump()
         assert {key: values[key] for key in COMMON} == COMMON
+        assert (run.loss.type, run.loss.label_smoothing, run.domain.column) == ("bce", 0, "none")
         assert (run.model, run.resolution, run.fraction, run.holdout) == (model, pixels, 0.2, holdout)
         assert (run.view.geometry, run.view.face_margin is not None) == ("crop", face)
         assert (run.augmentation is not None) == augmented
         assert values["normalization"] == (IMAGENET if normalization == "imagenet" else None)
         assert run.pretrained == (model != "simple_cnn")
+
+
+BALANCE = {
+    "balance_bce": {},
+    "balance_pos_weight": {"loss": "bce_pos_weight"},
+    "balance_focal": {"loss": "focal"},
+    "balance_sampler": {"sampler": "weighted"},
+    "balance_focal_sampler": {"loss": "focal", "sampler": "weighted"},
+    "balance_by_f1": {"monitor": "f1"},
+    "balance_domains": {"domain": "source"},
+}
+"""What each experiment of the class-balancing study changes."""
+
+
+def test_the_balancing_study_is_the_plan_s_and_varies_one_thing_at_a_time(full):
+    assert {name for name in full.experiments if name.startswith("balance_")} == set(BALANCE)
+    assert full.tables["balance"] == {name: ("balance_bce",) if name != "balance_bce" else () for name in BALANCE}
+    usual = {"loss": "bce", "sampler": "shuffle", "monitor": "auc", "domain": "none"}
+    for name, changes in BALANCE.items():
+        run = config.resolve(full, name)
+        found = {"loss": run.loss.type, "sampler": run.sampler, "monitor": run.monitor, "domain": run.domain.column}
+        assert found == usual | changes
+        assert (run.class_ratio, run.fraction) == (9, 1)
+        # values that are not in force are neutral
+        focal = run.loss.type == "focal"
+        assert (run.loss.gamma, run.loss.minority_alpha) == ((2, 0.75) if focal else (0, 0.5))
+        assert (run.model, run.view.view, run.augmentation) == ("simple_cnn", "crop_high", full.augmentations["light"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"shared.loss.type": "focal"},
+        {"shared.loss.label_smoothing": 0.1},
+        {"shared.sampler": "weighted"},
+        {"shared.monitor": "f1"},
+        {"shared.domain.column": "source"},
+    ],
+)
+def test_the_balancing_study_compares_what_its_names_say_whatever_is_shared(tmp_path, changes):
+    """As `dvc exp run -S` changes them; the custom run follows."""
+    before = config.load(COMMITTED)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed(VALUES, changes)))
+    after = config.load(tmp_path / "params.yaml")
+    for name in BALANCE:
+        assert config.resolve(after, name) == config.resolve(before, name)
+    assert config.resolve(after, "custom") != config.resolve(before, "custom")
+
+
+@pytest.mark.parametrize("changes", [{"shared.loss.gamma": 5.0}, {"shared.domain.weight": 0.5}])
+def test_what_a_run_does_not_use_is_no_change_of_it(tmp_path, changes):
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed(VALUES, changes)))
+    before, after = config.load(COMMITTED), config.load(tmp_path / "params.yaml")
+    unchanged = [name for name in before.experiments if config.resolve(after, name) == config.resolve(before, name)]
+    uses = {
+        "shared.loss.gamma": {"balance_focal", "balance_focal_sampler"},
+        "shared.domain.weight": {"balance_domains"},
+    }
+    assert set(before.experiments) - set(unchanged) == uses[next(iter(changes))]
 
 
 def test_the_full_preset_is_the_plan_in_phases_3_and_4(full):
@@ -362,7 +425,7 @@ def differences(a: config.RunConfig, b: config.RunConfig) -> set[str]:
         ({"batch_size": 8}, "batch_size", 8),
         ({"seed": 7}, "seed", 7),
         ({"early_stopping_patience": 2}, "early_stopping_patience", 2),
-        ({"loss": "bce_balanced"}, "loss", "bce_balanced"),
+        ({"sampler": "weighted"}, "sampler", "weighted"),
         ({"grad_clip": 1.5}, "grad_clip", 1.5),
         ({"precision": "fp32"}, "precision", "fp32"),
         ({"num_workers": 2}, "num_workers", 2),
@@ -397,7 +460,7 @@ VIEWED = {"view.view", "view.face_margin"}
         ({}, {"custom.fraction": "all"}, {"fraction"}),
         ({}, {"presets.quick.loader": "torchvision"}, {"view.loader"}),
         ({}, {"presets.full.loader": "torchvision"}, set()),
-        ({}, {"shared.loss": "bce_balanced"}, {"loss"}),
+        ({}, {"shared.monitor": "f1"}, {"monitor"}),
         ({}, {"shared.seed": 1}, {"seed"}),
         ({}, {"shared.optimizer.lr": 1.0}, {"lr"}),
         ({}, {"preset": "full"}, {"preset", "folds", "val_ratio", "epochs", "lr", "fraction", "view.size"}),
@@ -424,8 +487,8 @@ VIEWED = {"view.view", "view.face_margin"}
         ({}, {"augmentations.none.flip": 0.1}, {"augmentation", "oversampling"}),
         ({}, {"presets.quick.resolution.low": 40}, {"view.size"}),
         ({}, {"presets.quick.resolution.high": 80}, set()),
-        ({}, {"presets.full.epochs": 99}, set()),
-        ({}, {"experiments.simple_cnn_low.loss": "bce_balanced"}, set()),
+        ({}, {"presets.full.epochs.short": 99}, set()),
+        ({}, {"experiments.simple_cnn_low.sampler": "weighted"}, set()),
     ],
     ids=str,
 )

@@ -165,12 +165,12 @@ def test_a_gpu_that_cannot_be_used_is_told_with_the_reason(seen, torch, mark, sa
 
 def test_hidden_gpus_are_no_fault(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert gpu.hidden()
+    assert runtime.hides_gpus()
     finding = gpu.judge(gpu.Seen("535.1", True), TORCH, hidden=True)
     assert finding.mark == "note"
     assert "hidden by CUDA_VISIBLE_DEVICES" in finding.found
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    assert not gpu.hidden()
+    assert not runtime.hides_gpus()
 
 
 @pytest.mark.gpu
@@ -247,8 +247,8 @@ def test_an_answer_that_does_not_come_is_an_error_and_leaves_no_process(standins
 def test_other_versions_than_those_of_the_lock_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert packages.versions().mark == "ok"
-    shutil.copy(ROOT / packages.LOCK, packages.LOCK)
-    pinned = packages.pins(packages.LOCK.read_text())
+    shutil.copy(ROOT / layout.LOCK, layout.LOCK)
+    pinned = packages.pins(layout.LOCK.read_text())
     assert {"torch", "torchvision", "dvc"} <= set(pinned)
     monkeypatch.setattr(runtime, "versions", lambda names: {"torch": "0.1+cu132", "dvc": "3.67.1", "timm": None})
     finding = packages.versions()

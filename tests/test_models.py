@@ -180,3 +180,17 @@ def test_nothing_is_unpickled(tmp_path, monkeypatch, name):
     with pytest.raises(InputError, match=rf"{name}: not a safetensors file"):
         models.create("test_resnet", 48, tmp_path / name)
     assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["simple_cnn", "resnet18", "efficientnet_b0", "convnext_atto", "mobilenetv3_small_100", "vit_tiny_patch16_224"],
+)
+def test_the_logit_is_what_the_classifier_makes_of_the_pooled_features(name):
+    """So a second head can stand on the same features, by timm's own interface."""
+    model = models.create(name, 64).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        features = model.forward_head(model.forward_features(images), pre_logits=True)
+        assert features.shape == (2, model.get_classifier().in_features)
+        assert torch.equal(model.get_classifier()(features), model(images))

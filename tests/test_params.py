@@ -38,7 +38,7 @@ def sections(module):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"shared.epochz": 3}, r"shared\.epochz: unknown key; did you mean presets\.<name>\.epochs\?"),
+        ({"shared.epochz": 3}, r"shared\.epochz: unknown key; did you mean shared\.epochs\?"),
         ({"shared.batchsize": 3}, r"shared\.batchsize: unknown key; did you mean shared\.batch_size\?"),
         ({"shared.optimizer.weight_decy": 0}, r"shared\.optimizer\.weight_decy: .* shared\.optimizer\.weight_decay\?"),
         ({"shared.lr": 0.1}, r"shared\.lr: unknown key; did you mean shared\.optimizer\.lr\?"),
@@ -56,7 +56,12 @@ def sections(module):
         ({"shared.test_ratio": 0}, r"shared\.test_ratio: input should be greater than 0"),
         ({"presets.quick.val_ratio": 1}, r"presets\.quick\.val_ratio: input should be less than 1"),
         ({"shared.optimizer.lr": -1e-4}, r"shared\.optimizer\.lr: input should be greater than 0"),
-        ({"shared.loss": "hinge"}, r"shared\.loss: input should be 'bce'"),
+        ({"shared.loss.type": "hinge"}, r"shared\.loss\.type: input should be 'bce'"),
+        ({"shared.loss.minority_alpha": 1.5}, r"shared\.loss\.minority_alpha: input should be less than or equal to 1"),
+        ({"shared.loss.gamma": -1.0}, r"shared\.loss\.gamma: input should be greater than or equal to 0"),
+        ({"shared.loss.type": "focal", "shared.loss.label_smoothing": 0.1}, "focal loss is defined for hard labels"),
+        ({"shared.domain.column": "camera"}, r"shared\.domain\.column: input should be 'none', 'dataset' or 'source'"),
+        ({"balance.ratio": 0.0}, r"balance\.ratio: input should be greater than 0"),
         ({"views.crop_low.resolution": 128}, r"views\.crop_low\.resolution: input should be 'low' or 'high'"),
         ({"views.crop_low.geometry": "stretch"}, r"views\.crop_low\.geometry: input should be 'crop', 'letterbox'"),
         ({"views.crop_low.size": 3}, r"views\.crop_low\.size: unknown key"),

@@ -89,6 +89,6 @@ def weights(name: str) -> dict[str, torch.Tensor]:
     """Return the weights of all folds."""
     return {
         f"{path.name}/{key}": value
-        for path in layout.checkpoints(name).iterdir()
+        for path in layout.checkpoints(name).glob("*.safetensors")
         for key, value in load_file(path).items()
     }

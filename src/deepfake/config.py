@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from deepfake import layout, params
 from deepfake.errors import InputError, unknown
-from deepfake.params import Augmentation, Backend, Normalization, Params, Shared
+from deepfake.params import Augmentation, Backend, Normalization, Params
+from deepfake.params.training import Domain, Loss, Shared
 from deepfake.schema import Fraction, Resolution, Section, Share, first_mistake
 
 _NAMES = {"model": "a model", "view": "a view (see `views`)", "augmentation": "a policy (see `augmentations`)"}
@@ -64,10 +65,16 @@ class RunConfig(Section):
     lr: float
     """Learning rate at the start of the cosine schedule."""
     weight_decay: float
+    monitor: str
     early_stopping_patience: int
-    loss: str
+    loss: Loss
+    sampler: str
+    class_ratio: float | None
+    """Fakes for each real; None: as the data set has them."""
+    domain: Domain
     grad_clip: float
     precision: str
+    keep_optimizer: bool
     normalization: Normalization | None
     """None: the statistics of each fold's real training images."""
     augmentation: Augmentation | None
@@ -156,14 +163,19 @@ def resolve(settings: Params, experiment: str, decision: Decision | None = None)
         view=resolve_view(settings, overlay["view"], f"{where}.view"),
         fraction=getattr(preset.fraction, shared.fraction),
         folds=preset.folds,
-        epochs=preset.epochs,
+        epochs=getattr(preset.epochs, shared.epochs),
         batch_size=shared.batch_size,
         lr=shared.optimizer.lr * preset.lr_scale,
         weight_decay=shared.optimizer.weight_decay,
+        monitor=shared.monitor,
         early_stopping_patience=shared.early_stopping_patience,
-        loss=shared.loss,
+        loss=_in_force(shared.loss),
+        sampler=shared.sampler,
+        class_ratio=settings.balance.ratio if shared.class_ratio == "imbalanced" else None,
+        domain=shared.domain if shared.domain.column != "none" else _NO_DOMAIN,
         grad_clip=shared.grad_clip,
         precision=shared.precision,
+        keep_optimizer=shared.keep_optimizer,
         normalization=settings.imagenet if shared.normalization == "imagenet" else None,
         augmentation=augmentation,
         pretrained=(preset.pretrained if pretrained is None else pretrained) and overlay["model"] not in FROM_SCRATCH,
@@ -173,6 +185,14 @@ def resolve(settings: Params, experiment: str, decision: Decision | None = None)
         val_ratio=preset.val_ratio,
         num_workers=shared.num_workers,
     )
+
+
+_NO_DOMAIN = Domain(column="none", weight=0.0, schedule="constant")
+
+
+def _in_force(loss: Loss) -> Loss:
+    """Return a loss whose unused values are neutral: a change of what a run does not use is no change of the run."""
+    return loss if loss.type == "focal" else loss.model_copy(update={"gamma": 0.0, "minority_alpha": 0.5})
 
 
 def candidate_of(settings: Params, experiment: str) -> tuple[str, Fraction] | None:
@@ -279,10 +299,14 @@ def _check_names(settings: Params) -> None:
     known = [*trained, *settings.reevaluations, *candidate_experiments(settings)]
     for name, rows in settings.tables.items():
         _check_table(f"tables.{name}", rows, known)
-    for section, names in (("audit", settings.audit.experiments), ("robustness", settings.robustness.experiments)):
+    for where, names in (
+        ("audit.experiments", settings.audit.experiments),
+        ("robustness.experiments", settings.robustness.experiments),
+        ("balance.detail", settings.balance.detail),
+    ):
         for name in names:
             if name not in trained:
-                raise InputError(f"{section}.experiments: {unknown('experiment', name, trained)}")
+                raise InputError(f"{where}: {unknown('experiment', name, trained)}")
     for name in settings.audit.views:
         resolve_view(settings, name, "audit.views")
 

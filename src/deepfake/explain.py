@@ -10,7 +10,6 @@ from captum.attr import LayerGradCam
 from torch import nn
 
 from deepfake.errors import InputError
-from deepfake.models import SimpleCNN
 
 
 def feature_layer(model: nn.Module, size: int) -> tuple[nn.Module, int]:
@@ -23,7 +22,6 @@ def feature_layer(model: nn.Module, size: int) -> tuple[nn.Module, int]:
     Raises:
         InputError: the model has no feature map, as a transformer has none.
     """
-    extract = model.features if isinstance(model, SimpleCNN) else model.forward_features
     given: list[tuple[nn.Module, object]] = []
 
     def remember(layer: nn.Module, _: object, output: object) -> None:
@@ -33,7 +31,9 @@ def feature_layer(model: nn.Module, size: int) -> tuple[nn.Module, int]:
     device = next(model.parameters()).device
     try:
         with torch.no_grad():
-            features = extract(torch.zeros(1, 3, size, size, device=device))  # pyright: ignore[reportCallIssue]
+            features = model.forward_features(  # pyright: ignore[reportCallIssue]
+                torch.zeros(1, 3, size, size, device=device)
+            )
     finally:
         for hook in hooks:
             hook.remove()

@@ -9,6 +9,10 @@ PARAMS = Path("params.yaml")
 CATALOG = Path("data/catalog.yaml")
 CHECKED = Path("data/checked.json")
 """The data set that the study uses, written once its name, the preset and all of params.yaml were found right."""
+LOCK = Path("requirements.lock")
+"""The pinned packages, with hashes."""
+GIT = Path(".git")
+DVC = Path(".dvc")
 SCRATCH = Path(".scratch")
 """Unfinished work that a killed run picks up again; never versioned, safe to delete."""
 RUNS = Path("runs")
@@ -20,6 +24,8 @@ DECISION = REPORTS / "decisions" / "phase2.json"
 """What phase 2 decided (`config.Decision`)."""
 TRAIN_METRICS = REPORTS / "metrics" / "train"
 FOLD_WEIGHTS = "weights.safetensors"
+FOLD_OPTIMIZER = "optimizer.safetensors"
+FOLD_RECORD = "record.json"
 FOLD_PREDICTIONS = "predictions.parquet"
 FOLD_HISTORY = "history.csv"
 FOLD_DONE = "done.json"
@@ -106,6 +112,16 @@ def checkpoints(experiment: str) -> Path:
 def checkpoint(experiment: str, fold: int) -> Path:
     """Return the weights of one fold's best epoch (safetensors)."""
     return checkpoints(experiment) / f"fold{fold}.safetensors"
+
+
+def checkpoint_record(experiment: str, fold: int) -> Path:
+    """Return what belongs to one fold's weights: epoch, metrics, configuration, thresholds, ... (`records.Record`)."""
+    return checkpoints(experiment) / f"fold{fold}.json"
+
+
+def checkpoint_optimizer(experiment: str, fold: int) -> Path:
+    """Return the optimiser's state at one fold's best epoch, where it is kept (safetensors)."""
+    return checkpoints(experiment) / f"fold{fold}.optimizer.safetensors"
 
 
 def config(experiment: str) -> Path:

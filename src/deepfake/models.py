@@ -38,7 +38,22 @@ class SimpleCNN(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map float [b, 3, h, w] (sides of at least 16 pixels) to logits [b, 1]."""
-        return self.head(self.features(images).mean(dim=(2, 3)))
+        return self.forward_head(self.forward_features(images))
+
+    # from here on: what timm's backbones have, by timm's names
+
+    def forward_features(self, images: torch.Tensor) -> torch.Tensor:
+        """Map float [b, 3, h, w] to feature maps [b, c, h', w']."""
+        return self.features(images)
+
+    def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        """Map feature maps to logits [b, 1], or to what these are computed from, [b, c]."""
+        pooled = features.mean(dim=(2, 3))
+        return pooled if pre_logits else self.head(pooled)
+
+    def get_classifier(self) -> nn.Module:
+        """Return the layer that gives the logit."""
+        return self.head
 
 
 def check_name(name: str) -> None:

@@ -35,9 +35,13 @@ def has_gpu(root: Path = Path("/")) -> bool:
 
     The driver alone does not say it: a container without `--gpus` sees the driver of its host, and no device.
     """
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     driver = (root / "proc/driver/nvidia/version").exists()
-    return driver and not hidden and any((root / "dev").glob("nvidia[0-9]*"))
+    return driver and not hides_gpus() and any((root / "dev").glob("nvidia[0-9]*"))
+
+
+def hides_gpus() -> bool:
+    """Tell whether CUDA_VISIBLE_DEVICES hides all GPUs."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
 
 
 def device() -> "torch.device":

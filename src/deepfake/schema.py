@@ -15,6 +15,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what scikit-learn takes
 Channels = tuple[float, float, float]
 Resolution = Literal["low", "high"]
 Fraction = Literal["small", "medium", "all"]
+Epochs = Literal["short", "long"]
 
 
 class Section(BaseModel):

@@ -420,3 +420,116 @@ def test_the_only_fake_source_is_refused_as_a_holdout():
 
 def test_a_fake_source_beside_another_can_be_held_out(manifest):
     splits.check_holdout(manifest, "insight")
+
+
+# --- the ratio of the classes
+
+
+def kept(manifest: pd.DataFrame, ratio: float, seed: int = 42) -> pd.DataFrame:
+    return manifest[splits.thinned(manifest, manifest.index, ratio, seed)]
+
+
+def fakes_per_real(rows: pd.DataFrame) -> float:
+    return (rows["label"] == 1).sum() / (rows["label"] == 0).sum()
+
+
+@pytest.fixture
+def large() -> pd.DataFrame:
+    return splits.split(even(40, wiki=6, insight=6, text2img=6), folds=4, test_ratio=0.1, seed=42)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 2.0, 3.0, 6.0, 9.0])
+def test_a_ratio_is_met_in_every_fold(large, ratio):
+    for _, rows in kept(large, ratio).groupby("fold"):
+        reals, fakes = (rows["label"] == 0).sum(), (rows["label"] == 1).sum()
+        assert abs(fakes - ratio * reals) <= max(1, ratio) + 1  # one sample more or less
+        sources = rows["source"].value_counts()
+        assert abs(sources["insight"] - sources["text2img"]) <= 1
+
+
+@pytest.mark.parametrize("groups", ["many samples", "one sample"])
+def test_what_stays_at_one_ratio_stays_at_any_that_takes_less_away(groups, large):
+    manifest = large
+    if groups == "one sample":
+        manifest = splits.split(even(60, wiki=1, insight=1, text2img=1), folds=4, test_ratio=0.1, seed=42)
+    nested = [set(kept(manifest, ratio)["sample_id"]) for ratio in (12.0, 9.0, 5.0, 3.0, 2.0)]
+    for smaller, larger in itertools.pairwise(nested):
+        assert smaller < larger
+    assert nested[-1] == set(manifest["sample_id"])
+    below = [set(kept(manifest, ratio)["sample_id"]) for ratio in (0.2, 0.5, 1.0, 2.0)]
+    for smaller, larger in itertools.pairwise(below):
+        assert smaller < larger
+
+
+def test_samples_go_evenly_from_all_groups(large):
+    """Two in six reals stay, two in every group; of groups of one sample each, whole groups stay."""
+    reals = kept(large, 6.0).query("label == 0")
+    counts = reals.groupby("group").size()
+    assert len(counts) == large["group"].nunique()
+    assert counts.between(1, 3).all()
+    single = splits.split(even(60, wiki=1, insight=1, text2img=1), folds=4, test_ratio=0.1, seed=42)
+    assert kept(single, 6.0).query("label == 0")["group"].is_unique
+
+
+def test_large_groups_and_small_ones_keep_the_same_share():
+    sizes = {f"l{i:02}": {"wiki": 20, "insight": 20, "text2img": 20} for i in range(30)}
+    sizes |= {f"s{i:03}": {"wiki": 1, "insight": 1, "text2img": 1} for i in range(300)}
+    manifest = splits.split(table(sizes), folds=4, test_ratio=0.1, seed=42)
+    shares = []
+    for seed in range(20):
+        stays = kept(manifest, 40.0, seed).query("label == 0")["group"].str[0].value_counts()
+        shares.append([stays.get("l", 0) / 600, stays.get("s", 0) / 300])
+    # one in twenty; the standard error of the second is about .003
+    assert np.mean(shares, axis=0) == pytest.approx([0.05, 0.05], abs=0.012)
+
+
+@pytest.mark.parametrize(("ratio", "fakes"), [(2.1, 210), (1.9, 190), (1.0, 100)])
+def test_many_small_sources_keep_the_ratio(ratio, fakes):
+    """Twenty generators of a few fakes each: rounding one by one would keep all of them or none."""
+    groups = {
+        f"g{i:02}": {"wiki": 1, **{f"f{j:02}": 1 for j in range(4 * (i % 5), 4 * (i % 5) + 4)}} for i in range(100)
+    }
+    manifest = splits.split(table(groups), folds=2, test_ratio=0.1, seed=42)
+    found = kept(manifest, ratio)
+    assert (found["label"] == 1).sum() == pytest.approx(fakes, abs=2)
+    assert found["source"].nunique() == 21
+
+
+def test_a_holdout_leaves_the_predicted_samples_as_they_are(large):
+    options = {"fraction": 1.0, "val_ratio": 0.2, "seed": 42, "class_ratio": 9.0}
+    plain, without = (splits.subsets(large, 0, **options, holdout=holdout) for holdout in (None, "insight"))
+    for part in ("held_out", "test"):
+        assert set(plain.index[plain == part]) == set(without.index[without == part])
+    trained = large.loc[without.index[without == "train"]]
+    assert set(trained["source"]) == {"wiki", "text2img"}
+    assert set(trained.index) < set(plain.index[plain == "train"])
+
+
+def test_the_choice_follows_the_seed_and_not_the_fraction(large):
+    first, again, other = (set(kept(large, 9.0, seed)["sample_id"]) for seed in (1, 1, 2))
+    assert first == again != other
+    half = large.index[large["fraction_rank"] < 0.5]
+    chosen = set(large.loc[half[splits.thinned(large, half, 9.0, 42)], "sample_id"])
+    everything = set(kept(large, 9.0)["sample_id"]) & set(large.loc[half, "sample_id"])
+    # the ratio may need one more or less of a fold
+    assert len(chosen ^ everything) <= 0.2 * len(everything)
+
+
+@pytest.mark.parametrize("fold", range(4))
+def test_a_ratio_changes_no_groups_of_a_part(large, fold):
+    options = {"fraction": 1.0, "val_ratio": 0.2, "seed": 42}
+    plain, thinned = (splits.subsets(large, fold, **options, class_ratio=ratio) for ratio in (None, 9.0))
+    assert set(thinned.index) < set(plain.index)
+    assert (plain[thinned.index] == thinned).all()
+    for part in tables.SUBSETS:
+        rows = large.loc[thinned.index[thinned == part]]
+        assert 6 <= fakes_per_real(rows) <= 14
+        assert set(rows["group"]) == set(large.loc[plain.index[plain == part], "group"])
+
+
+@pytest.mark.parametrize(("ratio", "name"), [(1000.0, "real"), (0.001, "fake")])
+def test_a_ratio_that_the_data_cannot_give_is_an_error(large, ratio, name):
+    with pytest.raises(
+        InputError, match=rf"balance\.ratio: .* no {name} sample in the train part of fold 0 \(\d+ in all\)"
+    ):
+        splits.subsets(large, 0, fraction=1.0, val_ratio=0.2, seed=42, class_ratio=ratio)

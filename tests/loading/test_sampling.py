@@ -2,11 +2,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.utils.class_weight import compute_sample_weight
 
 from deepfake.loading import sampling
+from deepfake.params.training import Shared
 
 ROWS = np.array([3, 1, 4, 15, 9, 26, 5])
 LISTS = st.lists(st.integers(0, 6), max_size=40).map(lambda values: np.array(values, np.int64))
@@ -52,10 +55,10 @@ def test_one_row_with_all_the_weight_is_drawn_every_time():
     assert set(sampling.weighted(ROWS, weights, np.random.default_rng(0))) == {15}
 
 
-@given(st.integers(0, 50), st.integers(1, 9))
-def test_shards_are_disjoint_equally_long_and_together_the_epoch(count, world):
+@given(st.integers(0, 50), st.integers(1, 9), st.integers(1, 5))
+def test_shards_are_disjoint_equally_long_and_together_the_epoch(count, world, batch_size):
     rows = np.random.default_rng(count).permutation(count) + 100
-    shards = [sampling.shard(rows, rank, world).tolist() for rank in range(world)]
+    shards = [sampling.shard(rows, rank, world, batch_size).tolist() for rank in range(world)]
     assert {len(shard) for shard in shards} == {count // world}
     together = [row for shard in shards for row in shard]
     assert len(set(together)) == len(together)
@@ -63,11 +66,68 @@ def test_shards_are_disjoint_equally_long_and_together_the_epoch(count, world):
     assert set(together) == set(rows[: count // world * world].tolist())
 
 
-def test_the_shards_side_by_side_are_the_epoch_in_its_order():
+def test_the_workers_batches_side_by_side_are_the_epoch_in_its_order():
     # so that a batch of w workers holds what one worker's larger batch would
-    rows = np.arange(12) * 3
-    shards = [sampling.shard(rows, rank, 3) for rank in range(3)]
-    np.testing.assert_array_equal(np.stack(shards, axis=1).ravel(), rows)
+    rows = np.arange(26) * 3
+    shards = [sampling.shard(rows, rank, 3, 4) for rank in range(3)]
+    batches = [shard[start : start + 4] for start in (0, 4) for shard in shards]
+    np.testing.assert_array_equal(np.concatenate(batches), rows[:24])
+
+
+LABELS = np.array([0] * 37 + [1] * 333)
+NINE = np.arange(1000, 1370)
+
+
+def test_both_classes_are_as_likely_under_the_weighted_sampler():
+    """Against torch's own WeightedRandomSampler with the plan's weights, one over the class's size."""
+    drawn = np.concatenate(
+        [sampling.SAMPLERS["weighted"](NINE, LABELS, np.random.default_rng(seed)) for seed in range(100)]
+    )
+    reals = int((drawn < 1037).sum())
+    torch.manual_seed(0)
+    theirs = torch.utils.data.WeightedRandomSampler((1 / np.bincount(LABELS))[LABELS].tolist(), len(drawn))
+    expected = int((np.array(list(theirs)) < 37).sum())
+    # the exact ratio is 1:1; five standard deviations of that many draws
+    assert abs(reals - len(drawn) / 2) < 5 * np.sqrt(len(drawn)) / 2
+    assert abs(expected - len(drawn) / 2) < 5 * np.sqrt(len(drawn)) / 2
+    each = np.bincount(drawn - 1000, minlength=370)
+    assert stats.chisquare(each[:37]).pvalue > 1e-4
+    assert stats.chisquare(each[37:]).pvalue > 1e-4
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 40), st.integers(0, 99))
+def test_every_stratified_batch_has_the_classes_in_proportion(reals, fakes, batch_size, seed):
+    labels = np.array([0] * reals + [1] * fakes)
+    order = sampling.stratified(np.arange(len(labels)), labels, np.random.default_rng(seed))
+    assert sorted(order) == list(range(len(labels)))
+    for start in range(0, len(labels), batch_size):
+        batch = labels[order[start : start + batch_size]]
+        assert abs((batch == 0).sum() - len(batch) * reals / len(labels)) < 2
+
+
+def test_stratified_batches_differ_from_epoch_to_epoch():
+    first, again, other = (sampling.stratified(NINE, LABELS, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert first.tolist() != other.tolist()
+
+
+@pytest.mark.parametrize("world", [2, 5, 10])
+def test_shards_of_stratified_rows_are_stratified(world):
+    order = sampling.stratified(np.arange(370), LABELS, np.random.default_rng(0))
+    for rank in range(world):
+        mine = LABELS[sampling.shard(order, rank, world, 8)]
+        for start in range(0, len(mine) - 7, 8):
+            assert (mine[start : start + 8] == 0).sum() <= 2
+        assert 0 < (mine == 0).mean() < 0.25
+
+
+def test_class_weights_have_the_same_sum_for_each_class():
+    weights = sampling.class_weights(LABELS)
+    np.testing.assert_allclose(weights / weights.mean(), compute_sample_weight("balanced", LABELS))
+
+
+def test_params_allow_exactly_the_samplers_there_are():
+    assert set(Shared.model_fields["sampler"].annotation.__args__) == set(sampling.SAMPLERS)
 
 
 @given(LISTS)

@@ -113,7 +113,21 @@ def test_conditions_are_called_identical_only_when_they_are():
         ),
         ({"custom__normalization": "real_training"}, "normalization", "by the fold's real training images in b"),
         ({"custom__fraction": "small", "presets__quick__fraction__small": 0.5}, "fraction", "1.0 in a, 0.5 in b"),
-        ({"shared__loss": "bce_balanced"}, "loss", "bce in a, bce_balanced in b"),
+        (
+            {"shared__loss__type": "bce_pos_weight"},
+            "loss",
+            "cross-entropy in a, cross-entropy, fakes weighed by reals over fakes in b",
+        ),
+        (
+            {"shared__loss__type": "focal", "shared__loss__minority_alpha": 0.8},
+            "loss",
+            "focal loss (gamma 2, alpha 0.8 for the rarer class, 0.2 for the other) in b",
+        ),
+        ({"shared__loss__label_smoothing": 0.1}, "loss", "cross-entropy, labels smoothed by 0.1 in b"),
+        ({"shared__class_ratio": "imbalanced"}, "class_ratio", "all samples in a, 9 fakes for each real in b"),
+        ({"shared__sampler": "stratified"}, "sampler", "shuffled samples in a, stratified batches in b"),
+        ({"shared__monitor": "f1"}, "monitor", "best epoch by auc in a, best epoch by f1 in b"),
+        ({"shared__domain__column": "source"}, "domain", "no domain head in a, features made blind to the source"),
     ],
 )
 def test_the_condition_that_differs_is_told_in_words_and_no_other(change, key, told):
@@ -219,8 +233,8 @@ def test_what_varies_is_told_and_two_conditions_at_once_are_a_warning():
     crop, face = run(**size), run(custom__view="face", **size)
     told = "Varied: 48×48 px, central square → 48×48 px, face crop with a margin of 30% (central square where there is "
     assert wording.varied([(crop, face), (crop, face)]) == f"{told}no face)."
-    both = wording.varied([(crop, run(custom__view="face", shared__loss="bce_balanced", **size))])
-    assert "bce → bce_balanced" in both
+    both = wording.varied([(crop, run(custom__view="face", shared__sampler="weighted", **size))])
+    assert "shuffled samples → samples drawn with replacement, both classes as likely" in both
     assert "**2 conditions differ, so a difference is not due to one of them.**" in both
 
 

@@ -17,8 +17,11 @@ from deepfake import layout, tables
 from deepfake.errors import InputError
 from deepfake.evaluation import summary
 from deepfake.loading import views
-from deepfake.studies import crossval, fold
+from deepfake.loading.batches import Loader
+from deepfake.loading.pixels import Mapped
+from deepfake.studies import crossval, fold, records, trained
 from deepfake.training import engine
+from deepfake.training.predict import predict
 from tiny_study import config, manifest, prepared, weights
 
 
@@ -34,6 +37,7 @@ def assert_same(a: crossval.Outcome, b: crossval.Outcome, *weights: dict[str, to
 def test_a_run_leaves_all_its_artefacts(outcome):
     for path in (
         layout.checkpoints("simple_cnn_low") / "fold0.safetensors",
+        layout.checkpoints("simple_cnn_low") / "fold1.json",
         layout.config("simple_cnn_low"),
         layout.predictions("simple_cnn_low"),
         layout.provenance("simple_cnn_low"),
@@ -93,7 +97,7 @@ def test_a_run_killed_between_epochs_ends_with_the_same_bits(copied, monkeypatch
 @pytest.mark.slow
 def test_a_killed_process_takes_its_workers_along_and_the_next_run_ends_the_same(outcome, copied):
     values = yaml.safe_load(layout.PARAMS.read_text())
-    values["presets"]["quick"]["epochs"] = 200  # long enough to be killed in
+    values["presets"]["quick"]["epochs"]["short"] = 200  # long enough to be killed in
     values["shared"]["early_stopping_patience"] = 200
     layout.PARAMS.write_text(yaml.safe_dump(values))
     command = [sys.executable, "-m", "deepfake", "train", "simple_cnn_low"]
@@ -110,7 +114,7 @@ def test_a_killed_process_takes_its_workers_along_and_the_next_run_ends_the_same
     _, alive = psutil.wait_procs(workers, timeout=10)
     assert not alive
     assert layout.predictions("simple_cnn_low").read_bytes() == before  # nothing half-written
-    values["presets"]["quick"]["epochs"] = 2
+    values["presets"]["quick"]["epochs"]["short"] = 2
     values["shared"]["early_stopping_patience"] = 5
     layout.PARAMS.write_text(yaml.safe_dump(values))
     again = crossval.run(config())
@@ -146,13 +150,18 @@ def test_an_identical_configuration_is_not_trained_again(outcome, copied, monkey
     facts = [json.loads(layout.config(name).read_text()) for name in ("custom", "simple_cnn_low")]
     assert facts[0] == facts[1] | {"experiment": "custom"}
     assert json.loads(layout.provenance("custom").read_text())["taken_from"] == "simple_cnn_low"
+    record, own = (records.read(layout.checkpoint_record(name, 1)) for name in ("simple_cnn_low", "custom"))
+    assert own.config.experiment == "custom"
+    assert own == record.model_copy(update={"config": own.config})
 
 
-@pytest.mark.parametrize("change", ["configuration", "data", "view", "code", "version", "checkpoint", "predictions"])
+@pytest.mark.parametrize(
+    "change", ["configuration", "data", "view", "code", "version", "checkpoint", "record", "predictions"]
+)
 def test_what_differs_in_more_than_its_name_is_trained(outcome, copied, monkeypatch, change):
     trained, run = count_training(monkeypatch), config("custom", epochs=2)
     if change == "configuration":
-        run = run.model_copy(update={"loss": "bce_balanced"})
+        run = run.model_copy(update={"sampler": "weighted"})
     elif change == "data":
         tables.write(manifest().assign(bytes=1), layout.manifest("sample"), tables.MANIFEST)
     elif change == "view":
@@ -164,6 +173,8 @@ def test_what_differs_in_more_than_its_name_is_trained(outcome, copied, monkeypa
         monkeypatch.setattr("deepfake.runtime.versions", lambda packages: dict.fromkeys(packages, "0.0"))
     elif change == "checkpoint":
         layout.checkpoint("simple_cnn_low", 1).unlink()
+    elif change == "record":
+        layout.checkpoint_record("simple_cnn_low", 1).unlink()
     else:
         # another version of the results lies there, as after a checkout
         other = outcome.predictions.assign(logit=-outcome.predictions["logit"])
@@ -255,3 +266,69 @@ def test_a_decoding_is_announced_and_counted(copied):
     crossval.run(config(epochs=1), announce=lines.append, on_decode=lambda done, total: steps.append((done, total)))
     assert [line.split(":")[0] for line in lines] == ["decoding crop_low"]
     assert steps[-1] == (len(manifest()), len(manifest()))
+
+
+# --- checkpoints
+
+
+def test_a_checkpoint_reloads_to_identical_predictions_and_its_threshold(outcome):
+    """Through files alone: what `Trained` opens predicts what was predicted when it was trained, bit for bit."""
+    torch.set_num_threads(1)
+    known = trained.read("simple_cnn_low")
+    images = np.load(views.pixels(known.config.view, manifest(), threads=1), mmap_mode="r")
+    for fold_number, scale in enumerate(known.scales):
+        rows = manifest().reset_index()
+        before = outcome.predictions[outcome.predictions["fold"] == fold_number].set_index("sample_id")["logit"]
+        used = np.flatnonzero(rows["sample_id"].isin(before.index))
+        loader = Loader(Mapped(images), rows["label"].to_numpy(), scale)
+        again = predict(trained.model_of(known, fold_number, torch.device("cpu")), loader, used)
+        np.testing.assert_array_equal(again, before[rows["sample_id"][used]])
+    assert known.thresholds == outcome.by_fold["threshold"].tolist()
+
+
+def test_a_record_of_another_version_is_an_input_error(outcome, copied):
+    path = layout.checkpoint_record("simple_cnn_low", 0)
+    values = json.loads(path.read_text())
+    del values["temperature"]
+    path.write_text(json.dumps(values))
+    with pytest.raises(InputError, match=r"fold0\.json: written by another version; train the experiment again"):
+        trained.read("simple_cnn_low")
+    path.unlink()
+    with pytest.raises(InputError, match=r"fold0\.json: not found; train the experiment again"):
+        trained.read("simple_cnn_low")
+
+
+# --- imbalance
+
+
+def test_a_ratio_thins_every_part_and_keeps_the_groups(outcome, copied):
+    run = crossval.run(config("custom", class_ratio=9.0, epochs=1))
+    joined = run.predictions.merge(manifest()[["sample_id", "label", "group"]], on="sample_id")
+    usual = outcome.predictions.merge(manifest()[["sample_id", "group"]], on="sample_id")
+    counts = joined.groupby(["fold", "subset"])["label"].agg(["size", "sum"])
+    assert ((counts["sum"] / (counts["size"] - counts["sum"])).between(6, 13)).all()
+    for part in tables.SUBSETS:
+        groups = [each[(each["subset"] == part) & (each["fold"] == 0)]["group"] for each in (joined, usual)]
+        assert set(groups[0]) == set(groups[1])
+
+
+def test_domains_that_cannot_be_told_apart_are_an_input_error(copied):
+    domain = config().domain.model_copy(update={"column": "dataset"})
+    with pytest.raises(InputError, match=r"custom: domain\.column: dataset has no two values"):
+        crossval.run(config("custom", domain=domain))
+    assert not layout.predictions("custom").exists()
+    assert not layout.SCRATCH.exists() or not list(layout.SCRATCH.iterdir())
+
+
+def test_a_kept_optimiser_goes_with_its_weights(copied, monkeypatch):
+    folds = count_training(monkeypatch)
+    crossval.run(config("custom", keep_optimizer=True, epochs=1))
+    files = [layout.checkpoint_optimizer("custom", fold) for fold in range(2)]
+    assert all(file.exists() for file in files)
+    # a twin without them is no twin
+    files[1].unlink()
+    crossval.run(config("custom", keep_optimizer=True, epochs=1, experiment="again"))
+    assert folds == [("custom", 0), ("custom", 1), ("again", 0), ("again", 1)]
+    # weights that were trained anew have no optimiser beside them that is not their own
+    crossval.run(config("custom", epochs=2))
+    assert not any(file.exists() for file in files)

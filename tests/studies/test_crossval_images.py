@@ -15,7 +15,7 @@ from conftest import FACE_BOX, TINY_HEIGHT, TINY_WIDTH
 from deepfake import config as configs
 from deepfake import layout, models, tables
 from deepfake.data import splits
-from deepfake.studies import crossval
+from deepfake.studies import crossval, records
 from tiny_study import MARGIN, VARIANTS, config, manifest, prepared
 
 FACE_SQUARE = (8, 6, 28, 26)  # 16 x 1.25 = 20 around (18, 16)
@@ -68,7 +68,7 @@ def test_predictions_are_those_of_images_prepared_by_hand(outcome, copied, name)
     pixels = by_hand(run.view.view, run.resolution).astype(np.float64) / 255
     rows = manifest()
     for held_out in range(run.folds):
-        used = written["normalization_used"][held_out]
+        used = records.read(layout.checkpoint_record(name, held_out)).normalization.model_dump(mode="json")
         if run.normalization is None:
             mine = pixels[(parts(run, held_out) == "train") & (rows["label"] == 0)]
             # JPEGs may decode differently by a level, elsewhere than in PIL

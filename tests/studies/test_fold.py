@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -6,10 +7,13 @@ import pytest
 import timm
 import torch
 from safetensors.torch import load_file, save_file
+from scipy.special import expit
 
 from conftest import changed, tiny_params
-from deepfake import config, layout, params, tables
-from deepfake.studies import crossval, fold
+from deepfake import config, layout, models, params, tables
+from deepfake.evaluation import thresholds
+from deepfake.studies import crossval, fold, records
+from deepfake.training.domains import codes
 
 PARTS = np.repeat(["train", "validation", "held_out", "test", ""], [32, 12, 12, 12, 4])
 LABELS = np.arange(len(PARTS)) % 2
@@ -26,7 +30,7 @@ def job(tmp_path):
     """Give a function that makes a fold's job from noise, with some rows of the images changed."""
 
     def make(rows=(), larger_rows=(), weights=None, **changes: str | float) -> fold.FoldJob:
-        values = changed(tiny_params(), {"custom.normalization": "real_training", "presets.quick.epochs": 1})
+        values = changed(tiny_params(), {"custom.normalization": "real_training", "presets.quick.epochs.short": 1})
         values = changed(values, {path.replace("__", "."): value for path, value in changes.items()})
         resolved = config.resolve(params.Params.model_validate(values), "custom")
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
@@ -51,11 +55,11 @@ def job(tmp_path):
 
 
 def trained(job: fold.FoldJob) -> dict:
-    """Train a fold; return what it says of itself."""
+    """Train a fold; return the record of its checkpoint."""
     assert not crossval.is_done(job.folder)
     fold.train_fold(job, lambda news: None)
     assert crossval.is_done(job.folder)
-    return json.loads((job.folder / layout.FOLD_DONE).read_text())
+    return json.loads((job.folder / layout.FOLD_RECORD).read_text())
 
 
 def logits(job: fold.FoldJob) -> pd.Series:
@@ -138,3 +142,67 @@ def test_a_fold_starts_from_the_weights_it_is_given(job, tmp_path):
     assert len(convolutions) > 5
     for name, value in convolutions.items():
         torch.testing.assert_close(weights[name], value, rtol=0, atol=1e-6)
+
+
+# --- the checkpoint
+
+
+def test_a_checkpoint_has_all_that_the_plan_lists(job):
+    each = job(shared__keep_optimizer=True)
+    trained(each)
+    record = records.read(each.folder / layout.FOLD_RECORD)
+    history = pd.read_csv(each.folder / layout.FOLD_HISTORY)
+    assert record.epoch == 1
+    assert record.metrics["validation_f1_macro"] == pytest.approx(history["validation_f1_macro"][0], abs=1e-6)
+    assert record.config == each.config
+    rows = np.flatnonzero(PARTS == "validation")
+    assert list(record.validation.sample_id) == [f"s{row}" for row in rows]
+    assert list(record.validation.label) == list(LABELS[rows])
+    np.testing.assert_array_equal(record.validation.logit, logits(each)[[f"s{row}" for row in rows]])
+    np.testing.assert_allclose(record.validation.probability, expit(record.validation.logit))
+    assert set(record.thresholds) == set(thresholds.RULES)
+    assert record.threshold == record.thresholds["youden"] == thresholds.youden(LABELS[rows], record.validation.logit)
+    assert record.temperature > 0
+    optimizer = load_file(each.folder / layout.FOLD_OPTIMIZER)
+    weights = load_file(each.folder / layout.FOLD_WEIGHTS)
+    assert optimizer["detector.head.weight.exp_avg"].shape == weights["head.weight"].shape
+
+
+def test_thresholds_and_temperature_know_the_inner_validation_alone(job):
+    others = np.flatnonzero(np.isin(PARTS, ["held_out", "test", ""]))
+    first, same, other = (trained(job(rows)) for rows in ((), others, np.flatnonzero(PARTS == "validation")))
+    for key in ("threshold", "thresholds", "temperature"):
+        assert first[key] == same[key]
+    assert first["thresholds"] != other["thresholds"]
+
+
+def test_the_optimiser_is_kept_only_when_it_is_asked_for(job):
+    each = job()
+    trained(each)
+    assert not (each.folder / layout.FOLD_OPTIMIZER).exists()
+
+
+def with_domains(each: fold.FoldJob, names: list[str]) -> fold.FoldJob:
+    column = np.array([names[row % len(names)] for row in range(len(PARTS))])
+    found = codes(column, LABELS, np.flatnonzero(PARTS == "train"), "source")
+    return dataclasses.replace(each, domains=found)
+
+
+def test_a_domain_head_is_no_part_of_the_detector(job):
+    each = with_domains(job(shared__domain__column="source"), ["a", "b", "a", "c"])
+    trained(each)
+    assert set(load_file(each.folder / layout.FOLD_WEIGHTS)) == set(models.create("simple_cnn", SIZE).state_dict())
+    history = pd.read_csv(each.folder / layout.FOLD_HISTORY)
+    assert {"train_class_loss", "train_domain_loss", "train_domain_accuracy", "train_domain_weight"} <= set(history)
+
+
+@pytest.mark.parametrize("loader", ["dali", "opencv", "torchvision"])
+@pytest.mark.parametrize("sampler", ["weighted", "stratified"])
+def test_samplers_work_with_every_loader(job, loader, sampler):
+    changes = {"custom__augmentation": "full", "presets__quick__loader": loader}
+    jobs = [job(**changes, shared__sampler=name) for name in (sampler, sampler, "shuffle")]
+    for each in jobs:
+        trained(each)
+    first, again, other = (logits(each) for each in jobs)
+    pd.testing.assert_series_equal(first, again, check_exact=True)
+    assert not np.array_equal(first, other)

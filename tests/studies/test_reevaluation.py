@@ -16,7 +16,7 @@ from deepfake import config as configs
 from deepfake import layout, models, runtime, tables
 from deepfake.errors import InputError
 from deepfake.loading import views
-from deepfake.studies import crossval, reevaluation
+from deepfake.studies import crossval, records, reevaluation
 from tiny_study import config, manifest, prepared
 
 NAME, OTHER = "again", "resize_low"
@@ -85,10 +85,9 @@ def test_another_view_is_predicted_by_the_trained_weights_under_their_own_statis
     again = predictions["subset"] != "validation"
     assert predictions.loc[~again, "logit"].equals(original.loc[~again, "logit"])
     predictions, original = predictions[again], original[again]
-    facts = json.loads(layout.config(experiment).read_text())
     pixels = squeezed(32)
     for fold, found in predictions.groupby("fold"):
-        used = facts["normalization_used"][fold]
+        used = records.read(layout.checkpoint_record(experiment, fold)).normalization.model_dump()
         mean, std = (np.array(used[key])[:, None, None] for key in ("mean", "std"))
         model = models.create("simple_cnn", 32)
         model.load_state_dict(load_file(layout.checkpoint(experiment, fold)))
@@ -113,7 +112,7 @@ def test_it_decides_at_the_thresholds_of_the_training(copied):
     chosen = settings()
     write_view(chosen)
     reevaluation.run(NAME, chosen)
-    thresholds = json.loads(layout.config("simple_cnn_low").read_text())["threshold"]
+    thresholds = [records.read(layout.checkpoint_record("simple_cnn_low", fold)).threshold for fold in range(2)]
     joined = tables.read(layout.predictions(NAME), tables.PREDICTIONS).merge(manifest()[["sample_id", "label"]])
     scores = [
         balanced_accuracy_score(rows["label"], rows["logit"] >= thresholds[fold])
@@ -121,6 +120,13 @@ def test_it_decides_at_the_thresholds_of_the_training(copied):
     ]
     written = json.loads(layout.train_metrics(NAME).read_text())
     assert written["balanced_accuracy"] == pytest.approx(np.mean(scores), abs=1e-6)
+
+
+def test_its_records_are_those_of_the_experiment(copied):
+    chosen = settings()
+    write_view(chosen)
+    reevaluation.run(NAME, chosen)
+    assert records.read_records(NAME) == records.read_records("simple_cnn_low")
 
 
 # --- mistakes

@@ -27,7 +27,8 @@ def test_progress_comes_back_whole(tmp_path):
     first = parts()
     step(*first)
     weights = checkpoint.copy_weights(first[0])
-    checkpoint.save_progress(path, checkpoint.Progress(1, [{"epoch": 1, "auc": 0.1}], 1, 0.1, weights), *first)
+    kept = {"0.weight.step": torch.ones(())}
+    checkpoint.save_progress(path, checkpoint.Progress(1, [{"epoch": 1, "auc": 0.1}], 1, 0.1, weights, kept), *first)
     second = parts()
     progress = checkpoint.load_progress(path, *second)
     assert (progress.epoch, progress.history, progress.best_epoch) == (1, [{"epoch": 1, "auc": 0.1}], 1)
@@ -37,6 +38,7 @@ def test_progress_comes_back_whole(tmp_path):
     for name, value in first[0].state_dict().items():
         assert torch.equal(value, second[0].state_dict()[name]), name
     assert torch.equal(progress.best_weights["0.weight"], weights["0.weight"])
+    assert progress.best_optimizer == kept
 
 
 def test_copied_weights_do_not_change_with_the_model():
@@ -87,3 +89,37 @@ def test_weights_that_do_not_fit_are_an_input_error(tmp_path, content, message):
     with pytest.raises(InputError, match=rf"w\.safetensors: {message}.*train the experiment again") as caught:
         checkpoint.load_weights(parts()[0], path)
     assert "\n" not in str(caught.value)
+
+
+def test_training_goes_on_from_a_kept_optimiser_as_if_it_had_never_stopped(tmp_path):
+    (trained, optimizer, scheduler), (other, fresh, other_scheduler) = parts(), parts()
+    for _ in range(3):
+        step(trained, optimizer, scheduler)
+    checkpoint.save_weights(checkpoint.copy_weights(trained), tmp_path / "w.safetensors")
+    checkpoint.save_weights(checkpoint.copy_optimizer(trained, optimizer), tmp_path / "o.safetensors")
+    checkpoint.load_weights(other, tmp_path / "w.safetensors")
+    checkpoint.load_optimizer(other, fresh, tmp_path / "o.safetensors")
+    fresh.param_groups[0]["lr"] = optimizer.param_groups[0]["lr"]
+    step(trained, optimizer, scheduler)
+    step(other, fresh, other_scheduler)
+    for name, value in trained.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "keep_optimizer: true"),
+        (b"x", "not a safetensors file"),
+        ({"9.weight.step": torch.ones(1)}, "not the state of this model's optimiser"),
+    ],
+)
+def test_an_optimiser_that_does_not_fit_is_an_input_error(tmp_path, content, message):
+    path = tmp_path / "o.safetensors"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        checkpoint.save_weights(content, path)
+    model, optimizer, _ = parts()
+    with pytest.raises(InputError, match=message):
+        checkpoint.load_optimizer(model, optimizer, path)

@@ -21,7 +21,7 @@ COUNT = 96
 @pytest.fixture
 def config(tmp_path):
     values = tiny_params()
-    values["presets"]["quick"] |= {"epochs": 4}
+    values["presets"]["quick"] |= {"epochs": {"short": 4, "long": 4}}
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(values))
     return configs.resolve(configs.load(path), "simple_cnn_low")
@@ -64,7 +64,7 @@ def test_the_learning_rate_follows_the_cosine(config, images, tmp_path):
 def test_the_model_ends_with_the_weights_of_its_best_epoch(config, images, tmp_path, monkeypatch):
     scores = iter([0.6, 0.9, 0.7, 0.8])
     monkeypatch.setattr(
-        engine, "_validate", lambda model, data: {"validation_loss": 1.0, "validation_auc": next(scores)}
+        engine, "_validate", lambda *arguments: {"validation_loss": 1.0, "validation_auc": next(scores)}
     )
     after: dict[int, torch.Tensor] = {}
 
@@ -82,7 +82,7 @@ def test_the_model_ends_with_the_weights_of_its_best_epoch(config, images, tmp_p
 def test_it_stops_when_patience_runs_out(config, images, tmp_path, monkeypatch):
     scores = iter([0.9, 0.8, 0.7, 0.6])
     monkeypatch.setattr(
-        engine, "_validate", lambda model, data: {"validation_loss": 1.0, "validation_auc": next(scores)}
+        engine, "_validate", lambda *arguments: {"validation_loss": 1.0, "validation_auc": next(scores)}
     )
     _, _, progress = fit(config.model_copy(update={"early_stopping_patience": 2}), *images, tmp_path / "p")
     assert len(progress.history) == 3

@@ -3,11 +3,10 @@
 import time
 from collections.abc import Callable, Iterable
 
-import numpy as np
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from deepfake import models, runtime
-from deepfake.training.objectives import LOSSES
 
 MODEL = "resnet18"
 
@@ -21,13 +20,12 @@ def trainer(size: int, device: torch.device) -> Step:
     model = models.create(MODEL, size).to(device, memory_format=torch.channels_last)  # pyright: ignore
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     dtype = runtime.autocast_dtype("auto", device, model)
-    loss_of = LOSSES["bce"](np.arange(2))
 
     def step(images: torch.Tensor) -> None:
         labels = (torch.arange(len(images), device=device) % 2).float()
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
             output = model(images)
-        loss = loss_of(output.squeeze(1).float(), labels)
+        loss = binary_cross_entropy_with_logits(output.squeeze(1).float(), labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -15,7 +15,7 @@ from deepfake import tables
 from deepfake.errors import InputError, unknown
 
 # one random stream for each use of the seed
-_TEST, _VALIDATION, _FRACTION = range(3)
+_TEST, _VALIDATION, _FRACTION, _RATIO = range(4)
 
 
 def split(samples: pd.DataFrame, *, folds: int, test_ratio: float, seed: int) -> pd.DataFrame:
@@ -89,7 +89,14 @@ def check_holdout(manifest: pd.DataFrame, source: str) -> None:
 
 
 def subsets(
-    manifest: pd.DataFrame, fold: int, *, fraction: float, val_ratio: float, seed: int, holdout: str | None = None
+    manifest: pd.DataFrame,
+    fold: int,
+    *,
+    fraction: float,
+    val_ratio: float,
+    seed: int,
+    holdout: str | None = None,
+    class_ratio: float | None = None,
 ) -> pd.Series:
     """Return each sample's part when `fold` is held out.
 
@@ -101,16 +108,19 @@ def subsets(
         seed: the same seed gives the same inner validation.
         holdout: a source that is neither trained nor validated on (`check_holdout`); the groups of the inner
             validation are the same as without it.
+        class_ratio: fakes for each real (`thinned`), None for all samples; the groups of each part are the same.
 
     Returns:
-        One of `tables.SUBSETS` for each sample in use, indexed like the manifest; samples that the fraction
-        or the holdout leaves out are missing.
+        One of `tables.SUBSETS` for each sample in use, indexed like the manifest; samples that the fraction,
+        the holdout or the ratio leaves out are missing.
 
     Raises:
-        InputError: there are too few groups to train and to validate on.
+        InputError: there are too few groups to train and to validate on, or too few samples for the ratio.
     """
     is_test = manifest["split"] == "test"
     in_use = manifest[is_test | (manifest["fraction_rank"] < fraction)]
+    # before a source is held out: what is predicted stays the same, whatever is trained on
+    kept = in_use.index if class_ratio is None else in_use.index[thinned(manifest, in_use.index, class_ratio, seed)]
     parts = pd.Series("train", index=in_use.index, name="subset")
     parts[in_use["split"] == "test"] = "test"
     parts[in_use["fold"] == fold] = "held_out"
@@ -126,7 +136,57 @@ def subsets(
                 f"fold {fold}: its {part} part of {len(order)} training groups{without} lacks a class; "
                 "use a larger fraction, fewer folds or more groups"
             )
+    if class_ratio is None:
+        return parts
+    parts = parts[parts.index.isin(kept)]
+    _check_ratio(manifest, parts, fold, class_ratio)
     return parts
+
+
+def _check_ratio(manifest: pd.DataFrame, parts: pd.Series, fold: int, ratio: float) -> None:
+    """Check that a ratio has left both classes in every part of a fold."""
+    labels = manifest.loc[parts.index, "label"]
+    for part in tables.SUBSETS:
+        for label, name in ((tables.REAL, "real"), (tables.FAKE, "fake")):
+            if not (labels[parts == part] == label).any():
+                raise InputError(
+                    f"balance.ratio: {ratio:g} fakes for each real leave no {name} sample in the {part} part of fold "
+                    f"{fold} ({(labels == label).sum()} in all); use a ratio nearer to that of the data, or more data"
+                )
+
+
+def thinned(manifest: pd.DataFrame, in_use: pd.Index, ratio: float, seed: int) -> np.ndarray:
+    """Choose the samples that stay when there are to be so many fakes for each real.
+
+    The class of which there are too many loses the same share in every fold, spread evenly over its sources and groups:
+    where a group has one sample of a source, groups are sampled; where it has many, each keeps some. The choice is
+    nested: what stays at one ratio stays at any that takes less away.
+
+    Args:
+        manifest: a checked manifest.
+        in_use: index of the samples to choose from.
+        ratio: fakes for each real.
+        seed: the same seed gives the same choice.
+
+    Returns:
+        bool [len(in_use)].
+    """
+    rng = np.random.default_rng((seed, _RATIO))
+    # drawn for the whole manifest, so that fractions see the same order
+    rows = manifest[["label", "fold", "source", "group"]].assign(chance=rng.random(len(manifest)))
+    of_group = rows.groupby(["source", "group"])["chance"]
+    offset = pd.Series(rng.random(of_group.ngroups)).loc[of_group.ngroup()].to_numpy()
+    # the samples of a group stand at even distances, beginning anywhere; so do those of a source, whatever its groups
+    rows["place"] = (of_group.rank(method="first") - 1 + offset) / of_group.transform("size")
+    rows = rows.loc[in_use]
+    of_source = rows.groupby(["fold", "label", "source"])["place"]
+    rows = rows.assign(turn=(of_source.rank(method="first") - 0.5) / of_source.transform("size"))
+    reals, fakes = ((rows["label"] == label).sum() for label in (tables.REAL, tables.FAKE))
+    share = {tables.REAL: min(1.0, fakes / (ratio * reals)), tables.FAKE: min(1.0, ratio * reals / fakes)}
+    # sources take turns in proportion to their sizes; of equal turns the earlier place comes first
+    order = rows.sort_values(["turn", "place"], kind="stable").groupby(["fold", "label"]).cumcount()
+    wanted = (rows.groupby(["fold", "label"])["place"].transform("size") * rows["label"].map(share)).round()
+    return (order.reindex(rows.index) < wanted).to_numpy()
 
 
 def _joined_groups(samples: pd.DataFrame) -> pd.Series:

@@ -4,6 +4,8 @@ A loader serves the list it is given. So weights, shuffling and shards need no s
 sample in a batch is known by its row.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 
@@ -23,15 +25,55 @@ def weighted(rows: np.ndarray, weights: np.ndarray, rng: np.random.Generator) ->
     return rng.choice(rows, size=len(rows), replace=True, p=weights / weights.sum())
 
 
-def shard(rows: np.ndarray, rank: int, world: int) -> np.ndarray:
+def class_weights(labels: np.ndarray) -> np.ndarray:
+    """Return a weight for each sample, float [n], so that all classes have the same sum; from labels alone."""
+    _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return 1 / counts[codes]
+
+
+def stratified(rows: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return all rows once, in random order, each class spread evenly: any stretch has the classes in proportion.
+
+    In a stretch of b rows each class has its share of b, rounded up or down by less than two.
+
+    Args:
+        rows: int [n].
+        labels: int [n], of these rows.
+        rng: the source of chance.
+    """
+    place = np.empty(len(rows))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        # anywhere in its own cell: exactly even distances could fall in step with a shard's batches
+        place[members] = (rng.permutation(len(members)) + rng.random(len(members))) / len(members)
+    return rows[np.argsort(place, kind="stable")]
+
+
+Sampler = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
+"""Maps training rows (int [n]), their labels (int [n]) and a source of chance to the rows of an epoch, in order."""
+SAMPLERS: dict[str, Sampler] = {
+    "shuffle": lambda rows, labels, rng: shuffled(rows, rng),
+    "weighted": lambda rows, labels, rng: weighted(rows, class_weights(labels), rng),
+    "stratified": stratified,
+}
+
+
+def shard(rows: np.ndarray, rank: int, world: int, batch_size: int) -> np.ndarray:
     """Return one worker's share of an epoch; all shares are equally long, so the last few rows may be left out.
+
+    The workers' batches side by side are the epoch in its order. A batch is a stretch of the epoch, so that stratified
+    rows stay stratified; every `world`-th row could be all of one class.
 
     Args:
         rows: the epoch's rows, the same for all workers.
         rank: this worker, from 0.
         world: number of workers.
+        batch_size: samples in a worker's batch.
     """
-    return rows[: len(rows) // world * world][rank::world]
+    usable = rows[: len(rows) // world * world]
+    whole = len(usable) // (world * batch_size) * world * batch_size
+    batches = usable[:whole].reshape(-1, world, batch_size)
+    return np.concatenate([batches[:, rank].ravel(), np.split(usable[whole:], world)[rank]])
 
 
 def occurrences(rows: np.ndarray) -> np.ndarray:

@@ -13,55 +13,19 @@ from pydantic import Field, ValidationError, model_validator
 from deepfake import layout
 from deepfake.errors import InputError, unknown
 from deepfake.params.images import Augmentation, Cache, Faces, Ingest, Normalization, Sample, View
-from deepfake.params.judgement import Audit, Evaluation, Interpretation, Reevaluation, Robustness, Selection
-from deepfake.schema import Fraction, Ratio, Section, Seed, Share, first_mistake
+from deepfake.params.judgement import (
+    Audit,
+    Balance,
+    Evaluation,
+    Interpretation,
+    Reevaluation,
+    Robustness,
+    Selection,
+)
+from deepfake.params.training import Shared
+from deepfake.schema import Fraction, Ratio, Section, Share, first_mistake
 
 Backend = Literal["dali", "opencv", "torchvision"]
-
-
-class Optimizer(Section):
-    """The optimiser of every run."""
-
-    type: Literal["adamw"]
-    lr: Annotated[float, Field(gt=0)]
-    """Learning rate of the plan; a preset may scale it (`presets.<name>.lr_scale`)."""
-    weight_decay: Annotated[float, Field(ge=0)]
-    """Decoupled weight decay."""
-
-
-class Scheduler(Section):
-    """The learning-rate schedule, stepped once an epoch; its T_max is the preset's number of epochs."""
-
-    type: Literal["cosine_annealing"]
-
-
-class Shared(Section):
-    """What all experiments have in common, and what an entry of `experiments` may override."""
-
-    seed: Seed
-    """Seed of splits, initial weights, shuffling and augmentation."""
-    test_ratio: Ratio
-    """Share of the groups held out as the test set, never used for any choice."""
-    batch_size: Annotated[int, Field(ge=2)]
-    """Samples in a training batch."""
-    optimizer: Optimizer
-    scheduler: Scheduler
-    early_stopping_patience: Annotated[int, Field(ge=1)]
-    """Epochs without a better inner-validation AUC after which a fold stops."""
-    loss: Literal["bce", "bce_balanced"]
-    """`bce`, or `bce_balanced`: real and fake samples weigh the same in total."""
-    grad_clip: Annotated[float, Field(ge=0)]
-    """Largest gradient norm; 0 turns clipping off."""
-    precision: Literal["auto", "fp32", "bf16"]
-    """`auto` takes bf16 autocast where it is there and faster (`runtime.autocast_dtype`)."""
-    normalization: Literal["imagenet", "real_training"]
-    """`imagenet`, or `real_training`: statistics of the real training images of each fold, and of no other."""
-    num_workers: Annotated[int, Field(ge=1)]
-    """Threads that decode images; they do not change any number."""
-    fraction: Fraction
-    """Share of the development groups that is used, by the name that the preset gives it."""
-    holdout: str | None
-    """A fake source that is neither trained nor chosen on, only predicted; null for none."""
 
 
 class Resolutions(Section):
@@ -85,6 +49,13 @@ class Fractions(Section):
         return self
 
 
+class Epochs(Section):
+    """Most epochs a fold is trained, and T_max of the cosine schedule."""
+
+    short: Annotated[int, Field(ge=1)]
+    long: Annotated[int, Field(ge=1)]
+
+
 class Preset(Section):
     """The sizes of a study."""
 
@@ -92,8 +63,7 @@ class Preset(Section):
     """Folds of the grouped, stratified cross-validation."""
     val_ratio: Ratio
     """Share of a fold's training groups that becomes its inner validation; a small sample needs a larger one."""
-    epochs: Annotated[int, Field(ge=1)]
-    """Most epochs a fold is trained, and T_max of the cosine schedule."""
+    epochs: Epochs
     lr_scale: Annotated[float, Field(gt=0)]
     """Factor on `shared.optimizer.lr`: short schedules from scratch need larger steps."""
     loader: Backend
@@ -148,6 +118,7 @@ class Params(Section):
     interpretation: Interpretation
     audit: Audit
     robustness: Robustness
+    balance: Balance
     evaluation: Evaluation
     sample: Sample
     ingest: Ingest

@@ -66,6 +66,17 @@ class Robustness(Section):
     """Strengths of each corruption of `loading.corruptions.CORRUPTIONS`, whose units stand there."""
 
 
+class Balance(Section):
+    """The study of class imbalance: what it is trained on, and where it cuts."""
+
+    ratio: Annotated[float, Field(gt=0)]
+    """Fakes for each real under `class_ratio: imbalanced`."""
+    thresholds: tuple[Ratio, ...]
+    """Probabilities of being fake at which the plan's threshold table cuts, beside the tuned ones."""
+    detail: tuple[str, ...]
+    """Experiments that are shown at every threshold, with confusion matrices and a classification report."""
+
+
 class Evaluation(Section):
     """How certain a statement has to be."""
 

@@ -111,6 +111,43 @@ def weights(config: RunConfig) -> str:
     return "from ImageNet weights" if config.pretrained else "trained from scratch"
 
 
+def loss(config: RunConfig) -> str:
+    """Say what is minimised."""
+    kind = config.loss
+    if kind.type == "focal":
+        alpha = kind.minority_alpha
+        return f"focal loss (gamma {kind.gamma:g}, alpha {alpha:g} for the rarer class, {1 - alpha:g} for the other)"
+    told = {"bce": "cross-entropy", "bce_pos_weight": "cross-entropy, fakes weighed by reals over fakes"}[kind.type]
+    return f"{told}, labels smoothed by {kind.label_smoothing:g}" if kind.label_smoothing else told
+
+
+def sampler(config: RunConfig) -> str:
+    """Say which samples an epoch shows."""
+    return {
+        "shuffle": "shuffled samples",
+        "weighted": "samples drawn with replacement, both classes as likely",
+        "stratified": "stratified batches",
+    }[config.sampler]
+
+
+def class_ratio(config: RunConfig) -> str:
+    """Say how many fakes there are for each real."""
+    return "all samples" if config.class_ratio is None else f"{config.class_ratio:g} fakes for each real"
+
+
+def domains(config: RunConfig) -> str:
+    """Say from what features must not tell, beside what they must."""
+    domain = config.domain
+    if domain.column == "none":
+        return "no domain head"
+    return f"features made blind to the {domain.column} (lambda up to {domain.weight:g}, {domain.schedule} schedule)"
+
+
+def _monitor(config: RunConfig) -> str:
+    """Say what the best epoch is best in."""
+    return f"best epoch by {config.monitor}"
+
+
 def _trained_on(config: RunConfig) -> str:
     """Say which sources an experiment is trained on."""
     return f"trained without {config.holdout}" if config.holdout else "trained on all sources"
@@ -122,9 +159,14 @@ _TOLD = {
     "normalization": statistics,
     "pretrained": weights,
     "holdout": _trained_on,
+    "loss": loss,
+    "sampler": sampler,
+    "class_ratio": class_ratio,
+    "domain": domains,
+    "monitor": _monitor,
 }
 """What is said of the settings that have several values."""
-_FOLLOWS = {"experiment", "model", "oversampling"}
+_FOLLOWS = {"experiment", "model", "oversampling", "keep_optimizer"}
 """What differs without being a condition of its own."""
 _NAMELESS = {"view": {"view"}}
 """The names inside settings, which are no conditions either."""
@@ -140,8 +182,9 @@ def training(config: RunConfig) -> str:
     return (
         f"{statistics(config)}; {config.fraction:.0%} of the development groups, {config.folds} grouped folds; AdamW, "
         f"learning rate {config.lr:g}, weight decay {config.weight_decay:g}, cosine schedule over {config.epochs} "
-        f"epochs, early stopping after {config.early_stopping_patience}; batches of {config.batch_size}; loss "
-        f"{config.loss}; {weights(config)}"
+        f"epochs, early stopping after {config.early_stopping_patience}, {_monitor(config)}; batches of "
+        f"{config.batch_size}; {', '.join(tell(config) for tell in (class_ratio, loss, sampler, domains))}; "
+        f"{weights(config)}"
     )
 
 

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from deepfake.config import RunConfig
 from deepfake.data import splits
 from deepfake.errors import InputError
 from deepfake.evaluation import summary
-from deepfake.studies import staged
+from deepfake.studies import records, staged
 from deepfake.studies.launch import FoldNews, run_jobs
 from deepfake.studies.staged import Basis
 
@@ -70,9 +70,9 @@ def run(
     if twin is not None:
         announce(f"{config.experiment}: the configuration of {twin}, whose results are taken over")
         outcome = _read_back(config, twin, prepared.manifest)
-        weights = [layout.checkpoint(twin, fold) for fold in range(config.folds)]
         record = json.loads(layout.provenance(twin).read_text(encoding="utf-8")) | {"taken_from": twin}
-        _write(config, outcome, prepared.manifest, weights, record)
+        checkpoints = [_checkpoint_of(twin, fold) for fold in range(config.folds)]
+        _write(config, outcome, prepared.manifest, checkpoints, record)
         return outcome
     if not all(is_done(folder) for folder in prepared.folders):
         waiting = jobs(prepared, announce=announce, on_decode=on_decode)
@@ -136,7 +136,6 @@ def jobs(
     from deepfake.studies import fold as folds
 
     models.check_name(prepared.config.model)
-    prepared.basis.scratch.mkdir(parents=True, exist_ok=True)
     every = folds.jobs(
         prepared.config,
         prepared.manifest,
@@ -161,9 +160,9 @@ def is_finished(prepared: Prepared) -> bool:
     Results that were pulled have no record of the code that made them; there, configuration and data decide.
     """
     config, key = prepared.config, prepared.basis.key
-    if staged.is_there(config, prepared.basis) or _twin(config, key) or _holds(config.experiment, key, config.folds):
+    if staged.is_there(config, prepared.basis) or _twin(config, key) or _holds(config.experiment, key, config):
         return True
-    if layout.provenance(config.experiment).exists() or not _is_whole(config.experiment, config.folds):
+    if layout.provenance(config.experiment).exists() or not _is_whole(config.experiment, config):
         return False
     facts = json.loads(layout.config(config.experiment).read_text(encoding="utf-8"))
     expected = config.model_dump(mode="json") | prepared.basis.inputs
@@ -188,32 +187,56 @@ def read_predictions(folders: list[Path]) -> pd.DataFrame:
     return pd.concat(written, ignore_index=True)
 
 
+class Checkpoint(NamedTuple):
+    """Where a fold's checkpoint lies; the optimiser's state is there only where it is kept."""
+
+    weights: Path
+    record: Path
+    optimizer: Path
+
+
+def _checkpoint_of(experiment: str, fold: int) -> Checkpoint:
+    """Return the checkpoint of a finished experiment."""
+    return Checkpoint(
+        layout.checkpoint(experiment, fold),
+        layout.checkpoint_record(experiment, fold),
+        layout.checkpoint_optimizer(experiment, fold),
+    )
+
+
 def _collect(prepared: Prepared, root: Path = Path()) -> Outcome:
     """Put the folds of an experiment together and write all that belongs to it, below a root."""
     predictions = read_predictions(prepared.folders)
     done = [json.loads((folder / layout.FOLD_DONE).read_text(encoding="utf-8")) for folder in prepared.folders]
     outcome = _gather(prepared, predictions, done)
-    weights = [folder / layout.FOLD_WEIGHTS for folder in prepared.folders]
+    checkpoints = [
+        Checkpoint(
+            folder / layout.FOLD_WEIGHTS,
+            folder / layout.FOLD_RECORD,
+            folder / layout.FOLD_OPTIMIZER,
+        )
+        for folder in prepared.folders
+    ]
     record = runtime.provenance(
         key=prepared.basis.key,
         seed=prepared.config.seed,
         seconds=round(sum(fold["seconds"] for fold in done), 1),
         **done[0]["machine"],
     )
-    _write(prepared.config, outcome, prepared.manifest, weights, record, root)
+    _write(prepared.config, outcome, prepared.manifest, checkpoints, record, root)
     return outcome
 
 
 def _twin(config: RunConfig, key: str) -> str | None:
     """Return a finished experiment of the same key, if there is one whose results are still those it wrote."""
     names = [path.parent.name for path in sorted(layout.RUNS.glob(f"*/{layout.provenance('').name}"))]
-    return next((name for name in names if name != config.experiment and _holds(name, key, config.folds)), None)
+    return next((name for name in names if name != config.experiment and _holds(name, key, config)), None)
 
 
-def _holds(experiment: str, key: str, folds: int) -> bool:
+def _holds(experiment: str, key: str, config: RunConfig) -> bool:
     """Tell whether an experiment's results are those of a key, and still as they were written."""
     path = layout.provenance(experiment)
-    if not path.exists() or not _is_whole(experiment, folds):
+    if not path.exists() or not _is_whole(experiment, config):
         return False
     record = json.loads(path.read_text(encoding="utf-8"))
     # another version may have been checked out since: the record is not versioned
@@ -221,9 +244,11 @@ def _holds(experiment: str, key: str, folds: int) -> bool:
     return found == (experiment, key, runtime.file_hash(layout.predictions(experiment)))
 
 
-def _is_whole(experiment: str, folds: int) -> bool:
-    """Tell whether all is there that an experiment leaves behind."""
-    checkpoints = [layout.checkpoint(experiment, fold) for fold in range(folds)]
+def _is_whole(experiment: str, config: RunConfig) -> bool:
+    """Tell whether all is there that an experiment of such a configuration leaves behind."""
+    parts = [layout.checkpoint, layout.checkpoint_record]
+    parts += [layout.checkpoint_optimizer] if config.keep_optimizer else []
+    checkpoints = [part(experiment, fold) for part in parts for fold in range(config.folds)]
     needed = [layout.predictions(experiment), layout.config(experiment), layout.history(experiment), *checkpoints]
     return all(file.exists() for file in needed)
 
@@ -244,9 +269,6 @@ def _gather(prepared: Prepared, predictions: pd.DataFrame, done: list[dict[str, 
     facts = config.model_dump() | {
         "resolution": config.resolution,
         "parameters": done[0]["parameters"],
-        "best_epoch": [fold["best_epoch"] for fold in done],
-        "normalization_used": [fold["normalization"] for fold in done],
-        "threshold": by_fold["threshold"].tolist(),
         **prepared.basis.inputs,
     }
     return Outcome(predictions, pd.concat(histories, ignore_index=True), facts, by_fold)
@@ -256,15 +278,25 @@ def _write(
     config: RunConfig,
     outcome: Outcome,
     manifest: pd.DataFrame,
-    weights: list[Path],
+    checkpoints: list[Checkpoint],
     record: dict[str, object],
     root: Path = Path(),
 ) -> None:
     """Write an experiment's artefacts below a root; the metrics come last: their existence means all is there."""
     name = config.experiment
-    for fold, path in enumerate(weights):
-        with tables.atomic(root / layout.checkpoint(name, fold)) as temporary:
-            shutil.copyfile(path, temporary)
+    for fold, found in enumerate(checkpoints):
+        copies = {found.weights: layout.checkpoint(name, fold)}
+        if config.keep_optimizer:
+            copies[found.optimizer] = layout.checkpoint_optimizer(name, fold)
+        else:
+            # that of an earlier training would stand beside weights that it does not belong to
+            (root / layout.checkpoint_optimizer(name, fold)).unlink(missing_ok=True)
+        for source, target in copies.items():
+            with tables.atomic(root / target) as temporary:
+                shutil.copyfile(source, temporary)
+        # the configuration names the experiment, which may have been another one's twin
+        own = records.read(found.record).model_copy(update={"config": config})
+        tables.write_text(own.model_dump_json(indent=2) + "\n", root / layout.checkpoint_record(name, fold))
     tables.write_text(json.dumps(outcome.facts, indent=2) + "\n", root / layout.config(name))
     predictions = root / layout.predictions(name)
     tables.write(outcome.predictions, predictions, tables.PREDICTIONS)

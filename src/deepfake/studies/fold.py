@@ -14,12 +14,15 @@ from torch import nn
 from deepfake import layout, models, runtime, tables
 from deepfake.config import RunConfig
 from deepfake.data import splits
+from deepfake.errors import InputError
 from deepfake.loading import normalization, views
 from deepfake.loading.batches import AugmentingLoader, Loader
 from deepfake.loading.pixels import place
 from deepfake.params import Normalization
+from deepfake.studies import records
 from deepfake.studies.launch import FoldNews, Tell
 from deepfake.training.checkpoint import save_weights
+from deepfake.training.domains import codes
 from deepfake.training.engine import FoldData, fit
 from deepfake.training.predict import predict
 
@@ -38,6 +41,7 @@ class FoldJob:
         oversampled: `.npy` file of the larger ones that augmentation starts from, or None without augmentation.
         weights: what the backbone starts from (`models.create`), or None for a random start.
         folder: where the results go.
+        domains: int [n], each sample's domain (`domains.codes`), where the experiment has domains.
     """
 
     config: RunConfig
@@ -49,6 +53,7 @@ class FoldJob:
     oversampled: Path | None
     weights: Path | None
     folder: Path
+    domains: np.ndarray | None = None
 
 
 def jobs(
@@ -71,19 +76,13 @@ def jobs(
         on_decode: called with the images decoded so far and their total.
 
     Raises:
-        InputError: too few groups, or the view has not been written.
+        InputError: too few groups or samples, unusable domains, or the view has not been written.
     """
-    parts = [
-        splits.subsets(
-            manifest,
-            fold,
-            fraction=config.fraction,
-            val_ratio=config.val_ratio,
-            seed=config.seed,
-            holdout=config.holdout,
-        )
-        for fold in range(config.folds)
-    ]
+    try:
+        parts = [_parts(config, manifest, fold) for fold in range(config.folds)]
+        domains = [_domains(config, manifest, part) for part in parts]
+    except InputError as error:
+        raise InputError(f"{config.experiment}: {error}") from None
     images = [
         views.pixels(
             config.view,
@@ -103,14 +102,38 @@ def jobs(
             fold,
             manifest["sample_id"].to_numpy(),
             manifest["label"].to_numpy(),
-            part.reindex(manifest.index, fill_value="").to_numpy(),
+            part,
             images[0],
             images[1] if config.oversampling else None,
             weights,
             scratch / f"fold{fold}",
+            domains[fold],
         )
         for fold, part in enumerate(parts)
     ]
+
+
+def _parts(config: RunConfig, manifest: pd.DataFrame, fold: int) -> np.ndarray:
+    """Return each sample's part in a fold, "" for samples that are not in use."""
+    parts = splits.subsets(
+        manifest,
+        fold,
+        fraction=config.fraction,
+        val_ratio=config.val_ratio,
+        seed=config.seed,
+        holdout=config.holdout,
+        class_ratio=config.class_ratio,
+    )
+    return parts.reindex(manifest.index, fill_value="").to_numpy()
+
+
+def _domains(config: RunConfig, manifest: pd.DataFrame, part: np.ndarray) -> np.ndarray | None:
+    """Return each sample's domain in a fold, or None for ordinary training."""
+    column = config.domain.column
+    if column == "none":
+        return None
+    names = manifest[column].to_numpy(dtype=str)
+    return codes(names, manifest["label"].to_numpy(), np.flatnonzero(part == "train"), column)
 
 
 def workers() -> int:
@@ -130,7 +153,7 @@ def train_fold(job: FoldJob, tell: Tell) -> None:
     images = np.load(job.images, mmap_mode="r")
     scale = config.normalization or training_statistics(images, job.labels, rows["train"])
     loader = image_loader(job, images, scale, device)
-    data = FoldData(loader, job.labels, rows["train"], rows["validation"])
+    data = FoldData(loader, job.labels, rows["train"], rows["validation"], job.domains)
 
     def tell_epoch(row: dict[str, float]) -> None:
         tell(FoldNews(config.experiment, fold, int(row["epoch"]), config.epochs, row["validation_auc"]))
@@ -139,23 +162,44 @@ def train_fold(job: FoldJob, tell: Tell) -> None:
     progress_file = job.folder / "progress.safetensors"
     progress = fit(model, data, config, fold, device=device, scratch=progress_file, on_epoch=tell_epoch)
     save_weights(progress.best_weights, job.folder / layout.FOLD_WEIGHTS)
-    write_predictions(job, model, loader, tables.STANDARD_CONDITION)
+    if config.keep_optimizer:
+        save_weights(progress.best_optimizer, job.folder / layout.FOLD_OPTIMIZER)
+    logits = write_predictions(job, model, loader, tables.STANDARD_CONDITION)
+    record = records.of(
+        config,
+        fold,
+        epoch=progress.best_epoch,
+        metrics=progress.history[progress.best_epoch - 1],
+        normalization=scale,
+        sample_ids=job.sample_ids[rows["validation"]],
+        labels=job.labels[rows["validation"]],
+        logits=logits[rows["validation"]],
+    )
+    tables.write_text(record.model_dump_json() + "\n", job.folder / layout.FOLD_RECORD)
     tables.write_csv(pd.DataFrame(progress.history).assign(fold=fold), job.folder / layout.FOLD_HISTORY)
     done = {
-        "best_epoch": progress.best_epoch,
         "parameters": models.count_parameters(model),
-        "normalization": scale.model_dump(),
         "seconds": time.monotonic() - started,
         "machine": runtime.processor(),
     }
     tables.write_text(json.dumps(done) + "\n", job.folder / layout.FOLD_DONE)
     progress_file.unlink(missing_ok=True)
-    tell(FoldNews(config.experiment, fold, progress.epoch, config.epochs, progress.best_score, finished=True))
+    tell(
+        FoldNews(
+            config.experiment, fold, progress.epoch, config.epochs, record.metrics["validation_auc"], finished=True
+        )
+    )
 
 
-def write_predictions(job: FoldJob, model: nn.Module, loader: Loader, condition: str) -> None:
-    """Predict every sample in use and write the fold's `tables.PREDICTIONS`."""
+def write_predictions(job: FoldJob, model: nn.Module, loader: Loader, condition: str) -> np.ndarray:
+    """Predict every sample in use, write the fold's `tables.PREDICTIONS`, and return the logits.
+
+    Returns:
+        float64 [n] in the manifest's order, NaN for samples that are not in use.
+    """
     in_use = np.flatnonzero(job.subsets != "")
+    logits = np.full(len(job.labels), np.nan)
+    logits[in_use] = predict(model, loader, in_use)
     predictions = pd.DataFrame(
         {
             "sample_id": job.sample_ids[in_use],
@@ -163,10 +207,11 @@ def write_predictions(job: FoldJob, model: nn.Module, loader: Loader, condition:
             "fold": job.fold,
             "subset": job.subsets[in_use],
             "condition": condition,
-            "logit": predict(model, loader, in_use),
+            "logit": logits[in_use],
         }
     )
     tables.write(predictions, job.folder / layout.FOLD_PREDICTIONS, tables.PREDICTIONS)
+    return logits
 
 
 def training_statistics(images: np.ndarray, labels: np.ndarray, train: np.ndarray) -> Normalization:

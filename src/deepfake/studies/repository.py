@@ -37,19 +37,19 @@ def uses_dvc() -> bool:
     Raises:
         InputError: `.git` is there, but git cannot use it.
     """
-    if not (Path(".git").exists() and shutil.which("git")):
+    if not (layout.GIT.exists() and shutil.which("git")):
         return False
     done = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, text=True, check=False)
     if done.returncode:
         cause = done.stderr.strip().splitlines()[0].removeprefix("fatal: ")
         if "dubious ownership" in cause:
             remedy = f"run as its owner, or: git config --global --add safe.directory {Path.cwd()}"
-        elif Path(".git").is_file():
+        elif layout.GIT.is_file():
             remedy = "give the whole repository, not a worktree or submodule of it"
         else:
             remedy = "see git status"
         raise InputError(f".git: git cannot use it ({cause}); {remedy}")
-    return Path(".dvc").is_dir() and shutil.which("dvc") is not None
+    return layout.DVC.is_dir() and shutil.which("dvc") is not None
 
 
 def pull(dataset: str) -> bool:

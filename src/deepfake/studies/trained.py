@@ -13,6 +13,7 @@ from deepfake.config import RunConfig
 from deepfake.errors import InputError
 from deepfake.evaluation import summary
 from deepfake.params import Normalization
+from deepfake.studies import records
 from deepfake.training.checkpoint import load_weights
 
 
@@ -44,10 +45,10 @@ def read(experiment: str) -> Trained:
         raise InputError(f"{path}: not found; run deepfake train {experiment}, or dvc repro") from None
     try:
         config = RunConfig.model_validate({key: facts[key] for key in RunConfig.model_fields})
-        scales = [Normalization.model_validate(scale) for scale in facts["normalization_used"]]
     except (KeyError, ValidationError):
         raise InputError(f"{path}: written by another version; run deepfake train {experiment} again") from None
-    return Trained(config, scales, facts["threshold"])
+    found = records.read_records(experiment).values()
+    return Trained(config, [record.normalization for record in found], [record.threshold for record in found])
 
 
 def predicted(experiment: str, manifest: pd.DataFrame) -> pd.DataFrame:

@@ -46,6 +46,50 @@ def load_weights(model: nn.Module, path: Path) -> None:
         raise InputError(f"{path}: not weights of this model ({misfit(error)}); train the experiment again") from None
 
 
+def copy_optimizer(trained: nn.Module, optimizer: Optimizer) -> Weights:
+    """Return a copy of an optimiser's state on the CPU, as `<parameter>.<slot>`."""
+    names: dict[torch.Tensor, str] = {parameter: name for name, parameter in trained.named_parameters()}
+    return {
+        f"{names[parameter]}.{slot}": value.detach().to("cpu", copy=True).contiguous()
+        for parameter, slots in optimizer.state.items()
+        for slot, value in slots.items()
+    }
+
+
+def load_optimizer(trained: nn.Module, optimizer: Optimizer, path: Path) -> None:
+    """Put the state that `copy_optimizer` gave and `save_weights` wrote into an optimiser of the same parameters.
+
+    Raises:
+        InputError: the file is missing, or of another model.
+    """
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; train with keep_optimizer: true") from None
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a safetensors file ({error}); train the experiment again") from None
+    slots: dict[str, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        name, _, slot = key.rpartition(".")
+        slots.setdefault(name, {})[slot] = value
+    state = optimizer.state_dict()
+    names = [name for name, _ in trained.named_parameters()]
+    if not set(slots) <= set(names):
+        raise InputError(f"{path}: not the state of this model's optimiser; train the experiment again")
+    parameters = dict(trained.named_parameters())
+    state["state"] = {
+        number: {slot: _laid_out(value, parameters[name]) for slot, value in slots[name].items()}
+        for number, name in enumerate(names)
+        if name in slots
+    }
+    optimizer.load_state_dict(state)
+
+
+def _laid_out(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """Return an average of the optimiser in memory as its parameter lies: the fused one walks through both together."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+
+
 @dataclass
 class Progress:
     """Where a fold's training stands after an epoch.
@@ -53,9 +97,10 @@ class Progress:
     Args:
         epoch: epochs finished.
         history: one row of metrics for each of them.
-        best_epoch: the epoch with the best inner-validation AUC, counted from 1; 0 before the first.
-        best_score: that AUC.
-        best_weights: the model's state after it.
+        best_epoch: the epoch that is best in what is monitored, counted from 1; 0 before the first.
+        best_score: what was monitored there; greater is better.
+        best_weights: the detector's state after it.
+        best_optimizer: the optimiser's (`copy_optimizer`), where it is to be kept.
     """
 
     epoch: int
@@ -63,15 +108,17 @@ class Progress:
     best_epoch: int
     best_score: float
     best_weights: Weights
+    best_optimizer: Weights
 
 
 def save_progress(
-    path: Path, progress: Progress, model: nn.Module, optimizer: Optimizer, scheduler: LRScheduler
+    path: Path, progress: Progress, trained: nn.Module, optimizer: Optimizer, scheduler: LRScheduler
 ) -> None:
     """Write all that the next epoch needs into one file, so that it is there whole or not at all."""
     state = optimizer.state_dict()
-    tensors = {f"model.{name}": value for name, value in copy_weights(model).items()}
+    tensors = {f"model.{name}": value for name, value in copy_weights(trained).items()}
     tensors |= {f"best.{name}": value for name, value in progress.best_weights.items()}
+    tensors |= {f"best_optimizer.{name}": value for name, value in progress.best_optimizer.items()}
     for number, slots in state["state"].items():
         tensors |= {f"optimizer.{number}.{slot}": value.contiguous() for slot, value in slots.items()}
     facts = {
@@ -86,21 +133,17 @@ def save_progress(
         save_file(tensors, temporary, metadata={"facts": json.dumps(facts)})
 
 
-def load_progress(path: Path, model: nn.Module, optimizer: Optimizer, scheduler: LRScheduler) -> Progress:
+def load_progress(path: Path, trained: nn.Module, optimizer: Optimizer, scheduler: LRScheduler) -> Progress:
     """Read what `save_progress` wrote and put model, optimiser and scheduler back where they were."""
     tensors = load_file(path)
     with safe_open(path, framework="pt") as file:
         facts: dict[str, Any] = json.loads(file.metadata()["facts"])
-    model.load_state_dict(_below(tensors, "model."))
+    trained.load_state_dict(_below(tensors, "model."))
     slots: dict[int, dict[str, torch.Tensor]] = {}
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for name, value in _below(tensors, "optimizer.").items():
         number, slot = name.split(".")
-        parameter = parameters[int(number)]
-        if value.shape == parameter.shape:
-            # the fused optimiser walks through memory: its averages must lie as the parameter does, channels last
-            value = torch.empty_like(parameter).copy_(value)
-        slots.setdefault(int(number), {})[slot] = value
+        slots.setdefault(int(number), {})[slot] = _laid_out(value, parameters[int(number)])
     optimizer.load_state_dict({"state": slots, "param_groups": facts["param_groups"]})
     scheduler.load_state_dict(facts["scheduler"])
     return Progress(
@@ -109,6 +152,7 @@ def load_progress(path: Path, model: nn.Module, optimizer: Optimizer, scheduler:
         facts["best_epoch"],
         facts["best_score"],
         _below(tensors, "best."),
+        _below(tensors, "best_optimizer."),
     )
 
 

@@ -7,23 +7,37 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import clip_grad_norm_
 
 from deepfake import runtime
 from deepfake.config import RunConfig
 from deepfake.errors import InputError
-from deepfake.loading import sampling
+from deepfake.evaluation import metrics
 from deepfake.loading.batches import Loader
-from deepfake.training.checkpoint import Progress, copy_weights, load_progress, save_progress
-from deepfake.training.objectives import LOSSES
+from deepfake.loading.sampling import SAMPLERS
+from deepfake.training import tasks
+from deepfake.training.checkpoint import Progress, copy_optimizer, copy_weights, load_progress, save_progress
 from deepfake.training.predict import predict
+from deepfake.training.tasks import Task
 
 _SAVE_EVERY = 60.0
 """Seconds of training that a killed run may lose at most, plus one epoch; to save takes as much memory as the model and
 its optimiser again."""
+
+
+MONITORS = {
+    "auc": ("validation_auc", 1),
+    "f1": ("validation_f1_macro", 1),
+    "balanced_accuracy": ("validation_balanced_accuracy", 1),
+    "loss": ("validation_loss", -1),
+}
+"""By the name of a monitor: the column of the history, and 1 where more is better, -1 where less is."""
+_CLASSIFICATION = (
+    *("auc", "accuracy", "balanced_accuracy", "precision_fake", "recall_fake", "f1_fake"),
+    *("precision_real", "recall_real", "f1_real", "f1_macro"),
+)
+"""The metrics of an epoch; decisions are those at probability 0.5."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +49,14 @@ class FoldData:
         labels: int [n]: 0 real, 1 fake, for all rows that the loader knows.
         train: rows to train on.
         validation: rows of the inner validation.
+        domains: int [n], each sample's domain (`domains.codes`), where the experiment has domains.
     """
 
     loader: Loader
     labels: np.ndarray
     train: np.ndarray
     validation: np.ndarray
+    domains: np.ndarray | None = None
 
 
 def fit(
@@ -55,8 +71,8 @@ def fit(
 ) -> Progress:
     """Train a model on a fold and leave it with the weights of its best epoch.
 
-    The best epoch has the largest AUC on the inner validation (the earliest, on a tie). Training stops after
-    `early_stopping_patience` epochs without a better one. A run that was killed goes on from `scratch` and
+    The best epoch is that of the best `config.monitor` on the inner validation (the earliest, on a tie). Training stops
+    after `early_stopping_patience` epochs without a better one. A run that was killed goes on from `scratch` and
     ends with the same numbers, bit for bit on a CPU: all chance in an epoch follows from seed, fold and epoch.
 
     Args:
@@ -72,28 +88,32 @@ def fit(
         The history and the best epoch.
 
     Raises:
-        InputError: the loss became infinite or not a number.
+        InputError: the loss became infinite or not a number, or the training samples lack a class.
     """
     model.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    task = tasks.create(model, config, data.labels, data.train, data.domains).to(device)
+    optimizer = torch.optim.AdamW(task.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=config.epochs)
-    progress = Progress(0, [], 0, -np.inf, {})
+    progress = Progress(0, [], 0, -np.inf, {}, {})
     if scratch.exists():
-        progress = load_progress(scratch, model, optimizer, scheduler)
+        progress = load_progress(scratch, task, optimizer, scheduler)
         for row in progress.history:
             on_epoch(row)
     saved = time.monotonic()
     while not _finished(progress, config):
-        row = _train_epoch(model, optimizer, data, config, fold, progress.epoch, device)
-        row |= _validate(model, data)
+        row = _train_epoch(task, optimizer, data, config, fold, progress.epoch)
+        row |= _validate(task, data, config, fold, progress.epoch)
         scheduler.step()
         progress.epoch += 1
         progress.history.append(row)
-        if row["validation_auc"] > progress.best_score:
-            progress.best_epoch, progress.best_score = progress.epoch, row["validation_auc"]
+        column, sign = MONITORS[config.monitor]
+        if sign * row[column] > progress.best_score:
+            progress.best_epoch, progress.best_score = progress.epoch, sign * row[column]
             progress.best_weights = copy_weights(model)
+            if config.keep_optimizer:
+                progress.best_optimizer = copy_optimizer(task, optimizer)
         if time.monotonic() - saved > _SAVE_EVERY:
-            save_progress(scratch, progress, model, optimizer, scheduler)
+            save_progress(scratch, progress, task, optimizer, scheduler)
             saved = time.monotonic()
         on_epoch(row)
     model.load_state_dict(progress.best_weights)
@@ -107,50 +127,63 @@ def _finished(progress: Progress, config: RunConfig) -> bool:
 
 
 def _train_epoch(
-    model: nn.Module,
+    task: Task,
     optimizer: torch.optim.Optimizer,
     data: FoldData,
     config: RunConfig,
     fold: int,
     epoch: int,
-    device: torch.device,
 ) -> dict[str, float]:
-    """Train one epoch; return its learning rate, and loss and AUC as they were while training."""
+    """Train one epoch; return its learning rate, and losses and metrics as they were while training."""
     runtime.seed_torch(config.seed, fold, epoch)
-    order = sampling.shuffled(data.train, np.random.default_rng((config.seed, fold, epoch)))
+    rng = np.random.default_rng((config.seed, fold, epoch))
+    order = SAMPLERS[config.sampler](data.train, data.labels[data.train], rng)
     if len(order) % config.batch_size == 1:
         order = order[:-1]  # batch norm cannot be trained on a batch of one
-    loss_of = LOSSES[config.loss](data.labels[data.train])
-    dtype = runtime.autocast_dtype(config.precision, device, model)
+    count = -(-len(order) // config.batch_size)
+    device = next(task.parameters()).device
+    dtype = runtime.autocast_dtype(config.precision, device, task)
     lr = optimizer.param_groups[0]["lr"]
-    model.train()
-    losses, logits = [], []
-    for batch in data.loader.training(order, config.batch_size, epoch):
-        with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-            output = model(batch.images)
-        output = output.squeeze(1).float()
-        loss = loss_of(output, batch.labels)
+    task.train()
+    steps: list[tasks.Step] = []
+    for number, batch in enumerate(data.loader.training(order, config.batch_size, epoch)):
+        step = task.step(batch, (epoch + number / count) / config.epochs, dtype)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        step.loss.backward()
         if config.grad_clip > 0:
-            clip_grad_norm_(model.parameters(), config.grad_clip)
+            clip_grad_norm_(task.parameters(), config.grad_clip)
         optimizer.step()
-        losses.append(loss.detach() * len(batch.index))
-        logits.append(output.detach())
-    scores = torch.cat(logits).cpu().numpy()
-    if not np.isfinite(scores).all():
+        steps.append(tasks.detached(step))
+    scores = torch.cat([step.logits for step in steps]).cpu().numpy()
+    _check_finite(scores, fold, epoch)
+    return (
+        {"epoch": epoch + 1, "lr": lr}
+        | {f"train_{name}": value for name, value in tasks.means(steps).items()}
+        | _figures("train", data.labels[order], scores)
+    )
+
+
+def _check_finite(logits: np.ndarray, fold: int, epoch: int) -> None:
+    """Check that training has not diverged."""
+    if not np.isfinite(logits).all():
         raise InputError(f"fold {fold}, epoch {epoch + 1}: the loss is not finite; lower the learning rate")
-    return {
-        "epoch": epoch + 1,
-        "lr": lr,
-        "train_loss": float(torch.stack(losses).sum()) / len(order),
-        "train_auc": float(roc_auc_score(data.labels[order], scores)),
-    }
 
 
-def _validate(model: nn.Module, data: FoldData) -> dict[str, float]:
-    """Return loss and AUC on the inner validation."""
-    logits = torch.from_numpy(predict(model, data.loader, data.validation))
+def _validate(task: Task, data: FoldData, config: RunConfig, fold: int, epoch: int) -> dict[str, float]:
+    """Return losses and metrics on the inner validation."""
+    logits = predict(task.detector, data.loader, data.validation)
+    _check_finite(logits, fold, epoch)
     labels = data.labels[data.validation]
-    loss = binary_cross_entropy_with_logits(logits, torch.from_numpy(labels.astype(np.float64)))
-    return {"validation_loss": float(loss), "validation_auc": float(roc_auc_score(labels, logits.numpy()))}
+    loss = task.loss(torch.from_numpy(logits), torch.from_numpy(labels.astype(np.float64)))
+    told = tasks.domain_figures(task, data.loader, data.validation, config.batch_size)
+    return (
+        {"validation_loss": float(loss)}
+        | {f"validation_{name}": value for name, value in told.items()}
+        | _figures("validation", labels, logits)
+    )
+
+
+def _figures(part: str, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    """Return the metrics of one part of the fold, named after it."""
+    found = metrics.classification(labels, logits)
+    return {f"{part}_{name}": found[name] for name in _CLASSIFICATION}

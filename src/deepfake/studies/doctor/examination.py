@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+from deepfake import runtime
 from deepfake.studies.doctor import data, gpu, machine, packages, project, versioned
 from deepfake.studies.doctor.finding import Finding
 from deepfake.studies.doctor.probe import Question
@@ -38,7 +39,7 @@ def examine() -> Iterator[Finding]:
         dali, torch = asked["dali"].answer(), asked["torch"].answer()
         yield _found("torch", lambda: packages.torch(torch))
         yield _found("loader", lambda: packages.loader(loader, dali, torch))
-        yield _found("GPU", lambda: gpu.judge(gpu.look(), torch, gpu.hidden()))
+        yield _found("GPU", lambda: gpu.judge(gpu.look(), torch, runtime.hides_gpus()))
 
 
 def _found(what: str, check: Callable[[], Finding]) -> Finding:

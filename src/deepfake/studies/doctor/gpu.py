@@ -1,12 +1,12 @@
 """The GPU: whether there is one, whether its driver fits, and whether PyTorch can use it."""
 
-import os
 import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepfake import runtime
 from deepfake.studies.doctor.finding import Finding
 from deepfake.studies.doctor.probe import PROBES, Answer
 
@@ -39,7 +39,7 @@ class Seen:
 def at_hand() -> Finding:
     """Judge the GPU for a training in this process, with as little as that takes: without a GPU, torch is not asked."""
     seen = look()
-    return judge(seen, PROBES["torch"]() if seen.given else {}, hidden())
+    return judge(seen, PROBES["torch"]() if seen.given else {}, runtime.hides_gpus())
 
 
 def look(root: Path = Path("/")) -> Seen:
@@ -137,11 +137,6 @@ def _why_unusable(there: str, driver: str | None, torch: Answer) -> tuple[str, s
         text = f"{there}, but driver {driver} is too old for CUDA {torch['cuda']} of PyTorch {torch['version']}"
         return text, f"update the driver to {oldest} or newer, or install a build of PyTorch for an older CUDA; {_HIDE}"
     return f"{there}, which PyTorch cannot use: {torch['gpu_error']}", f"does nvidia-smi work? {_GIVE}; {_HIDE}"
-
-
-def hidden() -> bool:
-    """Tell whether CUDA_VISIBLE_DEVICES hides all GPUs."""
-    return os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
 
 
 def _smi() -> str:

@@ -2,13 +2,11 @@
 
 import platform
 import re
-from pathlib import Path
 
-from deepfake import runtime
+from deepfake import layout, runtime
 from deepfake.studies.doctor.finding import Finding
 from deepfake.studies.doctor.probe import Answer
 
-LOCK = Path("requirements.lock")
 _COMPARED = (*(name for name in runtime.RECORDED_PACKAGES if name != "deepfake"), "torchvision", "dvc")
 
 
@@ -19,7 +17,7 @@ def torch(answer: Answer) -> Finding:
     vision = answer["torchvision"]
     if "error" in vision:
         text = f"torch {answer['version']}, but torchvision does not work with it: {vision['message']}"
-        return Finding("missing", "torch", text, f"install both in the versions of {LOCK}: make setup")
+        return Finding("missing", "torch", text, f"install both in the versions of {layout.LOCK}: make setup")
     cuda = f"for CUDA {answer['cuda']}" if answer["cuda"] else "for the CPU"
     return Finding("ok", "torch", f"torch {answer['version']} {cuda}, torchvision {vision['version']}")
 
@@ -42,7 +40,7 @@ def loader(name: str | None, dali: Answer, torch: Answer) -> Finding:
     found = f"{used}DALI {dali['version']} for CUDA {major}"
     if torch.get("cuda") and major != torch["cuda"].split(".")[0]:
         text = f"{found}, but torch for CUDA {torch['cuda']}: on a GPU they may not work together"
-        return Finding("note", "loader", text, f"install the versions of {LOCK}: make setup")
+        return Finding("note", "loader", text, f"install the versions of {layout.LOCK}: make setup")
     return Finding("ok", "loader", found)
 
 
@@ -50,9 +48,9 @@ def versions() -> Finding:
     """Compare the packages that decide results with the lock."""
     installed = runtime.versions(_COMPARED)
     python = f"Python {platform.python_version()}"
-    if not LOCK.exists():
+    if not layout.LOCK.exists():
         return Finding("ok", "versions", python)
-    pinned = pins(LOCK.read_text(encoding="utf-8"))
+    pinned = pins(layout.LOCK.read_text(encoding="utf-8"))
     other = []
     for name, version in installed.items():
         if name in pinned and (version or "").split("+")[0] not in pinned[name]:
@@ -60,7 +58,7 @@ def versions() -> Finding:
     if other:
         text = f"{'; '.join(other)}: results may differ"
         return Finding("note", "versions", text, "make setup")
-    return Finding("ok", "versions", f"{python}; the packages that decide results are those of {LOCK}")
+    return Finding("ok", "versions", f"{python}; the packages that decide results are those of {layout.LOCK}")
 
 
 def pins(text: str) -> dict[str, set[str]]:

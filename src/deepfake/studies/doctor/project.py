@@ -11,7 +11,7 @@ from deepfake.params import Params
 from deepfake.studies import repository
 from deepfake.studies.doctor.finding import Finding
 
-_WRITTEN = (Path(), Path("data"), layout.RUNS, layout.REPORTS, layout.SCRATCH, Path(".dvc"), Path(".dvc/cache"))
+_WRITTEN = (Path(), Path("data"), layout.RUNS, layout.REPORTS, layout.SCRATCH, layout.DVC, layout.DVC / "cache")
 """Where a run writes, as far as it is there already."""
 _WITHOUT_GIT = "dvc exp run fails, and results do not name their commit"
 
@@ -35,9 +35,9 @@ def git() -> Finding:
     if not shutil.which("git"):
         return Finding("note", "git", "not installed; deepfake train works, DVC does not", "install git")
     try:
-        lost = _lost_worktree(Path(".git"))
+        lost = _lost_worktree(layout.GIT)
     except OSError as error:
-        return Finding("missing", "git", f".git cannot be read: {error.strerror}", _as_owner(Path(".git")))
+        return Finding("missing", "git", f".git cannot be read: {error.strerror}", _as_owner(layout.GIT))
     if lost is not None:
         text = f".git belongs to a worktree of {lost}, which is not here: {_WITHOUT_GIT}"
         return Finding("missing", "git", text, "mount that folder too, at the same path; or use a clone")
