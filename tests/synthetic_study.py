@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from deepfake import config, layout, tables
+from deepfake.config import RunConfig
 from deepfake.data import splits
 from deepfake.evaluation import summary
 from deepfake.params import Params
+from deepfake.studies import records
 
 SOURCES = {"wiki": 0, "text2img": 1, "inpainting": 1, "insight": 1}
 PARAMETERS = {
@@ -71,10 +73,11 @@ def write_run(
     quality: float,
     *,
     own: float = 1.0,
+    bias: float = 0.0,
     plots: bool = True,
     **facts: object,
 ) -> None:
-    """Write what training an experiment would leave: predictions, configuration, history, plots, metrics.
+    """Write what training an experiment would leave: predictions, configuration, records, history, plots, metrics.
 
     Args:
         settings: checked params.
@@ -82,7 +85,8 @@ def write_run(
         manifest: `tables.MANIFEST`.
         quality: how far its fakes lie above its reals; hardest are those of the source that it holds out.
         own: share of the noise that is the experiment's own; the rest all experiments have in common.
-        plots: whether to write plots and metrics too, which takes most of the time.
+        bias: how far all of its logits lie towards fake, as those of a detector that saw few reals.
+        plots: whether to write records of checkpoints, plots and metrics too, which takes most of the time.
         facts: more for its configuration.
     """
     entry = settings.reevaluations.get(name)
@@ -95,13 +99,20 @@ def write_run(
     easier = {source: 1 + 0.3 * place for place, source in enumerate(SOURCES)}
     parts = []
     for fold in range(run.folds):
-        subset = splits.subsets(manifest, fold, fraction=run.fraction, val_ratio=run.val_ratio, seed=run.seed)
+        subset = splits.subsets(
+            manifest,
+            fold,
+            fraction=run.fraction,
+            val_ratio=run.val_ratio,
+            seed=run.seed,
+            class_ratio=run.class_ratio,
+        )
         rows = manifest.loc[subset.index]
         shift = quality * rows["source"].map(easier) * (rows["label"] == tables.FAKE)
         shift = shift.where(rows["source"] != run.holdout, shift / 3) * np.where(subset == "train", 1.5, 1)
         common = np.random.default_rng(fold).normal(0, 1, len(manifest))[subset.index]
         noise = own * rng.normal(0, 1, len(rows)) + (1 - own) * common
-        logit = shift + rows["group"].map(by_group) + noise
+        logit = bias + shift + rows["group"].map(by_group) + noise
         parts.append(
             pd.DataFrame({"sample_id": rows["sample_id"], "fold": fold, "subset": subset, "logit": logit}).assign(
                 experiment=name, condition=tables.STANDARD_CONDITION
@@ -118,18 +129,53 @@ def write_run(
     }
     tables.write_text(json.dumps(found), layout.config(name))
     if plots:
-        _write_plots(name, summary.join(predictions, manifest), run.folds)
+        joined = summary.join(predictions, manifest)
+        if not entry:  # a re-evaluation has no checkpoints of its own
+            _write_records(settings, run, joined)
+        _write_plots(run, joined)
 
 
-def _write_plots(name: str, joined: pd.DataFrame, count: int) -> None:
+def _write_records(settings: Params, run: RunConfig, joined: pd.DataFrame) -> None:
+    """Write what is known of each fold's checkpoint; thresholds and temperature follow from its inner validation."""
+    for fold in range(run.folds):
+        rows = joined[(joined["subset"] == "validation") & (joined["fold"] == fold)]
+        record = records.of(
+            run,
+            fold,
+            epoch=1,
+            metrics=_epoch(1, domains=False),
+            normalization=run.normalization or settings.imagenet,
+            sample_ids=rows["sample_id"].to_numpy(),
+            labels=rows["label"].to_numpy(),
+            logits=rows["logit"].to_numpy(),
+        )
+        tables.write_text(record.model_dump_json(), layout.checkpoint_record(run.experiment, fold))
+
+
+_METRICS = (
+    *("accuracy", "balanced_accuracy", "precision_fake", "recall_fake", "f1_fake"),
+    *("precision_real", "recall_real", "f1_real", "f1_macro"),
+)
+"""What a history says of decisions at probability 0.5."""
+
+
+def _epoch(epoch: int, *, domains: bool) -> dict[str, float]:
+    """Return a row of a history: all gets better by epoch, training more than validation."""
+    found = {"epoch": epoch, "lr": 0.001 / epoch, "train_loss": 1 / epoch, "train_class_loss": 0.6 / epoch}
+    for part, pace in (("train", 0.1), ("validation", 0.05)):
+        found[f"{part}_auc"] = 0.5 + pace * epoch
+        found |= {f"{part}_{metric}": 0.3 + 0.02 * number + pace * epoch for number, metric in enumerate(_METRICS)}
+    heads = {"loss": 1.1 + 0.1 * epoch, "accuracy": 0.5 / epoch, "weight": epoch / 2}
+    heads = {f"{part}_domain_{name}": value for name, value in heads.items() for part in ("train", "validation")}
+    return found | {"validation_loss": 0.7 / epoch} | (heads if domains else {})
+
+
+def _write_plots(run: RunConfig, joined: pd.DataFrame) -> None:
     """Write what training leaves for people to look at."""
-    folds = summary.by_fold(joined)
+    name, folds = run.experiment, summary.by_fold(joined)
     tables.write_text(summary.headline_json(folds), layout.train_metrics(name))
-    epochs = [
-        {"epoch": epoch, "train_auc": 0.5 + 0.1 * epoch, "validation_auc": 0.5 + 0.05 * epoch, "fold": fold}
-        for fold in range(count)
-        for epoch in (1, 2)
-    ]
+    domains = run.domain.column != "none"
+    epochs = [_epoch(epoch, domains=domains) | {"fold": fold} for fold in range(run.folds) for epoch in (1, 2)]
     tables.write_csv(pd.DataFrame(epochs), layout.history(name))
     held_out = joined[joined["subset"] == "held_out"]
     tables.write_csv(summary.roc(held_out), layout.roc(name))

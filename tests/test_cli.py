@@ -53,8 +53,8 @@ def test_help_loads_nothing_heavy(arguments):
 def test_the_commands_are_these():
     stages = {"check", "sample", "ingest", "faces", "cache", "split", "conditions", "weights", "train", "reevaluate"}
     stages |= {"ahead", "compare", "decide", "resolve", "rank", "scale"}
-    stages |= {"features", "audit", "robustness", "explain", "report"}
-    assert set(cli.main.commands) == stages | {"bench", "ci-report", "data", "doctor"}
+    stages |= {"features", "audit", "robustness", "balance", "explain", "report"}
+    assert set(cli.main.commands) == stages | {"bench", "ci-report", "data", "doctor", "thresholds"}
     assert set(cli.main.commands["data"].commands) == {"fetch"}
     assert set(cli.main.commands["bench"].commands) == {"loading", "resampling"}
 
@@ -110,7 +110,7 @@ def test_a_typo_in_params_is_named_by_its_path(project, runner):
     edit(shared__epochz=3)
     line = fails(runner, "split", "sample")
     assert "shared.epochz" in line
-    assert "presets.<name>.epochs" in line
+    assert "shared.epochs" in line
 
 
 def test_params_that_are_not_yaml(project, runner):

@@ -147,7 +147,7 @@ def test_a_change_runs_what_it_decides_and_nothing_else(repository):
 
     custom = {"custom", "compare_custom"}
     # what nothing reads yet, of an experiment alone, of the custom run alone
-    assert after(presets__full__epochs=3) == set()
+    assert after(presets__full__epochs__short=3) == set()
     assert after(experiments__resnet18_low__optimizer={"lr": 0.0002}) == {"train@resnet18_low", "phase1"}
     assert after(model="resnet10t") == custom
     assert after(custom__augmentation="light") == custom
@@ -160,7 +160,7 @@ def test_a_change_runs_what_it_decides_and_nothing_else(repository):
     # what decides the faces decides all that may be cut out around them, but for the margin
     seen = {"cache@crop_low", "cache@face_low", "conditions"} | TRAINED | COMPARED
     assert after(faces__confidence=0.5) == {"faces"} | seen
-    assert after(shared__loss="bce_balanced") == {"train@simple_cnn_low", "custom"} | COMPARED
+    assert after(shared__loss__type="focal") == {"train@simple_cnn_low", "custom"} | COMPARED
     assert after(evaluation__bootstrap_replicates=300) == COMPARED
 
 

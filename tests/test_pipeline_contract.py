@@ -268,7 +268,7 @@ def leaves(value, prefix=()) -> Iterator[tuple]:
 
 
 OTHER = {
-    **{"low": "high", "small": "all", "bce": "bce_balanced", "auto": "fp32", "imagenet": "real_training"},
+    **{"low": "high", "small": "all", "bce": "bce_pos_weight", "auto": "fp32", "imagenet": "real_training"},
     **{"crop": "letterbox", "letterbox": "crop", "letterbox_real": "crop", "resize": "crop"},
     **{"dali": "torchvision", "opencv": "torchvision", "torchvision": "dali"},
 }

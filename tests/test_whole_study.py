@@ -22,7 +22,7 @@ def small_params() -> dict:
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     values["presets"]["quick"] |= {
         "folds": 2,
-        "epochs": 1,
+        "epochs": {"short": 1, "long": 1},
         "top": 1,
         "resolution": {"low": 32, "high": 40},
         "fraction": {"small": 0.6, "medium": 0.8, "all": 1.0},

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from deepfake import layout
-from deepfake.cli import bench, data, doctor, report, study
+from deepfake.cli import balance, bench, data, doctor, report, study
 from deepfake.errors import InputError
 
 _MENDABLE = {
@@ -60,5 +60,12 @@ def main() -> None:
     """
 
 
-for command in (*data.COMMANDS, *study.COMMANDS, *bench.COMMANDS, *doctor.COMMANDS, *report.COMMANDS):
+for command in (
+    *data.COMMANDS,
+    *study.COMMANDS,
+    *balance.COMMANDS,
+    *bench.COMMANDS,
+    *doctor.COMMANDS,
+    *report.COMMANDS,
+):
     main.add_command(command)

@@ -238,10 +238,11 @@ def explain(experiments: tuple[str, ...]) -> None:
 def report() -> None:
     """Write reports/summary.md."""
     from deepfake import config
-    from deepfake.reports import audit, document, robustness
+    from deepfake.reports import audit, balance, document, robustness
 
     settings = config.load()
-    document.write(settings, {"audit": audit.headline(settings), "robustness": robustness.headline(settings)})
+    pages = {"audit": audit, "robustness": robustness, "balance": balance}
+    document.write(settings, {name: page.headline(settings) for name, page in pages.items()})
     click.echo(f"wrote {layout.SUMMARY}")
 
 

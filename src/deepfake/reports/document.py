@@ -16,6 +16,7 @@ _PAGES = {
     **phases.TITLES,
     "audit": "The audit for shortcuts",
     "robustness": "Robustness",
+    "balance": "Class imbalance",
 }
 """The pages that the summary links, when they are part of the study."""
 

@@ -32,9 +32,15 @@ STAGES = {
     "features": ("deepfake.studies.audit",),
     "audit": ("deepfake.studies.audit", "deepfake.reports.audit"),
     "robustness": ("deepfake.studies.robustness", "deepfake.reports.robustness"),
+    "balance": ("deepfake.studies.balance", "deepfake.reports.balance"),
     "explain": ("deepfake.studies.explanation", "deepfake.studies.phases"),
     "resolve": ("deepfake.studies.plan",),
-    "report": ("deepfake.reports.document", "deepfake.reports.audit", "deepfake.reports.robustness"),
+    "report": (
+        "deepfake.reports.document",
+        "deepfake.reports.audit",
+        "deepfake.reports.balance",
+        "deepfake.reports.robustness",
+    ),
 }
 """The modules that each kind of stage calls; all that they import decides its results, too."""
 _BACKENDS = ("deepfake.loading.dali", "deepfake.loading.opencv", "deepfake.loading.vision")

@@ -1,0 +1,273 @@
+"""The pictures of the study of class imbalance: how training went, where a detector cuts, and what that is worth."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from deepfake.reports.figures import COLOURS, STYLE, colours, save
+
+CUTS = {
+    "youden": "Youden's J",
+    "best_f1": "best F1",
+    "best_balanced_accuracy": "best balanced accuracy",
+    "fpr_1": "FPR at most 1%",
+    "fpr_5": "FPR at most 5%",
+}
+"""What people call the rules of `thresholds.RULES`; a probability goes by its number."""
+_TWIN = "best_balanced_accuracy"
+"""The rule that cuts where Youden's J does: one of the two is drawn."""
+_MARKERS = "osD^vPX*"
+_CURVES = {
+    "accuracy": {"train_accuracy": "train", "validation_accuracy": "validation"},
+    "F1 (macro)": {"train_f1_macro": "train", "validation_f1_macro": "validation"},
+    "reals, on validation": {"validation_precision_real": "precision", "validation_recall_real": "recall"},
+}
+"""The panels of training progress: columns of the history, and what their lines are called."""
+_BEST = {
+    "accuracy": "validation_accuracy",
+    "F1": "validation_f1_macro",
+    "prec. real": "validation_precision_real",
+    "recall real": "validation_recall_real",
+}
+"""The bars of the best epochs."""
+
+
+def title(cut: str) -> str:
+    """Return what a cut is called."""
+    return CUTS.get(cut, cut)
+
+
+def training(history: Mapping[str, pd.DataFrame], best: Mapping[str, Sequence[int]], path: Path) -> None:
+    """Draw training progress, a row an experiment: three panels over epochs, and bars of the best epochs.
+
+    Args:
+        history: each experiment's epochs (`layout.history`); decisions are those at probability 0.5.
+        best: the best epoch of each fold.
+        path: the PNG to write.
+    """
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            len(history), 4, figsize=(11, 0.9 + 1.75 * len(history)), sharey=True, squeeze=False, layout="constrained"
+        )
+        longest = max(epochs["epoch"].max() for epochs in history.values())
+        for row, (name, epochs) in zip(panels, history.items(), strict=True):
+            for axes, lines in zip(row, _CURVES.values(), strict=False):
+                for (column, label), colour in zip(lines.items(), colours(2), strict=True):
+                    _spread(axes, epochs, column, label, colour)
+                axes.set_xlim(0.5, longest + 0.5)
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            _bars(row[3], epochs, best[name])
+            row[0].set_ylabel(name, fontsize=8)
+        for axes, heading in zip(panels[0], (*_CURVES, "best epochs, on validation"), strict=True):
+            axes.set_title(heading)
+        for axes in panels[0, :3]:
+            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.14), ncols=2, fontsize=8)
+        for axes in panels[-1, :3]:
+            axes.set_xlabel("epoch")
+        panels[0, 0].set_ylim(-0.02, 1.02)
+        save(figure, path)
+
+
+def _spread(axes: Axes, epochs: pd.DataFrame, column: str, label: str, colour: str) -> None:
+    """Draw the mean over running folds, with their standard deviation as a band."""
+    by_epoch = epochs.groupby("epoch")[column]
+    mean, std = by_epoch.mean(), by_epoch.std(ddof=1).fillna(0.0)
+    axes.fill_between(mean.index, mean - std, mean + std, color=colour, alpha=0.18, lw=0)
+    # a fold that stops early leaves the mean of the others behind
+    axes.plot(mean.index, mean, "-", marker="o", ms=2, color=colour, lw=1.5, label=label)
+
+
+def _bars(axes: Axes, epochs: pd.DataFrame, best: Sequence[int]) -> None:
+    """Draw the mean over folds of each fold's best epoch."""
+    chosen = epochs[epochs["epoch"] == epochs["fold"].map(dict(enumerate(best)))]
+    values = chosen[list(_BEST.values())]
+    places = np.arange(len(_BEST))
+    axes.bar(places, values.mean(), yerr=values.std(ddof=1), color=COLOURS[2], alpha=0.75, capsize=3, width=0.65)
+    labels = [f"{label}\n{value:.2f}" for label, value in zip(_BEST, values.mean(), strict=True)]
+    axes.set_xticks(places, labels, fontsize=7)
+
+
+def domains(history: Mapping[str, pd.DataFrame], chance: Mapping[str, float], path: Path) -> None:
+    """Draw domain-adversarial training over epochs: losses, the domain head's accuracy, the reversed gradient's weight.
+
+    Dotted lines are of the inner validation.
+
+    Args:
+        history: the epochs of each experiment with a domain head.
+        chance: how often naming the most frequent domain is right.
+        path: the PNG to write.
+    """
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(1, 4, figsize=(11, 2.8), layout="constrained")
+        if not history:
+            figure.text(0.5, 0.5, "no experiment of the table has a domain head", ha="center", va="center")
+        for (name, epochs), colour in zip(history.items(), colours(len(history)), strict=True):
+            columns = ("train_class_loss", "train_domain_loss", "train_domain_accuracy", "train_domain_weight")
+            for axes, column in zip(panels, columns, strict=True):
+                _spread(axes, epochs, column, name, colour)
+            for axes, column in zip(panels, ("loss", "domain_loss", "domain_accuracy"), strict=False):
+                if f"validation_{column}" in epochs:
+                    validated = epochs.groupby("epoch")[f"validation_{column}"].mean()
+                    axes.plot(validated.index, validated, ":", color=colour, lw=1.2)
+            panels[2].axhline(chance[name], color=colour, lw=1, ls="--")
+        headings = ("class loss", "domain loss", "domain accuracy\n(dashed: most frequent domain)", "weight λ")
+        for axes, heading in zip(panels, headings, strict=True):
+            axes.set(title=heading, xlabel="epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set_axis_on() if history else axes.set_axis_off()
+        panels[2].set_ylim(0, 1)
+        if history:
+            figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        save(figure, path)
+
+
+def roc(curves: Mapping[str, pd.DataFrame], cuts: Mapping[str, pd.DataFrame], path: Path) -> None:
+    """Draw held-out ROC curves, a line a fold, and where each cut lies on average over folds.
+
+    Args:
+        curves: of each experiment, `fold, fpr, tpr`.
+        cuts: of each experiment one row a cut, with `false_positive_rate` and `recall_fake`.
+        path: the PNG to write.
+    """
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            1, len(curves), figsize=(3.9 * len(curves), 4.9), squeeze=False, sharey=True, layout="constrained"
+        )
+        for axes, (name, folds) in zip(panels.flat, curves.items(), strict=True):
+            for _, fold in folds.groupby("fold"):
+                axes.plot(fold["fpr"], fold["tpr"], color="0.55", lw=0.9, alpha=0.8)
+            axes.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
+            shown = operating(cuts[name])
+            for (_, cut), marker, colour in zip(shown.iterrows(), _MARKERS, COLOURS, strict=False):
+                point = cut["false_positive_rate"], cut["recall_fake"]
+                label = "probability 0.5" if cut["cut"] == "0.5" else title(cut["cut"])
+                axes.plot(
+                    *point, marker, color=colour, ms=8, mec="white", mew=0.8, label=label, clip_on=False, zorder=5
+                )
+            axes.set(title=name, xlabel="reals called fake (FPR)", aspect="equal", xlim=(0, 1), ylim=(0, 1))
+        panels[0, 0].set_ylabel("fakes called fake (TPR)")
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        handles.append(Line2D([], [], color="0.55", lw=0.9))
+        figure.legend(handles, [*labels, "held-out fold"], loc="outside lower center", ncols=3, fontsize=8)
+        save(figure, path)
+
+
+def operating(cuts: pd.DataFrame) -> pd.DataFrame:
+    """Return the cuts that are drawn: probability 0.5 and the rules, each place once."""
+    return cuts[cuts["cut"].isin(["0.5", *CUTS]) & (cuts["cut"] != _TWIN)]
+
+
+def confusion(cuts: Mapping[str, pd.DataFrame], path: Path) -> None:
+    """Draw confusion matrices: a row an experiment, a column a cut; counts over all folds, and shares of each row."""
+    columns = operating(next(iter(cuts.values())))["cut"].tolist()
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            len(cuts),
+            len(columns),
+            figsize=(0.6 + 2 * len(columns), 0.5 + 2.1 * len(cuts)),
+            squeeze=False,
+            layout="constrained",
+        )
+        for row, (name, each) in zip(panels, cuts.items(), strict=True):
+            known = each.set_index("cut")
+            for axes, cut in zip(row, columns, strict=True):
+                heading = "probability 0.5" if cut == "0.5" else title(cut)
+                of = known.loc[cut]
+                _matrix(axes, np.array([[of["true_reals"], of["false_fakes"]], [of["false_reals"], of["true_fakes"]]]))
+                axes.set_title(f"{heading}\n(mean cut at {of['probability']:.2f})", fontsize=8)
+            row[0].set_ylabel(f"{name}\nactual", fontsize=8)
+        for axes in panels[-1]:
+            axes.set_xlabel("predicted", fontsize=8)
+        save(figure, path)
+
+
+def _matrix(axes: Axes, counts: np.ndarray) -> None:
+    """Draw counts of real and fake, actual by predicted, and each row's shares as shades."""
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "white" if shares[row, column] > 0.6 else "black"
+        axes.text(
+            column, row, f"{count:,.0f}\n{shares[row, column]:.0%}", ha="center", va="center", color=colour, fontsize=8
+        )
+    axes.set_xticks([0, 1], ["real", "fake"], fontsize=8)
+    axes.set_yticks([0, 1], ["real", "fake"], fontsize=8)
+    axes.spines[:].set_visible(False)
+
+
+def reliability(bins: Mapping[str, pd.DataFrame], calibration: pd.DataFrame, path: Path) -> None:
+    """Draw how often samples of a probability are fake, before and after temperature scaling.
+
+    Args:
+        bins: of each experiment, the bins of `evaluation.calibration.reliability`, `scaled` or not.
+        calibration: one row an experiment, its index, with `ece_before` and `ece_after`.
+        path: the PNG to write.
+    """
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            1, len(bins), figsize=(3.6 * len(bins), 4.3), squeeze=False, sharey=True, layout="constrained"
+        )
+        for axes, (name, rows) in zip(panels.flat, bins.items(), strict=True):
+            axes.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
+            for scaled, label, colour in ((False, "as trained", COLOURS[0]), (True, "temperature-scaled", COLOURS[1])):
+                part = rows[rows["scaled"] == scaled]
+                # a bin of a few samples is still seen
+                sizes = 8 + 220 * part["samples"] / part["samples"].sum()
+                axes.plot(part["probability"], part["fakes"], color=colour, lw=1.2, alpha=0.8)
+                axes.scatter(part["probability"], part["fakes"], s=sizes, color=colour, alpha=0.75, label=label)
+            row = calibration.loc[name]
+            axes.set_title(f"{name}\nECE {row['ece_before']:.3f} → {row['ece_after']:.3f}")
+            axes.set(xlabel="probability of being fake", aspect="equal", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        panels[0, 0].set_ylabel("share of fakes")
+        handles = [
+            Line2D([], [], color=colour, marker="o", label=label)
+            for label, colour in (("as trained", COLOURS[0]), ("temperature-scaled", COLOURS[1]))
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
+        save(figure, path)
+
+
+def before_after(rows: pd.DataFrame, expected: Mapping[str, tuple[str, float, float]], path: Path) -> None:
+    """Draw what decisions are worth at probability 0.5 and tuned, with intervals over groups; a panel a metric.
+
+    Args:
+        rows: one row an experiment and decision, with each metric and its `_low` and `_high`.
+        expected: each metric with its heading and the two ends of what the plan expects.
+        path: the PNG to write.
+    """
+    names = rows["experiment"].unique()
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            1, len(expected), figsize=(11, 1.4 + 0.42 * len(names)), sharey=True, layout="constrained"
+        )
+        for axes, (metric, (heading, low, high)) in zip(panels, expected.items(), strict=True):
+            axes.axvspan(low, high, color="0.9", lw=0)
+            threshold_free = metric == "auc"
+            for decision, shift, colour, face in _DECISIONS:
+                part = rows[rows["decision"] == decision].set_index("experiment").loc[names]
+                if threshold_free and decision != "0.5":
+                    continue
+                places = np.arange(len(names))[::-1] + (0 if threshold_free else shift)
+                colour, face = ("0.2", "0.2") if threshold_free else (colour, face)
+                axes.hlines(places, part[f"{metric}_low"], part[f"{metric}_high"], color=colour, lw=2)
+                axes.plot(part[metric], places, "o", color=colour, mfc=face, ms=5, mew=1.5)
+            axes.set(title=heading, ylim=(-0.6, len(names) - 0.4), xlim=(0.35 if threshold_free else -0.02, 1.02))
+        panels[0].set_yticks(np.arange(len(names))[::-1], names)
+        handles: list[Line2D | Patch] = [
+            Line2D([], [], color=colour, marker="o", mfc=face, mew=1.5, lw=2, label=label)
+            for (_, _, colour, face), label in zip(_DECISIONS, ("at probability 0.5", "tuned"), strict=True)
+        ]
+        handles.append(Patch(color="0.9", label="what the plan expects in the end"))
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        save(figure, path)
+
+
+_DECISIONS = (("0.5", 0.16, COLOURS[1], "white"), ("tuned", -0.16, COLOURS[0], COLOURS[0]))
+"""How the two decisions are drawn: shift, colour, and the marker's face."""
