@@ -1,5 +1,5 @@
 import pytest
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from deepfake.errors import unknown
 from deepfake.schema import Section, first_mistake
@@ -61,6 +61,22 @@ def test_below_a_dictionary_the_name_is_left_open():
 
 def test_the_prefix_stands_before_the_path():
     assert mistake(GOOD | {"name": 3}, "file").startswith("file.name: ")
+
+
+def test_a_rule_of_the_projects_own_is_told_in_its_own_words():
+    class Pair(Section):
+        low: int
+        high: int
+
+        @model_validator(mode="after")
+        def _ordered(self) -> "Pair":
+            if self.low > self.high:
+                raise ValueError("low must not lie above high")
+            return self
+
+    with pytest.raises(ValidationError) as caught:
+        Pair.model_validate({"low": 2, "high": 1})
+    assert first_mistake(caught.value, Pair, "pair") == "pair: low must not lie above high"
 
 
 def test_a_file_that_is_no_mapping_is_called_the_file():

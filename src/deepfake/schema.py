@@ -30,7 +30,9 @@ def first_mistake(error: ValidationError, schema: type[BaseModel], prefix: str =
     first, *others = sorted(error.errors(), key=lambda mistake: mistake["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in (prefix, *first["loc"]) if part != "")
     message = first["msg"][0].lower() + first["msg"][1:]
-    if first["type"] == "extra_forbidden":
+    if first["type"] == "value_error":
+        message = first["msg"].removeprefix("Value error, ")  # a rule of the project's own, in its own words
+    elif first["type"] == "extra_forbidden":
         message = f"unknown key{_nearest_key(where, schema)}"
     elif first["type"] == "missing":
         message = "this key is missing"

@@ -1,19 +1,23 @@
 """From params.yaml to experiments: each one resolved to all that decides its numbers."""
 
-from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
-from deepfake import layout, params
+from deepfake import layout
+from deepfake.config.decisions import Decision, read_decision
 from deepfake.errors import InputError, unknown
 from deepfake.params import Augmentation, Backend, Normalization, Params
 from deepfake.params.training import Domain, Loss, Shared
-from deepfake.schema import Fraction, Resolution, Section, Share, first_mistake
+from deepfake.schema import Fraction, Section, Share, first_mistake
 
 _NAMES = {"model": "a model", "view": "a view (see `views`)", "augmentation": "a policy (see `augmentations`)"}
 """What every experiment names itself, rather than taking it from `shared`."""
-_DECIDED = ("view", "augmentation", "fraction")
+_NAMES_ELSEWHERE = {"dataset": "a data set (see `cross_dataset`)", "start_from": "the experiment it goes on from"}
+"""What an experiment on other data names, too."""
+SECTIONS = {"experiments": (), "transfers": ("dataset",), "finetunings": ("dataset", "start_from")}
+"""The sections that experiments stand in, and what an entry names there beside what all of them name."""
+DECIDED = ("view", "augmentation", "fraction")
 """What no candidate may name: phase 2 decides, and phase 4 varies."""
 FROM_SCRATCH = ("simple_cnn",)
 """Models that nobody has pretrained."""
@@ -33,20 +37,6 @@ class ViewConfig(Section):
     size: int
     """Side of the square in pixels."""
     loader: Backend
-
-
-class Decision(Section):
-    """What phase 2 decided: nothing else, so that the same decision is the same file."""
-
-    resolution: Resolution
-    face_crop: bool
-    augmentation: str
-
-
-class Gate(Section):
-    """Whether phase 4 goes on with a candidate: nothing else, so that other ranks among the best change no file."""
-
-    open: bool
 
 
 class RunConfig(Section):
@@ -80,6 +70,8 @@ class RunConfig(Section):
     augmentation: Augmentation | None
     pretrained: bool
     """Whether it starts from ImageNet weights."""
+    start_from: str | None
+    """The experiment whose weights it starts from, fold by fold."""
     holdout: str | None
     """The fake source that it is neither trained nor chosen on."""
     oversampling: float | None
@@ -94,22 +86,8 @@ class RunConfig(Section):
         return self.view.size
 
 
-def load(path: Path = layout.PARAMS) -> Params:
-    """Read params.yaml and check that all names in it refer to something and all experiments resolve.
-
-    Raises:
-        InputError: what is wrong, by its path.
-    """
-    settings = params.load(path)
-    try:
-        _check_names(settings)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    return settings
-
-
-def resolve_view(settings: Params, view: str, where: str = "views") -> ViewConfig:
-    """Resolve a view with the sizes of the chosen preset.
+def resolve_view(settings: Params, view: str, where: str = "views", dataset: str | None = None) -> ViewConfig:
+    """Resolve a view of a data set (by default the study's) with the sizes of the chosen preset.
 
     Raises:
         InputError: no such view; `where` says who named it.
@@ -118,7 +96,7 @@ def resolve_view(settings: Params, view: str, where: str = "views") -> ViewConfi
         raise InputError(f"{where}: {unknown('view', view, settings.views)}")
     entry, preset = settings.views[view], settings.presets[settings.preset]
     return ViewConfig(
-        dataset=settings.dataset,
+        dataset=dataset or settings.dataset,
         view=view,
         geometry=entry.geometry,
         face_margin=settings.faces.margin if entry.face_crop else None,
@@ -132,7 +110,8 @@ def resolve(settings: Params, experiment: str, decision: Decision | None = None)
 
     Args:
         settings: the checked params.yaml.
-        experiment: a key of `experiments`, `custom`, or that of a candidate (`candidate_of`).
+        experiment: a key of `experiments`, `transfers` or `finetunings`, `custom`, or that of a candidate's run
+            (`candidate_of`).
         decision: what phase 2 decided, for candidates; None: as it stands in its file.
 
     Raises:
@@ -147,7 +126,12 @@ def resolve(settings: Params, experiment: str, decision: Decision | None = None)
     pretrained = overlay.get("pretrained")
     if pretrained not in (True, False, None):
         raise InputError(f"{where}.pretrained: true, false, or null for what the preset says")
-    own = {*_NAMES, "pretrained"}
+    elsewhere = SECTIONS.get(where.split(".")[0], ())
+    for key in elsewhere:
+        if not isinstance(overlay.get(key), str):
+            raise InputError(f"{where}.{key}: give the name of {_NAMES_ELSEWHERE[key]}")
+    own = {*_NAMES, "pretrained", *elsewhere}
+    dataset = overlay.get("dataset", settings.dataset)
     values = _merge(settings.shared.model_dump(), {key: value for key, value in overlay.items() if key not in own})
     try:
         shared = Shared.model_validate(values)
@@ -158,9 +142,9 @@ def resolve(settings: Params, experiment: str, decision: Decision | None = None)
     return RunConfig(
         experiment=experiment,
         model=overlay["model"],
-        dataset=settings.dataset,
+        dataset=dataset,
         preset=settings.preset,
-        view=resolve_view(settings, overlay["view"], f"{where}.view"),
+        view=resolve_view(settings, overlay["view"], f"{where}.view", dataset),
         fraction=getattr(preset.fraction, shared.fraction),
         folds=preset.folds,
         epochs=getattr(preset.epochs, shared.epochs),
@@ -178,13 +162,21 @@ def resolve(settings: Params, experiment: str, decision: Decision | None = None)
         keep_optimizer=shared.keep_optimizer,
         normalization=settings.imagenet if shared.normalization == "imagenet" else None,
         augmentation=augmentation,
-        pretrained=(preset.pretrained if pretrained is None else pretrained) and overlay["model"] not in FROM_SCRATCH,
+        pretrained=_pretrained(overlay, preset.pretrained),
+        start_from=overlay.get("start_from"),
         holdout=shared.holdout,
         oversampling=settings.cache.oversampling if augmentation else None,
         seed=shared.seed,
         val_ratio=preset.val_ratio,
         num_workers=shared.num_workers,
     )
+
+
+def _pretrained(overlay: dict[str, Any], preset: bool) -> bool:
+    """Tell whether an experiment starts from ImageNet weights, which one that goes on from another one does not."""
+    wanted = overlay.get("pretrained")
+    possible = overlay["model"] not in FROM_SCRATCH and overlay.get("start_from") is None
+    return possible and (preset if wanted is None else wanted)
 
 
 _NO_DOMAIN = Domain(column="none", weight=0.0, schedule="constant")
@@ -202,6 +194,11 @@ def candidate_of(settings: Params, experiment: str) -> tuple[str, Fraction] | No
         if name != experiment and name in settings.candidates:
             return name, fraction
     return None
+
+
+def fixed_experiments(settings: Params) -> list[str]:
+    """Return the names of all trainings that nothing has to be decided for."""
+    return [*settings.experiments, *settings.transfers, *settings.finetunings, layout.CUSTOM_EXPERIMENT]
 
 
 def candidate_experiments(settings: Params) -> list[str]:
@@ -225,52 +222,23 @@ def decided_view(settings: Params, decision: Decision) -> str:
     )
 
 
-def read_decision(path: Path = layout.DECISION) -> Decision:
-    """Read what phase 2 decided.
-
-    Raises:
-        InputError: it has not been decided, or the file was changed by hand into something else.
-    """
-    return _read(path, Decision, "deepfake decide")
-
-
-def read_gate(candidate: str) -> Gate:
-    """Read whether phase 4 goes on with a candidate.
-
-    Raises:
-        InputError: the candidates have not been ranked, or the file was changed by hand into something else.
-    """
-    return _read(layout.gate(candidate), Gate, "deepfake rank")
-
-
-_Read = TypeVar("_Read", bound=Section)
-
-
-def _read(path: Path, schema: type[_Read], command: str) -> _Read:
-    """Read a JSON file that a command wrote."""
-    try:
-        return schema.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; run {command}, or dvc repro") from None
-    except ValidationError as error:
-        raise InputError(f"{path}: {first_mistake(error, schema)}; run {command} again") from None
-
-
 def _overlay(settings: Params, experiment: str, decision: Decision | None) -> tuple[str, dict[str, Any]]:
     """Return where an experiment's own values stand, and these values."""
     if experiment == layout.CUSTOM_EXPERIMENT:
         return "custom", {"model": settings.model, **settings.custom.model_dump()}
-    if experiment in settings.experiments:
-        return f"experiments.{experiment}", settings.experiments[experiment]
+    for section in SECTIONS:
+        entries = getattr(settings, section)
+        if experiment in entries:
+            return f"{section}.{experiment}", entries[experiment]
     candidate = candidate_of(settings, experiment)
     if candidate is None:
-        known = [*settings.experiments, layout.CUSTOM_EXPERIMENT, *candidate_experiments(settings)]
+        known = [*fixed_experiments(settings), *candidate_experiments(settings)]
         raise InputError(f"experiments: {unknown('experiment', experiment, known)}")
     name, fraction = candidate
     decision = decision or read_decision()
     own = {key: value for key, value in settings.candidates[name].items() if key != "ranked"}
     decided = (decided_view(settings, decision), decision.augmentation, fraction)
-    return f"candidates.{name}", own | dict(zip(_DECIDED, decided, strict=True))
+    return f"candidates.{name}", own | dict(zip(DECIDED, decided, strict=True))
 
 
 def _augmentation(settings: Params, name: str, where: str) -> Augmentation | None:
@@ -279,64 +247,6 @@ def _augmentation(settings: Params, name: str, where: str) -> Augmentation | Non
         raise InputError(f"{where}.augmentation: {unknown('policy', name, settings.augmentations)}")
     policy = settings.augmentations[name]
     return None if policy.changes_nothing else policy
-
-
-def _check_names(settings: Params) -> None:
-    """Check the names that refer to other parts of the file."""
-    taken = {layout.CUSTOM_EXPERIMENT, *candidate_experiments(settings), *settings.reevaluations}
-    for name in settings.experiments:
-        if name in taken:
-            raise InputError(f"experiments.{name}: the name is taken by another run; choose another")
-    trained = [*settings.experiments, layout.CUSTOM_EXPERIMENT]
-    for name in trained:
-        resolve(settings, name)
-    _check_candidates(settings)
-    for name, entry in settings.reevaluations.items():
-        if entry.experiment not in trained:
-            message = unknown("experiment", entry.experiment, trained)
-            raise InputError(f"reevaluations.{name}.experiment: {message}")
-        resolve_view(settings, entry.view, f"reevaluations.{name}.view")
-    known = [*trained, *settings.reevaluations, *candidate_experiments(settings)]
-    for name, rows in settings.tables.items():
-        _check_table(f"tables.{name}", rows, known)
-    for where, names in (
-        ("audit.experiments", settings.audit.experiments),
-        ("robustness.experiments", settings.robustness.experiments),
-        ("balance.detail", settings.balance.detail),
-    ):
-        for name in names:
-            if name not in trained:
-                raise InputError(f"{where}: {unknown('experiment', name, trained)}")
-    for name in settings.audit.views:
-        resolve_view(settings, name, "audit.views")
-
-
-def _check_table(where: str, rows: dict[str, tuple[str, ...]], known: list[str]) -> None:
-    """Check a comparison's experiments and their baselines."""
-    for experiment, baselines in rows.items():
-        if experiment not in known:
-            raise InputError(f"{where}: {unknown('experiment', experiment, known)}")
-        for baseline in baselines:
-            if baseline not in rows or baseline == experiment:
-                raise InputError(f"{where}.{experiment}: its baseline {baseline!r} is no other experiment of the table")
-
-
-def _check_candidates(settings: Params) -> None:
-    """Check that candidates resolve under whatever phase 2 may decide, and that there are enough of them."""
-    for name, entry in settings.candidates.items():
-        for key in _DECIDED:
-            if key in entry:
-                raise InputError(f"candidates.{name}.{key}: it is not a candidate's own; phases 2 and 4 decide it")
-        if not isinstance(entry.get("ranked"), bool):
-            raise InputError(f"candidates.{name}.ranked: true or false: whether phase 4 may choose it")
-        for resolution in get_args(Resolution):
-            for face_crop in (False, True):
-                decision = Decision(resolution=resolution, face_crop=face_crop, augmentation="none")
-                resolve(settings, f"{name}{SCALES['small']}", decision)
-    ranked = sum(bool(entry["ranked"]) for entry in settings.candidates.values())
-    top = settings.presets[settings.preset].top
-    if settings.candidates and top > ranked:
-        raise InputError(f"presets.{settings.preset}.top: {top}, but only {ranked} candidates are ranked")
 
 
 def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:

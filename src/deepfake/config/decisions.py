@@ -1,0 +1,55 @@
+"""What phases decide and later ones read: files with the decision and nothing else."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from deepfake import layout
+from deepfake.errors import InputError
+from deepfake.schema import Resolution, Section, first_mistake
+
+
+class Decision(Section):
+    """What phase 2 decided: nothing else, so that the same decision is the same file."""
+
+    resolution: Resolution
+    face_crop: bool
+    augmentation: str
+
+
+class Gate(Section):
+    """Whether phase 4 goes on with a candidate: nothing else, so that other ranks among the best change no file."""
+
+    open: bool
+
+
+def read_decision(path: Path = layout.DECISION) -> Decision:
+    """Read what phase 2 decided.
+
+    Raises:
+        InputError: it has not been decided, or the file was changed by hand into something else.
+    """
+    return _read(path, Decision, "deepfake decide")
+
+
+def read_gate(candidate: str) -> Gate:
+    """Read whether phase 4 goes on with a candidate.
+
+    Raises:
+        InputError: the candidates have not been ranked, or the file was changed by hand into something else.
+    """
+    return _read(layout.gate(candidate), Gate, "deepfake rank")
+
+
+_Read = TypeVar("_Read", bound=Section)
+
+
+def _read(path: Path, schema: type[_Read], command: str) -> _Read:
+    """Read a JSON file that a command wrote."""
+    try:
+        return schema.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; run {command}, or dvc repro") from None
+    except ValidationError as error:
+        raise InputError(f"{path}: {first_mistake(error, schema)}; run {command} again") from None
