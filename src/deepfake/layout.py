@@ -32,6 +32,13 @@ FOLD_DONE = "done.json"
 """The results of one fold below `SCRATCH`; the last is written last, so that its existence means all are there."""
 CUSTOM_EXPERIMENT = "custom"
 """The name of the run that `model` in params.yaml drives."""
+RAW = Path("data/raw")
+UNION = "union"
+"""The name of the study's data set joined with others (`cross_dataset.union`), as a data set of its own."""
+FOREIGN = Path("data/predictions")
+"""The folder of other people's predictions, which the catalog names (CSV)."""
+AWAY = Path("data/away")
+"""One file for each data set beside the study's (`away`): whatever needs all of them depends on the folder."""
 
 
 def plan(experiment: str) -> Path:
@@ -45,13 +52,21 @@ def code(stage: str) -> Path:
 
 
 def raw(dataset: str) -> Path:
-    """Return the folder of a data set as it was obtained or generated; nothing writes into it afterwards."""
-    return Path("data/raw") / dataset
+    """Return the folder of a data set as it was obtained or generated; nothing writes into it afterwards.
+
+    That of the union of data sets is the folder that holds theirs.
+    """
+    return RAW if dataset == UNION else RAW / dataset
 
 
 def pointer(dataset: str) -> Path:
     """Return the file by which `dvc add` versions the raw folder of a data set that is obtained, not made."""
     return Path("data/raw") / f"{dataset}.dvc"
+
+
+def away(dataset: str) -> Path:
+    """Return the hashes of all that was prepared of a data set beside the study's (JSON)."""
+    return AWAY / f"{dataset}.json"
 
 
 def samples(dataset: str) -> Path:

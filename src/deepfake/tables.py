@@ -75,6 +75,7 @@ MANIFEST = Schema(
         "split": "str",
         "fold": "int",  # 0..k-1 for development samples, -1 for the test set
         "fraction_rank": "float",  # in [0, 1): the sample is in every fraction above its rank
+        "stratum": "str",  # what its group is like: groups of one stratum are spread evenly over all parts
     },
     key=("sample_id",),
     allowed=SAMPLES.allowed | {"split": ("dev", "test")},

@@ -189,3 +189,62 @@ def test_raw_files_are_required_unless_the_project_makes_them(project, written):
         catalog.require("mine", path)
     catalog.attach("mine", Path("elsewhere"))
     catalog.require("mine", path)
+
+
+# --- other people's results
+
+REPORTED = {"title": "theirs", "accuracy": 99.7, "measured_on": "their own", "source": "a page"}
+PREDICTIONS = {"title": "theirs", "file": "results.csv", "dataset": "In-The-Wild"}
+
+
+def test_the_committed_catalog_reports_the_row_of_the_plan():
+    (name, entry), *_ = catalog.load_reported(COMMITTED).items()
+    assert (name, entry.title, entry.accuracy) == ("original_eval", "Original Eval (reported)", 99.7)
+    assert {getattr(entry, figure) for figure in catalog.REPORTED if figure != "accuracy"} == {None}
+    assert not {"reported", "predictions"} & catalog.load(COMMITTED).keys()
+
+
+def test_results_of_others_are_no_data_sets(written):
+    path = written({"mine": ENTRY, "reported": {"a": REPORTED}, "predictions": {"b": PREDICTIONS | {"threshold": 0.3}}})
+    assert set(catalog.load(path)) == {"mine"}
+    assert catalog.load_reported(path)["a"].measured_on == "their own"
+    assert catalog.load_predictions(path)["b"].threshold == 0.3
+    with pytest.raises(InputError, match="unknown data set 'reported'"):
+        catalog.find("reported", path)
+
+
+@pytest.mark.parametrize("content", [{"mine": ENTRY}, {"reported": None, "predictions": {}}, ""])
+def test_there_need_be_no_results_of_others(written, content):
+    assert catalog.load_reported(written(content)) == catalog.load_predictions(written(content)) == {}
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"reported": {"a": REPORTED | {"accuracy": 101}}}, r"reported: a\.accuracy: .*less than or equal to 100"),
+        ({"reported": {"a": REPORTED | {"auc": 97}}}, r"reported: a\.auc: "),
+        ({"reported": {"a": REPORTED | {"accuracy": None}}}, r"reported: a: .*at least one of accuracy, precision"),
+        ({"reported": {"a": REPORTED | {"acuracy": 1}}}, r"reported: a\.acuracy: unknown key; did you mean accuracy"),
+        ({"reported": {"A b": REPORTED}}, r"reported: 'A b' cannot be a name"),
+        ({"reported": [REPORTED]}, r"reported: expected a mapping"),
+        ({"reported": {"a": None}}, r"reported: a: "),
+    ],
+)
+def test_a_mistake_in_what_is_reported_is_told(written, entries, message):
+    path = written(entries)
+    with pytest.raises(InputError, match=rf"{re.escape(str(path))}: {message}"):
+        catalog.load_reported(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"file": "../x.csv"}, r"predictions: b\.file: .*must name a file below"),
+        ({"thresold": 1}, r"predictions: b\.thresold: unknown key; did you mean threshold"),
+        ({"threshold": float("nan")}, r"predictions: b\.threshold: "),
+        ({"positive": 1}, r"predictions: b\.positive: "),
+    ],
+)
+def test_a_mistake_in_predictions_is_told(written, change, message):
+    with pytest.raises(InputError, match=message):
+        catalog.load_predictions(written({"predictions": {"b": PREDICTIONS | change}}))

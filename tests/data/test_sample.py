@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.stats import ks_2samp
 
 from deepfake import params
-from deepfake.data import archives, landmarks, photographs, sample
+from deepfake.data import archives, contact_sheet, landmarks, photographs, sample
 from deepfake.errors import InputError
 from deepfake.params.images import Quality
 
@@ -248,7 +248,7 @@ def test_a_damaged_photograph_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_contact_sheet_is_a_small_gray_picture_of_the_archives(raw: Path, tmp_path: Path) -> None:
     path = tmp_path / "figures" / "sheet.png"
-    sample.contact_sheet(raw, path)
+    contact_sheet.draw(raw, sample.TITLES, path)
     assert path.stat().st_size < 400_000
     with Image.open(path) as image:
         assert image.mode == "L"

@@ -60,7 +60,7 @@ def contents(tmp_path, monkeypatch, decodings) -> list[bytes]:
 
 def manifest() -> pd.DataFrame:
     samples = tables.read(layout.samples("sample"), tables.SAMPLES)
-    return samples.assign(split="dev", fold=[0, 1, 0, 1], fraction_rank=0.0)
+    return samples.assign(split="dev", fold=[0, 1, 0, 1], fraction_rank=0.0, stratum="a")
 
 
 def test_writing_leaves_regions_and_facts_and_the_pixels(contents):

@@ -17,7 +17,8 @@ def check() -> None:
     from deepfake.studies import orphans, plan
 
     settings = config.load()
-    catalog.require(settings.dataset)
+    for dataset in (settings.dataset, *settings.cross_dataset.away):
+        catalog.require(dataset)
     orphans.check(settings)
     plan.write_code()
     plan.write_fixed(settings)
@@ -25,15 +26,17 @@ def check() -> None:
 
 
 @click.command()
-def sample() -> None:
-    """Generate the embedded sample data set from real photographs."""
+@click.argument("name", default="sample")
+def sample(name: str) -> None:
+    """Generate the embedded data set NAME (default: sample) from real photographs."""
     from deepfake import console, params
-    from deepfake.data import sample
+    from deepfake.data import contact_sheet, generated
 
-    settings = params.load().sample
-    with console.steps("generating the sample") as progress:
-        sample.generate(settings, layout.raw("sample"), progress)
-    sample.contact_sheet(layout.raw("sample"), layout.figure("sample"))
+    recipe = generated.find(name)
+    settings = params.load()
+    with console.steps(f"generating {name}") as progress:
+        recipe.generate(settings, layout.raw(name), progress)
+    contact_sheet.draw(layout.raw(name), recipe.titles, layout.figure(name))
 
 
 @click.group()
@@ -61,7 +64,7 @@ def fetch(dataset: str) -> None:
 @click.pass_obj
 def ingest(here: Path, dataset: str, raw: Path | None) -> None:
     """Hash and decode every file of DATASET; set aside what cannot be used."""
-    from deepfake import console, params, runtime, tables
+    from deepfake import console, params, runtime
     from deepfake.data import catalog, ingest
 
     settings = params.load().ingest
@@ -69,41 +72,17 @@ def ingest(here: Path, dataset: str, raw: Path | None) -> None:
     if raw is not None:
         catalog.attach(dataset, here / raw)
     with console.steps(f"ingesting {dataset}") as progress:
-        samples, quarantine = ingest.ingest(
-            dataset,
-            entry,
-            layout.raw(dataset),
-            max_quarantined=settings.max_quarantined,
-            threads=runtime.cores(),
-            progress=progress,
-        )
-    duplicates = ingest.duplicates(samples)
-    tables.write(samples, layout.samples(dataset), tables.SAMPLES)
-    tables.write_csv(quarantine, layout.quarantine(dataset))
-    tables.write_csv(duplicates, layout.duplicates(dataset))
-    both = duplicates["both_labels"].sum()
-    click.echo(
-        f"{dataset}: {len(samples)} samples, {len(quarantine)} files in {layout.quarantine(dataset)}, "
-        f"{len(duplicates)} in several groups ({both} both real and fake) in {layout.duplicates(dataset)}"
-    )
+        click.echo(ingest.write(dataset, entry, settings, threads=runtime.cores(), progress=progress))
 
 
 @click.command()
 @click.argument("dataset")
 def split(dataset: str) -> None:
     """Give every sample of DATASET its test set or fold; groups stay together."""
-    from deepfake import params, tables
-    from deepfake.data import splits
+    from deepfake import params
+    from deepfake.data import catalog, partition
 
-    settings = params.load()
-    samples = tables.read(layout.samples(dataset), tables.SAMPLES)
-    manifest = splits.split(
-        samples,
-        folds=settings.presets[settings.preset].folds,
-        test_ratio=settings.shared.test_ratio,
-        seed=settings.shared.seed,
-    )
-    tables.write(manifest, layout.manifest(dataset), tables.MANIFEST)
+    partition.write(dataset, params.load(), catalog.load())
 
 
 @click.command()
@@ -115,8 +94,9 @@ def faces(dataset: str) -> None:
 
     settings = params.load()
     loader = settings.presets[settings.preset].loader
+    table = "faces" if dataset == settings.dataset else f"faces_{dataset}"
     with console.steps(f"{dataset}: finding faces") as progress:
-        rates = faces.run(dataset, settings.faces, loader, on_progress=progress)
+        rates = faces.run(dataset, settings.faces, loader, table=table, on_progress=progress)
     click.echo(f"{dataset}: a face in {rates['found'].sum()} of {rates['samples'].sum()} images")
 
 
@@ -155,4 +135,34 @@ def weights() -> None:
     study.run(config.load(), announce=console.say)
 
 
-COMMANDS = (check, sample, data, ingest, split, faces, cache, conditions, weights)
+@click.command()
+@click.argument("dataset")
+def prepare(dataset: str) -> None:
+    """Bring DATASET as far as trained detectors need it: ingest, split, features, views (`cross_dataset`)."""
+    from contextlib import ExitStack
+
+    from deepfake import config, console
+    from deepfake.studies import prepare
+
+    with ExitStack() as bars:
+        told = prepare.run(
+            dataset,
+            config.load(),
+            announce=console.say,
+            progress=lambda title: bars.enter_context(console.steps(title)),
+        )
+    click.echo(told)
+
+
+@click.command()
+def union() -> None:
+    """Join the study's data set and those of `cross_dataset.union` into one to be trained on."""
+    from deepfake import config
+    from deepfake.studies import union
+
+    settings = config.load()
+    manifest = union.run(settings)
+    click.echo(f"{layout.UNION}: {len(manifest)} samples of {', '.join(union.members(settings))}")
+
+
+COMMANDS = (check, sample, data, ingest, split, faces, cache, conditions, weights, prepare, union)

@@ -1,21 +1,23 @@
-"""The data sets that the project knows, read from data/catalog.yaml."""
+"""The data sets that the project knows, and other people's results beside its own, read from data/catalog.yaml."""
 
 import re
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from deepfake import layout
 from deepfake.errors import InputError, unknown
-from deepfake.schema import Section, first_mistake
+from deepfake.schema import Probability, Section, first_mistake
 
-GENERATED = "sample"
-"""The data set that the project makes itself."""
+GENERATED = ("sample", "sample_edited", "sample_resent")
+"""The data sets that the project makes itself."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_RESERVED = {"raw"}
-"""Names that are folders of `data/` already."""
+_OTHERS = ("reported", "predictions")
+"""Keys of the catalog under which other people's results stand, not data sets."""
+_RESERVED = {"raw", "away", "plan", "pretrained", "weights", layout.UNION, *_OTHERS}
+"""Names that are folders of `data/` already, or have a meaning of their own."""
 
 
 def _inside(path: str) -> str:
@@ -26,6 +28,7 @@ def _inside(path: str) -> str:
 
 
 PathBelow = Annotated[str, AfterValidator(_inside)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 FolderName = Annotated[str, StringConstraints(pattern=r"^[^./\\][^/\\]*$")]
 
 
@@ -57,6 +60,8 @@ class DataSet(Section):
     group: Literal["folder", "basename", "file"]
     """What binds samples that must not be parted: the folder that a file lies in (below its source), its name without
     the suffix, or nothing (every file is a group of its own)."""
+    groups_of: str | None = None
+    """A data set whose groups these are, too: samples of equally named groups are never parted, across both."""
     sources: dict[FolderName, Literal["real", "fake"]] = Field(default={})
     """With adapter `sources`: each source and its label."""
     table: PathBelow | None = None
@@ -79,12 +84,94 @@ class DataSet(Section):
         return self
 
 
+class Reported(Section):
+    """Figures that somebody published: a row of the comparison without predictions to check them by."""
+
+    title: str
+    """What the row is called."""
+    accuracy: Percent | None = None
+    precision: Percent | None = None
+    """Of the positive class, as recall and F1."""
+    recall: Percent | None = None
+    f1: Percent | None = None
+    auc: Probability | None = None
+    measured_on: str
+    source: str
+    """Where it was published."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Reported":
+        if all(getattr(self, name) is None for name in REPORTED):
+            raise ValueError(f"give at least one of {', '.join(REPORTED)}")
+        return self
+
+
+REPORTED = ("accuracy", "precision", "recall", "f1", "auc")
+"""The figures of a `Reported`: shares in percent, the AUC between 0 and 1."""
+
+
+class Predictions(Section):
+    """Somebody's predictions as a row of the comparison; what is not named is found, as `deepfake evaluate` does."""
+
+    title: str
+    """What the row is called."""
+    file: PathBelow
+    """A CSV file below `layout.FOREIGN`."""
+    dataset: str
+    """What it was measured on, as it stands in a report."""
+    truth: str | None = None
+    """The column of the true labels."""
+    pred: str | None = None
+    """The column of what the detector called each sample."""
+    score: str | None = None
+    """The column of its scores."""
+    positive: str | None = None
+    """The label of the positive class."""
+    group: str | None = None
+    """The column of what binds samples that are not independent."""
+    threshold: float | None = None
+    """The score from which on a sample is called positive."""
+
+
+_Entry = TypeVar("_Entry", bound=Section)
+
+
 def load(path: Path = layout.CATALOG) -> dict[str, DataSet]:
-    """Read and check the catalog.
+    """Read and check the data sets of the catalog.
 
     Raises:
         InputError: the file is missing, is not YAML, or an entry has a wrong name or a wrong or unknown key.
     """
+    entries = {name: entry for name, entry in _read(path).items() if name not in _OTHERS}
+    for name in entries:
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
+            raise InputError(
+                f"{path}: {name!r} cannot name a data set, since folders are called after it; "
+                f"use small letters, digits, - and _, but none of {', '.join(sorted(_RESERVED))}"
+            )
+    return _checked(entries, DataSet, str(path))
+
+
+def load_reported(path: Path = layout.CATALOG) -> dict[str, Reported]:
+    """Read and check the catalog's published results.
+
+    Raises:
+        InputError: as in `load`.
+    """
+    return _others(path, "reported", Reported)
+
+
+def load_predictions(path: Path = layout.CATALOG) -> dict[str, Predictions]:
+    """Read and check which files of predictions join the comparison; the files are not opened.
+
+    Raises:
+        InputError: as in `load`.
+    """
+    return _others(path, "predictions", Predictions)
+
+
+def _read(path: Path) -> dict[Any, Any]:
+    """Read the catalog as it is written."""
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except FileNotFoundError:
@@ -93,18 +180,29 @@ def load(path: Path = layout.CATALOG) -> dict[str, DataSet]:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(entries, dict):
         raise InputError(f"{path}: expected a mapping of names to data sets")
-    catalog = {}
+    return entries
+
+
+def _others(path: Path, key: str, schema: type[_Entry]) -> dict[str, _Entry]:
+    """Read and check the entries below one of `_OTHERS`."""
+    entries = _read(path).get(key) or {}
+    if not isinstance(entries, dict):
+        raise InputError(f"{path}: {key}: expected a mapping of names to entries")
+    for name in entries:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise InputError(f"{path}: {key}: {name!r} cannot be a name; use small letters, digits, - and _")
+    return _checked(entries, schema, f"{path}: {key}")
+
+
+def _checked(entries: dict[str, Any], schema: type[_Entry], where: str) -> dict[str, _Entry]:
+    """Check entries that have good names."""
+    checked = {}
     for name, entry in entries.items():
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
-            raise InputError(
-                f"{path}: {name!r} cannot name a data set, since folders are called after it; "
-                "use small letters, digits, - and _, but not 'raw'"
-            )
         try:
-            catalog[name] = DataSet.model_validate(entry)
+            checked[name] = schema.model_validate(entry)
         except ValidationError as error:
-            raise InputError(f"{path}: {first_mistake(error, DataSet, name)}") from None
-    return catalog
+            raise InputError(f"{where}: {first_mistake(error, schema, name)}") from None
+    return checked
 
 
 def find(name: str, path: Path = layout.CATALOG) -> DataSet:
@@ -127,7 +225,7 @@ def require(name: str, path: Path = layout.CATALOG) -> None:
     """
     entry = find(name, path)
     # what DVC versions it pulls, or says itself that it is missing
-    if name != GENERATED and not layout.raw(name).exists() and not layout.pointer(name).exists():
+    if name not in GENERATED and not layout.raw(name).exists() and not layout.pointer(name).exists():
         raise InputError(f"{layout.raw(name)}: not found; to obtain the data: {entry.obtain}")
 
 

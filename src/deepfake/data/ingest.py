@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepfake import tables
+from deepfake import layout, tables
 from deepfake.data import adapters, images
 from deepfake.data.adapters import RawFile
 from deepfake.data.catalog import DataSet
 from deepfake.errors import InputError
+from deepfake.params import Ingest
 
 _FILES_AHEAD = 256
 _BYTES_AHEAD = 128 * 2**20
@@ -62,6 +63,41 @@ def ingest(
     table = pd.DataFrame(samples, columns=list(tables.SAMPLES.columns))
     _check_yield(name, table, quarantine, found.litter, max_quarantined)
     return table, quarantine
+
+
+def write(
+    name: str,
+    dataset: DataSet,
+    settings: Ingest,
+    *,
+    threads: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> str:
+    """Ingest a data set from its raw folder, and write samples, quarantine and duplicates.
+
+    Returns:
+        How many there are of each, in a sentence.
+
+    Raises:
+        InputError: as in `ingest`.
+    """
+    samples, quarantine = ingest(
+        name,
+        dataset,
+        layout.raw(name),
+        max_quarantined=settings.max_quarantined,
+        threads=threads,
+        progress=progress,
+    )
+    repeated = duplicates(samples)
+    tables.write(samples, layout.samples(name), tables.SAMPLES)
+    tables.write_csv(quarantine, layout.quarantine(name))
+    tables.write_csv(repeated, layout.duplicates(name))
+    return (
+        f"{name}: {len(samples)} samples, {len(quarantine)} files in {layout.quarantine(name)}, "
+        f"{len(repeated)} in several groups ({repeated['both_labels'].sum()} both real and fake) "
+        f"in {layout.duplicates(name)}"
+    )
 
 
 def duplicates(samples: pd.DataFrame) -> pd.DataFrame:

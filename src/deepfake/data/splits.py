@@ -35,7 +35,8 @@ def split(samples: pd.DataFrame, *, folds: int, test_ratio: float, seed: int) ->
     """
     from sklearn.model_selection import StratifiedGroupKFold  # a second or two, which training has no use for
 
-    manifest = samples.assign(group=_joined_groups(samples))
+    manifest = samples.assign(group=joined_groups(samples))
+    manifest["stratum"] = manifest.groupby("group")["source"].transform(lambda sources: "+".join(sorted(set(sources))))
     order = _stratified_order(manifest, stream=(seed, _TEST))
     test_groups = order[: max(1, round(test_ratio * len(order)))]
     is_test = manifest["group"].isin(test_groups)
@@ -189,7 +190,7 @@ def thinned(manifest: pd.DataFrame, in_use: pd.Index, ratio: float, seed: int) -
     return (order.reindex(rows.index) < wanted).to_numpy()
 
 
-def _joined_groups(samples: pd.DataFrame) -> pd.Series:
+def joined_groups(samples: pd.DataFrame) -> pd.Series:
     """Return the group of each sample, groups joined where they share a file of the same hash."""
     group_codes, groups = pd.factorize(samples["group"], sort=True)
     hash_codes, hashes = pd.factorize(samples["sha256"])
@@ -204,10 +205,10 @@ def _joined_groups(samples: pd.DataFrame) -> pd.Series:
 def _stratified_order(rows: pd.DataFrame, stream: tuple[int, ...]) -> list[str]:
     """Return the groups in a random order of which every beginning is stratified.
 
-    Groups of the same composition (the set of their sources) form a stratum. Each stratum is shuffled and
-    spread evenly over the order.
+    Groups of the same composition (the set of their sources, or what it is in the data set that they come from) form
+    a stratum. Each stratum is shuffled and spread evenly over the order.
     """
-    strata = rows.groupby("group")["source"].agg(lambda sources: tuple(sorted(set(sources))))
+    strata = rows.groupby("group")["stratum"].first()
     rng = np.random.default_rng(stream)
     place = pd.Series(0.0, index=strata.index)
     for _, members in strata.groupby(strata):

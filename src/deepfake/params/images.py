@@ -159,6 +159,26 @@ class Sample(Section):
     """Drawn the same way for all sources."""
 
 
+class Edited(Section):
+    """The second embedded data set: the same people, edited otherwise, of other sizes and compression."""
+
+    seed: Seed
+    widths: Annotated[tuple[int, ...], Field(min_length=1)]
+    """Widths in pixels, of which every photograph and its fakes draw one; the height follows."""
+    jpeg_quality: Quality
+    """Drawn the same way for all sources."""
+
+
+class Resent(Section):
+    """The third embedded data set: the files of the first as a messenger hands them on."""
+
+    seed: Seed
+    scale: Range
+    """Drawn for each photograph and its fakes: the new width over the old one."""
+    jpeg_quality: Quality
+    """Drawn the same way for all sources."""
+
+
 class Ingest(Section):
     """How much of a data set may be unreadable."""
 

@@ -45,6 +45,7 @@ def run(
     settings: Faces,
     loader: str,
     *,
+    table: str | None = "faces",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
     """Find the faces of all samples of a data set; write them, and how often each source has one.
@@ -55,6 +56,7 @@ def run(
         dataset: its samples must have been ingested.
         settings: the section `faces` of params.yaml; the margin plays no part.
         loader: the backend that decodes.
+        table: the name under which the rates are written; None: they are not.
         on_progress: called with the images done and their total, when some are.
 
     Returns:
@@ -84,7 +86,8 @@ def run(
     run_jobs(find, jobs, workers=workers, on_news=on_news, remedy=remedy)
     faces = pd.concat([tables.read(path, tables.FACES) for _, path in chunks], ignore_index=True)
     rates = face_rates.summary(faces, samples)
-    tables.write_csv(rates, layout.table("faces"))
+    if table:
+        tables.write_csv(rates, layout.table(table))
     tables.write(faces, layout.faces(dataset), tables.FACES)
     shutil.rmtree(scratch)
     return rates

@@ -1,0 +1,43 @@
+import shutil
+import zipfile
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from deepfake import cli, layout
+from deepfake.data import catalog, generated, photographs
+
+
+def test_there_is_a_recipe_for_every_generated_data_set_and_its_sources_are_the_catalogs() -> None:
+    assert tuple(generated.RECIPES) == catalog.GENERATED
+    for name, recipe in generated.RECIPES.items():
+        entry = catalog.find(name)
+        assert list(recipe.titles) == list(entry.sources)
+        assert entry.obtain == f"deepfake sample {name}".removesuffix(" sample")
+
+
+@pytest.mark.parametrize("name", [name for name in catalog.GENERATED if name != "sample"])
+def test_the_command_writes_a_data_set_and_its_contact_sheet(
+    name: str, project: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photographs, "PEOPLE", 4)
+    done = CliRunner().invoke(cli.main, ["sample", name])
+    assert done.exit_code == 0, done.output
+    for source in generated.RECIPES[name].titles:
+        with zipfile.ZipFile(layout.raw(name) / f"{source}.zip") as archive:
+            assert archive.namelist()
+    with Image.open(layout.figure(name)) as sheet:
+        assert min(sheet.size) > 300
+
+
+def test_what_cannot_be_made_is_told_in_one_line(project: object) -> None:
+    runner = CliRunner()
+    done = runner.invoke(cli.main, ["sample", "sample_editd"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "did you mean sample_edited" in done.stderr and done.stderr.count("\n") == 1
+    shutil.rmtree(layout.raw("sample"))
+    done = runner.invoke(cli.main, ["sample", "sample_resent"])
+    assert done.exit_code == 2
+    assert done.stderr == "deepfake: data/raw/sample/wiki.zip: not found; run deepfake sample first\n"
+    assert not layout.raw("sample_resent").exists()
