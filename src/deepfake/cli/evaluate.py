@@ -1,0 +1,153 @@
+"""The command that says what somebody's predictions are worth."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from deepfake.data.foreign import Taken
+    from deepfake.evaluation.bootstrap import Interval
+    from deepfake.studies.foreign import Evaluated
+
+_HEADINGS = {
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "auc": "AUC",
+    "eer": "EER",
+    "balanced_accuracy": "balanced accuracy",
+}
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--truth", metavar="COL", help="The column of the true labels.")
+@click.option("--pred", metavar="COL", help="The column of what the detector called each sample.")
+@click.option("--score", metavar="COL", help="The column of its scores.")
+@click.option("--positive", metavar="LABEL", help="The true label of the positive class (fake).")
+@click.option("--group", metavar="COL", help="The column of what binds rows that are not independent.")
+@click.option("--threshold", metavar="T", type=float, help="The score from which on a sample is called positive.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead, in full precision.")
+@click.pass_obj
+def evaluate(
+    here: Path,
+    file: Path,
+    truth: str | None,
+    pred: str | None,
+    score: str | None,
+    positive: str | None,
+    group: str | None,
+    threshold: float | None,
+    as_json: bool,
+) -> None:
+    """Say what the predictions in FILE, a CSV of any detector, are worth: metrics with intervals.
+
+    FILE has a true label and a call or a score in each row. Columns and labels that are not named are found; what was
+    taken for what is printed.
+    """
+    import json
+
+    from deepfake import params
+    from deepfake.data.foreign_rows import Options
+    from deepfake.studies import foreign
+
+    settings = params.load()
+    found = foreign.evaluate(here / file, Options(truth, pred, score, positive, group, threshold), settings)
+    if as_json:
+        click.echo(json.dumps(foreign.record(found, file), allow_nan=False))
+    else:
+        click.echo(_page(found, file, settings.evaluation.confidence))
+
+
+def _page(found: "Evaluated", file: Path, confidence: float) -> str:
+    """Return what people read."""
+    return "\n\n".join([_taken(found, file), _table(found, confidence), _confusion(found), _chance(found)])
+
+
+def _taken(found: "Evaluated", file: Path) -> str:
+    """Say what was taken for what."""
+    taken, labels = found.foreign.taken, found.foreign.labels
+    fakes = int(labels.sum())
+    positive, negative = " or ".join(taken.positive), " or ".join(taken.negative)
+    lines = [
+        f"{file}: {len(labels):,} files: {len(labels) - fakes:,} {negative}, {fakes:,} {positive}",
+        f"separator: {taken.separator}",
+        f"truth: column {_column(taken, 'truth')}; positive is {positive} ({taken.positive_rule})",
+    ]
+    if taken.score:
+        which = positive if taken.higher == "positive" else negative
+        lines.append(f"score: column {_column(taken, 'score')}; higher means {which} ({taken.higher_rule})")
+    if taken.pred:
+        lines.append(f"calls: column {_column(taken, 'pred')}; {_calls(taken)}")
+    else:
+        side = "at or above" if taken.higher == "positive" else "at or below"
+        lines.append(f"calls: {positive} where the score is {side} {taken.threshold:g} ({taken.threshold_rule})")
+    if taken.id:
+        lines.append(f"names: column {_column(taken, 'id')}; none stands there twice")
+    if found.groups is not None:
+        lines.append(f"groups: column {_column(taken, 'group')}, {found.groups:,} of them; intervals are over groups")
+    else:
+        lines.append(
+            "groups: none; every row counts as independent, so intervals are too narrow if rows share people or videos "
+            "(--group COL)"
+        )
+    return "\n".join(lines)
+
+
+def _calls(taken: "Taken") -> str:
+    """Say what the words of the calls were taken for."""
+    sides = ((taken.called_positive, taken.positive), (taken.called_negative, taken.negative))
+    told = [f"{' or '.join(words)} means {' or '.join(labels)}" for words, labels in sides if words]
+    return f"{', '.join(told)} ({taken.called_rule})"
+
+
+def _column(taken: "Taken", role: str) -> str:
+    """Name a column, and say who chose it."""
+    return f"{getattr(taken, role)} ({'as named' if role in taken.named else 'found by its name'})"
+
+
+def _table(found: "Evaluated", confidence: float) -> str:
+    """Return the metrics with their intervals."""
+    import pandas as pd
+
+    cells = [(_HEADINGS[name], *_cells(name, interval)) for name, interval in found.performance.items()]
+    frame = pd.DataFrame(cells, columns=["metric", "value", f"{confidence:.0%} interval"])
+    return frame.to_markdown(index=False, disable_numparse=True)
+
+
+def _cells(name: str, interval: "Interval | None") -> tuple[str, str]:
+    if interval is None:
+        return "-", "needs a score (--score COL)"
+    form = "{:.3f}" if name == "auc" else "{:.1%}"
+    return form.format(interval.estimate), f"[{form.format(interval.low)}, {form.format(interval.high)}]"
+
+
+def _confusion(found: "Evaluated") -> str:
+    """Return the confusion matrix."""
+    import pandas as pd
+
+    taken, counts = found.foreign.taken, found.counts
+    positive, negative = " or ".join(taken.positive), " or ".join(taken.negative)
+    cells = [
+        (negative, int(counts.true_reals), int(counts.false_fakes)),
+        (positive, int(counts.false_reals), int(counts.true_fakes)),
+    ]
+    frame = pd.DataFrame(cells, columns=["truth", f"called {negative}", f"called {positive}"])
+    return frame.to_markdown(index=False)
+
+
+def _chance(found: "Evaluated") -> str:
+    """Say whether the detector is better than guessing."""
+    judge = f"the interval of its {_HEADINGS[found.judged_by]}"
+    half = "0.5" if found.judged_by == "auc" else "50%"
+    if found.standing == "above":
+        return f"Above chance: {judge} lies above {half}."
+    if found.standing == "below":
+        other = "the direction of the score" if found.judged_by == "auc" else "what the calls mean"
+        return f"Below chance: {judge} lies below {half}; check the positive label, and {other}."
+    return f"Not told from chance: {judge} holds {half}."
+
+
+COMMANDS = (evaluate,)
