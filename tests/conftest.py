@@ -60,7 +60,8 @@ def tiny_params() -> dict:
         name: {"simple_cnn_low": [], other: ["simple_cnn_low"]}
         for name, other in (("phase1", "resnet18_low"), ("custom", "custom"))
     }
-    values |= {"reevaluations": {}, "candidates": {}}
+    values |= {"reevaluations": {}, "candidates": {}, "transfers": {}, "finetunings": {}, "ensembles": {}}
+    values["cross_dataset"] = {"away": [], "union": [], "models": []}
     values["audit"] |= {"views": [], "experiments": []}
     values["robustness"]["experiments"] = []
     values["balance"]["detail"] = []
@@ -80,7 +81,8 @@ def stages(values: dict, committed: dict | None = None) -> dict[str, dict]:
         if "foreach" not in stage:
             found[name] = _filled(stage, values)
             continue
-        for key, item in _filled(stage["foreach"], values).items():
+        items = _filled(stage["foreach"], values)
+        for key, item in items.items() if isinstance(items, dict) else ((one, one) for one in items):
             found[f"{name}@{key}"] = _filled(stage["do"], values | {"key": key, "item": item})
     return found
 
@@ -116,12 +118,21 @@ TINY_WIDTH, TINY_HEIGHT = 48, 40
 """Not square, so that every geometry shows something else."""
 
 
-def write_tiny_archives(raw: Path, groups: int = 12, per_group: int = 3) -> None:
+AWAY = {
+    "sample_edited": {"camera": 0, "paste": 1, "morph": 1, "liquify": 1},
+    "sample_resent": SOURCES,
+}
+"""The sources of the other embedded data sets, whose groups are those of the sample."""
+
+
+def write_tiny_archives(
+    raw: Path, groups: int = 12, per_group: int = 3, *, sources: dict[str, int] = SOURCES, seed: int = 0
+) -> None:
     """Write one archive a source; fakes carry a faint pattern, so that there is something to learn."""
     raw.mkdir(parents=True)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     stripes = 12 * (np.arange(TINY_WIDTH) % 2)[None, :, None]
-    for source, label in SOURCES.items():
+    for source, label in sources.items():
         with zipfile.ZipFile(raw / f"{source}.zip", "w") as archive:
             for group in range(groups):
                 for number in range(per_group):
@@ -221,6 +232,12 @@ def write_noise(raw: Path, form: str, width: int, height: int, groups: int = 12)
             for group in range(groups):
                 pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
                 archive.writestr(f"{group}/0.{form.lower()}", encoded(pixels, form))
+
+
+def write_tiny_away(root: Path) -> None:
+    """Write tiny versions of the other embedded data sets into a project."""
+    for seed, (name, sources) in enumerate(AWAY.items(), start=1):
+        write_tiny_archives(root / "data/raw" / name, sources=sources, seed=seed)
 
 
 def make_project(root: Path, raw: Path) -> Path:

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from conftest import GONE, ROOT, changed
-from deepfake import config, params
+from deepfake import config, layout, params, tables
 from deepfake.data import catalog
 from deepfake.errors import InputError
 
@@ -60,6 +60,20 @@ FIXED = {
     "audit.experiments": ["simple_cnn_low"],
     "robustness.experiments": ["simple_cnn_low"],
     "balance.detail": ["simple_cnn_low"],
+    "transfers": {
+        "resnet18_other": {"dataset": "dff", "model": "resnet18", "view": "crop_low", "augmentation": "none"}
+    },
+    "finetunings": {
+        "resnet18_on": {
+            "dataset": "union",
+            "start_from": "resnet18_low",
+            "model": "resnet18",
+            "view": "crop_low",
+            "augmentation": "none",
+        }
+    },
+    "ensembles": {"both": {"experiments": ["simple_cnn_low", "resnet18_low"], "weights": "mean"}},
+    "cross_dataset": {"away": ["dff"], "union": ["dff"], "models": ["simple_cnn_low", "resnet18_other", "both"]},
 }
 """Values that tests name, whatever the committed study has."""
 
@@ -89,9 +103,29 @@ def test_every_committed_experiment_resolves():
         assert (run.view.dataset, run.view.loader) == (committed.dataset, committed.presets[committed.preset].loader)
 
 
-def test_the_committed_data_set_is_in_the_catalog():
+def test_the_committed_data_sets_are_in_the_catalog():
     committed = params.load(COMMITTED)
-    assert committed.dataset in catalog.load(ROOT / "data" / "catalog.yaml")
+    known = catalog.load(ROOT / "data" / "catalog.yaml")
+    assert {committed.dataset, *committed.cross_dataset.away} <= set(known)
+
+
+def test_experiments_on_other_data_are_resolved_with_that_data(edited):
+    settings = edited({"presets.quick.pretrained": True})
+    other, on = (config.resolve(settings, name) for name in ("resnet18_other", "resnet18_on"))
+    assert (other.dataset, other.view.dataset, other.start_from, other.pretrained) == ("dff", "dff", None, True)
+    # what goes on from trained weights has no use for ImageNet's
+    assert (on.dataset, on.view.dataset, on.start_from, on.pretrained) == ("union", "union", "resnet18_low", False)
+    assert config.resolve(settings, "resnet18_low").dataset == settings.dataset
+
+
+def test_the_committed_comparison_trains_the_same_architecture_on_other_data():
+    """The plan's third question: architecture or data?"""
+    committed = config.load(COMMITTED)
+    baseline, other = (config.resolve(committed, name) for name in committed.cross_dataset.models[:2])
+    union = config.resolve(committed, "simple_cnn_union")
+    differing = {key for key, value in baseline.model_dump().items() if value != union.model_dump()[key]}
+    assert differing == {"experiment", "dataset", "view", "sampler"}
+    assert other.model != baseline.model and other.dataset == baseline.dataset
 
 
 def test_no_two_committed_experiments_are_the_same_configuration():
@@ -148,7 +182,8 @@ def full(tmp_path) -> params.Params:
 
 
 def test_the_full_preset_is_the_plan_in_phases_1_and_2(full):
-    assert {name for name in full.experiments if not name.startswith("balance_")} == set(PLAN)
+    of_other_studies = ("balance_", *full.cross_dataset.models)
+    assert {name for name in full.experiments if not name.startswith(of_other_studies)} == set(PLAN)
     for name, (model, pixels, face, augmented, normalization, holdout) in PLAN.items():
         run = config.resolve(full, name)
         values = run.model_dump()
@@ -323,6 +358,23 @@ LOW = "experiments.simple_cnn_low"
             {"tables.phase1": {"resnet18_low": ["simple_cnn_low"]}},
             r"tables\.phase1\.resnet18_low: its baseline 'simple_cnn_low' is no other experiment of the table",
         ),
+        ({"cross_dataset.away": ["sample", "dff"]}, r"cross_dataset\.away: sample is the study's own data set"),
+        ({"cross_dataset.union": ["mine"]}, r"cross_dataset: .*union: mine must stand in away, too"),
+        ({"cross_dataset.away": ["dff", "dff"]}, r"away: dff stands there more than once"),
+        ({"cross_dataset.models": ["simple_cnn_lo"]}, r"cross_dataset\.models: .*did you mean simple_cnn_low"),
+        ({"cross_dataset.models": ["resnet34_best"]}, r"cross_dataset\.models: unknown experiment 'resnet34_best'"),
+        ({"transfers.resnet18_other.dataset": "mine"}, r"transfers\.resnet18_other\.dataset: unknown data set 'mine'"),
+        (
+            {"transfers.resnet18_other.dataset": GONE},
+            r"transfers\.resnet18_other\.dataset: give the name of a data set",
+        ),
+        ({"transfers.resnet18_other.start_from": "x"}, r"transfers\.resnet18_other\.start_from: unknown key"),
+        ({"experiments.simple_cnn_low.dataset": "dff"}, r"experiments\.simple_cnn_low\.dataset: unknown key"),
+        ({"finetunings.resnet18_on.start_from": "resnet"}, r"finetunings\.resnet18_on\.start_from: unknown experiment"),
+        ({"finetunings.resnet18_on.start_from": GONE}, r"finetunings\.resnet18_on\.start_from: give the name of"),
+        ({"ensembles.both.experiments": ["simple_cnn_low", "x"]}, r"ensembles\.both: unknown experiment 'x'"),
+        ({"ensembles.both.experiments": ["simple_cnn_low"]}, r"ensembles\.both\.experiments: .*at least 2"),
+        ({"ensembles.resnet18_again": {"experiments": ["a", "b"], "weights": "mean"}}, r"the name is taken"),
         (
             {"tables.phase1": {"resnet18_low": ["resnet18_low"]}},
             r"tables\.phase1\.resnet18_low: its baseline 'resnet18_low' is no other experiment of the table",
@@ -543,3 +595,32 @@ def test_a_resolved_run_is_frozen_and_is_read_back_from_its_file(edited):
 def test_no_value_has_a_default_in_python(schema):
     assert all(field.is_required() for field in schema.model_fields.values())
     assert schema.model_config["extra"] == "forbid"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("3", "not the configuration of a run"),
+        ("[1, 2]", "not the configuration of a run"),
+        ("{}", "was skipped by the study"),
+        ('{"folds": "4"}', 'folds is "4"'),
+        ('{"folds": 0}', "folds is 0"),
+    ],
+)
+def test_what_a_run_says_of_itself_is_told_when_it_is_damaged(tmp_path, monkeypatch, text, words):
+    monkeypatch.chdir(tmp_path)
+    tables.write_text(text, layout.config("run"))
+    with pytest.raises(InputError) as error:
+        config.facts_of("run")
+    assert f"{layout.config('run')}: " in str(error.value)
+    assert words in str(error.value)
+
+
+def test_a_configuration_counts_under_its_own_name_alone(edited, tmp_path, monkeypatch):
+    run = config.resolve(edited({}), "simple_cnn_low")
+    monkeypatch.chdir(tmp_path)
+    for name in ("simple_cnn_low", "copy"):
+        tables.write_text(run.model_dump_json(), layout.config(name))
+    assert config.config_of("simple_cnn_low") == run
+    with pytest.raises(InputError, match="that of simple_cnn_low, copied or renamed"):
+        config.config_of("copy")

@@ -81,7 +81,7 @@ NINE = np.arange(1000, 1370)
 def test_both_classes_are_as_likely_under_the_weighted_sampler():
     """Against torch's own WeightedRandomSampler with the plan's weights, one over the class's size."""
     drawn = np.concatenate(
-        [sampling.SAMPLERS["weighted"](NINE, LABELS, np.random.default_rng(seed)) for seed in range(100)]
+        [sampling.SAMPLERS["weighted"](NINE, LABELS, LABELS, np.random.default_rng(seed)) for seed in range(100)]
     )
     reals = int((drawn < 1037).sum())
     torch.manual_seed(0)
@@ -93,6 +93,17 @@ def test_both_classes_are_as_likely_under_the_weighted_sampler():
     each = np.bincount(drawn - 1000, minlength=370)
     assert stats.chisquare(each[:37]).pvalue > 1e-4
     assert stats.chisquare(each[37:]).pvalue > 1e-4
+
+
+def test_all_data_sets_are_as_likely_under_the_sampler_of_data_sets_whatever_the_classes():
+    datasets = np.array([0] * 300 + [1] * 50 + [2] * 20)
+    drawn = np.concatenate(
+        [sampling.SAMPLERS["datasets"](NINE, LABELS, datasets, np.random.default_rng(seed)) for seed in range(100)]
+    )
+    counts = np.bincount(datasets[drawn - 1000])
+    assert stats.chisquare(counts).pvalue > 1e-4
+    # within a data set nothing is preferred
+    assert stats.chisquare(np.bincount(drawn - 1000, minlength=370)[:300]).pvalue > 1e-4
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 40), st.integers(0, 99))

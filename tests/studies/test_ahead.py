@@ -81,7 +81,7 @@ def test_the_marks_differ_because_dvc_knows_a_file_by_its_content(tmp_path, monk
 
 def test_what_each_kind_of_stage_trains(study):
     settings = study({})
-    assert ahead.experiments("train", settings) == list(settings.experiments)
+    assert ahead.experiments("train", settings) == [*settings.experiments, *settings.transfers]
     assert ahead.experiments("explore", settings) == [f"{name}_best" for name in settings.candidates]
     for name in settings.candidates:
         layout.gate(name).parent.mkdir(parents=True, exist_ok=True)

@@ -49,6 +49,7 @@ def job(tmp_path):
             folder / "larger.npy" if resolved.augmentation else None,
             weights,
             folder / "results",
+            np.zeros(len(PARTS), int),
         )
 
     return make

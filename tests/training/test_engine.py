@@ -41,7 +41,7 @@ def fit(config, images, labels, scratch, *, model_seed=0, on_epoch=lambda row: N
     runtime.seed_torch(model_seed)
     model = models.create(config.model, config.resolution)
     loader = Loader(Mapped(images), labels, config.normalization)
-    data = engine.FoldData(loader, labels, np.arange(48), np.arange(48, 64))
+    data = engine.FoldData(loader, labels, np.arange(48), np.arange(48, 64), np.zeros(64, int))
     progress = engine.fit(model, data, config, 0, device=CPU, scratch=scratch, on_epoch=on_epoch)
     return model, loader, progress
 
@@ -122,7 +122,7 @@ def test_training_and_evaluation_ask_for_different_images(config, images, tmp_pa
     pixels, labels = images
     model = models.create(config.model, config.resolution)
     loader = Spy(Mapped(pixels), labels, config.normalization)
-    data = engine.FoldData(loader, labels, np.arange(48), np.arange(48, 64))
+    data = engine.FoldData(loader, labels, np.arange(48), np.arange(48, 64), np.zeros(64, int))
     engine.fit(model, data, config, 0, device=CPU, scratch=tmp_path / "p")
     train, validation = list(range(48)), list(range(48, 64))
     assert asked == [call for epoch in range(4) for call in ((epoch, train), ("as they are", validation))]

@@ -46,7 +46,7 @@ def train(config, data, tmp_path, domains=None, **changes):
     runtime.seed_torch(0)
     model = models.create(config.model, config.resolution)
     loader = Loader(Mapped(images), labels, config.normalization)
-    fold = engine.FoldData(loader, labels, TRAIN, VALIDATION, domains)
+    fold = engine.FoldData(loader, labels, TRAIN, VALIDATION, np.zeros_like(labels), domains)
     progress = engine.fit(model, fold, config, 0, device=CPU, scratch=tmp_path / "progress")
     return progress, predict(model, loader, TEST), model
 

@@ -26,7 +26,7 @@ def weighted(rows: np.ndarray, weights: np.ndarray, rng: np.random.Generator) ->
 
 
 def class_weights(labels: np.ndarray) -> np.ndarray:
-    """Return a weight for each sample, float [n], so that all classes have the same sum; from labels alone."""
+    """Return a weight for each sample, float [n], so that all classes (or data sets, ...) have the same sum."""
     _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     return 1 / counts[codes]
 
@@ -49,12 +49,14 @@ def stratified(rows: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -
     return rows[np.argsort(place, kind="stable")]
 
 
-Sampler = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
-"""Maps training rows (int [n]), their labels (int [n]) and a source of chance to the rows of an epoch, in order."""
+Sampler = Callable[[np.ndarray, np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
+"""Maps training rows (int [n]), their labels (int [n]), their data sets (int [n]) and a source of chance to the rows of
+an epoch, in order."""
 SAMPLERS: dict[str, Sampler] = {
-    "shuffle": lambda rows, labels, rng: shuffled(rows, rng),
-    "weighted": lambda rows, labels, rng: weighted(rows, class_weights(labels), rng),
-    "stratified": stratified,
+    "shuffle": lambda rows, labels, datasets, rng: shuffled(rows, rng),
+    "weighted": lambda rows, labels, datasets, rng: weighted(rows, class_weights(labels), rng),
+    "stratified": lambda rows, labels, datasets, rng: stratified(rows, labels, rng),
+    "datasets": lambda rows, labels, datasets, rng: weighted(rows, class_weights(datasets), rng),
 }
 
 

@@ -12,17 +12,28 @@ from pydantic import Field, ValidationError, model_validator
 
 from deepfake import layout
 from deepfake.errors import InputError, unknown
-from deepfake.params.images import Augmentation, Cache, Faces, Ingest, Normalization, Sample, View
+from deepfake.params.images import (
+    Augmentation,
+    Cache,
+    Edited,
+    Faces,
+    Ingest,
+    Normalization,
+    Resent,
+    Sample,
+    View,
+)
 from deepfake.params.judgement import (
     Audit,
     Balance,
+    CrossDataset,
     Evaluation,
     Interpretation,
     Reevaluation,
     Robustness,
     Selection,
 )
-from deepfake.params.training import Shared
+from deepfake.params.training import Ensemble, Shared
 from deepfake.schema import Fraction, Ratio, Section, Share, first_mistake
 
 Backend = Literal["dali", "opencv", "torchvision"]
@@ -109,6 +120,12 @@ class Params(Section):
     """For each distinct configuration its `model`, `view` and `augmentation`, and a sparse overlay on `shared`; by
     `pretrained` it may differ from its preset."""
     reevaluations: dict[str, Reevaluation]
+    transfers: dict[str, dict[str, Any]]
+    """Experiments on other data: as in `experiments`, and the `dataset` that they are trained on: one of
+    `cross_dataset.away`, or `union`."""
+    finetunings: dict[str, dict[str, Any]]
+    """Experiments that go on from another one: as in `transfers`, and the experiment that each fold `start_from`."""
+    ensembles: dict[str, Ensemble]
     candidates: dict[str, dict[str, Any]]
     """The models of phases 3 and 4: as in `experiments`, but view and augmentation are those that phase 2 decided.
     Only those with `ranked: true` can be chosen for phase 4."""
@@ -119,8 +136,11 @@ class Params(Section):
     audit: Audit
     robustness: Robustness
     balance: Balance
+    cross_dataset: CrossDataset
     evaluation: Evaluation
     sample: Sample
+    sample_edited: Edited
+    sample_resent: Resent
     ingest: Ingest
 
 

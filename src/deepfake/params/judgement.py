@@ -77,6 +77,31 @@ class Balance(Section):
     """Experiments that are shown at every threshold, with confusion matrices and a classification report."""
 
 
+class CrossDataset(Section):
+    """The comparison across data sets: what a detector is worth on data that it was not trained on."""
+
+    away: tuple[str, ...]
+    """Data sets of the catalog beside the study's."""
+    union: tuple[str, ...]
+    """Those of them that are joined with the study's into the data set `union`, to be trained on."""
+    models: tuple[str, ...]
+    """Trained experiments, transfers and ensembles, in the order of the table; the first is the baseline."""
+
+    @model_validator(mode="after")
+    def _once(self) -> "CrossDataset":
+        for key in ("away", "union", "models"):
+            names = getattr(self, key)
+            if repeated := [name for place, name in enumerate(names) if name in names[:place]]:
+                raise ValueError(f"{key}: {repeated[0]} stands there more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _subset(self) -> "CrossDataset":
+        if strange := [name for name in self.union if name not in self.away]:
+            raise ValueError(f"union: {', '.join(strange)} must stand in away, too")
+        return self
+
+
 class Evaluation(Section):
     """How certain a statement has to be."""
 

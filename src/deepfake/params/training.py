@@ -54,6 +54,15 @@ class Domain(Section):
     """How the factor grows while training: not at all, or from 0 as in Ganin's paper."""
 
 
+class Ensemble(Section):
+    """Trained experiments that decide together, by a weighted sum of their logits."""
+
+    experiments: Annotated[tuple[str, ...], Field(min_length=2)]
+    """Experiments of the same folds and the same inner validation."""
+    weights: Literal["mean", "fitted"]
+    """`mean`: all alike; `fitted`: a logistic regression on each fold's inner validation."""
+
+
 class Shared(Section):
     """What all experiments have in common, and what an entry of `experiments` may override."""
 
@@ -73,9 +82,10 @@ class Shared(Section):
     early_stopping_patience: Annotated[int, Field(ge=1)]
     """Epochs without a better one after which a fold stops."""
     loss: Loss
-    sampler: Literal["shuffle", "weighted", "stratified"]
-    """Which samples an epoch shows: each once; as many, drawn with replacement so that both classes are as likely; or
-    each once, every batch with the classes in the proportion of all (`loading.sampling.SAMPLERS`)."""
+    sampler: Literal["shuffle", "weighted", "stratified", "datasets"]
+    """Which samples an epoch shows: each once; as many, drawn with replacement so that both classes are as likely; each
+    once, every batch with the classes in the proportion of all; or as many, drawn so that all data sets are as likely
+    (`loading.sampling.SAMPLERS`)."""
     class_ratio: Literal["natural", "imbalanced"]
     """All samples, or samples left out until there are `balance.ratio` fakes for each real."""
     domain: Domain

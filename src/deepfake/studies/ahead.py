@@ -44,7 +44,7 @@ def experiments(stage: str, settings: Params, only: Collection[str] = ()) -> lis
 def _experiments(stage: str, settings: Params) -> list[str]:
     """Return all that a kind of stage trains."""
     if stage == "train":
-        return list(settings.experiments)
+        return [*settings.experiments, *settings.transfers]
     if stage == "explore":
         return [f"{name}{SCALES['small']}" for name in settings.candidates]
     chosen = [name for name in settings.candidates if read_gate(name).open]

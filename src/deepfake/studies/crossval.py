@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from deepfake import layout, runtime, tables
-from deepfake.config import RunConfig
+from deepfake.config import RunConfig, facts_of
 from deepfake.data import splits
 from deepfake.errors import InputError
 from deepfake.evaluation import summary
-from deepfake.studies import records, staged
+from deepfake.studies import exposure, records, staged
 from deepfake.studies.launch import FoldNews, run_jobs
 from deepfake.studies.staged import Basis
 
@@ -35,7 +35,7 @@ class Outcome:
 
     predictions: pd.DataFrame
     history: pd.DataFrame
-    facts: dict[str, object]
+    facts: dict[str, Any]
     by_fold: pd.DataFrame
 
 
@@ -104,7 +104,8 @@ def prepare(config: RunConfig) -> Prepared:
     """Check that an experiment can be trained.
 
     Raises:
-        InputError: missing or inconsistent manifest, an impossible holdout, no view, or no weights to start from.
+        InputError: missing or inconsistent manifest, an impossible holdout, no view, no weights to start from, or such
+            as have seen what is to be held out.
     """
     manifest_file = layout.manifest(config.dataset)
     manifest = tables.read(manifest_file, tables.MANIFEST)
@@ -117,6 +118,8 @@ def prepare(config: RunConfig) -> Prepared:
     if config.holdout is not None:
         splits.check_holdout(manifest, config.holdout)
     found = staged.basis(config)
+    if config.start_from is not None:
+        exposure.check_start(config, manifest)
     folders = [found.scratch / f"fold{fold}" for fold in range(config.folds)]
     return Prepared(config, manifest, found, folders)
 
@@ -164,7 +167,7 @@ def is_finished(prepared: Prepared) -> bool:
         return True
     if layout.provenance(config.experiment).exists() or not _is_whole(config.experiment, config):
         return False
-    facts = json.loads(layout.config(config.experiment).read_text(encoding="utf-8"))
+    facts = facts_of(config.experiment)
     expected = config.model_dump(mode="json") | prepared.basis.inputs
     return {key: facts.get(key) for key in expected} == expected
 
@@ -256,7 +259,7 @@ def _is_whole(experiment: str, config: RunConfig) -> bool:
 def _read_back(config: RunConfig, source: str, manifest: pd.DataFrame) -> Outcome:
     """Return the results that an experiment, or its twin, has written, under the experiment's own name."""
     predictions = tables.read(layout.predictions(source), tables.PREDICTIONS).assign(experiment=config.experiment)
-    facts = json.loads(layout.config(source).read_text(encoding="utf-8")) | {"experiment": config.experiment}
+    facts = facts_of(source) | {"experiment": config.experiment}
     by_fold = summary.by_fold(summary.join(predictions, manifest))
     return Outcome(predictions, pd.read_csv(layout.history(source)), facts, by_fold)
 

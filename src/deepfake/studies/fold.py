@@ -21,7 +21,7 @@ from deepfake.loading.pixels import place
 from deepfake.params import Normalization
 from deepfake.studies import records
 from deepfake.studies.launch import FoldNews, Tell
-from deepfake.training.checkpoint import save_weights
+from deepfake.training.checkpoint import load_weights, save_weights
 from deepfake.training.domains import codes
 from deepfake.training.engine import FoldData, fit
 from deepfake.training.predict import predict
@@ -41,7 +41,9 @@ class FoldJob:
         oversampled: `.npy` file of the larger ones that augmentation starts from, or None without augmentation.
         weights: what the backbone starts from (`models.create`), or None for a random start.
         folder: where the results go.
+        datasets: int [n], the number of each sample's data set.
         domains: int [n], each sample's domain (`domains.codes`), where the experiment has domains.
+        start: weights of the whole detector that this fold starts from, or None.
     """
 
     config: RunConfig
@@ -53,7 +55,9 @@ class FoldJob:
     oversampled: Path | None
     weights: Path | None
     folder: Path
+    datasets: np.ndarray
     domains: np.ndarray | None = None
+    start: Path | None = None
 
 
 def jobs(
@@ -96,6 +100,7 @@ def jobs(
         for oversampling in (1.0, config.oversampling)
         if oversampling is not None
     ]
+    _, datasets = np.unique(manifest["dataset"], return_inverse=True)
     return [
         FoldJob(
             config,
@@ -107,7 +112,9 @@ def jobs(
             images[1] if config.oversampling else None,
             weights,
             scratch / f"fold{fold}",
+            datasets,
             domains[fold],
+            layout.checkpoint(config.start_from, fold) if config.start_from else None,
         )
         for fold, part in enumerate(parts)
     ]
@@ -149,11 +156,13 @@ def train_fold(job: FoldJob, tell: Tell) -> None:
     device = runtime.device()
     runtime.seed_torch(config.seed, fold)
     model = models.create(config.model, config.resolution, job.weights)
+    if job.start:
+        load_weights(model, job.start)
     rows = {part: np.flatnonzero(job.subsets == part) for part in tables.SUBSETS}
     images = np.load(job.images, mmap_mode="r")
     scale = config.normalization or training_statistics(images, job.labels, rows["train"])
     loader = image_loader(job, images, scale, device)
-    data = FoldData(loader, job.labels, rows["train"], rows["validation"], job.domains)
+    data = FoldData(loader, job.labels, rows["train"], rows["validation"], job.datasets, job.domains)
 
     def tell_epoch(row: dict[str, float]) -> None:
         tell(FoldNews(config.experiment, fold, int(row["epoch"]), config.epochs, row["validation_auc"]))

@@ -1,7 +1,7 @@
 """Results that no experiment of params.yaml owns: DVC leaves them behind when an experiment is taken away."""
 
 from deepfake import layout
-from deepfake.config import candidate_experiments
+from deepfake.config import candidate_experiments, fixed_experiments
 from deepfake.errors import InputError
 from deepfake.params import Params
 
@@ -12,7 +12,8 @@ def check(settings: Params) -> None:
     Raises:
         InputError: naming the first one that does not, since `dvc metrics` would go on showing it.
     """
-    known = {*settings.experiments, *settings.reevaluations, *candidate_experiments(settings), layout.CUSTOM_EXPERIMENT}
+    known = {*fixed_experiments(settings), *candidate_experiments(settings)}
+    known |= {*settings.reevaluations, *settings.ensembles}
     for path in sorted(layout.TRAIN_METRICS.glob("*.json")):
         if path.stem not in known:
             raise InputError(f"{path}: params.yaml has no experiment of this name; remove the file, or add it there")

@@ -1,6 +1,5 @@
 """What stands beside a fold's weights: all that it takes to use them, and how they were chosen (JSON)."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ from pydantic import ValidationError
 from scipy.special import expit
 
 from deepfake import layout
-from deepfake.config import RunConfig
+from deepfake.config import RunConfig, facts_of
 from deepfake.errors import InputError
 from deepfake.evaluation import calibration, thresholds
 from deepfake.params import Normalization
@@ -112,12 +111,6 @@ def read_records(experiment: str) -> dict[int, Record]:
     Raises:
         InputError: it has not been trained, or by another version of this program.
     """
-    path = layout.config(experiment)
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; run deepfake train {experiment}, or dvc repro") from None
-    if "folds" not in facts:
-        raise InputError(f"{path}: {experiment} was skipped by the study; run deepfake train {experiment}")
+    facts = facts_of(experiment)
     trained = facts.get("reevaluates", experiment)
     return {fold: read(layout.checkpoint_record(trained, fold)) for fold in range(facts["folds"])}

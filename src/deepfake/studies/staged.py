@@ -41,20 +41,23 @@ def basis(config: RunConfig) -> Basis:
     """Return what decides an experiment's results; its name does not.
 
     Raises:
-        InputError: the manifest, the view or the weights are missing.
+        InputError: the manifest, the view, the weights or the checkpoints that it starts from are missing.
     """
     manifest, regions = layout.manifest(config.dataset), layout.regions(config.dataset, config.view.view)
     weights = layout.weights(config.model) if config.pretrained else None
+    parents = [layout.checkpoint(config.start_from, fold) for fold in range(config.folds)] if config.start_from else []
     for path, remedy in (
         (manifest, f"deepfake split {config.dataset}"),
         (regions, f"deepfake cache {config.view.view}"),
         (weights, "deepfake weights"),
+        *((parent, f"deepfake train {config.start_from}") for parent in parents),
     ):
         if path is not None and not path.exists():
             raise InputError(f"{path}: not found; run {remedy}, or dvc repro")
     inputs = {
         "manifest_sha256": runtime.file_hash(manifest),
         "weights_sha256": runtime.file_hash(weights) if weights else None,
+        "start_sha256": " ".join(map(runtime.file_hash, parents)) or None,
     }
     parts = (
         config.model_dump_json(exclude={"experiment"}),

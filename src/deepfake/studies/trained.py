@@ -1,16 +1,13 @@
 """A finished experiment, opened again: its configuration, its held-out samples, and the model of each fold."""
 
-import json
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from deepfake import layout, models, tables
-from deepfake.config import RunConfig
-from deepfake.errors import InputError
+from deepfake.config import RunConfig, config_of
 from deepfake.evaluation import summary
 from deepfake.params import Normalization
 from deepfake.studies import records
@@ -36,17 +33,9 @@ def read(experiment: str) -> Trained:
     """Read what a finished experiment left behind.
 
     Raises:
-        InputError: it has not been trained, or by another version of this program.
+        InputError: it has not been trained, by another version of this program, or under another name.
     """
-    path = layout.config(experiment)
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; run deepfake train {experiment}, or dvc repro") from None
-    try:
-        config = RunConfig.model_validate({key: facts[key] for key in RunConfig.model_fields})
-    except (KeyError, ValidationError):
-        raise InputError(f"{path}: written by another version; run deepfake train {experiment} again") from None
+    config = config_of(experiment)
     found = records.read_records(experiment).values()
     return Trained(config, [record.normalization for record in found], [record.threshold for record in found])
 

@@ -33,8 +33,8 @@ def run(settings: Params, *, announce: Callable[[str], None] = lambda line: None
         InputError: weights cannot be had, or are not the model's; which file to put where.
     """
     candidates = [f"{name}{config.SCALES['small']}" for name in settings.candidates]
-    study = [config.resolve(settings, name, _ANY) for name in (*settings.experiments, *candidates)]
-    custom = config.resolve(settings, layout.CUSTOM_EXPERIMENT)
+    *fixed, custom = (config.resolve(settings, name) for name in config.fixed_experiments(settings))
+    study = [*fixed, *(config.resolve(settings, name, _ANY) for name in candidates)]
     layout.weights(custom.model).parent.mkdir(parents=True, exist_ok=True)  # DVC tracks the folder, even an empty one
     found = {run.model: _ensure(run, announce) for run in _by_model([*study, custom])}
     for model in {run.model for run in study}:

@@ -49,6 +49,7 @@ class FoldData:
         labels: int [n]: 0 real, 1 fake, for all rows that the loader knows.
         train: rows to train on.
         validation: rows of the inner validation.
+        datasets: int [n], the number of each sample's data set.
         domains: int [n], each sample's domain (`domains.codes`), where the experiment has domains.
     """
 
@@ -56,6 +57,7 @@ class FoldData:
     labels: np.ndarray
     train: np.ndarray
     validation: np.ndarray
+    datasets: np.ndarray
     domains: np.ndarray | None = None
 
 
@@ -137,7 +139,7 @@ def _train_epoch(
     """Train one epoch; return its learning rate, and losses and metrics as they were while training."""
     runtime.seed_torch(config.seed, fold, epoch)
     rng = np.random.default_rng((config.seed, fold, epoch))
-    order = SAMPLERS[config.sampler](data.train, data.labels[data.train], rng)
+    order = SAMPLERS[config.sampler](data.train, data.labels[data.train], data.datasets[data.train], rng)
     if len(order) % config.batch_size == 1:
         order = order[:-1]  # batch norm cannot be trained on a batch of one
     count = -(-len(order) // config.batch_size)

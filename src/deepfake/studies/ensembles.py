@@ -1,0 +1,225 @@
+"""Ensembles: trained experiments that decide together, by a weighted sum of their logits; nothing is trained.
+
+An ensemble is a run like any other: predictions, configuration, records of its folds, metrics and plots. So it stands
+in every table beside its members. Its weights, thresholds and temperatures come from the inner validation alone.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from deepfake import layout, runtime, tables
+from deepfake.config import facts_of
+from deepfake.errors import InputError, unknown
+from deepfake.evaluation import metrics, summary
+from deepfake.params import Params
+from deepfake.studies import records
+from deepfake.studies.records import Record
+
+MODEL = "ensemble"
+"""The `model` in an ensemble's configuration."""
+_KEY = ["fold", "subset", "sample_id"]
+_ALIKE = ("dataset", "manifest_sha256", "folds")
+"""What members must have in common; they may differ in model, view and normalisation."""
+
+
+class Weights(NamedTuple):
+    """How the logits of one fold's members are summed.
+
+    Args:
+        coefficients: one a member.
+        intercept: what is added.
+    """
+
+    coefficients: tuple[float, ...]
+    intercept: float
+
+    def sum(self, logits: np.ndarray) -> np.ndarray:
+        """Return the ensemble's logits, float64 [n], of its members', [n, members]."""
+        # not a matrix product, whose last bit may depend on the number of rows
+        return (logits * np.array(self.coefficients)).sum(axis=1) + self.intercept
+
+
+def mean(logits: np.ndarray, labels: np.ndarray) -> Weights:
+    """Weigh all members alike, whatever the samples are."""
+    count = logits.shape[1]
+    return Weights((1 / count,) * count, 0.0)
+
+
+def fitted(logits: np.ndarray, labels: np.ndarray) -> Weights:
+    """Weigh members by a logistic regression (scikit-learn's, with its default L2 penalty, C = 1).
+
+    Each member's logits are standardised for it, so that the penalty is the same for a sure and an unsure one; the
+    weights returned are those of the logits as they are. Nothing keeps a weight from being negative.
+
+    Args:
+        logits: the members' outputs on the inner validation, float [n, members].
+        labels: 0 real or 1 fake, int [n]; both are there.
+    """
+    scaler = StandardScaler()
+    # Newton's method ends at the optimum; the default one stops near it, and where depends on rounding
+    found = LogisticRegression(solver="newton-cholesky", tol=1e-10).fit(scaler.fit_transform(logits), labels)
+    coefficients = found.coef_[0] / scaler.scale_
+    return Weights(tuple(coefficients.tolist()), float(found.intercept_[0] - coefficients @ scaler.mean_))
+
+
+WEIGHTS: dict[str, Callable[[np.ndarray, np.ndarray], Weights]] = {"mean": mean, "fitted": fitted}
+"""From the members' logits on a fold's inner validation, and the labels, to that fold's weights."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trained experiment of an ensemble.
+
+    Args:
+        name: the experiment.
+        facts: its configuration, and what its training found out.
+        records: what is known of the checkpoint of each fold.
+        logits: of all samples in use, indexed by fold, subset and sample_id.
+    """
+
+    name: str
+    facts: dict[str, Any]
+    records: dict[int, Record]
+    logits: pd.Series
+
+
+def run(name: str, settings: Params, *, announce: Callable[[str], None] = lambda line: None) -> pd.DataFrame:
+    """Sum the logits of an ensemble's members, and write what a run leaves, but for weights and a history.
+
+    Args:
+        name: a key of `ensembles`.
+        settings: the checked params.yaml.
+        announce: called with a line about each weight that is negative.
+
+    Returns:
+        Metrics, one row a fold (`summary.by_fold`).
+
+    Raises:
+        InputError: no such ensemble; a member was not trained; members differ in data set, folds or samples.
+    """
+    if name not in settings.ensembles:
+        raise InputError(f"ensembles: {unknown('ensemble', name, settings.ensembles)}")
+    entry = settings.ensembles[name]
+    members = [_read(experiment) for experiment in entry.experiments]
+    _check_alike(name, members)
+    manifest = _manifest_of(members[0])
+    first = members[0].records
+    weights = [WEIGHTS[entry.weights](*_validation(members, fold)) for fold in first]
+    for fold, found in enumerate(weights):
+        for member, weight in zip(members, found.coefficients, strict=True):
+            if weight < 0:
+                announce(f"{name}: in fold {fold} the weight of {member.name} is negative ({weight:.3f})")
+    predictions = _predictions(name, members, weights)
+    by_fold = summary.by_fold(summary.join(predictions, manifest))
+    for fold, found in enumerate(weights):
+        record = _record(name, members, fold, found)
+        tables.write_text(record.model_dump_json(indent=2) + "\n", layout.checkpoint_record(name, fold))
+    facts = members[0].facts | {
+        "experiment": name,
+        "model": MODEL,
+        "parameters": sum(member.facts["parameters"] for member in members),
+        "ensemble": {
+            "experiments": entry.experiments,
+            "weights": entry.weights,
+            "coefficients": [found.coefficients for found in weights],
+            "intercepts": [found.intercept for found in weights],
+        },
+    }
+    tables.write_text(json.dumps(facts, indent=2) + "\n", layout.config(name))
+    tables.write(predictions, layout.predictions(name), tables.PREDICTIONS)
+    held_out = summary.join(predictions, manifest).query("subset == 'held_out'")
+    tables.write_csv(summary.roc(held_out), layout.roc(name))
+    tables.write_csv(summary.confusion(held_out, by_fold), layout.confusion(name))
+    tables.write_text(summary.headline_json(by_fold), layout.train_metrics(name))
+    return by_fold
+
+
+def _read(experiment: str) -> Member:
+    """Read a member."""
+    found = records.read_records(experiment)
+    facts = facts_of(experiment)
+    predictions = tables.read(layout.predictions(experiment), tables.PREDICTIONS)
+    return Member(experiment, facts, found, predictions.set_index(_KEY)["logit"])
+
+
+def _check_alike(name: str, members: list[Member]) -> None:
+    """Check that members were trained, chosen and judged on the same samples.
+
+    Raises:
+        InputError: what differs, and between whom.
+    """
+    first = members[0]
+    for member in members[1:]:
+        both = f"ensembles.{name}: {member.name} and {first.name}"
+        for key in _ALIKE:
+            if member.facts[key] != first.facts[key]:
+                found = f"{member.facts[key]}, {first.facts[key]}"
+                raise InputError(f"{both} differ in {key} ({found}); name others, or train both again")
+        for fold, record in first.records.items():
+            if _labels(member.records[fold]) != _labels(record):
+                raise InputError(f"{both} differ in the inner validation of fold {fold}; name others")
+        if strange := member.logits.index.symmetric_difference(first.logits.index).tolist():
+            fold, subset, sample = strange[0]
+            raise InputError(f"{both} differ in the samples ({subset} of fold {fold}: {sample}); name others")
+
+
+def _labels(record: Record) -> dict[str, int]:
+    """Return the labels of a fold's inner validation by sample."""
+    return dict(zip(record.validation.sample_id, record.validation.label, strict=True))
+
+
+def _manifest_of(member: Member) -> pd.DataFrame:
+    """Return the manifest that a member, and so all of them, was trained on.
+
+    Raises:
+        InputError: it is missing or has changed since.
+    """
+    path = layout.manifest(member.facts["dataset"])
+    manifest = tables.read(path, tables.MANIFEST)
+    if runtime.file_hash(path) != member.facts["manifest_sha256"]:
+        raise InputError(f"{path}: not what {member.name} was trained on; train it again, or dvc repro")
+    return manifest
+
+
+def _validation(members: list[Member], fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the members' logits on a fold's inner validation, float64 [n, members], and the labels [n]."""
+    # from the records, which hold nothing else: no sample that is judged by can come in
+    own = [member.records[fold].validation for member in members]
+    logits = [dict(zip(found.sample_id, found.logit, strict=True)) for found in own]
+    rows = [[of[sample] for of in logits] for sample in own[0].sample_id]
+    return np.array(rows), np.array(own[0].label)
+
+
+def _predictions(name: str, members: list[Member], weights: list[Weights]) -> pd.DataFrame:
+    """Return the ensemble's predictions (`tables.PREDICTIONS`) of all samples in use, fold by fold."""
+    places = members[0].logits.index
+    each = np.column_stack([member.logits.reindex(places) for member in members])
+    rows = places.to_frame(index=False)
+    for fold, found in enumerate(weights):
+        of_fold = (rows["fold"] == fold).to_numpy()
+        rows.loc[of_fold, "logit"] = found.sum(each[of_fold])
+    return rows.assign(experiment=name, condition=tables.STANDARD_CONDITION)[list(tables.PREDICTIONS.columns)]
+
+
+def _record(name: str, members: list[Member], fold: int, weights: Weights) -> Record:
+    """Return the record of a fold: thresholds and temperature from the ensemble's own logits."""
+    first = members[0].records[fold]
+    each, labels = _validation(members, fold)
+    logits = weights.sum(each)
+    return records.of(
+        first.config.model_copy(update={"experiment": name, "model": MODEL}),
+        fold,
+        epoch=1,
+        metrics={"validation_auc": metrics.auc(labels, logits)},
+        normalization=first.normalization,
+        sample_ids=np.array(first.validation.sample_id),
+        labels=labels,
+        logits=logits,
+    )

@@ -1,0 +1,291 @@
+"""Ensembles, on predictions of known quality."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from click.testing import CliRunner
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from conftest import changed, tiny_params
+from deepfake import config, layout, params, runtime, tables
+from deepfake.cli import ensembles as commands
+from deepfake.config import RunConfig
+from deepfake.errors import InputError
+from deepfake.evaluation import calibration, thresholds
+from deepfake.studies import ensembles, records
+from synthetic_study import write_manifest, write_run
+
+FIRST, SECOND = "simple_cnn_low", "resnet18_low"
+MEMBERS = (FIRST, SECOND)
+QUALITY = {FIRST: 0.7, SECOND: 1.2}
+
+
+@pytest.fixture
+def settings(project) -> params.Params:
+    """A project with two trained experiments and an ensemble of each kind."""
+    entries = {kind: {"experiments": list(MEMBERS), "weights": kind} for kind in ensembles.WEIGHTS}
+    empty = {name: {} for name in ("transfers", "finetunings") if name in tiny_params()}
+    values = changed(tiny_params(), {"ensembles": entries, **empty})
+    values["cross_dataset"]["models"] = [FIRST]
+    layout.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
+    found = config.load()
+    manifest = write_manifest(found)
+    for name in MEMBERS:
+        train(found, name, manifest)
+    return found
+
+
+def train(settings: params.Params, name: str, manifest: pd.DataFrame, quality: float | None = None) -> None:
+    digest = runtime.file_hash(layout.manifest("sample"))
+    write_run(settings, name, manifest, quality or QUALITY[name], manifest_sha256=digest)
+
+
+def samples(name: str, subset: str | None = None) -> pd.DataFrame:
+    """Return a run's rows in one order, with labels, straight from the two tables."""
+    manifest = pd.read_parquet(layout.manifest("sample"))
+    rows = pd.read_parquet(layout.predictions(name)).merge(manifest[["sample_id", "label"]], on="sample_id")
+    rows = rows if subset is None else rows[rows["subset"] == subset]
+    return rows.sort_values(["fold", "subset", "sample_id"], ignore_index=True)
+
+
+def facts(name: str) -> dict:
+    return json.loads(layout.config(name).read_text())
+
+
+def edit_predictions(name: str, change) -> None:
+    rows = pd.read_parquet(layout.predictions(name))
+    tables.write(change(rows), layout.predictions(name), tables.PREDICTIONS)
+
+
+def edit_json(path, **values: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+# --- what it decides
+
+
+def test_the_mean_is_numpys(settings):
+    ensembles.run("mean", settings)
+    each = [samples(name) for name in MEMBERS]
+    found = samples("mean")
+    for column in ("sample_id", "fold", "subset"):
+        assert found[column].equals(each[0][column])
+    np.testing.assert_allclose(found["logit"], np.mean([rows["logit"] for rows in each], axis=0), rtol=1e-12)
+    assert facts("mean")["ensemble"] == {
+        "experiments": list(MEMBERS),
+        "weights": "mean",
+        "coefficients": [[0.5, 0.5]] * 2,
+        "intercepts": [0.0] * 2,
+    }
+
+
+def test_fitted_weights_are_those_of_a_logistic_regression_on_the_inner_validation(settings):
+    ensembles.run("fitted", settings)
+    for fold in range(2):
+        logits, rows = {}, {}
+        for subset in tables.SUBSETS:
+            parts = [rows_of[rows_of["fold"] == fold] for rows_of in (samples(name, subset) for name in MEMBERS)]
+            logits[subset] = np.column_stack([part["logit"] for part in parts])
+            rows[subset] = parts[0]
+        scale = logits["validation"].std(axis=0)
+        model = LogisticRegression(C=1.0, tol=1e-8).fit(logits["validation"] / scale, rows["validation"]["label"])
+        for subset, each in logits.items():
+            found = samples("fitted", subset).query("fold == @fold")
+            np.testing.assert_allclose(found["logit"], model.decision_function(each / scale), atol=1e-5)
+        written = facts("fitted")["ensemble"]
+        np.testing.assert_allclose(written["coefficients"][fold], model.coef_[0] / scale, rtol=1e-5)
+        assert written["intercepts"][fold] == pytest.approx(model.intercept_[0], abs=1e-5)
+
+
+def test_how_loud_a_member_is_changes_nothing_in_what_is_fitted(settings):
+    ensembles.run("fitted", settings)
+    before = samples("fitted")["logit"]
+    edit_predictions(SECOND, lambda rows: rows.assign(logit=rows["logit"] * 50 + 7))
+    for fold in range(2):
+        path = layout.checkpoint_record(SECOND, fold)
+        own = json.loads(path.read_text())["validation"]
+        edit_json(path, validation=own | {"logit": [50 * logit + 7 for logit in own["logit"]]})
+    ensembles.run("fitted", settings)
+    np.testing.assert_allclose(samples("fitted")["logit"], before, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ensembles.WEIGHTS)
+def test_nothing_of_what_it_is_judged_by_comes_into_it(settings, kind):
+    ensembles.run(kind, settings)
+    before = facts(kind)
+    chosen = records.read_records(kind)
+    rng = np.random.default_rng(0)
+    for name in MEMBERS:
+        edit_predictions(
+            name,
+            lambda rows: rows.assign(
+                logit=rows["logit"].where(rows["subset"] == "validation", rng.normal(0, 30, len(rows)))
+            ),
+        )
+    ensembles.run(kind, settings)
+    assert facts(kind) == before
+    assert records.read_records(kind) == chosen
+    assert samples(kind, "held_out")["logit"].abs().max() > 10
+
+
+def test_members_in_another_order_of_samples_give_the_same(settings):
+    ensembles.run("fitted", settings)
+    before = samples("fitted")
+    edit_predictions(SECOND, lambda rows: rows.sample(frac=1, random_state=0))
+    ensembles.run("fitted", settings)
+    pd.testing.assert_frame_equal(samples("fitted"), before, check_exact=True)
+
+
+def test_a_negative_weight_is_said(settings):
+    manifest = tables.read(layout.manifest("sample"), tables.MANIFEST)
+    train(settings, SECOND, manifest, quality=-2.0)
+    lines = []
+    ensembles.run("fitted", settings, announce=lines.append)
+    weights = [row[1] for row in facts("fitted")["ensemble"]["coefficients"]]
+    assert max(weights) < 0
+    assert lines == [
+        f"fitted: in fold {fold} the weight of {SECOND} is negative ({weight:.3f})"
+        for fold, weight in enumerate(weights)
+    ]
+
+
+def test_members_that_are_of_use_are_not_said_to_be_negative(settings):
+    lines = []
+    for kind in ensembles.WEIGHTS:
+        ensembles.run(kind, settings, announce=lines.append)
+    assert lines == []
+
+
+def test_a_member_that_says_the_same_of_everything_has_no_weight():
+    labels = np.arange(40) % 2
+    logits = np.column_stack([labels + np.random.default_rng(0).normal(0, 1, 40), np.full(40, 3.0)])
+    found = ensembles.fitted(logits, labels)
+    assert found.coefficients[0] > 0
+    assert found.coefficients[1] == pytest.approx(0, abs=1e-9)
+
+
+# --- what it leaves
+
+
+def test_its_configuration_is_the_first_members_under_its_own_name(settings):
+    ensembles.run("mean", settings)
+    found = facts("mean")
+    first, second = facts(FIRST), facts(SECOND)
+    changed = {"experiment": "mean", "model": "ensemble", "parameters": first["parameters"] + second["parameters"]}
+    assert found == first | changed | {"ensemble": found["ensemble"]}
+    assert RunConfig.model_validate({key: found[key] for key in RunConfig.model_fields}).folds == 2
+
+
+@pytest.mark.parametrize("kind", ensembles.WEIGHTS)
+def test_thresholds_and_temperature_are_those_of_its_own_inner_validation(settings, kind):
+    by_fold = ensembles.run(kind, settings)
+    for fold, record in records.read_records(kind).items():
+        rows = samples(kind, "validation").query("fold == @fold")
+        assert dict(zip(record.validation.sample_id, record.validation.logit, strict=True)) == dict(
+            zip(rows["sample_id"], rows["logit"], strict=True)
+        )
+        assert record.thresholds == thresholds.all_of(rows["label"], rows["logit"])
+        assert record.temperature == pytest.approx(calibration.temperature(rows["label"], rows["logit"]))
+        assert record.metrics == {"validation_auc": pytest.approx(roc_auc_score(rows["label"], rows["logit"]))}
+        assert (record.epoch, record.config.experiment, record.config.model) == (1, kind, "ensemble")
+        assert record.normalization == records.read_records(FIRST)[fold].normalization
+        assert by_fold["threshold"][fold] == record.threshold
+
+
+def test_its_metrics_and_plots_are_those_of_its_held_out_folds(settings):
+    by_fold = ensembles.run("mean", settings)
+    rows = samples("mean", "held_out")
+    aucs = [roc_auc_score(part["label"], part["logit"]) for _, part in rows.groupby("fold")]
+    assert by_fold["auc"].tolist() == pytest.approx(aucs)
+    assert json.loads(layout.train_metrics("mean").read_text())["auc"] == pytest.approx(np.mean(aucs), abs=1e-6)
+    counts = pd.read_csv(layout.confusion("mean"))["count"]
+    assert counts.sum() == len(rows)
+    assert set(pd.read_csv(layout.roc("mean"))["fold"]) == {0, 1}
+    assert not layout.history("mean").exists() and not layout.checkpoint("mean", 0).exists()
+
+
+def test_two_runs_leave_the_same_bytes(settings):
+    def files() -> dict[str, bytes]:
+        folders = (layout.run("fitted"), layout.plots("fitted"))
+        found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        return {str(path): path.read_bytes() for path in [*found, layout.train_metrics("fitted")]}
+
+    ensembles.run("fitted", settings)
+    before = files()
+    ensembles.run("fitted", settings)
+    assert len(before) == 7
+    assert files() == before
+
+
+# --- the command
+
+
+def test_the_command_makes_those_named_or_all(settings):
+    done = CliRunner().invoke(commands.ensemble, ["fitted"])
+    assert done.exit_code == 0, done.output
+    assert not layout.predictions("mean").exists()
+    folds = samples("fitted", "held_out").groupby("fold")
+    auc = pd.Series([roc_auc_score(part["label"], part["logit"]) for _, part in folds])
+    assert done.stdout == f"fitted: AUC {auc.mean():.3f} ± {auc.std():.3f} over 2 held-out folds\n"
+    done = CliRunner().invoke(commands.ensemble)
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["mean", "fitted"]
+
+
+# --- mistakes
+
+
+def without(name: str):
+    return lambda: layout.config(name).unlink()
+
+
+def skipped() -> None:
+    layout.config(SECOND).write_text(json.dumps({"experiment": SECOND}))
+
+
+def other_validation() -> None:
+    path = layout.checkpoint_record(SECOND, 1)
+    own = json.loads(path.read_text())["validation"]
+    edit_json(path, validation={key: values[1:] for key, values in own.items()})
+
+
+def changed_manifest() -> None:
+    manifest = tables.read(layout.manifest("sample"), tables.MANIFEST)
+    tables.write(manifest.assign(bytes=1), layout.manifest("sample"), tables.MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (without(SECOND), r"resnet18_low/config\.json: not found; run deepfake train resnet18_low, or dvc repro$"),
+        (skipped, r"resnet18_low was skipped by the study; run deepfake train resnet18_low$"),
+        (lambda: layout.checkpoint_record(FIRST, 1).unlink(), r"fold1\.json: not found; train the experiment again"),
+        (lambda: layout.predictions(FIRST).unlink(), r"predictions\.parquet: not found; run the stage"),
+        (
+            lambda: edit_json(layout.config(SECOND), dataset="dff"),
+            r"ensembles\.mean: resnet18_low and simple_cnn_low differ in dataset \(dff, sample\); name others",
+        ),
+        (lambda: edit_json(layout.config(SECOND), manifest_sha256="0" * 64), r"differ in manifest_sha256 \(0000"),
+        (lambda: edit_json(layout.config(FIRST), folds=1), r"differ in folds \(2, 1\)"),
+        (other_validation, r"resnet18_low and simple_cnn_low differ in the inner validation of fold 1; name others$"),
+        (
+            lambda: edit_predictions(SECOND, lambda rows: rows.drop(rows[rows["subset"] == "train"].index[0])),
+            r"differ in the samples \(train of fold 0: \w+/\d\d_\d\); name others$",
+        ),
+        (changed_manifest, r"manifest\.parquet: not what simple_cnn_low was trained on; train it again"),
+    ],
+)
+def test_members_that_are_missing_or_do_not_go_together_are_told(settings, spoil, message):
+    spoil()
+    with pytest.raises(InputError, match=message) as caught:
+        ensembles.run("mean", settings)
+    assert "\n" not in str(caught.value)
+    assert not layout.run("mean").exists()
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(settings):
+    with pytest.raises(InputError, match=r"^ensembles: unknown ensemble 'fited'; did you mean fitted\?"):
+        ensembles.run("fited", settings)
