@@ -42,4 +42,21 @@ def resampling(images: int, write: bool) -> None:
         tables.write_text(text, layout.bench("resampling"))
 
 
+@bench.command()
+@click.option("--images", default=1024, show_default=True, type=click.IntRange(1), help="Files in the folder.")
+@click.option("--repeats", default=3, show_default=True, type=click.IntRange(1), help="Passes over it.")
+@click.option("--write", is_flag=True, help="Keep the table under reports/bench.")
+def prediction(images: int, repeats: int, write: bool) -> None:
+    """Time prediction over a folder against the loader alone, and a process from its start to its first verdict."""
+    from deepfake import config, console, tables
+    from deepfake.bench import prediction as benchmark
+
+    with console.steps("timing prediction") as progress:
+        found = benchmark.run(config.load(), count=images, repeats=repeats, progress=progress)
+    text = benchmark.report(found)
+    click.echo(text)
+    if write:
+        tables.write_text(text, layout.bench("prediction"))
+
+
 COMMANDS = (bench,)

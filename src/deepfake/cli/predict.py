@@ -1,0 +1,163 @@
+"""The command that judges one's own images."""
+
+import json
+import shutil
+import sys
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from deepfake.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+    from deepfake.studies.prediction.reading import Face
+    from deepfake.studies.prediction.verdicts import Failure, Verdict
+
+_FIGURES = (("verdict", 9), ("probability", 13), ("threshold", 11), ("logit", 9), ("faces", 7))
+"""The columns beside the file's name, and their widths on a terminal."""
+_NARROWEST = 20
+_COLOURS = {"fake": "red", "real": "green", "error": "yellow"}
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--run", "name", help="The run that is asked. [default: the best there is]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, and nothing else, on stdout.")
+@click.option("--faces/--no-faces", default=True, show_default=True, help="Look for faces.")
+@click.pass_obj
+def predict(here: Path, paths: tuple[str, ...], name: str | None, as_json: bool, faces: bool) -> None:
+    """Say whether images are real or fake: files, folders at any depth, or patterns.
+
+    Every fold's model is asked. A file is called fake when its calibrated logit, the mean over folds, reaches the
+    threshold, the mean of theirs. No sample was held out from all folds, so that is an approximation. A verdict about
+    a picture without a face means little. The exit code is 2 when a file could not be read.
+    """
+    # a progress bar takes sys.stdout over, which must not take the results along
+    out = None if sys.stdout.isatty() else sys.stdout
+    from deepfake import config, console
+    from deepfake.studies.prediction import paths as places
+
+    files = places.find(paths, here)
+    settings = config.load()
+    # torch takes seconds: what can be told without it has been told
+    from deepfake.studies.prediction import choice, verdicts
+
+    if name is None:
+        detector, why = choice.best(settings, faces=faces)
+        click.echo(f"asking {why}", err=True)
+    else:
+        detector = choice.named(name)
+    limits = choice.limits(detector, settings)
+    line = _lines(detector.name, limits, out, as_json)
+    counts: Counter[str] = Counter()
+    with console.steps("predicting") as progress:
+        for answers in verdicts.predict(detector, files, settings.faces if faces else None):
+            for answer in answers.found:
+                click.echo(line(answer), file=out)
+                counts.update(_kinds(answer))
+            progress(answers.done, len(files))
+    _conclude(counts, f"{choice.describe(detector)}; limits: {limits}")
+
+
+def _lines(run: str, limits: str, out: "TextIO | None", as_json: bool) -> "Callable[[Verdict | Failure], str]":
+    """Return what makes a line of an answer, once the heading that such lines need is printed.
+
+    Args:
+        run: the run's name.
+        limits: what is known of its limits.
+        out: None for a terminal, which gets a table; other places get columns parted by tabs.
+        as_json: whether lines are JSON objects instead.
+    """
+    if as_json:
+        return lambda answer: json.dumps(_facts(answer, run, limits), ensure_ascii=False)
+    columns = ["file", *(name for name, _ in _FIGURES)]
+    if out is not None:
+        click.echo("\t".join(columns), file=out)
+        return lambda answer: "\t".join(_cells(answer))
+    width = max(shutil.get_terminal_size().columns - sum(width for _, width in _FIGURES) - 1, _NARROWEST)
+    click.secho(_row(columns, width), bold=True)
+    return lambda answer: _row(_cells(answer), width, _COLOURS.get(_cells(answer)[1]))
+
+
+def _facts(answer: "Verdict | Failure", run: str, limits: str) -> dict[str, Any]:
+    """Return what a program is told of a file."""
+    from deepfake.studies.prediction.verdicts import Failure
+
+    if isinstance(answer, Failure):
+        return {"file": answer.file, "error": answer.reason}
+    faces = _faces(answer)
+    return {
+        "file": answer.file,
+        "verdict": "fake" if answer.fake else "real",
+        "probability": answer.probability,
+        "threshold": answer.cut,
+        "logit": answer.logit,
+        "fold_logits": [part.logits.tolist() for part in answer.parts],
+        "faces": None if faces is None else [asdict(face) for face in faces],
+        "run": run,
+        "limits": limits,
+    }
+
+
+def _cells(answer: "Verdict | Failure") -> list[str]:
+    """Return what people are told of a file, one text a column."""
+    from deepfake.studies.prediction.verdicts import Failure
+
+    if isinstance(answer, Failure):
+        return [answer.file, "error", answer.reason]
+    faces = _faces(answer)
+    found = "" if faces is None else str(len(faces)) if faces else "no face"
+    figures = (f"{answer.probability:.3f}", f"{answer.cut:.3f}", f"{answer.logit:+.2f}")
+    return [answer.file, "fake" if answer.fake else "real", *figures, found]
+
+
+def _faces(answer: "Verdict") -> "list[Face] | None":
+    """Return the faces of all parts of a file, or None where nobody looked."""
+    found = [part.faces for part in answer.parts if part.faces is not None]
+    return [face for faces in found for face in faces] if found else None
+
+
+def _row(cells: list[str], width: int, colour: str | None = None) -> str:
+    """Return a row of the table on a terminal; a long name keeps its end."""
+    file, verdict, *figures = cells
+    shown = file if len(file) <= width else f"…{file[1 - width :]}"
+    widths = [width for _, width in _FIGURES]
+    row = f"{shown:{width}} {click.style(f'{verdict:{widths[0]}}', fg=colour)}"
+    if len(figures) == 1:  # the reason why there are none
+        return row + figures[0]
+    return row + "".join(f"{figure:<{width}}" for figure, width in zip(figures, widths[1:], strict=True))
+
+
+def _kinds(answer: "Verdict | Failure") -> list[str]:
+    """Return what a file counts for in the summary."""
+    from deepfake.studies.prediction.verdicts import Failure
+
+    if isinstance(answer, Failure):
+        return ["failed"]
+    return ["fake" if answer.fake else "real", *(["faceless"] if _faces(answer) == [] else [])]
+
+
+def _conclude(counts: Counter[str], run: str) -> None:
+    """Say what came out, and of which run; fail when a file could not be read."""
+    judged = counts["fake"] + counts["real"]
+    text = f"{_files(judged)}: {counts['fake']} fake, {counts['real']} real"
+    if counts["faceless"]:
+        text += f"; {counts['faceless']} without a face, where a verdict means little"
+    click.echo(text, err=True)
+    click.echo(run, err=True)
+    if counts["failed"]:
+        total = _files(judged + counts["failed"])
+        raise InputError(f"{counts['failed']} of {total} could not be read; the reasons stand beside them")
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'' if count == 1 else 's'}"
+
+
+COMMANDS = (predict,)

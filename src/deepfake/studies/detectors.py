@@ -1,0 +1,199 @@
+"""Trained runs as detectors of any image: a single experiment, or an ensemble of several, fold by fold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import nn
+from torch.nn.utils import fuse_conv_bn_eval
+
+from deepfake import layout
+from deepfake.config import RunConfig, ViewConfig, config_of, facts_of
+from deepfake.errors import InputError
+from deepfake.loading.batches import Loader
+from deepfake.loading.pixels import place
+from deepfake.schema import Section
+from deepfake.studies import records, trained
+from deepfake.studies.records import Record
+from deepfake.studies.trained import Trained, model_of
+from deepfake.training.predict import predict
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trained experiment in a detector.
+
+    Args:
+        trained: the experiment.
+        coefficients: what its logit counts for, one a fold.
+    """
+
+    trained: Trained
+    coefficients: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A run that can be asked about any image: the sum of its members' logits, weighted, and an intercept.
+
+    Args:
+        name: of the run.
+        members: one for an experiment, several for an ensemble.
+        intercepts: one a fold.
+        records: the run's own thresholds and temperatures, by fold.
+    """
+
+    name: str
+    members: tuple[Member, ...]
+    intercepts: tuple[float, ...]
+    records: dict[int, Record]
+
+    @property
+    def views(self) -> dict[str, ViewConfig]:
+        """Return the distinct views that the members look through, by name."""
+        return {member.trained.config.view.view: member.trained.config.view for member in self.members}
+
+
+class _Combination(Section):
+    """The section `ensemble` of a run's configuration."""
+
+    experiments: tuple[str, ...]
+    weights: str
+    coefficients: tuple[tuple[float, ...], ...]
+    """One a member, in each fold."""
+    intercepts: tuple[float, ...]
+    """One a fold."""
+
+
+def read(name: str) -> Detector:
+    """Read a run as a detector; its models are loaded by `LoadedFold`.
+
+    Raises:
+        InputError: there is no such run, it was skipped, re-evaluates another one, is a copy of another one, or is of
+            another version; a checkpoint is missing or does not belong to it; the members of an ensemble do not go
+            together.
+    """
+    facts = read_facts(name)
+    if "ensemble" not in facts:
+        member = _member(name)
+        folds = range(member.config.folds)
+        return Detector(name, (Member(member, (1.0,) * len(folds)),), (0.0,) * len(folds), records.read_records(name))
+    path = layout.config(name)
+    again = f"run deepfake ensemble {name} again"
+    try:
+        combination = _Combination.model_validate(facts["ensemble"])
+    except ValidationError:
+        raise InputError(f"{path}: its ensemble is of another version; {again}") from None
+    found = [_member(experiment) for experiment in combination.experiments]
+    own = records.read_records(name)
+    shapes = {len(own), len(combination.coefficients), len(combination.intercepts)}
+    shapes |= {one.config.folds for one in found}
+    if len(shapes) > 1 or {len(row) for row in combination.coefficients} != {len(found)}:
+        raise InputError(f"{path}: not the folds and the members that it was made of; {again}")
+    if len({_shown(one.config.view) for one in found}) > len({one.config.view.view for one in found}):
+        raise InputError(f"{path}: its members mean different things by a view of one name; train them again")
+    columns = zip(*combination.coefficients, strict=True)
+    members = tuple(Member(one, weights) for one, weights in zip(found, columns, strict=True))
+    return Detector(name, members, combination.intercepts, own)
+
+
+def read_facts(name: str) -> dict[str, Any]:
+    """Read the configuration of a run that has checkpoints of its own, and check it as `RunConfig`.
+
+    Raises:
+        InputError: as in `config.config_of`, or the run re-evaluates another one.
+    """
+    facts = facts_of(name)
+    if "reevaluates" in facts:
+        path, other = layout.config(name), facts["reevaluates"]
+        raise InputError(f"{path}: {name} has no checkpoints of its own, it re-evaluates {other}; name {other}")
+    config_of(name)
+    return facts
+
+
+def _member(name: str) -> Trained:
+    """Read a trained experiment, and check that its checkpoints are there and are those of its configuration."""
+    facts = read_facts(name)
+    if "ensemble" in facts:
+        raise InputError(f"{layout.config(name)}: {name} is an ensemble; name its members instead")
+    found = trained.read(name)
+    for fold, record in records.read_records(name).items():
+        _check(found.config, fold, record)
+    return found
+
+
+def _check(config: RunConfig, fold: int, record: Record) -> None:
+    """Check that the checkpoint of a fold is there and was written with a configuration, and with no other."""
+    name = config.experiment
+    weights = layout.checkpoint(name, fold)
+    if not weights.exists():
+        raise InputError(f"{weights}: not found; run deepfake train {name} again, or dvc repro")
+    other = [part for part in RunConfig.model_fields if getattr(record.config, part) != getattr(config, part)]
+    if other or record.fold != fold:
+        raise InputError(
+            f"{layout.checkpoint_record(name, fold)}: checkpoint and config disagree ({', '.join(other) or 'fold'}); "
+            f"run deepfake train {name} again, or dvc repro"
+        )
+
+
+def _shown(view: ViewConfig) -> tuple[object, ...]:
+    """Return all that decides what a view shows of an image, whatever data set it is of."""
+    return tuple(value for key, value in view.model_dump().items() if key != "dataset")
+
+
+class LoadedFold:
+    """The models of one fold of a detector, ready to be asked."""
+
+    def __init__(self, detector: Detector, fold: int, device: torch.device, *, fuse: bool = False):
+        """Load the weights.
+
+        Args:
+            detector: what is loaded.
+            fold: its fold.
+            device: where the models run.
+            fuse: whether to fold batch norm into the convolution before it, where they follow each other in a
+                sequence: SimpleCNN takes half the time, and logits change in their seventh digit.
+
+        Raises:
+            InputError: weights are missing, or of another model.
+        """
+        self._device = device
+        self._intercept = detector.intercepts[fold]
+        self._members = [
+            (
+                member.trained.config.view.view,
+                _fused(model_of(member.trained, fold, device)) if fuse else model_of(member.trained, fold, device),
+                member.trained.scales[fold],
+                member.coefficients[fold],
+            )
+            for member in detector.members
+        ]
+
+    def logits(self, images: Mapping[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
+        """Return the detector's logits, float64 [m], under the evaluation transform and in full precision.
+
+        Args:
+            images: uint8 [n, side, side, 3] by the name of the view that shows them, mapped or in memory.
+            rows: int [m], the images that are asked about.
+        """
+        rows = rows.copy()  # pandas hands out arrays that cannot be written, which torch warns of
+        total = np.full(len(rows), self._intercept)
+        for view, model, scale, coefficient in self._members:
+            store = place(images[view], rows, self._device)
+            # nobody asks a loader of the prediction for labels
+            loader = Loader(store, np.zeros(len(images[view])), scale)
+            total += coefficient * predict(model, loader, rows)
+        return total
+
+
+def _fused(model: nn.Module) -> nn.Module:
+    """Fold each batch norm of a sequence into the convolution before it, in place; the model must be in evaluation."""
+    for sequence in [module for module in model.modules() if isinstance(module, nn.Sequential)]:
+        for place_of, (before, after) in enumerate(zip(list(sequence), list(sequence)[1:], strict=False)):
+            if isinstance(before, nn.Conv2d) and isinstance(after, nn.BatchNorm2d):
+                sequence[place_of] = fuse_conv_bn_eval(before, after)
+                sequence[place_of + 1] = nn.Identity()
+    return model

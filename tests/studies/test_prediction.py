@@ -1,0 +1,432 @@
+"""Prediction of files: the logits of training, whatever way the files come in, and a reason for those that fail."""
+
+import io
+import json
+import math
+import os
+import shutil
+import tracemalloc
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.special import expit
+from test_detectors import RUN, add_ensemble, add_run, edit
+
+import tiny_study
+from conftest import encoded, write_pictures
+from deepfake import config, layout, tables
+from deepfake.data import photographs
+from deepfake.errors import InputError
+from deepfake.loading import backends, files, geometry
+from deepfake.params import Faces
+from deepfake.studies import detectors, records
+from deepfake.studies.prediction import choice, reading, stream, verdicts
+from deepfake.studies.prediction import paths as places
+from deepfake.studies.prediction.verdicts import Failure, Part, Verdict
+
+SETTINGS = Faces(detection_size=160, min_face=0.2, confidence=0.9, margin=0.3)
+
+
+def picture(seed: int = 0, width: int = 48, height: int = 40) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def found(*paths: str, here: Path) -> list[str]:
+    return [file.name for file in places.find(paths, here)]
+
+
+def ask(*paths: str, here: Path, run: str = RUN) -> list[Verdict | Failure]:
+    files = places.find(paths, here)
+    return [answer for part in verdicts.predict(detectors.read(run), files, None) for answer in part.found]
+
+
+@pytest.fixture
+def sample(copied, tmp_path) -> Path:
+    """The sample's own files in a folder, a folder a source."""
+    folder = tmp_path / "files"
+    for archive in sorted(layout.raw("sample").glob("*.zip")):
+        with zipfile.ZipFile(archive) as members:
+            members.extractall(folder / archive.stem)
+    return folder
+
+
+def test_the_samples_own_files_get_the_logits_of_training(sample):
+    answers = ask("files", here=sample.parent)
+    manifest = tiny_study.manifest()
+    names = "files/" + manifest["archive"].str.removesuffix(".zip") + "/" + manifest["path"]
+    logits = {answer.file: answer.parts[0].logits for answer in answers}
+    assert set(logits) == set(names)
+    name_of = dict(zip(manifest["sample_id"], names, strict=True))
+    written = tables.read(layout.predictions(RUN), tables.PREDICTIONS)
+    expected = written["logit"].to_numpy()
+    rows = zip(written["sample_id"], written["fold"], strict=True)
+    np.testing.assert_allclose([logits[name_of[sample]][fold] for sample, fold in rows], expected, atol=1e-5)
+
+
+def test_chunks_and_their_size_do_not_matter(sample, monkeypatch):
+    whole = ask("files", here=sample.parent)
+    monkeypatch.setattr(verdicts, "_CHUNK", 5)
+    parts = ask("files", here=sample.parent)
+    assert [answer.file for answer in parts] == [answer.file for answer in whole]
+    np.testing.assert_allclose([a.logit for a in parts], [a.logit for a in whole], atol=1e-5)
+
+
+def test_the_verdict_is_the_mean_of_calibrated_folds(outcome):
+    own = records.read_records(RUN)
+    pair = [own[0].model_copy(update={"temperature": 2.0, "threshold": 1.0})]
+    pair.append(own[1].model_copy(update={"temperature": 0.5, "threshold": -1.0}))
+    ruler = verdicts.scale(dict(enumerate(pair)))
+    verdict = ruler.judge("a.jpg", [Part(np.array([4.0, -2.0]), None)])
+    assert verdict.logit == pytest.approx((4 / 2 - 2 / 0.5) / 2)
+    assert verdict.threshold == pytest.approx((1 / 2 - 1 / 0.5) / 2)
+    assert verdict.probability == pytest.approx(expit(-1.0))
+    assert not verdict.fake
+    several = ruler.judge("a.mp4", [Part(np.array(logits), None) for logits in ([4.0, -2.0], [4.0, 0.0])])
+    assert several.logit == pytest.approx((-1.0 + 1.0) / 2)
+    assert several.fake
+
+
+def test_a_fold_without_a_temperature_does_not_outweigh_the_others(outcome):
+    own = records.read_records(RUN)
+    changes = [{"temperature": temperature, "threshold": 0.0} for temperature in (0.01, 1.0)]
+    pair = {fold: own[fold].model_copy(update=change) for fold, change in enumerate(changes)}
+    verdict = verdicts.scale(pair).judge("a.jpg", [Part(np.array([1.0, -3.0]), None)])
+    assert verdict.logit == pytest.approx(-1.0)
+
+
+def test_folders_are_read_in_order_and_without_what_systems_leave(tmp_path):
+    names = ["b/2.JPG", "b/a/1.png", "a.jpg", ".hidden/x.jpg", "b/.x.jpg", "Thumbs.db", "notes.txt", "c[1].jpg"]
+    for name in names:
+        write(tmp_path / "photos" / name, encoded(picture()))
+    seen = ["photos/a.jpg", "photos/b/2.JPG", "photos/b/a/1.png", "photos/c[1].jpg", "photos/notes.txt"]
+    assert found("photos", here=tmp_path) == seen
+    assert found(".", here=tmp_path / "photos") == [name.removeprefix("photos/") for name in seen]
+    assert found("photos/*.jpg", here=tmp_path) == ["photos/a.jpg", "photos/c[1].jpg"]
+    assert found("photos/**/*.png", here=tmp_path) == ["photos/b/a/1.png"]
+    assert found("photos/?", here=tmp_path) == ["photos/b/2.JPG", "photos/b/a/1.png"]
+    assert found("photos/c[1].jpg", here=tmp_path) == ["photos/c[1].jpg"]
+    assert found(str(tmp_path / "photos/a.jpg"), here=tmp_path) == [str(tmp_path / "photos/a.jpg")]
+
+
+def test_a_file_named_twice_is_found_once(tmp_path):
+    write(tmp_path / "photos/a.jpg", encoded(picture()))
+    (tmp_path / "photos/link.jpg").symlink_to("a.jpg")
+    assert found("photos/a.jpg", "photos", "photos/../photos/a.jpg", here=tmp_path) == ["photos/a.jpg"]
+
+
+def test_a_name_cannot_move_the_cursor(tmp_path):
+    write(tmp_path / "photos/\x1b[2Ja\n.jpg", encoded(picture()))
+    assert found("photos", here=tmp_path) == ["photos/\\x1b[2Ja\\n.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("missing.jpg", "missing.jpg: not found"),
+        ("*.jpg", "the pattern matches nothing"),
+        ("empty", "empty: no files in it"),
+    ],
+)
+def test_paths_that_lead_nowhere_are_told(tmp_path, path, words):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError) as error:
+        places.find([path], tmp_path)
+    assert words in str(error.value)
+
+
+def test_files_that_fail_are_told_in_place_and_the_others_answered(sample, tmp_path):
+    folder = tmp_path / "mixed"
+    good, upright = encoded(picture(), "JPEG"), picture(1)
+    write(folder / "1.jpg", good)
+    write(folder / "2.jpg", good[: len(good) // 2])
+    write(folder / "3.png", b"")
+    write(folder / "4.gif", encoded(picture(), "GIF"))
+    write(folder / "5", encoded(upright))
+    write(folder / "6.txt", b"a text")
+    write(folder / "7.dat", encoded(picture())[:400])
+    (folder / "8.jpg").symlink_to("nowhere")
+    os.mkfifo(folder / "9.jpg")
+    answers = {answer.file: answer for answer in ask("mixed", here=tmp_path)}
+    assert [name[6:] for name in answers] == ["1.jpg", "2.jpg", "3.png", "4.gif", "5", "7.dat", "8.jpg", "9.jpg"]
+    reasons = {name[6:]: answer.reason for name, answer in answers.items() if isinstance(answer, Failure)}
+    assert set(reasons) == {"2.jpg", "3.png", "4.gif", "7.dat", "8.jpg", "9.jpg"}
+    assert "cannot be decoded" in reasons["2.jpg"]
+    assert reasons["3.png"] == "empty file"
+    assert "not an image of a known format" in reasons["4.gif"]
+    assert reasons["8.jpg"] == "a link that leads nowhere"
+    assert reasons["9.jpg"] == "not a regular file"
+
+
+def test_what_is_no_image_or_too_large_is_not_read(tmp_path):
+    """Files with nothing behind their first bytes take no place on the disk, and must take none in memory."""
+    sizes = {"a.jpg": 256 * 2**20, "b.jpg": 512 * 2**20 + 1, "c.dat": 512 * 2**20 + 1, "d.jpg": 0}
+    for name, size in sizes.items():
+        path = write(tmp_path / "big" / name, encoded(picture(), "JPEG") if name[0] in "bc" else b"")
+        os.truncate(path, size)
+    found = places.find(["big"], tmp_path)
+    with ThreadPoolExecutor(2) as pool:
+        tracemalloc.start()
+        chunks = list(reading.read(found, 8, pool))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 2**24
+    reasons = {chunk.files[place].name: reason for chunk in chunks for place, reason in chunk.refused.items()}
+    assert reasons == {
+        "big/a.jpg": "not an image of a known format (JPEG, PNG, WEBP, BMP, TIFF)",
+        "big/b.jpg": "larger than 512 MB",
+        "big/d.jpg": "empty file",
+    }
+
+
+def test_a_header_that_makes_the_library_stumble_is_one_files_failure(tmp_path, monkeypatch):
+    write(tmp_path / "odd", encoded(picture()))
+    known = Image.open
+
+    def stumble(file, *arguments, **options):
+        if isinstance(file, str):
+            raise OverflowError("a broken header")
+        return known(file, *arguments, **options)
+
+    monkeypatch.setattr(Image, "open", stumble)
+    with ThreadPoolExecutor(1) as pool:
+        [chunk] = reading.read(places.find(["."], tmp_path), 8, pool)
+    assert chunk.usable == [0]
+
+
+def test_a_file_that_is_named_is_answered_or_reported(sample, tmp_path):
+    write(tmp_path / "6.txt", b"a text")
+    [answer] = ask("6.txt", here=tmp_path)
+    assert isinstance(answer, Failure)
+    assert "not an image" in answer.reason
+
+
+def test_a_folder_of_texts_has_no_image(copied, tmp_path):
+    write(tmp_path / "texts/6.txt", b"a text")
+    with pytest.raises(InputError, match="no image among 1 file"):
+        ask("texts", here=tmp_path)
+
+
+@pytest.mark.parametrize("loader", sorted(backends.BACKENDS))
+def test_every_backend_survives_a_damaged_file(copied, tmp_path, loader):
+    for path in (layout.config(RUN), *(layout.checkpoint_record(RUN, fold) for fold in range(2))):
+        facts = json.loads(path.read_text())
+        facts.get("config", facts)["view"]["loader"] = loader
+        path.write_text(json.dumps(facts))
+    data = [encoded(picture(seed, 64, 64), "JPEG", quality=95) for seed in range(4)]
+    data[2] = data[2][:-400]
+    for number, content in enumerate(data):
+        write(tmp_path / f"photos/{number}.jpg", content)
+    answers = ask("photos", here=tmp_path)
+    assert [isinstance(answer, Failure) for answer in answers] == [False, False, True, False]
+    shutil.rmtree(tmp_path / "photos")
+    write(tmp_path / "photos/3.jpg", data[3])
+    [alone] = ask("photos", here=tmp_path)
+    assert alone.logit == pytest.approx(answers[3].logit, abs=1e-5)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF"])
+def test_pictures_are_turned_upright(copied, tmp_path, form):
+    pixels, exif = picture(3), Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: 90 degrees clockwise make it upright
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, form, exif=exif, **({"quality": 100} if form == "JPEG" else {}))
+    turned = write(tmp_path / "turned", stream.getvalue())
+    decoded = np.asarray(Image.open(turned).convert("RGB"))
+    upright = decoded if form == "TIFF" else np.rot90(decoded, -1)
+    assert upright.shape == (48, 40, 3)
+    write(tmp_path / "upright.png", encoded(np.ascontiguousarray(upright)))
+    first, second = ask("turned", "upright.png", here=tmp_path)
+    np.testing.assert_allclose(first.parts[0].logits, second.parts[0].logits, atol=1e-6)
+
+
+def test_an_ensemble_is_asked_like_any_run(sample):
+    add_ensemble("both")
+    alone, together = (ask("files/wiki", here=sample.parent, run=run) for run in (RUN, "both"))
+    expected = [2 * answer.parts[0].logits[0] for answer in alone]
+    np.testing.assert_allclose([answer.parts[0].logits[0] for answer in together], expected, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_faces_are_cut_out_as_in_training(tmp_path, monkeypatch):
+    """Real photographs through the stage of faces and the view's own decoding, and through prediction."""
+    import torch
+
+    from deepfake.faces import Detector
+    from deepfake.studies import faces
+
+    monkeypatch.chdir(tmp_path)
+    pictures = []
+    for person in (1, 2, 4, 7):
+        canvas = Image.new("RGB", (220, 330), (100, 100, 100))
+        canvas.paste(Image.fromarray(photographs.read(person, 1).pixels).resize((184, 224)).convert("RGB"), (13, 40))
+        pictures.append(("", f"{person}.png", encoded(np.asarray(canvas))))
+    pictures.insert(2, ("", "3.png", encoded(picture(0, 120, 90))))
+    samples = write_pictures(layout.raw("tiny"), pictures)
+    tables.write(samples, layout.samples("tiny"), tables.SAMPLES)
+    faces.run("tiny", SETTINGS, "opencv")
+    located = tables.read(layout.faces("tiny"), tables.FACES)
+    assert located["faces"].tolist() == [1, 1, 0, 1, 1]
+    regions = geometry.regions(samples, "crop", located, 0.3)
+    [expected] = backends.load("opencv").decode([list(files.read(samples, regions, layout.raw("tiny")))], 48, threads=1)
+    names = {"dataset": "tiny", "view": "face", "geometry": "crop", "loader": "opencv"}
+    view = config.ViewConfig(face_margin=0.3, size=48, **names)
+    found = places.find(["data/raw/tiny"], tmp_path)
+    detector = Detector(SETTINGS, torch.device("cpu"))
+    [chunk] = stream.chunks(found, {"face": view}, SETTINGS, size=64, threads=2, detector=detector)
+    np.testing.assert_array_equal(chunk.pixels["face"], expected)
+    assert chunk.faces is not None
+    assert [len(boxes) for boxes in chunk.faces] == located["faces"].tolist()
+    boxes = [[face.left, face.top, face.right, face.bottom, face.confidence] for [face] in filter(None, chunk.faces)]
+    columns = ["left", "top", "right", "bottom", "confidence"]
+    np.testing.assert_allclose(boxes, located.loc[located["faces"] > 0, columns], atol=1e-3)
+
+
+def test_views_that_cannot_be_shown_are_refused(copied, tmp_path):
+    write(tmp_path / "a.png", encoded(picture()))
+    for changes, words in (
+        ({"geometry": "letterbox_real"}, "needs to know which is which"),
+        ({"geometry": "crop", "face_margin": 0.3}, "leave out --no-faces"),
+    ):
+        for path in (layout.config(RUN), *(layout.checkpoint_record(RUN, fold) for fold in range(2))):
+            facts = json.loads(path.read_text())
+            facts.get("config", facts)["view"] |= changes
+            path.write_text(json.dumps(facts))
+        with pytest.raises(InputError, match=words):
+            ask("a.png", here=tmp_path)
+
+
+def chosen(**options) -> choice.Choice:
+    return choice.best(config.load(), faces=options.get("faces", True))
+
+
+def write_auc(name: str, auc: float) -> None:
+    tables.write_text(json.dumps({"auc": auc}), layout.train_metrics(name))
+
+
+def test_the_best_run_is_asked_when_none_is_named(copied):
+    write_auc(RUN, 0.8)
+    add_run("better", factor=2.0)
+    write_auc("better", 0.9)
+    assert chosen().detector.name == "better"
+    assert chosen().why == "better: held-out AUC 0.900 on sample, the highest of 2"
+    write_auc("better", 0.8)
+    edit(layout.config("better"), parameters=1)
+    assert chosen().detector.name == "better"
+    edit(layout.config("better"), parameters=10**9)
+    assert chosen().detector.name == RUN
+
+
+def edit_run(name: str, **changes) -> None:
+    """Change a run's configuration, and the same in the records of its checkpoints."""
+    edit(layout.config(name), **changes)
+    for fold in range(2):
+        path = layout.checkpoint_record(name, fold)
+        edit(path, config=json.loads(path.read_text())["config"] | changes)
+
+
+def test_runs_are_counted_that_the_best_one_was_compared_with(copied):
+    write_auc(RUN, 0.8)
+    add_run("other", factor=2.0)
+    write_auc("other", 0.7)
+    tables.write_text("3", layout.config("damaged"))  # never ranked
+    assert chosen().why == f"{RUN}: held-out AUC 0.800 on sample, the highest of 2 (not considered: 1 not usable)"
+    add_run("better", factor=2.0)
+    write_auc("better", 0.9)
+    layout.checkpoint("better", 0).unlink()  # ranked, then found broken
+    assert chosen().why == f"{RUN}: held-out AUC 0.800 on sample, the highest of 2 (not considered: 2 not usable)"
+    layout.train_metrics("other").unlink()
+    assert "the highest of 1 (" in chosen().why
+
+
+def test_aucs_are_compared_only_where_they_are_of_the_same_samples(copied):
+    write_auc(RUN, 0.6)
+    for name, auc, changes in (("joined", 0.9, {"dataset": layout.UNION}), ("half", 0.8, {"fraction": 0.5})):
+        add_run(name, factor=2.0)
+        write_auc(name, auc)
+        edit_run(name, **changes)
+    assert chosen().why == f"{RUN}: held-out AUC 0.600 on sample, the highest of 1"
+    shutil.rmtree(layout.run(RUN))
+    assert chosen().why == "half: held-out AUC 0.800 on 50% of sample, the highest of 1"
+    shutil.rmtree(layout.run("half"))
+    assert chosen().why == "joined: held-out AUC 0.900 on union, the highest of 1"
+
+
+def test_a_view_that_nobody_audited_is_no_clean_one(copied):
+    write_auc(RUN, 0.6)
+    add_run("better", factor=2.0)
+    write_auc("better", 0.9)
+    edit_run("better", view=json.loads(layout.config(RUN).read_text())["view"] | {"view": "other_low"})
+    assert chosen().detector.name == "better"
+    audited = {"level": "family", "name": "framing", "severity": "none"}
+    tables.write_csv(pd.DataFrame([{"subject": "crop_low"} | audited]), layout.table("audit"))
+    assert chosen().why == f"{RUN}: held-out AUC 0.600 on sample, the highest of 1"
+    tables.write_csv(pd.DataFrame([{"subject": "else"} | audited]), layout.table("audit"))
+    assert chosen().why.endswith("the highest of 2; nobody audited the framing of other_low")
+    assert "nobody audited the framing of crop_low" in choice.limits(detectors.read(RUN), config.load())
+
+
+@pytest.mark.parametrize(
+    "change", [{"holdout": "insight"}, {"class_ratio": 9.0}, {"dataset": "dff"}, {"reevaluates": RUN}]
+)
+def test_runs_that_are_made_for_a_question_are_not_chosen(copied, change):
+    write_auc(RUN, 0.6)
+    add_run("better", factor=2.0)
+    write_auc("better", 0.9)
+    edit(layout.config("better"), **change)
+    assert chosen().detector.name == RUN
+
+
+def test_a_run_whose_framing_gives_fakes_away_is_not_chosen(copied):
+    rows = [{"subject": "crop_low", "level": "family", "name": "framing", "severity": "severe"}]
+    assert chosen().detector.name == RUN
+    tables.write_csv(pd.DataFrame(rows), layout.table("audit"))
+    with pytest.raises(InputError, match="the framing of crop_low alone gives fakes away"):
+        chosen()
+
+
+def test_without_any_run_the_command_that_makes_one_is_told(project):
+    with pytest.raises(InputError, match="run deepfake train"):
+        chosen()
+
+
+def test_limits_are_those_that_are_known(copied):
+    detector, settings = detectors.read(RUN), config.load()
+    write_auc(RUN, 0.8)
+    said = choice.limits(detector, settings)
+    assert "quick preset" in said
+    assert "40 people" in said
+    assert "held-out AUC 0.800" in said
+    assert "not tried on another data set" in said
+    figures = {"leak_auc": 0.9, "residual_auc": 0.61, "residual_auc_low": 0.55, "residual_auc_high": 0.66}
+    audited = pd.DataFrame([{"experiment": RUN, "leak": "files"} | figures])
+    tables.write_csv(audited, layout.table("audit_runs"))
+    away = [("other", 0, 0.7), ("sample", 1, 0.8)]
+    rows = [
+        {"model": RUN, "dataset": name, "home": home, "auc": auc, "auc_low": auc - 0.1, "auc_high": auc + 0.1}
+        for name, home, auc in away
+    ]
+    tables.write_csv(pd.DataFrame(rows), layout.table("cross_dataset"))
+    said = choice.limits(detector, settings)
+    assert "AUC away: other 0.700 [0.600, 0.800]" in said
+    assert "AUC 0.610 [0.550, 0.660]" in said
+    assert "0.800 [" not in said.split("away")[1].replace("0.700 [0.600, 0.800]", "")
+    tables.write_text("a,b\n1,2\n", layout.table("cross_dataset"))
+    assert "not tried on another data set" in choice.limits(detector, settings)
+
+
+def test_a_temperature_at_its_bound_is_a_limit(copied):
+    path = layout.checkpoint_record(RUN, 1)
+    edit(path, temperature=0.01)
+    assert "not calibrated: fold 1" in choice.limits(detectors.read(RUN), config.load())
+    assert math.isfinite(verdicts.scale(detectors.read(RUN).records).thresholds[1])

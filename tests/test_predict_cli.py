@@ -1,0 +1,137 @@
+"""`deepfake predict` as people and programs meet it: what stands on which stream, and the exit code."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import Result
+from scipy.special import expit
+
+from conftest import encoded
+from deepfake import cli, layout
+from deepfake.cli import predict as command
+
+RUN = "simple_cnn_low"
+
+
+@pytest.fixture
+def photos(copied, monkeypatch) -> Path:
+    """Two photographs and a text in a folder below the project, whose training data are gone; we stand beside it."""
+    shutil.rmtree("data")
+    folder = Path("mine/photos")
+    folder.mkdir(parents=True)
+    for number in range(2):
+        pixels = np.random.default_rng(number).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+        (folder / f"{number}.jpg").write_bytes(encoded(pixels, "JPEG"))
+    (folder / "notes.txt").write_text("nothing to see")
+    monkeypatch.chdir("mine")
+    return Path("photos")
+
+
+def run(runner, *arguments: str, faces: bool = False) -> Result:
+    options = [] if faces else ["--no-faces"]
+    here = Path.cwd()
+    result = runner.invoke(cli.main, ["predict", *arguments, *options])
+    os.chdir(here)  # a command goes to the project's root
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def test_programs_get_one_object_a_file_and_nothing_else(photos, runner):
+    result = run(runner, "photos", "--json")
+    assert result.exit_code == 0, result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["file"] for line in lines] == ["photos/0.jpg", "photos/1.jpg"]
+    for line in lines:
+        assert line["probability"] == pytest.approx(expit(line["logit"]))
+        assert line["verdict"] == ("fake" if line["probability"] >= line["threshold"] else "real")
+        assert len(line["fold_logits"][0]) == 2
+        assert line["faces"] is None
+        assert line["run"] == RUN
+        assert "not tried on another data set" in line["limits"]
+    assert f"asking {RUN}: held-out AUC" in result.stderr
+    assert "2 files" in result.stderr
+
+
+def test_people_get_rows_and_the_runs_limits(photos, runner):
+    result = run(runner, "photos/0.jpg", "--run", RUN)
+    heading, row = result.stdout.splitlines()
+    assert heading.split("\t") == ["file", "verdict", "probability", "threshold", "logit", "faces"]
+    assert row.split("\t")[0] == "photos/0.jpg"
+    summary, limits = result.stderr.splitlines()
+    assert summary.startswith("1 file:")
+    assert limits.startswith(f"{RUN}: simple_cnn, trained on sample, 2 folds; limits: the quick preset")
+
+
+def test_a_damaged_file_is_reported_and_the_others_answered(photos, runner):
+    data = (photos / "0.jpg").read_bytes()
+    (photos / "0a.jpg").write_bytes(data[: len(data) // 2])
+    result = run(runner, "photos", "--json")
+    assert result.exit_code == 2
+    first, broken, last = [json.loads(line) for line in result.stdout.splitlines()]
+    assert set(broken) == {"file", "error"}
+    assert "verdict" in first
+    assert "verdict" in last
+    assert result.stderr.splitlines()[-1].startswith("deepfake: 1 of 3 files could not be read")
+    plain = run(runner, "photos").stdout.splitlines()
+    assert plain[2].split("\t")[:2] == ["photos/0a.jpg", "error"]
+
+
+def test_when_nothing_can_be_read_the_exit_code_is_2(photos, runner):
+    result = run(runner, "photos/notes.txt")
+    assert result.exit_code == 2
+    assert "deepfake: 1 of 1 file could not be read" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["missing"], "missing: not found"),
+        (["*.png"], "the pattern matches nothing"),
+        (["photos", "--run", "simple_cnn"], f"runs: unknown run 'simple_cnn'; did you mean {RUN}?"),
+        (["photos", "--run", "nothing"], f"unknown run 'nothing'; known: {RUN}"),
+        (["photos", "--run", ""], "unknown run ''"),
+        (["photos", "--run", f"../runs/{RUN}"], f"unknown run '../runs/{RUN}'"),
+        (["photos", "--run", f"./{RUN}"], f"unknown run './{RUN}'"),
+    ],
+)
+def test_what_is_not_there_is_told_in_one_line(photos, runner, arguments, words):
+    result = run(runner, *arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    [line] = result.stderr.splitlines()
+    assert words in line
+
+
+def test_without_a_run_the_command_that_makes_one_is_told(photos, runner):
+    shutil.rmtree(Path("..") / layout.RUNS)
+    for options in ([], ["--run", RUN]):
+        result = run(runner, "photos", *options)
+        assert result.exit_code == 2
+        assert "no run that can be asked; run deepfake train" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_picture_without_a_face_says_so(photos, runner):
+    rows = run(runner, "photos", faces=True)
+    assert [row.split("\t")[-1] for row in rows.stdout.splitlines()[1:]] == ["no face", "no face"]
+    assert "2 without a face, where a verdict means little" in rows.stderr
+    [line, _] = run(runner, "photos", "--json", faces=True).stdout.splitlines()
+    assert json.loads(line)["faces"] == []
+
+
+def test_the_columns_of_the_table_are_fixed():
+    rows = [
+        command._row(["a.jpg", "fake", "0.912", "0.500", "+2.34", "no face"], 20, "red"),
+        command._row(["a/very/long/path/to/b.jpg", "real", "0.012", "0.500", "-12.34", "3"], 20, "green"),
+        command._row(["c.jpg", "error", "empty file"], 20, "yellow"),
+    ]
+    plain = [click.unstyle(row) for row in rows]
+    assert plain[0].index("fake") == plain[1].index("real") == plain[2].index("error")
+    assert plain[0].index("+2.34") == plain[1].index("-12.34")
+    assert plain[1].startswith("…/long/path/to/b.jpg ")
+    assert plain[2].endswith("empty file")
