@@ -54,13 +54,15 @@ def test_the_commands_are_these():
     stages = {"check", "sample", "ingest", "faces", "cache", "split", "conditions", "weights", "train", "reevaluate"}
     stages |= {"ahead", "compare", "decide", "resolve", "rank", "scale"}
     stages |= {"features", "audit", "robustness", "balance", "explain", "report"}
-    assert set(cli.main.commands) == stages | {"bench", "ci-report", "data", "doctor", "thresholds"}
+    stages |= {"prepare", "union", "ensemble", "cross-dataset"}
+    others = {"bench", "ci-report", "data", "doctor", "evaluate", "predict", "thresholds"}
+    assert set(cli.main.commands) == stages | others
     assert set(cli.main.commands["data"].commands) == {"fetch"}
-    assert set(cli.main.commands["bench"].commands) == {"loading", "resampling"}
+    assert set(cli.main.commands["bench"].commands) == {"loading", "prediction", "resampling"}
 
 
 def test_unknown_names_are_told_with_the_nearest(project, runner):
-    assert "did you mean sample?" in fails(runner, "ingest", "samples")
+    assert "did you mean sample" in fails(runner, "ingest", "samples")
     assert "did you mean simple_cnn_low?" in fails(runner, "train", "simple_cnn_lo")
     assert "did you mean phase2 or phase" in fails(runner, "compare", "phase22")
     assert "did you mean crop_low?" in fails(runner, "cache", "crop_lo")

@@ -31,7 +31,8 @@ CONTAINERS = [
     for name, pod in PODS.items()
     for container in [*pod.get("initContainers", []), *pod["containers"]]
 ]
-EXPERIMENTS = list(yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["experiments"])
+VALUES = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+EXPERIMENTS = [*VALUES["experiments"], *VALUES["transfers"]]
 PROGRAMS = {"dvc", "git", "bash", "sh", "python"}
 """What the image starts beside deepfake's commands."""
 IMAGE = "REGISTRY/deepfake:VERSION"

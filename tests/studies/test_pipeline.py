@@ -68,7 +68,7 @@ def test_a_sample_that_is_not_there_is_generated_first(project, monkeypatch):
 
     monkeypatch.setattr(pipeline.subprocess, "run", lambda command, check: asked.append(command) or Failed)
     assert pipeline.custom(config.load()) == 3
-    assert [command[3:] for command in asked] == [["sample"]]
+    assert [command[3:] for command in asked] == [["sample", "sample"]]
 
 
 @pytest.mark.parametrize("pulled", [False, True])

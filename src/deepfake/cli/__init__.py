@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from deepfake import layout
-from deepfake.cli import balance, bench, data, doctor, report, study
+from deepfake.cli import balance, bench, data, doctor, ensembles, evaluate, predict, report, study, transfer
 from deepfake.errors import InputError
 
 _MENDABLE = {
@@ -64,6 +64,10 @@ for command in (
     *data.COMMANDS,
     *study.COMMANDS,
     *balance.COMMANDS,
+    *ensembles.COMMANDS,
+    *transfer.COMMANDS,
+    *evaluate.COMMANDS,
+    *predict.COMMANDS,
     *bench.COMMANDS,
     *doctor.COMMANDS,
     *report.COMMANDS,

@@ -238,10 +238,10 @@ def explain(experiments: tuple[str, ...]) -> None:
 def report() -> None:
     """Write reports/summary.md."""
     from deepfake import config
-    from deepfake.reports import audit, balance, document, robustness
+    from deepfake.reports import audit, balance, cross_dataset, document, robustness
 
     settings = config.load()
-    pages = {"audit": audit, "robustness": robustness, "balance": balance}
+    pages = {"cross_dataset": cross_dataset, "audit": audit, "robustness": robustness, "balance": balance}
     document.write(settings, {name: page.headline(settings) for name, page in pages.items()})
     click.echo(f"wrote {layout.SUMMARY}")
 

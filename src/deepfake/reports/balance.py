@@ -1,12 +1,11 @@
 """The page on class imbalance: what remedies and thresholds change, and whether a remedy is more than a threshold."""
 
-import json
 from typing import Any
 
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.config import RunConfig
+from deepfake.config import RunConfig, config_of
 from deepfake.params import Params
 from deepfake.reports import balance_figures, balance_findings, balance_tables, columns, cuts, wording
 from deepfake.reports.balance_tables import GAP, HALF, METRICS, NAME, SCARCE, TUNED, Found
@@ -30,7 +29,7 @@ def write(settings: Params) -> None:
     found = balance_tables.read(settings)
     expected = [name for name, baselines in settings.tables[NAME].items() if found.baseline in baselines]
     detail = list(settings.balance.detail) or [found.baseline]
-    configs = {name: _config(name) for name in found.names}
+    configs = {name: config_of(name) for name in found.names}
     heads = [name for name in found.names if configs[name].domain.column != "none"]
     histories = {name: pd.read_csv(layout.history(name)) for name in found.names}
     _draw(found, detail, histories, heads)
@@ -63,12 +62,6 @@ def write(settings: Params) -> None:
 def headline(settings: Params) -> str:
     """Return what the study of class imbalance found, in one sentence for the summary."""
     return balance_findings.headline(balance_tables.read(settings))
-
-
-def _config(experiment: str) -> RunConfig:
-    """Return what an experiment was trained under, as it stands beside its predictions."""
-    values = json.loads(layout.config(experiment).read_text("utf-8"))
-    return RunConfig.model_validate({key: values[key] for key in RunConfig.model_fields})
 
 
 def _bullets(sentences: list[str]) -> str:

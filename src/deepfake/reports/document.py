@@ -17,6 +17,7 @@ _PAGES = {
     "audit": "The audit for shortcuts",
     "robustness": "Robustness",
     "balance": "Class imbalance",
+    "cross_dataset": "Other data sets",
 }
 """The pages that the summary links, when they are part of the study."""
 
@@ -200,7 +201,8 @@ def _data(settings: Params, manifest: pd.DataFrame) -> str:
     )
     rows = rows.sort_index(ascending=False).reset_index()
     folds = manifest.loc[manifest["split"] == "dev"].groupby("fold")["group"].nunique()
-    pictures = ["sample", "views", "augmentation"] if dataset == catalog.GENERATED else ["views", "augmentation"]
+    made = [name for name in (dataset, *settings.cross_dataset.away) if name in catalog.GENERATED]
+    pictures = {name: f"A few images of each source of {name}" for name in made} | _CAPTIONS
     return "\n\n".join(
         [
             f"## Data\n\n**{dataset}**: {entry.title}. {len(manifest):,} samples in {manifest['group'].nunique()} "
@@ -209,14 +211,13 @@ def _data(settings: Params, manifest: pd.DataFrame) -> str:
             f"({', '.join(str(count) for count in folds)}); the other groups are the test set.",
             rows.to_markdown(index=False),
             wording.faces(pd.read_csv(layout.table("faces"))),
-            *(f"{wording.picture(name, _CAPTIONS[name])}\n\n*{_CAPTIONS[name]}.*" for name in pictures),
+            *(f"{wording.picture(name, caption)}\n\n*{caption}.*" for name, caption in pictures.items()),
             "*The pictures are made by `dvc repro` and not kept in git: the photographs may not be redistributed.*",
         ]
     )
 
 
 _CAPTIONS = {
-    "sample": "A few images of each source",
     "views": "What each view shows of one image of each source",
     "augmentation": "One image of each source before augmentation, after each step alone at its strongest, and after "
     "whole policies",

@@ -1,12 +1,11 @@
 """The page of each phase: its tables, its pictures, and answers to its questions."""
 
-import json
 from collections.abc import Callable, Iterable
 
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.config import SCALES, RunConfig
+from deepfake.config import SCALES, config_of
 from deepfake.params import Params
 from deepfake.reports import figures, galleries, plan_tables, questions, results, study_figures, wording
 from deepfake.reports.columns import Table
@@ -61,7 +60,7 @@ def _models(phase: str, found: Results, names: dict[str, str], settings: Params)
     )
     by_experiment = names != found.titles
     return [
-        wording.conditions([_config(name) for name in names]),
+        wording.conditions([config_of(name) for name in names]),
         _kept(phase, plan_tables.models(found, settings.evaluation.confidence, experiments=by_experiment)),
         wording.picture(f"{phase}_auc", "AUC"),
         "## What follows",
@@ -103,7 +102,7 @@ def _phase2(settings: Params) -> list[str]:
         "phase2d": [told["removal"].text(), _removal(changes, "phase2d", confidence)],
         "phase2e": [told["removal_face"].text(), told["interaction"].text(), _removal(changes, "phase2e", confidence)],
     }
-    first = _config(found.experiments("phase2a_geometry")[0])
+    first = config_of(found.experiments("phase2a_geometry")[0])
     told_first = f"{wording.view(first)}; {wording.augmentation(first)}; {wording.training(first)}"
     parts = [f"Conditions, where a table does not vary them: {told_first}."]
     parts += [told["decision"].text(), wording.picture("phase2_differences", "differences in AUC")]
@@ -162,7 +161,10 @@ def _varied(found: Results, table: str) -> str:
     """Say what a table varies, from the configurations themselves."""
     pairs = found.pairs(table)
     return wording.varied(
-        [(_config(first), _config(other)) for first, other in zip(pairs["baseline"], pairs["experiment"], strict=True)]
+        [
+            (config_of(first), config_of(other))
+            for first, other in zip(pairs["baseline"], pairs["experiment"], strict=True)
+        ]
     )
 
 
@@ -177,8 +179,8 @@ def _phase3(settings: Params) -> list[str]:
     study_figures.size(found.rows, found.titles, found.unplanned, layout.figure("phase3_size"))
     histories = {told: pd.read_csv(layout.history(name)) for name, told in found.names().items()}
     figures.curves(histories, layout.figure("phase3_curves"))
-    planned = [_config(name) for name in names if name not in found.unplanned]
-    extra = [(planned[0], _config(name)) for name in found.unplanned]
+    planned = [config_of(name) for name in names if name not in found.unplanned]
+    extra = [(planned[0], config_of(name)) for name in found.unplanned]
     return [
         wording.conditions(planned),
         _kept("phase3", plan_tables.models(found, settings.evaluation.confidence)),
@@ -201,7 +203,7 @@ def _phase4(settings: Params) -> list[str]:
     figures.auc(final.rows, final.folds, final.titles, layout.figure("phase4_sources"))
     told = questions.phase4(scaled, final, settings)
     return [
-        wording.conditions([_config(name) for name in final.rows["experiment"]]),
+        wording.conditions([config_of(name) for name in final.rows["experiment"]]),
         "## 4A: data quantity",
         "All are measured on the held-out samples of the smallest share, which the larger ones contain.",
         _kept("phase4a", shown),
@@ -238,12 +240,6 @@ def _scaling_figure(scaled: Results, numbers: pd.DataFrame) -> None:
     stems = numbers["baseline"].str.removesuffix(SCALES["small"])
     named = numbers[["title"]].assign(**{key: stems + suffix for key, suffix in SCALES.items()})
     study_figures.scaling(named, scaled.rows, list(SCALES), layout.figure("phase4_scaling"))
-
-
-def _config(experiment: str) -> RunConfig:
-    """Return what an experiment was trained under, as it stands beside its predictions."""
-    values = json.loads(layout.config(experiment).read_text("utf-8"))
-    return RunConfig.model_validate({key: values[key] for key in RunConfig.model_fields})
 
 
 def _kept(name: str, table: Table) -> str:

@@ -10,7 +10,7 @@ from deepfake.evaluation import statistics
 from deepfake.evaluation.bootstrap import Interval
 from deepfake.params import Params
 
-_TITLES = {
+TITLES = {
     "simple_cnn": "SimpleCNN",
     "resnet18": "ResNet18",
     "resnet34": "ResNet34",
@@ -18,6 +18,7 @@ _TITLES = {
     "efficientnet_b0": "EfficientNet-B0",
     "convnext_tiny": "ConvNeXt-Tiny",
     "mobilenetv3_small_100": "MobileNetV3-Small",
+    "test_resnet": "tiny ResNet",
     "tf_efficientnet_lite0": "EfficientNet-Lite0",
 }
 """How the plan and the papers write the models' names; others go by that of timm."""
@@ -101,7 +102,7 @@ def source_columns(rows: pd.DataFrame) -> list[str]:
 
 def _title(settings: Params, experiment: str, model: str) -> str:
     """Return the name of an experiment's model; a candidate's own weights are part of it."""
-    title = _TITLES.get(model, model)
+    title = TITLES.get(model, model)
     candidate = config.candidate_of(settings, experiment)
     weights = settings.candidates[candidate[0]].get("pretrained") if candidate else None
     if weights is None:

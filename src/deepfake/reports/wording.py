@@ -127,6 +127,7 @@ def sampler(config: RunConfig) -> str:
         "shuffle": "shuffled samples",
         "weighted": "samples drawn with replacement, both classes as likely",
         "stratified": "stratified batches",
+        "datasets": "samples drawn with replacement, all data sets as likely",
     }[config.sampler]
 
 
@@ -148,12 +149,24 @@ def _monitor(config: RunConfig) -> str:
     return f"best epoch by {config.monitor}"
 
 
+def _data(config: RunConfig) -> str:
+    """Say what an experiment is trained on."""
+    return "the union of data sets" if config.dataset == layout.UNION else f"data set {config.dataset}"
+
+
+def _start(config: RunConfig) -> str:
+    """Say which trained experiment another one goes on from."""
+    return f"goes on from {config.start_from}" if config.start_from else "starts anew"
+
+
 def _trained_on(config: RunConfig) -> str:
     """Say which sources an experiment is trained on."""
     return f"trained without {config.holdout}" if config.holdout else "trained on all sources"
 
 
 _TOLD = {
+    "dataset": _data,
+    "start_from": _start,
     "view": view,
     "augmentation": augmentation,
     "normalization": statistics,
@@ -168,7 +181,7 @@ _TOLD = {
 """What is said of the settings that have several values."""
 _FOLLOWS = {"experiment", "model", "oversampling", "keep_optimizer"}
 """What differs without being a condition of its own."""
-_NAMELESS = {"view": {"view"}}
+_NAMELESS = {"view": {"view", "dataset"}}
 """The names inside settings, which are no conditions either."""
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.config import RunConfig
+from deepfake.config import RunConfig, facts_of
 from deepfake.errors import InputError, unknown
 from deepfake.evaluation import decisions, statistics
 from deepfake.evaluation.decisions import GAP
@@ -232,7 +232,7 @@ def _corrected(tests: pd.DataFrame, significance: float) -> pd.DataFrame:
 def _experiments(cases: Mapping[str, Case], compared: comparison.Comparison, settings: Params) -> pd.DataFrame:
     """Return how each experiment was trained, and what it ranks; sources also against the first baseline."""
     manifest = tables.read(layout.manifest(settings.dataset), tables.MANIFEST).set_index("sample_id")
-    configs = {name: json.loads(layout.config(name).read_text("utf-8")) for name in cases}
+    configs = {name: facts_of(name) for name in cases}
     first = next(iter(configs.values()))
     facts = pd.DataFrame([_facts(configs[name], first, case, manifest) for name, case in cases.items()])
     changes = [f"source_auc_variance_{figure}" for figure in ("change", "low", "high")]

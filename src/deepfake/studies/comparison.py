@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from deepfake import layout, tables
+from deepfake.config import facts_of
 from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, statistics, summary
 from deepfake.params import Evaluation
@@ -208,7 +209,7 @@ def write(
 
 def _facts(experiment: str) -> dict[str, Any]:
     """Return the conditions that an experiment was trained under, as the tables show them."""
-    facts = json.loads(layout.config(experiment).read_text("utf-8"))
+    facts = facts_of(experiment)
     view = facts["view"]
     return {
         "model": facts["model"],

@@ -1,11 +1,9 @@
 """The phases of the study: which tables each one fills, and what they hold beyond a plain comparison."""
 
-import json
-
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.config import SCALES, read_gate
+from deepfake.config import SCALES, facts_of, read_gate
 from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, statistics, summary
 from deepfake.params import Evaluation, Params
@@ -64,7 +62,7 @@ def holdout(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: 
     """
     found = []
     for name, baselines in rows.items():
-        source = json.loads(layout.config(name).read_text("utf-8"))["holdout"]
+        source = facts_of(name)["holdout"]
         if source:
             found.append(_holdout_row(name, source, joined[name], joined[baselines[0]], evaluation, seed))
     if not found:

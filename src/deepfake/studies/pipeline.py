@@ -44,8 +44,8 @@ def _commands(settings: Params) -> list[list[str]]:
     """Return the commands that lead to the custom run, without those whose results are there."""
     dataset, view = settings.dataset, settings.custom.view
     commands = []
-    if dataset == catalog.GENERATED and not layout.raw(dataset).exists():
-        commands.append(["sample"])
+    if dataset in catalog.GENERATED and not layout.raw(dataset).exists():
+        commands.append(["sample", dataset])
     if not layout.samples(dataset).exists():
         commands.append(["ingest", dataset])
     commands.append(["split", dataset])

@@ -12,15 +12,17 @@ from functools import cache
 import grimp
 
 from deepfake import layout, runtime, tables
-from deepfake.config import candidate_experiments, resolve
+from deepfake.config import candidate_experiments, fixed_experiments, resolve
 from deepfake.params import Params
 
 STAGES = {
-    "sample": ("deepfake.data.sample",),
+    "sample": ("deepfake.data.contact_sheet", "deepfake.data.generated"),
     "ingest": ("deepfake.data.ingest",),
     "faces": ("deepfake.studies.faces",),
     "cache": ("deepfake.loading.views",),
-    "split": ("deepfake.data.splits",),
+    "split": ("deepfake.data.partition", "deepfake.data.catalog"),
+    "prepare": ("deepfake.studies.prepare",),
+    "union": ("deepfake.studies.union",),
     "conditions": ("deepfake.studies.conditions",),
     "weights": ("deepfake.studies.weights",),
     "ahead": ("deepfake.studies.ahead",),
@@ -33,12 +35,20 @@ STAGES = {
     "audit": ("deepfake.studies.audit", "deepfake.reports.audit"),
     "robustness": ("deepfake.studies.robustness", "deepfake.reports.robustness"),
     "balance": ("deepfake.studies.balance", "deepfake.reports.balance"),
+    "ensemble": ("deepfake.studies.ensembles",),
+    "cross_dataset": (
+        "deepfake.studies.cross_dataset.analysis",
+        "deepfake.studies.cross_dataset.collect",
+        "deepfake.studies.foreign",
+        "deepfake.reports.cross_dataset",
+    ),
     "explain": ("deepfake.studies.explanation", "deepfake.studies.phases"),
     "resolve": ("deepfake.studies.plan",),
     "report": (
         "deepfake.reports.document",
         "deepfake.reports.audit",
         "deepfake.reports.balance",
+        "deepfake.reports.cross_dataset",
         "deepfake.reports.robustness",
     ),
 }
@@ -79,7 +89,7 @@ def files(graph: grimp.ImportGraph, entries: Iterable[str]) -> list[str]:
 
 def write_fixed(settings: Params) -> None:
     """Write the resolved configuration of each experiment that nothing has to be decided for."""
-    _write(settings, [*settings.experiments, layout.CUSTOM_EXPERIMENT])
+    _write(settings, fixed_experiments(settings))
 
 
 def write_decided(settings: Params) -> None:

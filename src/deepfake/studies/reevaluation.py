@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake import layout, runtime, tables
-from deepfake.config import RunConfig, ViewConfig, resolve_view
+from deepfake.config import RunConfig, ViewConfig, facts_of, resolve_view
 from deepfake.errors import InputError, unknown
 from deepfake.evaluation import summary
 from deepfake.params import Params
@@ -69,7 +69,7 @@ def run(
             f"reevaluations.{name}: {view.view} has {view.size} px, {experiment} was trained on {size} px; "
             "choose a view of that resolution"
         )
-    facts = json.loads(layout.config(experiment).read_text(encoding="utf-8"))
+    facts = facts_of(experiment)
     manifest_file = layout.manifest(settings.dataset)
     manifest = tables.read(manifest_file, tables.MANIFEST)
     if runtime.file_hash(manifest_file) != facts["manifest_sha256"]:

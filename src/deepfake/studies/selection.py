@@ -3,7 +3,6 @@
 The evidence lies beside it in tables, so that a result that changes without changing the decision re-runs nothing.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.config import Decision, Gate
+from deepfake.config import Decision, Gate, facts_of
 from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, selection
 from deepfake.params import Params
@@ -165,4 +164,4 @@ def _fold_auc(joined: pd.DataFrame) -> np.ndarray:
 
 def _parameters(experiment: str) -> int:
     """Return the number of a trained experiment's parameters."""
-    return json.loads(layout.config(experiment).read_text("utf-8"))["parameters"]
+    return facts_of(experiment)["parameters"]

@@ -29,7 +29,7 @@ def raw(settings: Params) -> Finding:
     if folder.is_symlink():
         text = f"{folder} is a link to {folder.readlink()}, which is not here"
         return Finding("missing", "data set", text, "mount that folder too, or remove the link and ingest it again")
-    if name == catalog.GENERATED:
+    if name in catalog.GENERATED:
         return Finding("ok", "data set", f"{name}; the pipeline makes it")
     pointer = layout.pointer(name)
     remedy = f"dvc pull {pointer}" if pointer.exists() else entry.obtain

@@ -1,0 +1,191 @@
+"""A comparison across data sets of made-up predictions: what each detector is worth where is chosen here."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from conftest import ROOT, changed
+from deepfake import config, layout, params, tables
+from deepfake.config import RunConfig
+from deepfake.evaluation import performance, thresholds
+from deepfake.evaluation.bootstrap import Interval
+from deepfake.params import Params
+from deepfake.studies.cross_dataset.cells import Cell
+from deepfake.studies.foreign import ForeignRow
+
+HOME, EDITED, RESENT = "sample", "sample_edited", "sample_resent"
+SOURCES = {
+    HOME: ("wiki", "inpainting", "insight", "text2img"),
+    EDITED: ("camera", "paste", "morph", "liquify"),
+    RESENT: ("wiki", "inpainting", "insight", "text2img"),
+}
+"""The reals first."""
+BASELINE, OTHER = "simple_cnn_home", "resnet_home"
+QUALITY = {
+    BASELINE: (2.5, 0.6, 1.7),
+    OTHER: (2.6, 0.6, 1.7),
+    "simple_cnn_union": (2.4, 2.2, 1.8),
+    "resnet_union": (2.4, 2.2, 1.8),
+    "simple_cnn_union_domains": (2.4, 2.2, 1.8),
+    "simple_cnn_finetuned": (1.2, 2.4, 1.0),
+    "simple_cnn_away": (0.2, 2.4, 0.2),
+    "ensemble_mean": (2.8, 0.8, 1.8),
+    "ensemble_fitted": (2.8, 0.8, 1.8),
+}
+"""How far fakes lie above reals at home, on the edited and on the resent data set, in standard deviations."""
+SHIFT = {HOME: 0.0, EDITED: 0.0, RESENT: 1.5}
+"""By how much all logits lie higher: what re-tuned thresholds mend."""
+WEAK = "insight"
+"""The source that lies lower than the others."""
+FOLDS = 4
+
+
+_COMMON = {"view": "crop_high", "augmentation": "none"}
+_MEMBERS = [BASELINE, OTHER]
+SECTIONS = {
+    "experiments": {BASELINE: {"model": "simple_cnn"}, OTHER: {"model": "resnet18"}},
+    "transfers": {
+        "simple_cnn_union": {"model": "simple_cnn", "dataset": "union"},
+        "resnet_union": {"model": "resnet18", "dataset": "union", "epochs": "short"},
+        "simple_cnn_union_domains": {"model": "simple_cnn", "dataset": "union", "domain": {"column": "dataset"}},
+        "simple_cnn_away": {"model": "simple_cnn", "dataset": EDITED},
+    },
+    "finetunings": {"simple_cnn_finetuned": {"model": "simple_cnn", "dataset": EDITED, "start_from": BASELINE}},
+    "ensembles": {
+        name: {"experiments": _MEMBERS, "weights": name[9:]} for name in ("ensemble_mean", "ensemble_fitted")
+    },
+    "cross_dataset": {"away": [EDITED, RESENT], "union": [EDITED], "models": list(QUALITY)},
+}
+"""What of params.yaml the comparison is made of, so that other experiments in there change no test."""
+
+
+def settings_of(root: Path, **changes: object) -> Params:
+    """Write a project of nothing but params and catalog, and return its params."""
+    values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+    for section in ("experiments", "transfers", "finetunings"):
+        values[section] = {name: _COMMON | {"epochs": "long"} | own for name, own in SECTIONS[section].items()}
+    values |= {section: SECTIONS[section] for section in ("ensembles", "cross_dataset")}
+    facts = {"evaluation.bootstrap_replicates": 1000}
+    facts |= {key.replace("__", "."): value for key, value in changes.items()}
+    (root / "data").mkdir(parents=True)
+    (root / "params.yaml").write_text(yaml.safe_dump(changed(values, facts), sort_keys=False))
+    shutil.copy(ROOT / "data/catalog.yaml", root / "data/catalog.yaml")
+    return params.load(root / "params.yaml")
+
+
+def configs_of(settings: Params) -> dict[str, RunConfig]:
+    """Return what each detector was trained under; ensembles are like their first member."""
+    trained = [name for name in settings.cross_dataset.models if name not in settings.ensembles]
+    found = {name: config.resolve(settings, name) for name in trained}
+    for name in settings.cross_dataset.models:
+        if name in settings.ensembles:
+            first = found[settings.ensembles[name].experiments[0]]
+            found[name] = first.model_copy(update={"experiment": name, "model": "ensemble"})
+    return {name: found[name] for name in settings.cross_dataset.models}
+
+
+def samples(dataset: str, groups: int, per_group: int) -> pd.DataFrame:
+    """Return the samples of a data set; a group stands in the same fold of all of them."""
+    return pd.DataFrame(
+        [
+            (f"{source}/{group:02d}_{number}", int(place > 0), source, f"{group:02d}", group % FOLDS)
+            for place, source in enumerate(SOURCES[dataset])
+            for group in range(groups)
+            for number in range(per_group)
+        ],
+        columns=["sample_id", "label", "source", "group", "home_fold"],
+    )
+
+
+def predictions(
+    dataset: str, quality: float, seed: int, groups: int, per_group: int, brightness: float = 0.5
+) -> pd.DataFrame:
+    """Return the logits of all folds' models: held-out samples of a fold, and the next fold's as inner validation."""
+    known = samples(dataset, groups, per_group)
+    measured = features(dataset, groups, per_group)["mean_r"].to_numpy()
+    common, own = np.random.default_rng(7), np.random.default_rng(seed)
+    hardness = dict(zip(sorted(known["group"].unique()), 0.3 * common.normal(size=groups), strict=True))
+    parts = []
+    for fold in range(FOLDS):
+        logit = known["label"] * (quality + known["group"].map(hardness) - 0.8 * (known["source"] == WEAK))
+        logit += SHIFT[dataset] + fold + brightness * (measured - 100) / 10 + own.normal(size=len(known))
+        for subset, inside in (("held_out", fold), ("validation", (fold + 1) % FOLDS)):
+            rows = known["home_fold"] == inside
+            parts.append(known[rows].assign(fold=fold, subset=subset, logit=logit[rows]))
+    columns = ["fold", "subset", "sample_id", "label", "source", "group", "logit"]
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def features(dataset: str, groups: int, per_group: int) -> pd.DataFrame:
+    """Return features: of the edited data set other widths, of the resent one other widths and a lower quality."""
+    known = samples(dataset, groups, per_group)
+    generator = np.random.default_rng(len(dataset))
+    kinds = tables.FEATURES.columns
+    values = {name: 0 if kind == "int" else 0.0 if kind == "float" else "none" for name, kind in kinds.items()}
+    frame = pd.DataFrame([values] * len(known)).assign(sample_id=known["sample_id"], format="JPEG", mode="RGB")
+    frame["width"] = {HOME: 184, EDITED: generator.choice([128, 184, 240], len(known)), RESENT: 120}[dataset]
+    low = {HOME: 75, EDITED: 40, RESENT: 30}[dataset]
+    frame["quality"] = generator.integers(low, low + 20, len(known))
+    frame["mean_r"] = generator.normal(100, 10, len(known))
+    frame["subsampling"] = generator.choice(["4:2:0", "4:4:4"], len(known), p=[0.9, 0.1])
+    return frame
+
+
+def cells_of(
+    settings: Params,
+    *,
+    quality: dict[str, tuple[float, ...]] | None = None,
+    groups: int = 24,
+    per_group: int = 4,
+) -> list[Cell]:
+    """Return every detector on every data set; thresholds are those of the first data set that it has seen."""
+    configs = configs_of(settings)
+    found = []
+    datasets = [HOME, *settings.cross_dataset.away]
+    strengths = quality or QUALITY
+    for number, name in enumerate(configs):
+        exposed = _seen(configs, name, settings)
+        joined = {
+            dataset: predictions(dataset, strength, 10 * number + place, groups, per_group)
+            for place, (dataset, strength) in enumerate(zip(SOURCES, strengths[name], strict=True))
+            if dataset in datasets
+        }
+        own = joined[next(dataset for dataset in datasets if dataset in exposed)]
+        inner = own[own["subset"] == "validation"].groupby("fold")
+        cuts = {int(fold): thresholds.youden(rows["label"], rows["logit"]) for fold, rows in inner}
+        found += [Cell(name, dataset, dataset in exposed, frame, cuts) for dataset, frame in joined.items()]
+    return found
+
+
+def _seen(configs: dict[str, RunConfig], name: str, settings: Params) -> set[str]:
+    """Return the data sets that a detector was trained on."""
+    own = configs[name]
+    found = {HOME, *settings.cross_dataset.union} if own.dataset == layout.UNION else {own.dataset}
+    return found | (_seen(configs, own.start_from, settings) if own.start_from else set())
+
+
+def features_of(settings: Params, groups: int = 24, per_group: int = 4) -> dict[str, pd.DataFrame]:
+    """Return the features of every data set."""
+    return {dataset: features(dataset, groups, per_group) for dataset in (HOME, *settings.cross_dataset.away)}
+
+
+def foreign_rows() -> list[ForeignRow]:
+    """Return a reported result with nothing but its accuracy, and somebody's predictions without scores."""
+    nothing: dict[str, Interval | None] = dict.fromkeys(performance.COLUMNS)
+    reported = nothing | {"accuracy": Interval(0.997, np.nan, np.nan, 0.95)}
+    shares = {name: Interval(0.6, 0.5, 0.7, 0.95) for name in ("accuracy", "precision", "recall", "f1")}
+    return [
+        ForeignRow("original_eval", "Original Eval (reported)", "", None, reported, reported=True, source="a notebook"),
+        ForeignRow("theirs", "Theirs", "their files", 120, nothing | shares, reported=False, source="theirs.csv"),
+    ]
+
+
+def write_inputs(settings: Params, **sizes: int) -> None:
+    """Write what the comparison reads beside the cells: each detector's configuration, each data set's features."""
+    for name, each in configs_of(settings).items():
+        tables.write_text(each.model_dump_json(), layout.config(name))
+    for dataset, frame in features_of(settings, **sizes).items():
+        tables.write(frame, layout.features(dataset), tables.FEATURES)

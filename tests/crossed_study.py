@@ -1,0 +1,28 @@
+"""A finished comparison across data sets without any training; a test names this module as a plugin."""
+
+from pathlib import Path
+
+import pytest
+
+import cross_study
+from deepfake.params import Params
+from deepfake.reports.cross_dataset import tables as cross_tables
+from deepfake.reports.cross_dataset.tables import Found
+from deepfake.studies.cross_dataset import analysis
+
+
+@pytest.fixture(scope="session")
+def crossed(tmp_path_factory) -> tuple[Path, Params, analysis.Found]:
+    """A project in which the comparison is written, its params, and what was found; not to be changed."""
+    root = tmp_path_factory.mktemp("crossed") / "project"
+    settings = cross_study.settings_of(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        cross_study.write_inputs(settings)
+        return root, settings, analysis.write(cross_study.cells_of(settings), cross_study.foreign_rows(), settings)
+
+
+@pytest.fixture
+def found(crossed, monkeypatch) -> Found:
+    monkeypatch.chdir(crossed[0])
+    return cross_tables.read(crossed[1])
