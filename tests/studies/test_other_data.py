@@ -16,7 +16,6 @@ from conftest import AWAY, make_project, tiny_params, write_tiny_away
 from deepfake import cli, config, layout, tables
 from deepfake.data import catalog, lineage
 from deepfake.errors import InputError
-from deepfake.evaluation import metrics
 from deepfake.studies import crossval, exposure, prepare, union
 from deepfake.studies.cross_dataset import collect
 
@@ -288,7 +287,6 @@ def test_a_model_finds_at_home_what_it_found_when_it_was_trained(copied):
         both = home.merge(twin, on=["sample_id", "fold"], suffixes=("", "_twin"))
         assert len(both) == len(home)
         np.testing.assert_allclose(both["logit"], both["logit_twin"], atol=1e-5)
-        assert metrics.auc(both["label"], both["logit"]) > 0
     assert not any("left out" in line for line in said)
 
 
