@@ -4,16 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich import progress as bars
+from rich.progress import TaskID
 
-from deepfake.studies.launch import FoldNews
+from deepfake.progress import FoldNews, Progress
 
 
 def say(line: str) -> None:
@@ -24,60 +18,84 @@ def say(line: str) -> None:
 @contextmanager
 def steps(title: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar for a task until it is done; call what this gives with (done, total), 0 for an unknown total."""
-    console = Console(stderr=True)
-    progress = _progress(console)
-    task = progress.add_task(title, note="", total=None)
-
-    def advance(done: int, total: int) -> None:
-        if not console.is_terminal:
-            return
-        progress.start()
-        progress.update(task, completed=done, total=total or None)
-        if done == total:
-            # no thread of the display may be alive when the caller forks
-            progress.stop()
-
-    try:
-        yield advance
-    finally:
-        progress.stop()
+    with shown() as progress:
+        yield lambda done, total: progress.advance(title, done, total)
 
 
 @contextmanager
-def folds() -> Iterator[Callable[[FoldNews], None]]:
-    """Show a bar for each running fold, and a line for each one that has ended."""
-    console = Console(stderr=True)
-    progress = _progress(console)
-    bars: dict[tuple[str, int], TaskID] = {}
-
-    def advance(news: FoldNews) -> None:
-        score = f"validation AUC {news.validation_auc:.3f}"
-        running = (news.experiment, news.fold)
-        if news.finished:
-            if running in bars:
-                progress.remove_task(bars.pop(running))
-            line = f"{news.experiment}: fold {news.fold}, {news.epoch} epochs, {score}"
-            progress.console.print(line, highlight=False)
-        elif console.is_terminal:
-            progress.start()
-            if running not in bars:
-                bars[running] = progress.add_task(f"{news.experiment}, fold {news.fold}", note="", total=news.epochs)
-            progress.update(bars[running], completed=news.epoch, note=score)
-
+def shown(note: str = "") -> Iterator["Shown"]:
+    """Show what long work tells of itself, until it is done; `note` when training begins."""
+    progress = Shown(note)
     try:
-        yield advance
+        yield progress
     finally:
-        progress.stop()
+        progress.close()
 
 
-def _progress(console: Console) -> Progress:
+class Shown(Progress):
+    """Bars for tasks and running folds on a terminal, and a line for each fold that has ended."""
+
+    def __init__(self, note: str = ""):
+        """Show nothing yet."""
+        self._note = note
+        self._console = Console(stderr=True)
+        self._display = _display(self._console)
+        self._bars: dict[object, TaskID] = {}
+
+    def say(self, line: str) -> None:
+        """Print a line beside the results."""
+        self._display.console.print(line, highlight=False, soft_wrap=True)
+
+    def begin(self) -> None:
+        """Print what is to be known before training."""
+        if self._note:
+            self.say(self._note)
+            self._note = ""
+
+    def advance(self, title: str, done: int, total: int) -> None:
+        """Show how much of a task is done."""
+        self._bar(title, title, done, total)
+        if done == total:
+            self._end(title)
+
+    def news(self, news: FoldNews) -> None:
+        """Show how far a fold is."""
+        score = f"validation AUC {news.validation_auc:.3f}"
+        fold = (news.experiment, news.fold)
+        if news.finished:
+            self._end(fold)
+            self.say(f"{news.experiment}: fold {news.fold}, {news.epoch} epochs, {score}")
+        else:
+            self._bar(fold, f"{news.experiment}, fold {news.fold}", news.epoch, news.epochs, score)
+
+    def close(self) -> None:
+        """Take all bars away."""
+        self._display.stop()
+
+    def _bar(self, name: object, title: str, done: int, total: int, note: str = "") -> None:
+        if not self._console.is_terminal:
+            return
+        if name not in self._bars:
+            self._display.start()
+            self._bars[name] = self._display.add_task(title, note="", total=total or None)
+        self._display.update(self._bars[name], completed=done, total=total or None, note=note)
+
+    def _end(self, name: object) -> None:
+        if name in self._bars:
+            self._display.remove_task(self._bars.pop(name))
+        if not self._bars:
+            # no thread of the display may be alive when the caller forks
+            self._display.stop()
+
+
+def _display(console: Console) -> bars.Progress:
     """Return a progress display whose tasks may carry a note."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", style="dim"),
+    return bars.Progress(
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[note]}", style="dim"),
         console=console,
         disable=not console.is_terminal,
     )

@@ -3,26 +3,45 @@
 `dvc.yaml` names the same paths; a test holds the two against each other.
 """
 
+import glob
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
 CATALOG = Path("data/catalog.yaml")
-CHECKED = Path("data/checked.json")
-"""The data set that the study uses, written once its name, the preset and all of params.yaml were found right."""
 LOCK = Path("requirements.lock")
 """The pinned packages, with hashes."""
 GIT = Path(".git")
 DVC = Path(".dvc")
 SCRATCH = Path(".scratch")
 """Unfinished work that a killed run picks up again; never versioned, safe to delete."""
+STORE = Path(".store")
+"""Finished entries of the run store that no study of params.yaml holds, and unfinished ones; never versioned."""
+PROVENANCE = STORE / "provenance"
 RUNS = Path("runs")
 REPORTS = Path("reports")
 SUMMARY = REPORTS / "summary.md"
-FIGURES = REPORTS / "figures"
-TABLES = REPORTS / "tables"
+PHOTOGRAPHS = REPORTS / "photographs"
+"""Pictures that show photographs, which may not be redistributed: DVC keeps them, git does not."""
+METRICS = REPORTS / "metrics"
 DECISION = REPORTS / "decisions" / "phase2.json"
 """What phase 2 decided (`config.Decision`)."""
-TRAIN_METRICS = REPORTS / "metrics" / "train"
+FINALISTS = REPORTS / "decisions" / "phase3.json"
+"""The runs that phase 4 goes on with (`config.Finalists`)."""
+STUDIES = (
+    *("custom", "phase1", "phase2", "phase3", "phase4", "imbalance", "generalization"),
+    *("probes", "shortcuts", "robustness", "explain", "faces", "summary"),
+)
+"""What the results in reports are named after: a folder each, in which every name begins with it."""
+CHECKPOINTS = "checkpoints"
+RUN_CONFIG = "config.json"
+RUN_PREDICTIONS = "predictions.parquet"
+RUN_HISTORY = "history.csv"
+RUN_ROC = "roc.csv"
+RUN_CONFUSION = "confusion.csv"
+RUN_METRICS = "metrics.json"
+"""The files of a run, below its folder."""
+ENTRY = "entry.json"
+"""What an entry of the run store says of itself: its key, its kind, and the hashes of its files."""
 FOLD_WEIGHTS = "weights.safetensors"
 FOLD_OPTIMIZER = "optimizer.safetensors"
 FOLD_RECORD = "record.json"
@@ -33,22 +52,11 @@ FOLD_DONE = "done.json"
 CUSTOM_EXPERIMENT = "custom"
 """The name of the run that `model` in params.yaml drives."""
 RAW = Path("data/raw")
+PREPARED = Path("data/prepared")
 UNION = "union"
 """The name of the study's data set joined with others (`cross_dataset.union`), as a data set of its own."""
 FOREIGN = Path("data/predictions")
 """The folder of other people's predictions, which the catalog names (CSV)."""
-AWAY = Path("data/away")
-"""One file for each data set beside the study's (`away`): whatever needs all of them depends on the folder."""
-
-
-def plan(experiment: str) -> Path:
-    """Return an experiment's resolved configuration, on which its training depends (JSON)."""
-    return Path("data/plan") / f"{experiment}.json"
-
-
-def code(stage: str) -> Path:
-    """Return the digest of the code that decides the results of one kind of stage (JSON)."""
-    return Path("data/plan/code") / f"{stage}.json"
 
 
 def raw(dataset: str) -> Path:
@@ -62,11 +70,6 @@ def raw(dataset: str) -> Path:
 def pointer(dataset: str) -> Path:
     """Return the file by which `dvc add` versions the raw folder of a data set that is obtained, not made."""
     return Path("data/raw") / f"{dataset}.dvc"
-
-
-def away(dataset: str) -> Path:
-    """Return the hashes of all that was prepared of a data set beside the study's (JSON)."""
-    return AWAY / f"{dataset}.json"
 
 
 def samples(dataset: str) -> Path:
@@ -94,9 +97,14 @@ def faces(dataset: str) -> Path:
     return Path("data") / dataset / "faces.parquet"
 
 
+def views(dataset: str) -> Path:
+    """Return the folder of what all views of a data set show."""
+    return Path("data") / dataset / "views"
+
+
 def view(dataset: str, name: str) -> Path:
     """Return the folder that says what one view of a data set shows: `regions` and `view_facts`."""
-    return Path("data") / dataset / "views" / name
+    return views(dataset) / name
 
 
 def regions(dataset: str, name: str) -> Path:
@@ -109,83 +117,103 @@ def view_facts(dataset: str, name: str) -> Path:
     return view(dataset, name) / "view.json"
 
 
+def prepared(dataset: str) -> Path:
+    """Return the hashes of all that was prepared of a data set (JSON): what needs all data sets depends on the folder."""
+    return PREPARED / f"{dataset}.json"
+
+
 def cache(dataset: str) -> Path:
     """Return the folder of decoded images, which can always be made again: neither git nor DVC keeps it."""
     return Path("data") / dataset / "cache"
 
 
+def study(name: str) -> Path:
+    """Return the folder of a study's runs, one entry of the run store each."""
+    return RUNS / name
+
+
 def run(experiment: str) -> Path:
-    """Return the folder of all that one experiment's training leaves behind, except what is committed."""
-    return RUNS / experiment
+    """Return the folder of all that one run leaves behind, whichever study it belongs to; names are unique."""
+    found = sorted(RUNS.glob(f"*/{glob.escape(experiment)}/"))
+    return found[0] if found else RUNS / "*" / experiment
 
 
 def checkpoints(experiment: str) -> Path:
     """Return the folder of one experiment's checkpoints, one a fold."""
-    return run(experiment) / "checkpoints"
+    return run(experiment) / CHECKPOINTS
+
+
+def weights_name(fold: int) -> str:
+    """Return the name of the file with one fold's weights."""
+    return f"fold{fold}.safetensors"
+
+
+def record_name(fold: int) -> str:
+    """Return the name of the file with what belongs to one fold's weights."""
+    return f"fold{fold}.json"
+
+
+def optimizer_name(fold: int) -> str:
+    """Return the name of the file with one fold's optimiser."""
+    return f"fold{fold}.optimizer.safetensors"
 
 
 def checkpoint(experiment: str, fold: int) -> Path:
     """Return the weights of one fold's best epoch (safetensors)."""
-    return checkpoints(experiment) / f"fold{fold}.safetensors"
+    return checkpoints(experiment) / weights_name(fold)
 
 
 def checkpoint_record(experiment: str, fold: int) -> Path:
     """Return what belongs to one fold's weights: epoch, metrics, configuration, thresholds, ... (`records.Record`)."""
-    return checkpoints(experiment) / f"fold{fold}.json"
+    return checkpoints(experiment) / record_name(fold)
 
 
 def checkpoint_optimizer(experiment: str, fold: int) -> Path:
     """Return the optimiser's state at one fold's best epoch, where it is kept (safetensors)."""
-    return checkpoints(experiment) / f"fold{fold}.optimizer.safetensors"
+    return checkpoints(experiment) / optimizer_name(fold)
 
 
 def config(experiment: str) -> Path:
     """Return one experiment's resolved configuration and what training found out (JSON)."""
-    return run(experiment) / "config.json"
+    return run(experiment) / RUN_CONFIG
 
 
 def predictions(experiment: str) -> Path:
     """Return the table of one experiment's logits (`tables.PREDICTIONS`)."""
-    return run(experiment) / "predictions.parquet"
+    return run(experiment) / RUN_PREDICTIONS
+
+
+def entry(experiment: str) -> Path:
+    """Return what a run's entry of the store says of itself (`runs.store.Entry`)."""
+    return run(experiment) / ENTRY
 
 
 def provenance(experiment: str) -> Path:
-    """Return the record of when, where and from which commit an experiment was trained.
+    """Return the record of when, where and from which commit a run was computed.
 
-    It changes with every run, so DVC does not track it: all that DVC tracks is reproducible bit for bit. By its `key`
-    an experiment is known whose results another one of the same configuration may take over.
+    It changes with every run, so it lies outside what DVC hashes: all that DVC tracks is reproducible bit for bit.
     """
-    return run(experiment) / "provenance.json"
-
-
-def train_metrics(experiment: str) -> Path:
-    """Return one experiment's headline metrics (JSON, committed, read by `dvc metrics`)."""
-    return TRAIN_METRICS / f"{experiment}.json"
-
-
-def plots(experiment: str) -> Path:
-    """Return the folder of one experiment's plot data."""
-    return REPORTS / "plots" / experiment
+    return PROVENANCE / f"{experiment}.json"
 
 
 def history(experiment: str) -> Path:
     """Return the metrics of each epoch and fold (CSV)."""
-    return plots(experiment) / "history.csv"
+    return run(experiment) / RUN_HISTORY
 
 
 def roc(experiment: str) -> Path:
     """Return the ROC curve of each held-out fold (CSV)."""
-    return plots(experiment) / "roc.csv"
+    return run(experiment) / RUN_ROC
 
 
 def confusion(experiment: str) -> Path:
     """Return the confusion matrix over all held-out folds (CSV)."""
-    return plots(experiment) / "confusion.csv"
+    return run(experiment) / RUN_CONFUSION
 
 
-def gate(candidate: str) -> Path:
-    """Return whether phase 4 goes on with a candidate (`config.Gate`)."""
-    return REPORTS / "decisions" / "phase4" / f"{candidate}.json"
+def headline(experiment: str) -> Path:
+    """Return one run's headline metrics (JSON), which its study's metrics repeat."""
+    return run(experiment) / RUN_METRICS
 
 
 def features(dataset: str) -> Path:
@@ -198,9 +226,9 @@ def weights(model: str) -> Path:
     return Path("data/weights") / f"{model}.safetensors"
 
 
-def pretrained(model: str) -> Path:
-    """Return which weights a model of the study starts from (JSON), so that DVC can tell when they change."""
-    return Path("data/pretrained") / f"{model}.json"
+def weights_facts(model: str) -> Path:
+    """Return the statistics that a model's weights were trained with, and where they came from (JSON)."""
+    return Path("data/weights") / f"{model}.json"
 
 
 def page(name: str) -> Path:
@@ -208,19 +236,29 @@ def page(name: str) -> Path:
     return REPORTS / f"{name}.md"
 
 
+def results(name: str) -> Path:
+    """Return the folder of a study's tables and figures; what no study of the report owns has one of its own."""
+    return REPORTS / next((study for study in STUDIES if name.startswith(study)), "own")
+
+
 def table(name: str) -> Path:
-    """Return a study's table as CSV, for example `table("phase1")`."""
-    return TABLES / f"{name}.csv"
+    """Return a study's table as CSV, for example `table("phase1_tests")`."""
+    return results(name) / f"{name}.csv"
 
 
 def study_metrics(name: str) -> Path:
     """Return a study's metrics (JSON, committed)."""
-    return REPORTS / "metrics" / f"{name}.json"
+    return METRICS / f"{name}.json"
 
 
 def figure(name: str) -> Path:
-    """Return a picture of the report."""
-    return FIGURES / f"{name}.png"
+    """Return a picture of the report that shows no photograph."""
+    return results(name) / f"{name}.png"
+
+
+def photograph(name: str) -> Path:
+    """Return a picture of the report that shows photographs."""
+    return PHOTOGRAPHS / f"{name}.png"
 
 
 def bench(name: str) -> Path:

@@ -13,9 +13,12 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Factor = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what scikit-learn takes
 Channels = tuple[float, float, float]
-Resolution = Literal["low", "high"]
-Fraction = Literal["small", "medium", "all"]
-Epochs = Literal["short", "long"]
+Resolution = Literal["low", "high"] | Annotated[int, Field(ge=32)]
+Fraction = Literal["small", "medium", "all"] | Share
+Epochs = Literal["short", "long"] | Annotated[int, Field(ge=1)]
+LearningRate = Literal["base", "low"] | Annotated[float, Field(gt=0)]
+TAGS = ("trained", "fine-tuned", "re-evaluated", "ensemble")
+"""Kinds of runs: pydantic names the one that it chose in the path of a mistake."""
 
 
 class Section(BaseModel):
@@ -28,7 +31,7 @@ def first_mistake(error: ValidationError, schema: type[BaseModel], prefix: str =
     """Return a validation error's first mistake as `path: message`, with the nearest key for a typo."""
     # an unknown key first: it explains the missing one that it was meant to be
     first, *others = sorted(error.errors(), key=lambda mistake: mistake["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in (prefix, *first["loc"]) if part != "")
+    where = ".".join(str(part) for part in (prefix, *first["loc"]) if part not in ("", *TAGS))
     message = first["msg"][0].lower() + first["msg"][1:]
     if first["type"] == "value_error":
         message = first["msg"].removeprefix("Value error, ")  # a rule of the project's own, in its own words

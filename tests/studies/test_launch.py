@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from deepfake.errors import InputError
-from deepfake.studies.launch import FoldNews, run_jobs
+from deepfake.execution.processes import FoldNews, run_jobs
 
 
 def work(job, tell):

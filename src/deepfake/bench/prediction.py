@@ -26,7 +26,7 @@ from deepfake.config import RunConfig
 from deepfake.data import photographs
 from deepfake.loading import backends, cache, files, geometry
 from deepfake.params import Faces, Params
-from deepfake.studies import detectors, records
+from deepfake.runs import detectors, records
 from deepfake.studies.prediction import paths, verdicts
 from deepfake.training.checkpoint import copy_weights, save_weights
 

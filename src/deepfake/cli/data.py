@@ -8,21 +8,22 @@ from deepfake import layout
 
 
 @click.command()
-def check() -> None:
-    """Check params.yaml and the catalog, and that the data set is there; write what the trainings depend on."""
+@click.option("--schema", is_flag=True, help="Print the JSON schema of params.yaml, for editors.")
+def check(schema: bool) -> None:
+    """Check params.yaml and the catalog, and that the data sets in use are there."""
     import json
 
-    from deepfake import config, tables
+    from deepfake import config
     from deepfake.data import catalog
-    from deepfake.studies import orphans, plan
+    from deepfake.params import Params
 
+    if schema:
+        click.echo(json.dumps(Params.model_json_schema(), indent=1))
+        return
     settings = config.load()
-    for dataset in (settings.dataset, *settings.cross_dataset.away):
+    for dataset in (settings.dataset, *settings.studies.generalization.datasets):
         catalog.require(dataset)
-    orphans.check(settings)
-    plan.write_code()
-    plan.write_fixed(settings)
-    tables.write_text(json.dumps({"dataset": settings.dataset}) + "\n", layout.CHECKED)
+    click.echo(f"{layout.PARAMS}: preset {settings.preset}, {len(config.entries(settings))} runs")
 
 
 @click.command()
@@ -36,7 +37,7 @@ def sample(name: str) -> None:
     settings = params.load()
     with console.steps(f"generating {name}") as progress:
         recipe.generate(settings, layout.raw(name), progress)
-    contact_sheet.draw(layout.raw(name), recipe.titles, layout.figure(name))
+    contact_sheet.draw(layout.raw(name), recipe.titles, layout.photograph(name))
 
 
 @click.group()
@@ -89,32 +90,38 @@ def split(dataset: str) -> None:
 @click.argument("dataset")
 def faces(dataset: str) -> None:
     """Find the face in every image of DATASET; a run that was killed goes on."""
-    from deepfake import console, params
+    from deepfake import config, console
+    from deepfake.loading import views
     from deepfake.studies import faces
 
-    settings = params.load()
+    settings = config.load()
+    if not any(config.resolve_view(settings, view).face_margin is not None for view in views.wanted(settings, dataset)):
+        faces.write_none(dataset)
+        click.echo(f"{dataset}: no view in use cuts out faces, so none were looked for")
+        return
     loader = settings.presets[settings.preset].loader
-    table = "faces" if dataset == settings.dataset else f"faces_{dataset}"
     with console.steps(f"{dataset}: finding faces") as progress:
-        rates = faces.run(dataset, settings.faces, loader, table=table, on_progress=progress)
+        rates = faces.run(dataset, settings.faces, loader, on_progress=progress)
     click.echo(f"{dataset}: a face in {rates['found'].sum()} of {rates['samples'].sum()} images")
 
 
 @click.command()
-@click.argument("view")
-def cache(view: str) -> None:
-    """Decode every image once, as VIEW (`views` in params.yaml) shows it."""
+@click.argument("dataset")
+def views(dataset: str) -> None:
+    """Decode every image of DATASET once for each view (`views` in params.yaml) that runs look through."""
     from deepfake import config, console, runtime
     from deepfake.loading import views
 
     settings = config.load()
-    resolved = config.resolve_view(settings, view)
-    with console.steps(f"{view}: decoding") as progress:
-        facts = views.write(
-            resolved, threads=runtime.cores(), cuda=runtime.has_gpu(), announce=console.say, progress=progress
-        )
-    if resolved.face_margin is not None:
-        click.echo(f"{view}: {facts['without_face']} of {facts['images']} images have no face: their central square")
+    for view in views.wanted(settings, dataset):
+        resolved = config.resolve_view(settings, view, dataset=dataset)
+        with console.steps(f"{dataset}, {view}: decoding") as progress:
+            facts = views.write(
+                resolved, threads=runtime.cores(), cuda=runtime.has_gpu(), announce=console.say, progress=progress
+            )
+        if resolved.face_margin is not None:
+            count = f"{facts['without_face']} of {facts['images']}"
+            click.echo(f"{dataset}, {view}: {count} images have no face: their central square")
 
 
 @click.command()
@@ -128,35 +135,17 @@ def conditions() -> None:
 
 @click.command()
 def weights() -> None:
-    """Bring the ImageNet weights that models of the study start from into data/weights."""
+    """Bring the ImageNet weights that models of the studies start from into data/weights."""
     from deepfake import config, console
-    from deepfake.studies import weights as study
+    from deepfake.runs import weights
 
-    study.run(config.load(), announce=console.say)
-
-
-@click.command()
-@click.argument("dataset")
-def prepare(dataset: str) -> None:
-    """Bring DATASET as far as trained detectors need it: ingest, split, features, views (`cross_dataset`)."""
-    from contextlib import ExitStack
-
-    from deepfake import config, console
-    from deepfake.studies import prepare
-
-    with ExitStack() as bars:
-        told = prepare.run(
-            dataset,
-            config.load(),
-            announce=console.say,
-            progress=lambda title: bars.enter_context(console.steps(title)),
-        )
-    click.echo(told)
+    with console.shown() as progress:
+        weights.run(config.load(), progress)
 
 
 @click.command()
 def union() -> None:
-    """Join the study's data set and those of `cross_dataset.union` into one to be trained on."""
+    """Join the study's data set and those of `studies.generalization.union` into one to be trained on."""
     from deepfake import config
     from deepfake.studies import union
 
@@ -165,4 +154,4 @@ def union() -> None:
     click.echo(f"{layout.UNION}: {len(manifest)} samples of {', '.join(union.members(settings))}")
 
 
-COMMANDS = (check, sample, data, ingest, split, faces, cache, conditions, weights, prepare, union)
+COMMANDS = (check, sample, data, ingest, split, faces, views, conditions, weights, union)

@@ -4,41 +4,49 @@ from pathlib import Path
 
 from deepfake import layout, params
 from deepfake.config import names
-from deepfake.config.decisions import Decision, Gate, read_decision, read_gate
+from deepfake.config.decisions import Decision, Finalists, read_decision, read_finalists
 from deepfake.config.finished import config_of, facts_of
 from deepfake.config.runs import (
     FROM_SCRATCH,
-    SCALES,
+    TRAINING,
+    Entry,
     RunConfig,
     ViewConfig,
-    candidate_experiments,
-    candidate_of,
+    candidates,
     decided_view,
-    fixed_experiments,
+    entries,
     resolve,
     resolve_view,
+    scaled,
+    shares,
+    table,
+    tables_of,
 )
 from deepfake.errors import InputError
 from deepfake.params import Params
 
 __all__ = [
     "FROM_SCRATCH",
-    "SCALES",
+    "TRAINING",
     "Decision",
-    "Gate",
+    "Entry",
+    "Finalists",
     "RunConfig",
     "ViewConfig",
-    "candidate_experiments",
-    "candidate_of",
+    "candidates",
     "config_of",
     "decided_view",
+    "entries",
     "facts_of",
-    "fixed_experiments",
     "load",
     "read_decision",
-    "read_gate",
+    "read_finalists",
     "resolve",
     "resolve_view",
+    "scaled",
+    "shares",
+    "table",
+    "tables_of",
 ]
 
 

@@ -18,10 +18,10 @@ class Decision(Section):
     augmentation: str
 
 
-class Gate(Section):
-    """Whether phase 4 goes on with a candidate: nothing else, so that other ranks among the best change no file."""
+class Finalists(Section):
+    """The runs of phase 3 that phase 4 goes on with, in the order of params.yaml: other ranks are no other file."""
 
-    open: bool
+    runs: tuple[str, ...]
 
 
 def read_decision(path: Path = layout.DECISION) -> Decision:
@@ -30,16 +30,16 @@ def read_decision(path: Path = layout.DECISION) -> Decision:
     Raises:
         InputError: it has not been decided, or the file was changed by hand into something else.
     """
-    return _read(path, Decision, "deepfake decide")
+    return _read(path, Decision, "deepfake phase2")
 
 
-def read_gate(candidate: str) -> Gate:
-    """Read whether phase 4 goes on with a candidate.
+def read_finalists(path: Path = layout.FINALISTS) -> tuple[str, ...]:
+    """Read which runs of phase 3 phase 4 goes on with.
 
     Raises:
         InputError: the candidates have not been ranked, or the file was changed by hand into something else.
     """
-    return _read(layout.gate(candidate), Gate, "deepfake rank")
+    return _read(path, Finalists, "deepfake phase3").runs
 
 
 _Read = TypeVar("_Read", bound=Section)

@@ -14,7 +14,7 @@ def facts_of(experiment: str) -> dict[str, Any]:
     """Read all that a finished run says of itself.
 
     Raises:
-        InputError: it has not been trained, its file is damaged, or it was skipped by the study.
+        InputError: it has not been trained, or its file is damaged.
     """
     path = layout.config(experiment)
     try:
@@ -25,11 +25,9 @@ def facts_of(experiment: str) -> dict[str, Any]:
         raise InputError(f"{path}: not JSON; run deepfake train {experiment} again, or dvc repro") from None
     if not isinstance(facts, dict):
         raise InputError(f"{path}: not the configuration of a run; run deepfake train {experiment} again, or dvc repro")
-    if "folds" not in facts:
-        raise InputError(f"{path}: {experiment} was skipped by the study; run deepfake train {experiment}")
     # all who ask count by it, most of them without the rest
-    if type(facts["folds"]) is not int or facts["folds"] < 1:
-        found = json.dumps(facts["folds"])
+    if type(facts.get("folds")) is not int or facts["folds"] < 1:
+        found = json.dumps(facts.get("folds"))
         raise InputError(f"{path}: folds is {found}; run deepfake train {experiment} again, or dvc repro")
     return facts
 

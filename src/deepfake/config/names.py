@@ -1,105 +1,79 @@
 """The names in params.yaml that refer to other parts of it."""
 
+from collections.abc import Collection, Iterable
+from itertools import product
 from typing import get_args
 
 from deepfake import layout
 from deepfake.config.decisions import Decision
-from deepfake.config.runs import (
-    DECIDED,
-    SCALES,
-    SECTIONS,
-    candidate_experiments,
-    fixed_experiments,
-    resolve,
-    resolve_view,
-)
+from deepfake.config.runs import Entry, candidates, entries, resolve, resolve_view, tables_of
 from deepfake.errors import InputError, unknown
 from deepfake.params import Params
+from deepfake.params.studies import BEST, Ensemble, FineTuned, Reevaluated, Trained
 from deepfake.schema import Resolution
 
 
 def check(settings: Params) -> None:
-    """Check the names that refer to other parts of the file."""
-    taken = {layout.CUSTOM_EXPERIMENT, *candidate_experiments(settings), *settings.reevaluations}
-    for section in (*SECTIONS, "ensembles"):
-        for name in getattr(settings, section):
-            if name in taken:
-                raise InputError(f"{section}.{name}: the name is taken by another run; choose another")
-            taken.add(name)
-    trained = [*settings.experiments, layout.CUSTOM_EXPERIMENT]
-    for name in fixed_experiments(settings):
-        resolve(settings, name)
-    _check_candidates(settings)
-    _check_transfers(settings)
-    for name, entry in settings.reevaluations.items():
-        if entry.experiment not in trained:
-            message = unknown("experiment", entry.experiment, trained)
-            raise InputError(f"reevaluations.{name}.experiment: {message}")
-        resolve_view(settings, entry.view, f"reevaluations.{name}.view")
-    known = [*trained, *settings.reevaluations, *candidate_experiments(settings), *settings.ensembles]
-    for name, rows in settings.tables.items():
-        _check_table(f"tables.{name}", rows, known)
-    for where, names in (
-        ("audit.experiments", settings.audit.experiments),
-        ("robustness.experiments", settings.robustness.experiments),
-        ("balance.detail", settings.balance.detail),
-    ):
-        for name in names:
-            if name not in trained:
-                raise InputError(f"{where}: {unknown('experiment', name, trained)}")
-    for name in settings.audit.views:
-        resolve_view(settings, name, "audit.views")
-
-
-def _check_table(where: str, rows: dict[str, tuple[str, ...]], known: list[str]) -> None:
-    """Check a comparison's experiments and their baselines."""
-    for experiment, baselines in rows.items():
-        if experiment not in known:
-            raise InputError(f"{where}: {unknown('experiment', experiment, known)}")
-        for baseline in baselines:
-            if baseline not in rows or baseline == experiment:
-                raise InputError(f"{where}.{experiment}: its baseline {baseline!r} is no other experiment of the table")
-
-
-def _check_transfers(settings: Params) -> None:
-    """Check the names that belong to the comparison across data sets."""
-    section = settings.cross_dataset
-    if settings.dataset in section.away:
-        raise InputError(f"cross_dataset.away: {settings.dataset} is the study's own data set; name others")
-    others = [*section.away, layout.UNION]
-    for where in ("transfers", "finetunings"):
-        for name, entry in getattr(settings, where).items():
-            if entry["dataset"] not in others:
-                raise InputError(f"{where}.{name}.dataset: {unknown('data set', entry['dataset'], others)}")
-    # not what phase 2 has to decide first: these are prepared for before anything is trained
-    single = [*settings.experiments, *settings.transfers]
-    for name, entry in settings.finetunings.items():
-        parent = entry["start_from"]
-        if parent not in single:
-            raise InputError(f"finetunings.{name}.start_from: {unknown('experiment', parent, single)}")
-    trained = [*single, *settings.finetunings]
-    for name, entry in settings.ensembles.items():
-        for member in entry.experiments:
-            if member not in trained:
-                raise InputError(f"ensembles.{name}: {unknown('experiment', member, trained)}")
-    for name in section.models:
-        if name not in (known := [*trained, *settings.ensembles]):
-            raise InputError(f"cross_dataset.models: {unknown('experiment', name, known)}")
-
-
-def _check_candidates(settings: Params) -> None:
-    """Check that candidates resolve under whatever phase 2 may decide, and that there are enough of them."""
-    for name, entry in settings.candidates.items():
-        for key in DECIDED:
-            if key in entry:
-                raise InputError(f"candidates.{name}.{key}: it is not a candidate's own; phases 2 and 4 decide it")
-        if not isinstance(entry.get("ranked"), bool):
-            raise InputError(f"candidates.{name}.ranked: true or false: whether phase 4 may choose it")
-        for resolution in get_args(Resolution):
-            for face_crop in (False, True):
-                decision = Decision(resolution=resolution, face_crop=face_crop, augmentation="none")
-                resolve(settings, f"{name}{SCALES['small']}", decision)
-    ranked = sum(bool(entry["ranked"]) for entry in settings.candidates.values())
+    """Check the names that refer to other parts of the file, and that all runs resolve."""
+    known = entries(settings)
+    studies = settings.studies
+    for name, entry in known.items():
+        _check_run(settings, name, entry, known)
+    for name, rows in tables_of(settings).items():
+        _check_names(f"table {name}", [*rows, *(base for bases in rows.values() for base in bases)], known)
+        for run, baselines in rows.items():
+            if run in baselines:
+                raise InputError(f"table {name}: {run} is its own baseline; name another run")
+    if settings.dataset in studies.generalization.datasets:
+        raise InputError(
+            f"studies.generalization.datasets: {settings.dataset} is the study's own data set; name others"
+        )
+    trained = [name for name, entry in known.items() if isinstance(entry.run, Trained)]
+    _check_names("studies.shortcuts.runs", studies.shortcuts.runs, trained)
+    _check_names("studies.robustness.runs", studies.robustness.runs, trained)
+    own = [name for name, entry in known.items() if entry.study == "imbalance"]
+    _check_names("studies.imbalance.detail", studies.imbalance.detail, own)
+    for name in studies.shortcuts.views:
+        resolve_view(settings, name, "studies.shortcuts.views")
+    ranked = sum(run.ranked for run in candidates(settings).values())
     top = settings.presets[settings.preset].top
-    if settings.candidates and top > ranked:
-        raise InputError(f"presets.{settings.preset}.top: {top}, but only {ranked} candidates are ranked")
+    if top > ranked:
+        raise InputError(f"presets.{settings.preset}.top: {top}, but only {ranked} runs of phase 3 are ranked")
+
+
+def _check_run(settings: Params, name: str, entry: Entry, known: dict[str, Entry]) -> None:
+    """Check what a run refers to."""
+    where, run = f"studies.{entry.study}.runs.{name}", entry.run
+    trained = [other for other, found in known.items() if isinstance(found.run, Trained) and other != name]
+    for preset in run.presets:
+        if preset not in settings.presets:
+            raise InputError(f"{where}.presets: {unknown('preset', preset, settings.presets)}")
+    if isinstance(run, Trained):
+        others = [settings.dataset, *settings.studies.generalization.datasets, layout.UNION]
+        if run.dataset is not None and run.dataset not in others:
+            raise InputError(f"{where}.dataset: {unknown('data set', run.dataset, others)}")
+        for decision in _decisions() if BEST in (run.view, run.augmentation) else (None,):
+            resolve(settings, name, decision)
+    if isinstance(run, FineTuned):
+        # not what phase 2 has to decide first, nor one that has a start of its own
+        single = [other for other in trained if not isinstance(known[other].run, FineTuned)]
+        _check_names(f"{where}.start_from", [run.start_from], single)
+    if isinstance(run, Reevaluated):
+        _check_names(f"{where}.of", [run.of], trained)
+        resolve_view(settings, run.view, f"{where}.view")
+    if isinstance(run, Ensemble):
+        _check_names(f"{where}.members", run.members, trained)
+
+
+def _decisions() -> Iterable[Decision]:
+    """Return whatever phase 2 may decide."""
+    words, _ = get_args(Resolution)
+    for resolution, face_crop in product(get_args(words), (False, True)):
+        yield Decision(resolution=resolution, face_crop=face_crop, augmentation="none")
+
+
+def _check_names(where: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Check that runs are known."""
+    for name in names:
+        if name not in known:
+            raise InputError(f"{where}: {unknown('run', name, known)}")

@@ -1,29 +1,30 @@
-"""From params.yaml to experiments: each one resolved to all that decides its numbers."""
+"""From params.yaml to runs: each trained one resolved to all that decides its numbers."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from deepfake import layout
-from deepfake.config.decisions import Decision, read_decision
+from deepfake.config.decisions import Decision
 from deepfake.errors import InputError, unknown
 from deepfake.params import Augmentation, Backend, Normalization, Params
+from deepfake.params.studies import BEST, AnyRun, FineTuned, Study, Trained, merge
 from deepfake.params.training import Domain, Loss, Shared
 from deepfake.schema import Fraction, Section, Share, first_mistake
 
-_NAMES = {"model": "a model", "view": "a view (see `views`)", "augmentation": "a policy (see `augmentations`)"}
-"""What every experiment names itself, rather than taking it from `shared`."""
-_NAMES_ELSEWHERE = {"dataset": "a data set (see `cross_dataset`)", "start_from": "the experiment it goes on from"}
-"""What an experiment on other data names, too."""
-SECTIONS = {"experiments": (), "transfers": ("dataset",), "finetunings": ("dataset", "start_from")}
-"""The sections that experiments stand in, and what an entry names there beside what all of them name."""
-DECIDED = ("view", "augmentation", "fraction")
-"""What no candidate may name: phase 2 decides, and phase 4 varies."""
 FROM_SCRATCH = ("simple_cnn",)
 """Models that nobody has pretrained."""
-SCALES: dict[Fraction, str] = {"small": "_best", "medium": "_best_medium", "all": "_best_all"}
-"""The fractions of the data that candidates are trained on, and what makes an experiment's name of a candidate's: phase
-3 has the first, phase 4 the others."""
+PHASES = ("phase1", "phase2", "phase3", "phase4")
+TRAINING = ("custom", *PHASES, "imbalance", "generalization")
+"""The studies that have runs of their own, each in a folder of its name below `layout.RUNS`."""
+
+
+class Entry(NamedTuple):
+    """A run, and the study that it belongs to."""
+
+    study: str
+    run: AnyRun
 
 
 class ViewConfig(Section):
@@ -40,9 +41,11 @@ class ViewConfig(Section):
 
 
 class RunConfig(Section):
-    """One experiment, resolved: all that decides its numbers, written beside its checkpoints."""
+    """One trained run, resolved: all that decides its numbers, written beside its checkpoints."""
 
     experiment: str
+    study: str
+    """The study that it belongs to; like the name, it decides no number."""
     model: str
     dataset: str
     preset: str
@@ -66,7 +69,8 @@ class RunConfig(Section):
     precision: str
     keep_optimizer: bool
     normalization: Normalization | None
-    """None: the statistics of each fold's real training images."""
+    """None: the statistics of each fold's real training images. A run that starts from pretrained weights is given
+    here what its weights were trained with (`runs.weights.statistics`)."""
     augmentation: Augmentation | None
     pretrained: bool
     """Whether it starts from ImageNet weights."""
@@ -100,70 +104,155 @@ def resolve_view(settings: Params, view: str, where: str = "views", dataset: str
         view=view,
         geometry=entry.geometry,
         face_margin=settings.faces.margin if entry.face_crop else None,
-        size=getattr(preset.resolution, entry.resolution),
+        size=_sized(preset.resolution, entry.resolution),
         loader=preset.loader,
     )
 
 
-def resolve(settings: Params, experiment: str, decision: Decision | None = None) -> RunConfig:
-    """Resolve an experiment: its overlay on `shared`, with the sizes of the chosen preset.
+def entries(settings: Params) -> dict[str, Entry]:
+    """Return all runs of the chosen preset by name, in the order of params.yaml; phase 4 has all that it may train.
+
+    Raises:
+        InputError: two studies have a run of the same name.
+    """
+    found: dict[str, Entry] = {}
+
+    def add(study: str, name: str, run: AnyRun) -> None:
+        if name in found:
+            other = found[name].study
+            raise InputError(
+                f"studies.{study}.runs.{name}: {other} has a run of this name; choose another, or name that one in "
+                "contrasts without listing it again"
+            )
+        found[name] = Entry(study, run)
+
+    own = {"model": settings.model} | settings.custom.model_dump()
+    add("custom", layout.CUSTOM_EXPERIMENT, Trained.model_validate(own))
+    for study in TRAINING:
+        section = getattr(settings.studies, study)
+        if not isinstance(section, Study):
+            continue
+        for name, run in section.runs.items():
+            if not run.presets or settings.preset in run.presets:
+                add(study, name, run)
+    for name, run in candidates(settings).items():
+        for fraction in settings.studies.phase4.fractions:
+            add("phase4", scaled(name, fraction), run.model_copy(update={"fraction": fraction}))
+    return found
+
+
+def candidates(settings: Params) -> dict[str, Trained]:
+    """Return the runs of phase 3, which phase 4 chooses from."""
+    runs = settings.studies.phase3.runs.items()
+    return {
+        name: run
+        for name, run in runs
+        if isinstance(run, Trained) and (not run.presets or settings.preset in run.presets)
+    }
+
+
+def scaled(candidate: str, fraction: object) -> str:
+    """Return the name of a candidate's run on a share of the data; `small` is phase 3's own."""
+    return candidate if fraction == "small" else f"{candidate}_{fraction}"
+
+
+def shares(settings: Params) -> list[Fraction]:
+    """Return the shares of the data that phase 4 compares, phase 3's first."""
+    return ["small", *settings.studies.phase4.fractions]
+
+
+def table(settings: Params, name: str) -> dict[str, tuple[str, ...]]:
+    """Return the runs of a comparison in order, each with the baselines that it is tested against.
+
+    Raises:
+        InputError: params.yaml plans no such contrasts.
+    """
+    known = tables_of(settings)
+    if name not in known:
+        raise InputError(f"studies: no table of contrasts is called {name}; add it to the contrasts of its study")
+    return known[name]
+
+
+def tables_of(settings: Params) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return all comparisons by name; a study with `baselines` has one of its own name."""
+    known = entries(settings)
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for study in ("custom", *TRAINING[1:]):
+        section = getattr(settings.studies, study)
+        for name, rows in getattr(section, "contrasts", {}).items():
+            found[name] = _rows(rows)
+        if baselines := getattr(section, "baselines", ()):
+            names = [name for name, entry in known.items() if entry.study == study]
+            found[study] = {
+                name: tuple(base for base in baselines if base in names[:place]) for place, name in enumerate(names)
+            }
+    return found
+
+
+def _rows(contrasts: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return the rows of a table: each run after its baselines."""
+    rows: dict[str, tuple[str, ...]] = {}
+    for run, baselines in contrasts.items():
+        for base in baselines:
+            rows.setdefault(base, contrasts.get(base, ()))
+        rows[run] = baselines
+    return rows
+
+
+def resolve(settings: Params, name: str, decision: Decision | None = None) -> RunConfig:
+    """Resolve a trained run: its values laid over `shared`, with the sizes of the chosen preset.
 
     Args:
         settings: the checked params.yaml.
-        experiment: a key of `experiments`, `transfers` or `finetunings`, `custom`, or that of a candidate's run
-            (`candidate_of`).
-        decision: what phase 2 decided, for candidates; None: as it stands in its file.
+        name: of a run that is trained or fine-tuned.
+        decision: what phase 2 decided, for runs whose view or augmentation is `best`.
 
     Raises:
-        InputError: no such experiment, its overlay does not fit `shared`, or nothing has been decided yet.
+        InputError: no such run, its values do not fit `shared`, or nothing has been decided yet.
     """
-    where, overlay = _overlay(settings, experiment, decision)
-    for key in _NAMES:
-        if not isinstance(overlay.get(key), str):
-            raise InputError(f"{where}.{key}: give the name of {_NAMES[key]}")
-    if "test_ratio" in overlay:
-        raise InputError(f"{where}.test_ratio: all experiments share one test set; change shared.test_ratio")
-    pretrained = overlay.get("pretrained")
-    if pretrained not in (True, False, None):
-        raise InputError(f"{where}.pretrained: true, false, or null for what the preset says")
-    elsewhere = SECTIONS.get(where.split(".")[0], ())
-    for key in elsewhere:
-        if not isinstance(overlay.get(key), str):
-            raise InputError(f"{where}.{key}: give the name of {_NAMES_ELSEWHERE[key]}")
-    own = {*_NAMES, "pretrained", *elsewhere}
-    dataset = overlay.get("dataset", settings.dataset)
-    values = _merge(settings.shared.model_dump(), {key: value for key, value in overlay.items() if key not in own})
+    known = entries(settings)
+    if name not in known:
+        raise InputError(f"studies: {unknown('run', name, known)}")
+    study, run = known[name]
+    where = "custom" if study == "custom" else f"studies.{study}.runs.{name}"
+    if not isinstance(run, Trained):
+        raise InputError(f"{where}: {run.kind}, it is not trained; name a run that is")
+    if "test_ratio" in run.overlay:
+        raise InputError(f"{where}.test_ratio: all runs share one test set; change shared.test_ratio")
     try:
-        shared = Shared.model_validate(values)
+        shared = Shared.model_validate(merge(settings.shared.model_dump(), run.overlay))
     except ValidationError as error:
         raise InputError(first_mistake(error, Shared, where)) from None
     preset = settings.presets[settings.preset]
-    augmentation = _augmentation(settings, overlay["augmentation"], where)
+    view, policy = _decided(settings, run, decision, where)
+    augmentation = _augmentation(settings, policy, where)
+    dataset = run.dataset or settings.dataset
     return RunConfig(
-        experiment=experiment,
-        model=overlay["model"],
+        experiment=name,
+        study=study,
+        model=run.model,
         dataset=dataset,
         preset=settings.preset,
-        view=resolve_view(settings, overlay["view"], f"{where}.view", dataset),
-        fraction=getattr(preset.fraction, shared.fraction),
+        view=resolve_view(settings, view, f"{where}.view", dataset),
+        fraction=_sized(preset.fraction, shared.fraction),
         folds=preset.folds,
-        epochs=getattr(preset.epochs, shared.epochs),
+        epochs=_sized(preset.epochs, shared.epochs),
         batch_size=shared.batch_size,
-        lr=shared.optimizer.lr * preset.lr_scale,
+        lr=_sized(preset.lr, shared.optimizer.lr),
         weight_decay=shared.optimizer.weight_decay,
         monitor=shared.monitor,
         early_stopping_patience=shared.early_stopping_patience,
         loss=_in_force(shared.loss),
         sampler=shared.sampler,
-        class_ratio=settings.balance.ratio if shared.class_ratio == "imbalanced" else None,
+        class_ratio=settings.studies.imbalance.ratio if shared.class_ratio == "imbalanced" else None,
         domain=shared.domain if shared.domain.column != "none" else _NO_DOMAIN,
         grad_clip=shared.grad_clip,
         precision=shared.precision,
         keep_optimizer=shared.keep_optimizer,
         normalization=settings.imagenet if shared.normalization == "imagenet" else None,
         augmentation=augmentation,
-        pretrained=_pretrained(overlay, preset.pretrained),
-        start_from=overlay.get("start_from"),
+        pretrained=_pretrained(run, preset.pretrained),
+        start_from=run.start_from if isinstance(run, FineTuned) else None,
         holdout=shared.holdout,
         oversampling=settings.cache.oversampling if augmentation else None,
         seed=shared.seed,
@@ -172,11 +261,25 @@ def resolve(settings: Params, experiment: str, decision: Decision | None = None)
     )
 
 
-def _pretrained(overlay: dict[str, Any], preset: bool) -> bool:
-    """Tell whether an experiment starts from ImageNet weights, which one that goes on from another one does not."""
-    wanted = overlay.get("pretrained")
-    possible = overlay["model"] not in FROM_SCRATCH and overlay.get("start_from") is None
-    return possible and (preset if wanted is None else wanted)
+def _sized(words: Section, value: Any) -> Any:
+    """Return a size: a number as it is, a word as the preset means it."""
+    return getattr(words, value) if isinstance(value, str) else value
+
+
+def _decided(settings: Params, run: Trained, decision: Decision | None, where: str) -> tuple[str, str]:
+    """Return a run's view and policy, those that phase 2 decided where it says so."""
+    if BEST not in (run.view, run.augmentation):
+        return run.view, run.augmentation
+    if decision is None:
+        raise InputError(f"{where}: nothing has been decided yet; run deepfake phase2, or dvc repro")
+    view = decided_view(settings, decision) if run.view == BEST else run.view
+    return view, decision.augmentation if run.augmentation == BEST else run.augmentation
+
+
+def _pretrained(run: Trained, preset: bool) -> bool:
+    """Tell whether a run starts from ImageNet weights, which one that goes on from another one does not."""
+    possible = run.model not in FROM_SCRATCH and not isinstance(run, FineTuned)
+    return possible and (preset if run.pretrained is None else run.pretrained)
 
 
 _NO_DOMAIN = Domain(column="none", weight=0.0, schedule="constant")
@@ -185,25 +288,6 @@ _NO_DOMAIN = Domain(column="none", weight=0.0, schedule="constant")
 def _in_force(loss: Loss) -> Loss:
     """Return a loss whose unused values are neutral: a change of what a run does not use is no change of the run."""
     return loss if loss.type == "focal" else loss.model_copy(update={"gamma": 0.0, "minority_alpha": 0.5})
-
-
-def candidate_of(settings: Params, experiment: str) -> tuple[str, Fraction] | None:
-    """Return the candidate that an experiment of phase 3 or 4 trains, and the fraction of the data it is given."""
-    for fraction, suffix in SCALES.items():
-        name = experiment.removesuffix(suffix)
-        if name != experiment and name in settings.candidates:
-            return name, fraction
-    return None
-
-
-def fixed_experiments(settings: Params) -> list[str]:
-    """Return the names of all trainings that nothing has to be decided for."""
-    return [*settings.experiments, *settings.transfers, *settings.finetunings, layout.CUSTOM_EXPERIMENT]
-
-
-def candidate_experiments(settings: Params) -> list[str]:
-    """Return the names of all experiments of phases 3 and 4."""
-    return [f"{candidate}{suffix}" for candidate in settings.candidates for suffix in SCALES.values()]
 
 
 def decided_view(settings: Params, decision: Decision) -> str:
@@ -222,37 +306,9 @@ def decided_view(settings: Params, decision: Decision) -> str:
     )
 
 
-def _overlay(settings: Params, experiment: str, decision: Decision | None) -> tuple[str, dict[str, Any]]:
-    """Return where an experiment's own values stand, and these values."""
-    if experiment == layout.CUSTOM_EXPERIMENT:
-        return "custom", {"model": settings.model, **settings.custom.model_dump()}
-    for section in SECTIONS:
-        entries = getattr(settings, section)
-        if experiment in entries:
-            return f"{section}.{experiment}", entries[experiment]
-    candidate = candidate_of(settings, experiment)
-    if candidate is None:
-        known = [*fixed_experiments(settings), *candidate_experiments(settings)]
-        raise InputError(f"experiments: {unknown('experiment', experiment, known)}")
-    name, fraction = candidate
-    decision = decision or read_decision()
-    own = {key: value for key, value in settings.candidates[name].items() if key != "ranked"}
-    decided = (decided_view(settings, decision), decision.augmentation, fraction)
-    return f"candidates.{name}", own | dict(zip(DECIDED, decided, strict=True))
-
-
 def _augmentation(settings: Params, name: str, where: str) -> Augmentation | None:
     """Return a policy by its name, None when it changes nothing."""
     if name not in settings.augmentations:
         raise InputError(f"{where}.augmentation: {unknown('policy', name, settings.augmentations)}")
     policy = settings.augmentations[name]
     return None if policy.changes_nothing else policy
-
-
-def _merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    """Lay a sparse overlay on nested values."""
-    merged = dict(base)
-    for key, value in overlay.items():
-        below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged

@@ -46,6 +46,11 @@ def corrected_resampled_ttest(differences: ArrayLike, test_share_over_train: flo
     return FoldTest(statistic, float(2 * scipy.stats.t.sf(abs(statistic), freedom)), freedom)
 
 
+def held_out_share(folds: int) -> float:
+    """Return n_test / n_train of k-fold cross-validation: a fold's held-out samples over those of the other folds."""
+    return 1 / (folds - 1)
+
+
 def fold_interval(values: ArrayLike, test_share_over_train: float, confidence: float) -> Interval:
     """Return the mean over folds with its t interval, by the variance of `corrected_resampled_ttest`.
 

@@ -117,12 +117,7 @@ def over_folds(home: Scored, away: Scored, metric: str) -> statistics.FoldTest:
     Of k folds one is held out and k - 1 are trained on, on either side.
     """
     differences = by_fold(home, metric) - by_fold(away, metric)
-    return statistics.corrected_resampled_ttest(differences, test_share(len(differences)))
-
-
-def test_share(folds: int) -> float:
-    """Return n_test / n_train of k-fold cross-validation."""
-    return 1 / (folds - 1)
+    return statistics.corrected_resampled_ttest(differences, statistics.held_out_share(len(differences)))
 
 
 def _ends(replicated: Floats, confidence: float) -> tuple[float, float]:

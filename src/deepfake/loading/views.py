@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.config import ViewConfig
+from deepfake.config import ViewConfig, entries
 from deepfake.errors import InputError
 from deepfake.loading import cache, geometry
+from deepfake.params import Params
+from deepfake.params.studies import Trained
 
 Announce = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -53,6 +55,18 @@ def write(
     return facts
 
 
+def wanted(settings: Params, dataset: str) -> list[str]:
+    """Return the views of a data set that runs look through: of the study's own all of params.yaml."""
+    if dataset == settings.dataset:
+        return list(settings.views)
+    known = entries(settings)
+    trained = {name: entry.run for name, entry in known.items() if isinstance(entry.run, Trained)}
+    if dataset == layout.UNION:
+        return sorted({run.view for run in trained.values() if run.dataset == layout.UNION})
+    # every run of the comparison is asked about every data set
+    return sorted({run.view for name, run in trained.items() if known[name].study == "generalization"})
+
+
 def pixels(
     view: ViewConfig,
     manifest: pd.DataFrame,
@@ -83,7 +97,7 @@ def pixels(
     source = layout.regions(view.dataset, view.view)
     regions = tables.read(source, tables.REGIONS)
     if not np.array_equal(regions["sample_id"], manifest["sample_id"]):
-        raise InputError(f"{source}: not of the samples in the manifest; run deepfake cache {view.view}")
+        raise InputError(f"{source}: not of the samples in the manifest; run deepfake views {view.dataset}")
     size = round(view.size * oversampling)
     return _array(view, manifest, regions, size, threads, cuda, announce, progress)
 

@@ -1,11 +1,11 @@
-"""The meaning of params.yaml: one typed, frozen model a section, no defaults, unknown keys refused.
+"""The meaning of params.yaml: one typed, frozen model a section, unknown keys refused.
 
-Values live in params.yaml alone. A key that depends on the preset lives under `presets` and nowhere else, so
-no value is ever overridden silently.
+Values live in params.yaml; a default is what changes nothing. A key that depends on the preset lives under `presets`
+and nowhere else, so no value is ever overridden silently.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -23,17 +23,9 @@ from deepfake.params.images import (
     Sample,
     View,
 )
-from deepfake.params.judgement import (
-    Audit,
-    Balance,
-    CrossDataset,
-    Evaluation,
-    Interpretation,
-    Reevaluation,
-    Robustness,
-    Selection,
-)
-from deepfake.params.training import Ensemble, Shared
+from deepfake.params.judgement import Evaluation, Interpretation, Selection
+from deepfake.params.studies import Studies
+from deepfake.params.training import Shared
 from deepfake.schema import Fraction, Ratio, Section, Share, first_mistake
 
 Backend = Literal["dali", "opencv", "torchvision"]
@@ -67,6 +59,14 @@ class Epochs(Section):
     long: Annotated[int, Field(ge=1)]
 
 
+class LearningRates(Section):
+    """Learning rates; short schedules from scratch need larger steps."""
+
+    base: Annotated[float, Field(gt=0)]
+    low: Annotated[float, Field(gt=0)]
+    """For detectors that go on from trained weights."""
+
+
 class Preset(Section):
     """The sizes of a study."""
 
@@ -75,14 +75,13 @@ class Preset(Section):
     val_ratio: Ratio
     """Share of a fold's training groups that becomes its inner validation; a small sample needs a larger one."""
     epochs: Epochs
-    lr_scale: Annotated[float, Field(gt=0)]
-    """Factor on `shared.optimizer.lr`: short schedules from scratch need larger steps."""
+    lr: LearningRates
     loader: Backend
     """What decodes and augments images: `dali` on a GPU, `opencv` on a CPU, or `torchvision`, the reference."""
     pretrained: bool
     """Whether backbones start from ImageNet weights (`weights`) or from scratch."""
     top: Annotated[int, Field(ge=1)]
-    """Candidates that phase 4 goes on with."""
+    """Runs of phase 3 that phase 4 trains on more data."""
     resolution: Resolutions
     fraction: Fractions
 
@@ -116,27 +115,9 @@ class Params(Section):
     """Statistics of ImageNet, by which `normalization: imagenet` normalises."""
     cache: Cache
     faces: Faces
-    experiments: dict[str, dict[str, Any]]
-    """For each distinct configuration its `model`, `view` and `augmentation`, and a sparse overlay on `shared`; by
-    `pretrained` it may differ from its preset."""
-    reevaluations: dict[str, Reevaluation]
-    transfers: dict[str, dict[str, Any]]
-    """Experiments on other data: as in `experiments`, and the `dataset` that they are trained on: one of
-    `cross_dataset.away`, or `union`."""
-    finetunings: dict[str, dict[str, Any]]
-    """Experiments that go on from another one: as in `transfers`, and the experiment that each fold `start_from`."""
-    ensembles: dict[str, Ensemble]
-    candidates: dict[str, dict[str, Any]]
-    """The models of phases 3 and 4: as in `experiments`, but view and augmentation are those that phase 2 decided.
-    Only those with `ranked: true` can be chosen for phase 4."""
-    tables: dict[str, Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]]
-    """For each comparison its experiments, in order, each with the baselines that it is tested against."""
+    studies: Studies
     selection: Selection
     interpretation: Interpretation
-    audit: Audit
-    robustness: Robustness
-    balance: Balance
-    cross_dataset: CrossDataset
     evaluation: Evaluation
     sample: Sample
     sample_edited: Edited

@@ -16,7 +16,7 @@ class View(Section):
     face_crop: bool
     """Whether to cut out the face (`faces`) first; an image without one gets its central square."""
     resolution: Resolution
-    """Side of the square, by the name that the preset gives it in pixels."""
+    """Side of the square: pixels, or a word of the preset."""
 
     @model_validator(mode="after")
     def _square(self) -> "View":
@@ -62,46 +62,46 @@ class Quality(Section):
 class Blur(Section):
     """Gaussian blur of some images."""
 
-    probability: Probability
-    sigma: Range
+    probability: Probability = 0.0
+    sigma: Range = Range(min=0.5, max=1.5)
     """Standard deviation in pixels of the model's input."""
 
 
 class Noise(Section):
     """Gaussian noise on some images."""
 
-    probability: Probability
-    std: Range
+    probability: Probability = 0.0
+    std: Range = Range(min=2.0, max=8.0)
     """Standard deviation, of 255."""
 
 
 class Compression(Section):
     """JPEG compression of some images."""
 
-    probability: Probability
-    quality: Quality
+    probability: Probability = 0.0
+    quality: Quality = Quality(min=50, max=95)
 
 
 class Augmentation(Section):
-    """What happens to a training image, in this order: geometry, blur, noise, colour, JPEG."""
+    """What happens to a training image, in this order: geometry, blur, noise, colour, JPEG; by default nothing."""
 
-    flip: Probability
+    flip: Probability = 0.0
     """Probability of a mirror image."""
-    scale: Range
+    scale: Range = Range(min=1.0, max=1.0)
     """Side of the random crop, as a share of the image's side."""
-    rotation: Annotated[float, Field(ge=0, le=45)]
+    rotation: Annotated[float, Field(ge=0, le=45)] = 0.0
     """Largest rotation in degrees, to either side."""
-    blur: Blur
-    noise: Noise
-    brightness: Factor
+    blur: Blur = Blur()
+    noise: Noise = Noise()
+    brightness: Factor = 0.0
     """The image is multiplied by a factor from [1 - brightness, 1 + brightness]."""
-    contrast: Factor
+    contrast: Factor = 0.0
     """Likewise the distance from middle gray."""
-    saturation: Factor
+    saturation: Factor = 0.0
     """Likewise the distance from gray of the same luma."""
-    hue: Annotated[float, Field(ge=0, le=180)]
+    hue: Annotated[float, Field(ge=0, le=180)] = 0.0
     """Largest rotation of the hue in degrees, to either side."""
-    jpeg: Compression
+    jpeg: Compression = Compression()
 
     @model_validator(mode="after")
     def _inside(self) -> "Augmentation":

@@ -4,23 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from deepfake.schema import Epochs, Factor, Fraction, Probability, Ratio, Section, Seed
+from deepfake.schema import Epochs, Factor, Fraction, LearningRate, Probability, Ratio, Section, Seed
 
 
 class Optimizer(Section):
-    """The optimiser of every run."""
+    """AdamW, the optimiser of every run; the rate follows a cosine, stepped once an epoch (T_max: the epochs)."""
 
-    type: Literal["adamw"]
-    lr: Annotated[float, Field(gt=0)]
-    """Learning rate of the plan; a preset may scale it (`presets.<name>.lr_scale`)."""
+    lr: LearningRate
+    """Learning rate at the start of the cosine schedule: a number, or a word of the preset (`presets.<name>.lr`)."""
     weight_decay: Annotated[float, Field(ge=0)]
     """Decoupled weight decay."""
-
-
-class Scheduler(Section):
-    """The learning-rate schedule, stepped once an epoch; its T_max is the number of epochs."""
-
-    type: Literal["cosine_annealing"]
 
 
 class Loss(Section):
@@ -54,17 +47,8 @@ class Domain(Section):
     """How the factor grows while training: not at all, or from 0 as in Ganin's paper."""
 
 
-class Ensemble(Section):
-    """Trained experiments that decide together, by a weighted sum of their logits."""
-
-    experiments: Annotated[tuple[str, ...], Field(min_length=2)]
-    """Experiments of the same folds and the same inner validation."""
-    weights: Literal["mean", "fitted"]
-    """`mean`: all alike; `fitted`: a logistic regression on each fold's inner validation."""
-
-
 class Shared(Section):
-    """What all experiments have in common, and what an entry of `experiments` may override."""
+    """What all runs have in common, and what a run may override."""
 
     seed: Seed
     """Seed of splits, initial weights, shuffling and augmentation."""
@@ -73,9 +57,8 @@ class Shared(Section):
     batch_size: Annotated[int, Field(ge=2)]
     """Samples in a training batch."""
     epochs: Epochs
-    """How long a fold is trained at most, by the name that the preset gives it."""
+    """Most epochs a fold is trained: a number, or a word of the preset."""
     optimizer: Optimizer
-    scheduler: Scheduler
     monitor: Literal["auc", "f1", "balanced_accuracy", "loss"]
     """What the best epoch is best in, on the inner validation. `f1` (mean of both classes) and `balanced_accuracy` are
     those at probability 0.5; `loss` is the one that is minimised, without the domains'."""
@@ -87,7 +70,7 @@ class Shared(Section):
     once, every batch with the classes in the proportion of all; or as many, drawn so that all data sets are as likely
     (`loading.sampling.SAMPLERS`)."""
     class_ratio: Literal["natural", "imbalanced"]
-    """All samples, or samples left out until there are `balance.ratio` fakes for each real."""
+    """All samples, or samples left out until there are `studies.imbalance.ratio` fakes for each real."""
     domain: Domain
     grad_clip: Annotated[float, Field(ge=0)]
     """Largest gradient norm; 0 turns clipping off."""
@@ -96,10 +79,11 @@ class Shared(Section):
     keep_optimizer: bool
     """Whether the optimiser's state at the best epoch is kept beside the weights; it is twice as large as they are."""
     normalization: Literal["imagenet", "real_training"]
-    """`imagenet`, or `real_training`: statistics of the real training images of each fold, and of no other."""
+    """`imagenet`: what the weights were trained with, and ImageNet's statistics for a model that starts from scratch;
+    `real_training`: statistics of the real training images of each fold, and of no other."""
     num_workers: Annotated[int, Field(ge=1)]
     """Threads that decode images; they do not change any number."""
     fraction: Fraction
-    """Share of the development groups that is used, by the name that the preset gives it."""
+    """Share of the development groups that is used: a number, or a word of the preset."""
     holdout: str | None
     """A fake source that is neither trained nor chosen on, only predicted; null for none."""

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.config import RunConfig, config_of
+from deepfake.config import RunConfig, config_of, table
 from deepfake.params import Params
 from deepfake.reports import balance_figures, balance_findings, balance_tables, columns, cuts, wording
 from deepfake.reports.balance_tables import GAP, HALF, METRICS, NAME, SCARCE, TUNED, Found
@@ -27,8 +27,8 @@ _VARIED = ("experiment", "loss", "sampler", "monitor", "domain")
 def write(settings: Params) -> None:
     """Write reports/balance.md and its figures from the tables of the study."""
     found = balance_tables.read(settings)
-    expected = [name for name, baselines in settings.tables[NAME].items() if found.baseline in baselines]
-    detail = list(settings.balance.detail) or [found.baseline]
+    expected = [name for name, baselines in table(settings, NAME).items() if found.baseline in baselines]
+    detail = list(settings.studies.imbalance.detail) or [found.baseline]
     configs = {name: config_of(name) for name in found.names}
     heads = [name for name in found.names if configs[name].domain.column != "none"]
     histories = {name: pd.read_csv(layout.history(name)) for name in found.names}

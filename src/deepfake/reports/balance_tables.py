@@ -8,7 +8,7 @@ import pandas as pd
 from deepfake import layout
 from deepfake.params import Params
 
-NAME = "balance"
+NAME = "imbalance"
 HALF, TUNED = "0.5", "tuned"
 METRICS = {
     "recall_real": "recall (real)",

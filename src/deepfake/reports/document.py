@@ -14,10 +14,10 @@ from deepfake.reports.results import Results
 
 _PAGES = {
     **phases.TITLES,
-    "audit": "The audit for shortcuts",
+    "shortcuts": "Shortcuts",
     "robustness": "Robustness",
-    "balance": "Class imbalance",
-    "cross_dataset": "Other data sets",
+    "imbalance": "Class imbalance",
+    "generalization": "Other data sets",
 }
 """The pages that the summary links, when they are part of the study."""
 
@@ -33,7 +33,7 @@ def write(settings: Params, headlines: Mapping[str, str] | None = None) -> None:
     manifest = tables.read(layout.manifest(settings.dataset), tables.MANIFEST)
     study = _Study(settings)
     overview = Table(study.overview(), [text(heading, heading) for heading in HEADINGS])
-    tables.write_csv(overview.csv(), layout.table("study"))
+    tables.write_csv(overview.csv(), layout.table("summary_study"))
     parts = [
         "# What the detectors can do, and how sure that is",
         wording.scope(settings.preset, settings.dataset),
@@ -41,7 +41,7 @@ def write(settings: Params, headlines: Mapping[str, str] | None = None) -> None:
         phases.bullets(study.key_answers(headlines)),
         "## The study",
         overview.markdown(),
-        f"{wording.csv('study')}. Pages: {_links(headlines)}.",
+        f"{wording.csv('summary_study')}. Pages: {_links(headlines)}.",
         "## What phase 2 decided",
         study.phase2["decision"].text(),
         _custom(settings),
@@ -201,7 +201,7 @@ def _data(settings: Params, manifest: pd.DataFrame) -> str:
     )
     rows = rows.sort_index(ascending=False).reset_index()
     folds = manifest.loc[manifest["split"] == "dev"].groupby("fold")["group"].nunique()
-    made = [name for name in (dataset, *settings.cross_dataset.away) if name in catalog.GENERATED]
+    made = [name for name in (dataset, *settings.studies.generalization.datasets) if name in catalog.GENERATED]
     pictures = {name: f"A few images of each source of {name}" for name in made} | _CAPTIONS
     return "\n\n".join(
         [
@@ -210,7 +210,7 @@ def _data(settings: Params, manifest: pd.DataFrame) -> str:
             f"labels. {folds.sum()} development groups in {len(folds)} folds "
             f"({', '.join(str(count) for count in folds)}); the other groups are the test set.",
             rows.to_markdown(index=False),
-            wording.faces(pd.read_csv(layout.table("faces"))),
+            wording.faces(pd.read_csv(layout.table(f"faces_{settings.dataset}"))),
             *(f"{wording.picture(name, caption)}\n\n*{caption}.*" for name, caption in pictures.items()),
             "*The pictures are made by `dvc repro` and not kept in git: the photographs may not be redistributed.*",
         ]

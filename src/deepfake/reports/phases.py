@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.config import SCALES, config_of
+from deepfake.config import config_of, scaled, shares
 from deepfake.params import Params
 from deepfake.reports import figures, galleries, plan_tables, questions, results, study_figures, wording
 from deepfake.reports.columns import Table
@@ -197,11 +197,11 @@ def _phase3(settings: Params) -> list[str]:
 
 
 def _phase4(settings: Params) -> list[str]:
-    scaled, final = results.read("phase4a", settings), results.read("phase4b", settings)
-    shown = plan_tables.scaling(scaled, settings)
-    _scaling_figure(scaled, shown.numbers)
+    by_share, final = results.read("phase4a", settings), results.read("phase4b", settings)
+    shown = plan_tables.scaling(by_share, settings)
+    _scaling_figure(by_share, shown.numbers, settings)
     figures.auc(final.rows, final.folds, final.titles, layout.figure("phase4_sources"))
-    told = questions.phase4(scaled, final, settings)
+    told = questions.phase4(by_share, final, settings)
     return [
         wording.conditions([config_of(name) for name in final.rows["experiment"]]),
         "## 4A: data quantity",
@@ -235,11 +235,13 @@ def _explained(confidence: float) -> list[str]:
     ]
 
 
-def _scaling_figure(scaled: Results, numbers: pd.DataFrame) -> None:
+def _scaling_figure(results: Results, numbers: pd.DataFrame, settings: Params) -> None:
     """Draw 4A."""
-    stems = numbers["baseline"].str.removesuffix(SCALES["small"])
-    named = numbers[["title"]].assign(**{key: stems + suffix for key, suffix in SCALES.items()})
-    study_figures.scaling(named, scaled.rows, list(SCALES), layout.figure("phase4_scaling"))
+    keys = shares(settings)
+    named = numbers[["title"]].assign(
+        **{str(key): [scaled(name, key) for name in numbers["baseline"]] for key in keys}
+    )
+    study_figures.scaling(named, results.rows, list(map(str, keys)), layout.figure("phase4_scaling"))
 
 
 def _kept(name: str, table: Table) -> str:

@@ -190,18 +190,19 @@ def paired(results: Results, table: str, confidence: float) -> Table:
 
 def scaling(results: Results, settings: Params) -> Table:
     """Return 4A of the plan: a model a row, its AUC on small, medium and all data, and what all brings over small."""
-    fraction = settings.presets[settings.preset].fraction
-    shares = {key: f"{getattr(fraction, key):.0%}" for key in config.SCALES}
+    words = settings.presets[settings.preset].fraction
+    keys = ["small", *settings.studies.phase4.fractions]
+    shares = {key: f"{getattr(words, key) if isinstance(key, str) else key:.0%}" for key in keys}
     pairs = results.pairs("phase4a")
-    whole = pairs[pairs["experiment"].str.endswith(config.SCALES["all"])].reset_index(drop=True)
+    whole = pairs[pairs["experiment"].str.endswith(f"_{keys[-1]}")].reset_index(drop=True)
     known = results.rows.set_index("experiment")
-    for key, suffix in config.SCALES.items():
-        names = whole["baseline"].str.removesuffix(config.SCALES["small"]) + suffix
-        whole = whole.assign(**{f"{key}_{metric}": names.map(known[metric]) for metric in ("auc", "auc_std")})
+    for key in keys:
+        names = [config.scaled(str(name), key) for name in whole["baseline"]]
+        whole = whole.assign(**{f"{key}_{metric}": known.loc[names, metric].to_numpy() for metric in ("auc", "auc_std")})
     columns = [
         text("Model", "title"),
         *(mean(f"{share} Data AUC", f"{key}_auc") for key, share in shares.items()),
-        number(f"Δ ({shares['all']} - {shares['small']})", "difference", "{:+.3f}"),
+        number(f"Δ ({shares[keys[-1]]} - {shares['small']})", "difference", "{:+.3f}"),
     ]
     return Table(whole, [*columns, *_tested(settings.evaluation.confidence), _size("b_")])
 

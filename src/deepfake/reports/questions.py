@@ -3,7 +3,9 @@
 import pandas as pd
 
 from deepfake import layout
+from deepfake.config import entries
 from deepfake.params import Params
+from deepfake.params.studies import Trained
 from deepfake.reports import answers, rankings
 from deepfake.reports.answers import Answer
 from deepfake.reports.results import Results
@@ -14,9 +16,9 @@ def phase2(found: Results, settings: Params) -> dict[str, Answer]:
     confidence = settings.evaluation.confidence
     learned = bool(found.pairs("phase2a_holdout")["a_learned"].any())
     held_out = pd.read_csv(layout.table("phase2_holdout"))
-    probes = pd.read_csv(layout.table("audit"))
+    probes = pd.read_csv(layout.table("shortcuts"))
     framings = probes[(probes["level"] == "family") & (probes["name"] == "framing")].set_index("subject")
-    views = {name: entry["view"] for name, entry in settings.experiments.items()}
+    views = {name: entry.run.view for name, entry in entries(settings).items() if isinstance(entry.run, Trained)}
     asked = {
         "resolution": ("Does higher resolution improve performance?", "phase2b"),
         "face_crop": ("Does face cropping improve performance?", "phase2c"),
@@ -57,7 +59,7 @@ def phase4(scaled: Results, final: Results, settings: Params) -> dict[str, Answe
     """Answer the questions of phase 4, by name."""
     chosen, told = rankings.final(final, settings)
     found = {
-        "scaling": rankings.scaling(scaled),
+        "scaling": rankings.scaling(scaled, settings),
         "final": told,
         "errors": rankings.errors(final, chosen),
         "undecided": rankings.undecided(final),

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from deepfake.config import SCALES
 from deepfake.evaluation import selection
+from deepfake.evaluation.statistics import held_out_share
 from deepfake.params import Params
 from deepfake.reports.answers import AGAINST, EFFECT, Answer, compared, verdict
-from deepfake.reports.results import Results, held_out_share, source_columns
+from deepfake.reports.results import Results, source_columns
 from deepfake.reports.wording import listed, p_value, standard_errors
 
 _FACTORS = {
@@ -96,7 +96,7 @@ def best(results: Results, ranking: pd.DataFrame, settings: Params) -> Answer:
         f"{title} {row['auc']:.3f} ± {row['auc_std']:.3f}"
         for title, (_, row) in zip(titles, rows.iterrows(), strict=True)
     )
-    chosen = ranking[ranking["chosen"]]["candidate"] + SCALES["small"]
+    chosen = ranking[ranking["chosen"]]["candidate"]
     going = listed(chosen.map(results.titles))
     note = (
         f"{going} go on to phase 4: the rule ranks by AUC, and of two models within "
@@ -174,10 +174,11 @@ def depth(results: Results) -> Answer | None:
     return compared("Does depth help (ResNet 18 → 34 → 50)?", deeper, AGAINST)
 
 
-def scaling(results: Results) -> Answer:
+def scaling(results: Results, settings: Params) -> Answer:
     """Say whether more data helps (4A): all of it against the small fraction, on the same held-out samples."""
     pairs = results.pairs("phase4a")
-    whole = pairs[pairs["experiment"].str.endswith(SCALES["all"])]
+    largest = settings.studies.phase4.fractions[-1]
+    whole = pairs[pairs["experiment"].str.endswith(f"_{largest}")]
     return compared("Does more data improve performance?", whole, EFFECT)
 
 

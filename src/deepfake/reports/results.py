@@ -9,6 +9,7 @@ from deepfake import config, layout
 from deepfake.evaluation import statistics
 from deepfake.evaluation.bootstrap import Interval
 from deepfake.params import Params
+from deepfake.params.studies import Trained
 
 TITLES = {
     "simple_cnn": "SimpleCNN",
@@ -86,12 +87,7 @@ def read(phase: str, settings: Params) -> Results:
 
 def over_folds(values: pd.Series, confidence: float) -> Interval:
     """Return the mean over folds with its interval, which allows for the training sets that folds share."""
-    return statistics.fold_interval(values, held_out_share(len(values)), confidence)
-
-
-def held_out_share(folds: int) -> float:
-    """Return the held-out samples of a fold over those it is trained and chosen on."""
-    return 1 / (folds - 1)
+    return statistics.fold_interval(values, statistics.held_out_share(len(values)), confidence)
 
 
 def source_columns(rows: pd.DataFrame) -> list[str]:
@@ -100,17 +96,22 @@ def source_columns(rows: pd.DataFrame) -> list[str]:
     return [column for column in map(str, rows) if column.startswith("auc_") and column not in figures]
 
 
+_VARY_WEIGHTS = ("phase3", "phase4")
+
+
 def _title(settings: Params, experiment: str, model: str) -> str:
     """Return the name of an experiment's model; a candidate's own weights are part of it."""
     title = TITLES.get(model, model)
-    candidate = config.candidate_of(settings, experiment)
-    weights = settings.candidates[candidate[0]].get("pretrained") if candidate else None
+    entry = config.entries(settings).get(experiment)
+    weights = (
+        entry.run.pretrained if entry and entry.study in _VARY_WEIGHTS and isinstance(entry.run, Trained) else None
+    )
     if weights is None:
         return title
     return f"{title} ({'ImageNet weights' if weights else 'from scratch'})"
 
 
 def _planned(settings: Params, experiment: str) -> bool:
-    """Tell whether an experiment is of the plan: all are, but those of candidates that are not ranked."""
-    candidate = config.candidate_of(settings, experiment)
-    return candidate is None or bool(settings.candidates[candidate[0]]["ranked"])
+    """Tell whether an experiment is of the plan: all are, but candidates that are not ranked."""
+    entry = config.entries(settings).get(experiment)
+    return not (entry and isinstance(entry.run, Trained)) or entry.run.ranked

@@ -5,9 +5,11 @@ import numpy as np
 import pandas as pd
 
 from deepfake import layout, tables
+from deepfake.config import entries
 from deepfake.evaluation.robustness import ALL, CLEAN
 from deepfake.loading.corruptions import CORRUPTIONS
 from deepfake.params import Params
+from deepfake.params.studies import Trained
 from deepfake.reports import figures, wording
 from deepfake.reports.wording import interval, listed
 
@@ -78,7 +80,8 @@ def _most(corruptions: pd.DataFrame) -> str:
 
 def _helped(settings: Params, row: pd.Series) -> str:
     """Say whether an experiment is better than its baseline under corruption, and whether by augmentation."""
-    policy, plain = (settings.experiments.get(row[end], {}).get("augmentation") for end in ("experiment", "baseline"))
+    runs = {name: entry.run for name, entry in entries(settings).items() if isinstance(entry.run, Trained)}
+    policy, plain = (runs[row[end]].augmentation if row[end] in runs else None for end in ("experiment", "baseline"))
     if policy == plain:
         told = _told(row, "auc", "is worse than", "is better than", "cannot be told from")
         compared = f"{row['experiment']} {told} {row['baseline']}"

@@ -30,7 +30,7 @@ READING = """## How to read this
 - Checkpoints and thresholds are chosen on an inner validation inside the training folds. Neither the held-out
   fold nor the test set is seen by any choice."""
 
-_QUICK = """> **This is the quick preset: small images, few epochs, networks trained from scratch.** It shows that the
+_QUICK = """> **This is no full study: small images, few epochs, networks trained from scratch.** It shows that the
 > pipeline works, how the comparison is made, and how certain its answers are. It cannot tell which architecture
 > detects deepfakes best: for that, run the `full` preset on a full data set."""
 
@@ -41,6 +41,11 @@ _SAMPLE = """> **The data is the embedded sample:** gray photographs of 40 peopl
 def picture(name: str, caption: str) -> str:
     """Return the Markdown of a figure."""
     return f"![{caption}]({_link(layout.figure(name))})"
+
+
+def photographs(name: str, caption: str) -> str:
+    """Return the Markdown of a picture that shows photographs."""
+    return f"![{caption}]({_link(layout.photograph(name))})"
 
 
 def csv(name: str) -> str:
@@ -55,7 +60,7 @@ def _link(path: Path) -> str:
 
 def scope(preset: str, dataset: str) -> str:
     """Say what the study can and cannot show, or nothing for a full study on a data set of one's own."""
-    return "\n>\n".join(text for text, holds in ((_QUICK, preset == "quick"), (_SAMPLE, dataset == "sample")) if holds)
+    return "\n>\n".join(text for text, holds in ((_QUICK, preset != "full"), (_SAMPLE, dataset == "sample")) if holds)
 
 
 _GEOMETRY = {

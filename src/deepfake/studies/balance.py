@@ -12,14 +12,14 @@ import pandas as pd
 
 from deepfake import layout, tables
 from deepfake.config import RunConfig, facts_of
-from deepfake.errors import InputError, unknown
+from deepfake.config import table as planned
 from deepfake.evaluation import decisions, statistics
 from deepfake.evaluation.decisions import GAP
 from deepfake.params import Evaluation, Params
 from deepfake.studies import comparison
 from deepfake.studies.cuts import HALF, TUNED, Case, examine, read
 
-NAME = "balance"
+NAME = "imbalance"
 COMPARED = ("recall_real", "f1_macro", GAP)
 """What decisions are compared by; AUC, which knows no threshold, is compared once."""
 MOVED = {"f1_macro": "best_f1", "balanced_accuracy": TUNED}
@@ -39,26 +39,22 @@ class Found(NamedTuple):
 
 
 def run(settings: Params) -> Found:
-    """Compare the experiments of `tables.balance`, and write what was found.
+    """Compare the runs of `studies.imbalance`, and write what was found.
 
     Writes:
-        balance.csv: one row an experiment and decision (`HALF`, `TUNED`): the figures of `decisions.METRICS` and `auc`;
+        imbalance.csv: one row an experiment and decision (`HALF`, `TUNED`): figures of `decisions.METRICS` and `auc`;
             of `COMPARED` and `auc` also the standard deviation over folds (`_std`), the interval over groups (`_low`,
             `_high`) and that over folds (`_fold_low`, `_fold_high`); held-out `samples`, `reals`, `groups`, and the
             `ratio` of fakes to reals among them.
-        balance_tests.csv: one row a paired test (`paired`).
-        balance_thresholds.csv, balance_calibration.csv, balance_reliability.csv: `Examined`, by experiment.
-        balance_experiments.csv: one row an experiment: how it was trained, and the row of `comparison.compare`.
-        metrics/balance.json.
+        imbalance_tests.csv: one row a paired test (`paired`).
+        imbalance_thresholds.csv, imbalance_calibration.csv, imbalance_reliability.csv: `Examined`, by experiment.
+        imbalance_experiments.csv: one row an experiment: how it was trained, and the row of `comparison.compare`.
+        metrics/imbalance.json.
 
     Raises:
-        InputError: there is no such table, `balance.detail` names others, or an experiment has not been trained.
+        InputError: an experiment has not been trained.
     """
-    if not (table := settings.tables.get(NAME)):
-        raise InputError(f"tables.{NAME}: the study compares it, but params.yaml has no such table")
-    for name in settings.balance.detail:
-        if name not in table:
-            raise InputError(f"balance.detail: {unknown('experiment', name, table)} (those of tables.{NAME})")
+    table = planned(settings, NAME)
     cases = read(table, settings)
     examined = {name: examine(case, settings) for name, case in cases.items()}
     evaluation, seed = settings.evaluation, settings.shared.seed
@@ -80,7 +76,7 @@ def run(settings: Params) -> Found:
     )
     for part, frame in zip(PARTS, found, strict=True):
         tables.write_csv(frame, layout.table(f"{NAME}{part}"))
-    tables.write_text(json.dumps(_metrics(found), indent=2) + "\n", layout.study_metrics(NAME))
+    comparison.write_metrics(NAME, _metrics(found), table)
     return found
 
 
@@ -110,7 +106,7 @@ def _rows(case: Case, folds: pd.DataFrame, ranked: Any, evaluation: Evaluation, 
         seed: of the bootstrap.
     """
     held_out = case.joined[case.joined["subset"] == "held_out"]
-    share = comparison.test_share(case.joined)
+    share = statistics.held_out_share(case.joined["fold"].nunique())
     reals = int((held_out["label"] == tables.REAL).sum())
     sizes = {"samples": len(held_out), "reals": reals, "groups": held_out["group"].nunique()}
     ends = {"auc_low": "auc_low", "auc_high": "auc_high", "auc_fold_low": "fold_low", "auc_fold_high": "fold_high"}
@@ -201,7 +197,7 @@ def paired(
             first, second, pair.metric, evaluation.bootstrap_replicates, seed, confidence=evaluation.confidence
         )
         by_fold = at[sides[1]][pair.metric] - at[sides[0]][pair.metric]
-        share = comparison.test_share(cases[pair.baseline].joined)
+        share = statistics.held_out_share(cases[pair.baseline].joined["fold"].nunique())
         found.append(
             pair._asdict()
             | {"difference": difference.estimate, "low": difference.low, "high": difference.high}
@@ -247,7 +243,7 @@ def _is_blind(metrics: Mapping[str, float]) -> bool:
 
 def _differing(facts: Mapping[str, Any], baseline: Mapping[str, Any]) -> set[str]:
     """Return in which settings two experiments differ, beside their names."""
-    return {key for key in RunConfig.model_fields if key != "experiment" and facts[key] != baseline[key]}
+    return {key for key in RunConfig.model_fields if key not in ("experiment", "study") and facts[key] != baseline[key]}
 
 
 def _facts(facts: Mapping[str, Any], baseline: Mapping[str, Any], case: Case, manifest: pd.DataFrame) -> dict[str, Any]:

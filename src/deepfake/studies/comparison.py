@@ -94,7 +94,7 @@ def _row(joined: pd.DataFrame, folds: pd.DataFrame, evaluation: Evaluation, seed
         seed=seed,
         confidence=evaluation.confidence,
     )
-    over_folds = statistics.fold_interval(folds["auc"], test_share(joined), evaluation.confidence)
+    over_folds = statistics.fold_interval(folds["auc"], statistics.held_out_share(len(folds)), evaluation.confidence)
     return {
         **{str(key): value for key, value in folds.drop(columns=["fold", "threshold"]).mean().items()},
         "auc_std": folds["auc"].std(ddof=1),
@@ -131,7 +131,7 @@ def _test(
         confidence=evaluation.confidence,
     )
     first, second = (bootstrap.fold_auc(labels, each, fold_of) for each in logits)
-    share = test_share(joined[0])
+    share = statistics.held_out_share(len(folds[0]))
     found = {
         "difference": difference.estimate,
         "low": difference.low,
@@ -143,12 +143,6 @@ def _test(
         change = statistics.fold_interval(folds[1][metric] - folds[0][metric], share, evaluation.confidence)
         found |= {f"{metric}_change": change.estimate, f"{metric}_low": change.low, f"{metric}_high": change.high}
     return found
-
-
-def test_share(joined: pd.DataFrame) -> float:
-    """Return the held-out samples of a fold over those it was trained and chosen on."""
-    parts = joined["subset"].value_counts()
-    return parts["held_out"] / (parts["train"] + parts["validation"])
 
 
 def run(phase: str, comparisons: Mapping[str, Rows], dataset: str, evaluation: Evaluation, seed: int) -> None:
@@ -204,7 +198,27 @@ def write(
     best = rows.iloc[rows["auc"].argmax()]
     figures = (best["auc"], best["auc_low"], best["auc_high"], int(tests["significant"].sum()))
     metrics = {key: round(value, 6) for key, value in zip(METRICS, figures, strict=True)}
-    tables.write_text(json.dumps(metrics, indent=2) + "\n", layout.study_metrics(phase))
+    write_metrics(phase, metrics, [] if phase == "phase4b" else rows["experiment"])  # 4A has the same runs and more
+
+
+def write_metrics(name: str, metrics: Mapping[str, Any], experiments: Iterable[str]) -> None:
+    """Write a study's metrics, and those of its runs; runs of other studies stand in theirs."""
+    own = [one for one in experiments if name.startswith(layout.run(one).parent.name)]
+    runs = {one: json.loads(layout.headline(one).read_text(encoding="utf-8")) for one in own}
+    text = json.dumps({**metrics, "runs": runs}, indent=2)
+    tables.write_text(text + "\n", layout.study_metrics(name))
+
+
+CURVES = {"history": layout.history, "roc": layout.roc, "confusion": layout.confusion}
+"""What `dvc plots` shows of runs, each a table of its own."""
+
+
+def write_curves(phase: str, experiments: Iterable[str]) -> None:
+    """Write the curves of several runs, one below the other."""
+    names = list(experiments)
+    for kind, path in CURVES.items():
+        parts = [pd.read_csv(path(name)).assign(experiment=name) for name in names]
+        tables.write_csv(pd.concat(parts, ignore_index=True), layout.table(f"{phase}_{kind}"))
 
 
 def _facts(experiment: str) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from scipy.special import logit
 from deepfake.evaluation import calibration, decisions, metrics, statistics, summary, thresholds
 from deepfake.evaluation.decisions import Counts
 from deepfake.params import Params
+from deepfake.runs.records import Record, read_records
 from deepfake.studies import comparison
-from deepfake.studies.records import Record, read_records
 
 HALF, TUNED = "0.5", "tuned"
 """The decisions that are compared: at probability 0.5, and at each checkpoint's own threshold."""
@@ -73,7 +73,7 @@ def examine(case: Case, settings: Params) -> Examined:
     the bins of the reliability diagram hold probabilities.
     """
     records, held_out = case.records, case.joined[case.joined["subset"] == "held_out"]
-    fixed = sorted({0.5, *settings.balance.thresholds})
+    fixed = sorted({0.5, *settings.studies.imbalance.thresholds})
     chosen = {f"{probability:g}": dict.fromkeys(records, float(logit(probability))) for probability in fixed}
     # the rule `half` is probability 0.5, which is there
     chosen |= {
@@ -91,7 +91,13 @@ def examine(case: Case, settings: Params) -> Examined:
     return Examined(
         folds,
         _by_cut(folds[folds["rule"] != TUNED]),
-        _calibration(held_out, scaled, records, comparison.test_share(case.joined), settings.evaluation.confidence),
+        _calibration(
+            held_out,
+            scaled,
+            records,
+            statistics.held_out_share(case.joined["fold"].nunique()),
+            settings.evaluation.confidence,
+        ),
         pd.concat(diagrams, ignore_index=True),
         summary.roc(held_out),
     )

@@ -10,14 +10,15 @@ import torch
 
 from deepfake import explain, layout, runtime, tables
 from deepfake.evaluation import attention, hard_examples
+from deepfake.execution.processes import Tell, run_jobs
 from deepfake.loading import views
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import place
 from deepfake.params import Evaluation
-from deepfake.studies import montage, trained
-from deepfake.studies.fold import workers
-from deepfake.studies.launch import Tell, run_jobs
-from deepfake.studies.trained import Trained
+from deepfake.runs.fold import workers
+from deepfake.runs.trained import Trained
+from deepfake.runs import trained
+from deepfake.studies import montage
 
 SHOWN = 16
 """Images in the figure of heatmaps, about as many of each source and verdict."""

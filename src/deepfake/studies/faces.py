@@ -11,11 +11,11 @@ import pandas as pd
 
 from deepfake import layout, runtime, tables
 from deepfake.evaluation import face_rates
+from deepfake.execution.processes import Tell, run_jobs
 from deepfake.faces import Detector, locate
 from deepfake.loading import backends, files, geometry
 from deepfake.loading.files import Encoded
 from deepfake.params import Faces
-from deepfake.studies.launch import Tell, run_jobs
 
 CHUNK = 128
 """Images whose faces are kept together: what a killed run loses at most, for each process."""
@@ -45,7 +45,6 @@ def run(
     settings: Faces,
     loader: str,
     *,
-    table: str | None = "faces",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
     """Find the faces of all samples of a data set; write them, and how often each source has one.
@@ -56,7 +55,6 @@ def run(
         dataset: its samples must have been ingested.
         settings: the section `faces` of params.yaml; the margin plays no part.
         loader: the backend that decodes.
-        table: the name under which the rates are written; None: they are not.
         on_progress: called with the images done and their total, when some are.
 
     Returns:
@@ -86,11 +84,21 @@ def run(
     run_jobs(find, jobs, workers=workers, on_news=on_news, remedy=remedy)
     faces = pd.concat([tables.read(path, tables.FACES) for _, path in chunks], ignore_index=True)
     rates = face_rates.summary(faces, samples)
-    if table:
-        tables.write_csv(rates, layout.table(table))
-    tables.write(faces, layout.faces(dataset), tables.FACES)
+    _write(dataset, faces, rates)
     shutil.rmtree(scratch)
     return rates
+
+
+def write_none(dataset: str) -> None:
+    """Write that no faces were looked for: tables without rows."""
+    samples = tables.read(layout.samples(dataset), tables.SAMPLES).iloc[:0]
+    faces = pd.DataFrame({column: [] for column in tables.FACES.columns}).astype({"sample_id": str, "faces": int})
+    _write(dataset, faces, face_rates.summary(faces, samples))
+
+
+def _write(dataset: str, faces: pd.DataFrame, rates: pd.DataFrame) -> None:
+    tables.write_csv(rates, layout.table(f"faces_{dataset}"))
+    tables.write(faces, layout.faces(dataset), tables.FACES)
 
 
 def find(job: FacesJob, tell: Tell[int]) -> None:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.config import SCALES, facts_of, read_gate
+from deepfake.config import facts_of, read_finalists, scaled, shares, table
 from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, statistics, summary
 from deepfake.params import Evaluation, Params
@@ -31,17 +31,15 @@ def run(phase: str, settings: Params) -> None:
     if phase == "phase4":
         _phase4(settings)
         return
-    for name in PHASES[phase]:
-        if name not in settings.tables:
-            raise InputError(f"tables.{name}: {phase} compares it, but params.yaml has no such table")
-    comparisons = {name: settings.tables[name] for name in PHASES[phase]}
+    comparisons = {name: table(settings, name) for name in PHASES[phase]}
     evaluation, seed = settings.evaluation, settings.shared.seed
     comparison.run(phase, comparisons, settings.dataset, evaluation, seed)
+    if phase in ("phase1", "custom"):
+        comparison.write_curves(phase, comparisons[phase])
     if phase == "phase2":
-        joined = comparison.read(settings.tables["phase2a_holdout"], settings.dataset)
-        tables.write_csv(
-            holdout(settings.tables["phase2a_holdout"], joined, evaluation, seed), layout.table("phase2_holdout")
-        )
+        rows = comparisons["phase2a_holdout"]
+        joined = comparison.read(rows, settings.dataset)
+        tables.write_csv(holdout(rows, joined, evaluation, seed), layout.table("phase2_holdout"))
 
 
 def holdout(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: Evaluation, seed: int) -> pd.DataFrame:
@@ -66,7 +64,7 @@ def holdout(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: 
         if source:
             found.append(_holdout_row(name, source, joined[name], joined[baselines[0]], evaluation, seed))
     if not found:
-        raise InputError("tables.phase2a_holdout: none of its experiments holds out a source; set their `holdout`")
+        raise InputError("contrasts.phase2a_holdout: none of its experiments holds out a source; set their `holdout`")
     frame = pd.DataFrame(found)
     for column in ("p_delta", "p_benefit_bootstrap", "p_benefit_ttest"):
         frame[f"{column}_holm"] = statistics.holm(frame[column])
@@ -80,7 +78,7 @@ def _holdout_row(
     name: str, source: str, without: pd.DataFrame, trained: pd.DataFrame, evaluation: Evaluation, seed: int
 ) -> dict[str, object]:
     """Return the figures of one experiment that leaves a source out."""
-    share = comparison.test_share(trained)
+    share = statistics.held_out_share(trained["fold"].nunique())
     held_out, reference = (frame[frame["subset"] == "held_out"] for frame in (without, trained))
     foreign = held_out[(held_out["label"] == tables.REAL) | (held_out["source"] == source)]
     known = held_out[held_out["source"] != source]
@@ -121,31 +119,21 @@ def _holdout_row(
     }
 
 
-def chosen(settings: Params) -> list[str]:
-    """Return the candidates whose gate is open, in the order of params.yaml."""
-    return [name for name in settings.candidates if read_gate(name).open]
-
-
 def finalists(settings: Params) -> list[str]:
-    """Return the experiments of the chosen candidates on all data."""
-    return [f"{name}{SCALES['all']}" for name in chosen(settings)]
+    """Return the chosen runs of phase 3 on the largest share of the data."""
+    return [scaled(name, settings.studies.phase4.fractions[-1]) for name in read_finalists()]
 
 
 def _phase4(settings: Params) -> None:
     """Compare the chosen candidates: more data on the same held-out samples, and all of them on all samples."""
-    names = chosen(settings)
+    names = read_finalists()
     evaluation, seed, dataset = settings.evaluation, settings.shared.seed, settings.dataset
-    small, medium, everything = (SCALES[fraction] for fraction in ("small", "medium", "all"))
-    scaling = {
-        f"{name}{suffix}": () if suffix == small else (f"{name}{small}",)
-        for name in names
-        for suffix in (small, medium, everything)
-    }
+    scaling = {scaled(name, share): () if share == "small" else (name,) for name in names for share in shares(settings)}
     joined = comparison.read(scaling, dataset)
     common = {
-        name: _on_samples_of(joined[f"{candidate}{small}"], joined[name])
-        for candidate in names
-        for name in (f"{candidate}{suffix}" for suffix in (small, medium, everything))
+        run: _on_samples_of(joined[name], joined[run])
+        for name in names
+        for run in (scaled(name, share) for share in shares(settings))
     }
     comparison.write("phase4a", {"phase4a": scaling}, common, evaluation, seed)
     final = finalists(settings)

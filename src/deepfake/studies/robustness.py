@@ -14,15 +14,16 @@ import torch
 from deepfake import layout, runtime, tables
 from deepfake.evaluation import robustness
 from deepfake.evaluation.robustness import CLEAN, Condition, HeldOut
+from deepfake.execution.processes import Tell, run_jobs
 from deepfake.loading import views
 from deepfake.loading.batches import Loader
 from deepfake.loading.corruptions import check, corrupt
 from deepfake.loading.pixels import Store, place
-from deepfake.params import Evaluation, Robustness
-from deepfake.studies import trained
-from deepfake.studies.fold import workers
-from deepfake.studies.launch import Tell, run_jobs
-from deepfake.studies.trained import Trained
+from deepfake.params import Evaluation
+from deepfake.params.studies import Robustness
+from deepfake.runs import trained
+from deepfake.runs.fold import workers
+from deepfake.runs.trained import Trained
 from deepfake.training.predict import predict
 
 NAME = "robustness"

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.config import Decision, Gate, facts_of
+from deepfake.config import Decision, Finalists, candidates, entries, facts_of, table
 from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, selection
+from deepfake.evaluation.statistics import held_out_share
 from deepfake.params import Params
+from deepfake.params.studies import Trained
 from deepfake.studies import comparison
 
 FACTORS = {
@@ -38,18 +40,18 @@ def decide(settings: Params) -> Decision:
     """
     framings = _framings(settings)
     rows = []
-    for factor, table in FACTORS.items():
-        pairs = _pairs(settings, table)
+    for factor, table_name in FACTORS.items():
+        pairs = _pairs(settings, table_name)
         joined = comparison.read({name for pair in pairs for name in pair}, settings.dataset)
         differences = np.stack([_fold_auc(joined[other]) - _fold_auc(joined[first]) for first, other in pairs])
-        share = comparison.test_share(joined[pairs[0][0]])
+        share = held_out_share(differences.shape[1])
         choice = selection.choose(differences, share, settings.selection.standard_errors)
-        simple, other = (_value(settings, table, factor, [pair[end] for pair in pairs]) for end in (0, 1))
+        simple, other = (_value(settings, table_name, factor, [pair[end] for pair in pairs]) for end in (0, 1))
         refused = _refused(settings, pairs, framings) if choice.better else ""
         rows.append(
             {
                 "factor": factor,
-                "table": table,
+                "table": table_name,
                 "simple": simple,
                 "other": other,
                 "gain": choice.gain,
@@ -71,7 +73,7 @@ def decide(settings: Params) -> Decision:
 
 
 def rank(settings: Params) -> list[str]:
-    """Rank the candidates by their held-out folds, and write a gate for each and the ranking.
+    """Rank the candidates by their held-out folds, and write the ranking and which of them phase 4 goes on with.
 
     Returns:
         The candidates that phase 4 goes on with, the best first.
@@ -79,11 +81,11 @@ def rank(settings: Params) -> list[str]:
     Raises:
         InputError: a candidate has not been trained, or more are to be chosen than are ranked.
     """
-    ranked = {name: f"{name}_best" for name, entry in settings.candidates.items() if entry["ranked"]}
-    joined = comparison.read(ranked.values(), settings.dataset)
-    aucs = {name: _fold_auc(joined[experiment]) for name, experiment in ranked.items()}
-    sizes = {name: _parameters(experiment) for name, experiment in ranked.items()}
-    share = comparison.test_share(next(iter(joined.values())))
+    ranked = [name for name, run in candidates(settings).items() if run.ranked]
+    joined = comparison.read(ranked, settings.dataset)
+    aucs = {name: _fold_auc(joined[name]) for name in ranked}
+    sizes = {name: _parameters(name) for name in ranked}
+    share = held_out_share(len(next(iter(aucs.values()))))
     order = selection.rank(aucs, sizes, share, settings.selection.standard_errors)
     best = selection.top(order, settings.presets[settings.preset].top)
     rows = [
@@ -91,32 +93,28 @@ def rank(settings: Params) -> list[str]:
         for place, name in enumerate(order, start=1)
     ]
     tables.write_csv(pd.DataFrame(rows), layout.table("phase3_ranking"))
-    for name in settings.candidates:
-        tables.write_text(Gate(open=name in best).model_dump_json() + "\n", layout.gate(name))
+    chosen = Finalists(runs=tuple(name for name in ranked if name in best))
+    tables.write_text(chosen.model_dump_json(indent=2) + "\n", layout.FINALISTS)
     return best
 
 
-def _pairs(settings: Params, table: str) -> list[tuple[str, str]]:
+def _pairs(settings: Params, name: str) -> list[tuple[str, str]]:
     """Return the (simpler, other) experiments of a table."""
-    rows: Mapping[str, tuple[str, ...]] = settings.tables.get(table, {})
-    pairs = [(baseline, name) for name, baselines in rows.items() for baseline in baselines]
-    if not pairs:
-        raise InputError(f"tables.{table}: phase 2 is decided by it; name experiments and their baselines")
-    return pairs
+    return [(baseline, run) for run, baselines in table(settings, name).items() for baseline in baselines]
 
 
 def _framings(settings: Params) -> dict[str, dict[str, Any]]:
     """Return the audit's probe of the framing of each view that is compared, by the name of the view."""
-    views = {_view(settings, name) for table in FACTORS.values() for pair in _pairs(settings, table) for name in pair}
-    for name in sorted(views - set(settings.audit.views)):
-        raise InputError(f"audit.views: add {name}, which phase 2 may decide for")
-    path = layout.table("audit")
+    views = {_view(settings, name) for each in FACTORS.values() for pair in _pairs(settings, each) for name in pair}
+    for name in sorted(views - set(settings.studies.shortcuts.views)):
+        raise InputError(f"studies.shortcuts.views: add {name}, which phase 2 may decide for")
+    path = layout.table("shortcuts")
     if not path.exists():
-        raise InputError(f"{path}: not found; run deepfake audit")
+        raise InputError(f"{path}: not found; run deepfake probe")
     rows = pd.read_csv(path)
     framing = rows[(rows["level"] == "family") & (rows["name"] == "framing")].set_index("subject")
     for name in sorted(views - set(framing.index)):
-        raise InputError(f"{path}: nothing about the framing of {name}; run deepfake audit again")
+        raise InputError(f"{path}: nothing about the framing of {name}; run deepfake probe again")
     found: Any = framing.to_dict("index")
     return found
 
@@ -136,23 +134,33 @@ def _refused(settings: Params, pairs: list[tuple[str, str]], framings: Mapping[s
 
 
 def _view(settings: Params, experiment: str) -> str:
-    return settings.experiments[experiment]["view"]
+    return _run(settings, experiment).view
 
 
-def _value(settings: Params, table: str, factor: str, names: list[str]) -> object:
+def _run(settings: Params, name: str) -> Trained:
+    """Return a trained run of params.yaml."""
+    run = entries(settings)[name].run
+    if not isinstance(run, Trained):
+        raise InputError(f"studies: {name} is not trained, and phase 2 decides by trained runs; name another")
+    return run
+
+
+def _value(settings: Params, name_of_table: str, factor: str, names: list[str]) -> object:
     """Return the value of a factor that experiments of a table have in common."""
 
     def value(name: str) -> object:
-        entry = settings.experiments[name]
+        entry = _run(settings, name)
         return (
-            entry["augmentation"]
+            entry.augmentation
             if factor.startswith("augmentation")
             else getattr(settings.views[_view(settings, name)], factor)
         )
 
     values = {value(name) for name in names}
     if len(values) > 1:
-        raise InputError(f"tables.{table}: {', '.join(names)} differ in their {factor}; compare like with like")
+        raise InputError(
+            f"contrasts.{name_of_table}: {', '.join(names)} differ in their {factor}; name others"
+        )
     return values.pop()
 
 

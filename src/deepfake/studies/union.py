@@ -9,18 +9,13 @@ from deepfake import layout, tables
 from deepfake.config import resolve_view
 from deepfake.data import catalog, lineage
 from deepfake.errors import InputError
+from deepfake.loading import views
 from deepfake.params import Params
 
 
 def members(settings: Params) -> list[str]:
     """Return the data sets that are joined, the study's first."""
-    return [settings.dataset, *settings.cross_dataset.union]
-
-
-def views(settings: Params) -> list[str]:
-    """Return the views through which the union is trained on."""
-    entries = [*settings.transfers.values(), *settings.finetunings.values()]
-    return sorted({entry["view"] for entry in entries if entry["dataset"] == layout.UNION})
+    return [settings.dataset, *settings.studies.generalization.union]
 
 
 def run(settings: Params) -> pd.DataFrame:
@@ -35,7 +30,7 @@ def run(settings: Params) -> pd.DataFrame:
     known = catalog.load()
     manifests = {name: tables.read(layout.manifest(name), tables.MANIFEST) for name in members(settings)}
     joined = lineage.union(manifests, known)
-    for view in views(settings):
+    for view in views.wanted(settings, layout.UNION):
         _write_view(view, manifests, settings)
     tables.write(joined, layout.manifest(layout.UNION), tables.MANIFEST)
     return joined
@@ -48,7 +43,7 @@ def _write_view(view: str, manifests: dict[str, pd.DataFrame], settings: Params)
         path = layout.regions(name, view)
         regions = tables.read(path, tables.REGIONS)
         if regions["sample_id"].tolist() != manifest["sample_id"].tolist():
-            raise InputError(f"{path}: not of the samples in the manifest; run deepfake prepare {name}, or dvc repro")
+            raise InputError(f"{path}: not of the samples in the manifest; run deepfake views {name}, or dvc repro")
         parts.append(regions.assign(sample_id=f"{name}/" + regions["sample_id"]))
         hashes.append(json.loads(layout.view_facts(name, view).read_text("utf-8"))["pixels_sha256"])
     regions = pd.concat(parts, ignore_index=True)

@@ -10,7 +10,7 @@ from deepfake.data import catalog, lineage
 from deepfake.errors import InputError
 from deepfake.params import Params
 
-NAME = "cross_dataset"
+NAME = "generalization"
 COLUMNS = {
     "accuracy": "Accuracy",
     "precision": "Precision",

@@ -18,6 +18,8 @@ from deepfake.evaluation import bootstrap, decisions, performance, statistics, t
 from deepfake.evaluation.bootstrap import Interval
 from deepfake.evaluation.transfer import AUC, Scored
 from deepfake.params import Params
+from deepfake.runs import completion
+from deepfake.studies import comparison
 from deepfake.studies.cross_dataset import conditions, paired, questions
 from deepfake.studies.cross_dataset.cells import Cell, of_source, sources
 from deepfake.studies.cross_dataset.scores import Scores
@@ -25,7 +27,7 @@ from deepfake.studies.cross_dataset.scores import Scores
 if TYPE_CHECKING:
     from deepfake.studies.foreign import ForeignRow
 
-NAME = "cross_dataset"
+NAME = "generalization"
 
 
 class Found(NamedTuple):
@@ -109,7 +111,7 @@ def write(cells: list[Cell], foreign: Sequence[ForeignRow], settings: Params) ->
     found = analyse(cells, configs, features, settings, foreign)
     for part, frame in zip(_PARTS, found, strict=True):
         tables.write_csv(frame, layout.table(f"{NAME}{part}"))
-    tables.write_text(json.dumps(metrics(found), indent=2) + "\n", layout.study_metrics(NAME))
+    comparison.write_metrics(NAME, metrics(found), completion.names(settings, NAME))
     return found
 
 
@@ -146,7 +148,7 @@ def _row(scores: Scores, cell: Cell) -> dict[str, Any]:
     found = performance.of_scores(of.labels, of.logits, of.groups, of.folds, cell.thresholds, **scores.draws)
     retuned = performance.of_decisions(decisions.decided(cell.joined, scores.retuned[key]), **scores.draws)
     aucs = transfer.by_fold(of, AUC)
-    folds = statistics.fold_interval(aucs, transfer.test_share(len(aucs)), scores.draws["confidence"])
+    folds = statistics.fold_interval(aucs, statistics.held_out_share(len(aucs)), scores.draws["confidence"])
     held_out = cell.joined[cell.joined["subset"] == "held_out"].drop_duplicates("sample_id")
     return {
         "kind": "trained",

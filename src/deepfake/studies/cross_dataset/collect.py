@@ -13,13 +13,14 @@ from deepfake import layout, runtime, tables
 from deepfake.config import config_of
 from deepfake.data import catalog, lineage, splits
 from deepfake.errors import InputError
+from deepfake.execution.processes import Tell, run_jobs
 from deepfake.loading import views
 from deepfake.params import Params
-from deepfake.studies import detectors, exposure, union
+from deepfake.runs import completion, detectors, overlap
+from deepfake.runs.detectors import Detector
+from deepfake.runs.fold import workers
+from deepfake.studies import union
 from deepfake.studies.cross_dataset.cells import Cell
-from deepfake.studies.detectors import Detector
-from deepfake.studies.fold import workers
-from deepfake.studies.launch import Tell, run_jobs
 
 _JUDGED = ("validation", "held_out")
 
@@ -65,15 +66,13 @@ def run(
     Raises:
         InputError: a detector was not trained, a data set was not prepared, or their folds do not fit.
     """
-    if not settings.cross_dataset.models:
-        raise InputError("cross_dataset.models: names no detector to compare; name trained experiments")
-    names = [settings.dataset, *settings.cross_dataset.away]
+    names = [settings.dataset, *settings.studies.generalization.datasets]
     manifests = {name: tables.read(layout.manifest(name), tables.MANIFEST) for name in names}
-    found = {name: detectors.read(name) for name in settings.cross_dataset.models}
+    found = {name: detectors.read(name) for name in completion.names(settings, "generalization")}
     scratch = layout.SCRATCH / "cross_dataset"
     asked: dict[tuple[str, str], _Asked] = {}
     for model, detector in found.items():
-        known = exposure.seen(model)
+        known = overlap.seen(model)
         for dataset, manifest in manifests.items():
             if dataset in _own_data_sets(model, settings):
                 continue
@@ -142,7 +141,7 @@ def _own_data_sets(model: str, settings: Params) -> list[str]:
 
 def _trained_on(model: str, settings: Params) -> set[str]:
     """Return the data sets that a model was trained on, those of the experiments that it goes on from included."""
-    return {dataset for name in exposure.ancestry(model) for dataset in _own_data_sets(name, settings)}
+    return {dataset for name in overlap.ancestry(model) for dataset in _own_data_sets(name, settings)}
 
 
 def _own(model: str, dataset: str, manifest: pd.DataFrame) -> pd.DataFrame:
@@ -172,7 +171,7 @@ def _judged(
     if folds != config.folds:
         raise InputError(
             f"{layout.manifest(dataset)}: it has {folds} folds, {detector.name} has {config.folds}; "
-            f"run deepfake prepare {dataset}, or dvc repro"
+            f"run deepfake split {dataset}, or dvc repro"
         )
     identity = _identity(dataset, manifest)
     parts, left_out = [], 0
@@ -182,8 +181,8 @@ def _judged(
         held_out = subset == "held_out"
         of_fold = known[known["fold"] == fold]
         # a threshold may be chosen again on the people of the inner validation; nobody is judged by them
-        untrained = exposure.unseen(manifest, dataset, of_fold[of_fold["subset"] == "train"])[subset.index]
-        new = untrained & (exposure.unseen(manifest, dataset, of_fold)[subset.index] | ~held_out)
+        untrained = overlap.unseen(manifest, dataset, of_fold[of_fold["subset"] == "train"])[subset.index]
+        new = untrained & (overlap.unseen(manifest, dataset, of_fold)[subset.index] | ~held_out)
         left_out += int((~new & held_out).sum())
         part = identity.loc[subset.index[new]].assign(fold=fold, subset=subset[new])
         for name in _JUDGED:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from deepfake import layout
-from deepfake.config import RunConfig
+from deepfake.config import RunConfig, facts_of
 from deepfake.params import Params
 
 ENSEMBLE = "ensemble"
@@ -45,7 +45,7 @@ def pairs(configs: Mapping[str, RunConfig], settings: Params) -> Iterator[Pair]:
             yield Pair("fine_tuning", name, str(each.start_from))
             yield from (Pair("scratch", name, other) for other in _alike(plain, each, each.dataset))
         if each.model == ENSEMBLE:
-            members = settings.ensembles[name].experiments
+            members = facts_of(name)["ensemble"]["experiments"]
             yield from (Pair("ensemble", name, member) for member in members if member in configs)
 
 
@@ -66,7 +66,7 @@ def _alike(plain: Mapping[str, RunConfig], config: RunConfig, dataset: str) -> l
 def trained_on(config: RunConfig, configs: Mapping[str, RunConfig], settings: Params) -> str:
     """Return the data sets that a detector was trained on: joined by `+`, or one after the other."""
     if config.dataset == layout.UNION:
-        own = " + ".join([settings.dataset, *settings.cross_dataset.union])
+        own = " + ".join([settings.dataset, *settings.studies.generalization.union])
     else:
         own = config.dataset
     start = configs.get(config.start_from or "")

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deepfake import config, layout
-from deepfake.config import SCALES, Decision, RunConfig
+from deepfake.config import Decision, RunConfig
 from deepfake.data import catalog
 from deepfake.errors import InputError
 from deepfake.params import Params
+from deepfake.params.studies import Trained
+from deepfake.runs.weights import PACKAGED
 from deepfake.studies.doctor.finding import Finding, gigabytes
-from deepfake.studies.weights import PACKAGED
 
 _UNDECIDED = Decision(resolution="low", face_crop=False, augmentation="none")
 """What candidates are taken to have while phase 2 has not been decided."""
@@ -85,12 +86,11 @@ def existing(path: Path) -> Path:
 
 
 def _runs(settings: Params) -> Iterator[RunConfig]:
-    """Yield one run of every experiment and candidate."""
+    """Yield every run that is trained."""
     try:
         decision = config.read_decision()
     except InputError:
         decision = _UNDECIDED
-    for name in (*settings.experiments, layout.CUSTOM_EXPERIMENT):
-        yield config.resolve(settings, name)
-    for name in settings.candidates:
-        yield config.resolve(settings, f"{name}{SCALES['small']}", decision)
+    for name, entry in config.entries(settings).items():
+        if isinstance(entry.run, Trained):
+            yield config.resolve(settings, name, decision)

@@ -26,7 +26,7 @@ def settings() -> tuple[Finding, Params | None]:
         found = config.load()
     except InputError as error:
         return Finding("missing", "project", str(error), f"mend {layout.PARAMS}"), None
-    text = f"{Path.cwd()}: preset {found.preset}, data set {found.dataset}, {len(found.experiments)} experiments"
+    text = f"{Path.cwd()}: preset {found.preset}, data set {found.dataset}, {len(config.entries(found))} runs"
     return Finding("ok", "project", text), found
 
 

@@ -13,8 +13,8 @@ from deepfake.data import catalog
 from deepfake.errors import InputError, unknown
 from deepfake.evaluation.calibration import TEMPERATURES
 from deepfake.params import Params
-from deepfake.studies import detectors
-from deepfake.studies.detectors import Detector
+from deepfake.runs import detectors
+from deepfake.runs.detectors import Detector
 
 _UNTRIED = "not tried on another data set"
 _UNUSABLE = "not usable"
@@ -118,10 +118,14 @@ def describe(detector: Detector) -> str:
 def limits(detector: Detector, settings: Params) -> str:
     """Return what is known of how far a run can be trusted, in one line."""
     config = detector.members[0].trained.config
-    joined = {settings.dataset, *settings.cross_dataset.union} if config.dataset == layout.UNION else {config.dataset}
+    joined = (
+        {settings.dataset, *settings.studies.generalization.union}
+        if config.dataset == layout.UNION
+        else {config.dataset}
+    )
     said = []
-    if config.preset == "quick":
-        said.append("the quick preset: small images, a short training")
+    if config.preset != "full":
+        said.append(f"the {config.preset} preset: small images, a short training")
     if joined <= set(catalog.GENERATED):
         said.append("trained on the embedded sample, photographs of 40 people")
     if config.holdout is not None:
@@ -144,7 +148,7 @@ def limits(detector: Detector, settings: Params) -> str:
 
 def _runs() -> list[str]:
     """Return the names of all runs that have a configuration."""
-    return sorted(path.parent.name for path in layout.RUNS.glob(f"*/{layout.config('').name}"))
+    return sorted(path.parent.name for path in layout.RUNS.glob(f"*/*/{layout.RUN_CONFIG}"))
 
 
 def _candidates(settings: Params, faces: bool) -> tuple[list[_Candidate], Counter[str]]:
@@ -155,7 +159,7 @@ def _candidates(settings: Params, faces: bool) -> tuple[list[_Candidate], Counte
     for name in _runs():
         try:
             facts = detectors.read_facts(name)
-            members = facts["ensemble"]["experiments"] if "ensemble" in facts else []
+            members = facts["ensemble"]["experiments"] if facts["kind"] == "ensemble" else []
             parts = [facts, *(detectors.read_facts(member) for member in members)]
             reason = _unfit(parts, settings, audited, faces)
             views = dict.fromkeys(part["view"]["view"] for part in parts)
@@ -225,7 +229,7 @@ def _unaudited(view: str) -> str:
 
 def _framings() -> dict[str, str]:
     """Return how severely the framing of each audited view alone tells fakes from reals; empty without an audit."""
-    rows = _rows(layout.table("audit"), ("subject", "level", "name", "severity"))
+    rows = _rows(layout.table("shortcuts"), ("subject", "level", "name", "severity"))
     framing = rows[(rows["level"] == "family") & (rows["name"] == "framing")]
     return dict(zip(framing["subject"], framing["severity"], strict=True))
 
@@ -233,7 +237,7 @@ def _framings() -> dict[str, str]:
 def _auc(name: str) -> float | None:
     """Return the held-out AUC of a run, when its metrics are there."""
     try:
-        return float(json.loads(layout.train_metrics(name).read_text(encoding="utf-8"))["auc"])
+        return float(json.loads(layout.headline(name).read_text(encoding="utf-8"))["auc"])
     except (FileNotFoundError, KeyError, TypeError, ValueError):
         return None
 
@@ -241,7 +245,7 @@ def _auc(name: str) -> float | None:
 def _audited(name: str) -> list[str]:
     """Return what the audit says of a run, for each leak that was held against it."""
     figures = ("leak_auc", "residual_auc", "residual_auc_low", "residual_auc_high")
-    rows = _rows(layout.table("audit_runs"), ("experiment", "leak", *figures))
+    rows = _rows(layout.table("shortcuts_runs"), ("experiment", "leak", *figures))
     return [
         f"AUC {row['residual_auc']:.3f} [{row['residual_auc_low']:.3f}, {row['residual_auc_high']:.3f}] without what "
         f"simple features of {row['leak']} predict (their AUC {row['leak_auc']:.3f})"
@@ -251,7 +255,7 @@ def _audited(name: str) -> list[str]:
 
 def _away(name: str) -> str:
     """Return what a run is worth on data sets that it was not trained on."""
-    rows = _rows(layout.table("cross_dataset"), ("model", "dataset", "home", "auc", "auc_low", "auc_high"))
+    rows = _rows(layout.table("generalization"), ("model", "dataset", "home", "auc", "auc_low", "auc_high"))
     away = rows[(rows["model"] == name) & (rows["home"] == 0) & rows["auc"].notna()]
     figures = [
         f"{row['dataset']} {row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]"

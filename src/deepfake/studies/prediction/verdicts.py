@@ -13,11 +13,11 @@ from deepfake import runtime
 from deepfake.errors import InputError
 from deepfake.evaluation.calibration import TEMPERATURES
 from deepfake.params import Faces
-from deepfake.studies.detectors import Detector, LoadedFold
+from deepfake.runs.detectors import Detector, LoadedFold
+from deepfake.runs.records import Record
 from deepfake.studies.prediction import stream
 from deepfake.studies.prediction.paths import File
 from deepfake.studies.prediction.reading import Chunk, Face
-from deepfake.studies.records import Record
 
 _DETECTED = {"cpu": 32, "cuda": 128}
 """Images that the detector of faces sees together, as when a data set's faces are found."""

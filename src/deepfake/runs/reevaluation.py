@@ -1,23 +1,22 @@
 """A trained experiment that predicts its samples again, as another view shows them; nothing is trained."""
 
-import json
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from deepfake import layout, runtime, tables
+from deepfake import config, layout, runtime, tables
 from deepfake.config import RunConfig, ViewConfig, facts_of, resolve_view
-from deepfake.errors import InputError, unknown
-from deepfake.evaluation import summary
+from deepfake.errors import InputError
+from deepfake.execution.processes import Tell, run_jobs
 from deepfake.params import Params
-from deepfake.studies import fold as folds
-from deepfake.studies.crossval import read_predictions
-from deepfake.studies.fold import FoldJob
-from deepfake.studies.launch import Tell, run_jobs
-from deepfake.studies.trained import Trained, model_of, read
+from deepfake.params.studies import Reevaluated
+from deepfake.progress import SILENT, Progress
+from deepfake.runs import code, store
+from deepfake.runs import fold as folds
+from deepfake.runs.cross_validation import read_predictions, write_results
+from deepfake.runs.fold import FoldJob
+from deepfake.runs.trained import Trained, model_of, read
 
 
 @dataclass(frozen=True)
@@ -33,63 +32,59 @@ class ReevaluationJob:
     trained: Trained
 
 
-def run(
-    name: str,
-    settings: Params,
-    *,
-    announce: Callable[[str], None] = lambda line: None,
-    on_decode: Callable[[int, int], None] = lambda done, total: None,
-) -> pd.DataFrame:
-    """Predict the same samples in the same subsets from another view's pixels, and write what was found.
+def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
+    """Predict the same samples in the same subsets from another view's pixels, unless the store has it.
 
     Weights, normalisation and thresholds are those of the experiment, whose own files stay as they are. The inner
     validation, on which the thresholds were chosen, is the experiment's own too.
 
     Args:
-        name: a key of `reevaluations`.
+        name: of a run of the kind `re-evaluated`.
         settings: the checked params.yaml.
-        announce: called with a line about what is about to be done.
-        on_decode: called with the images decoded so far and their total.
-
-    Returns:
-        Metrics, one row a fold (`summary.by_fold`).
+        progress: told what is about to be done.
 
     Raises:
         InputError: no such re-evaluation; the experiment was not trained, or on other samples or another resolution;
             the view has not been written.
     """
-    if name not in settings.reevaluations:
-        raise InputError(f"reevaluations: {unknown('re-evaluation', name, settings.reevaluations)}")
-    experiment = settings.reevaluations[name].experiment
-    view = resolve_view(settings, settings.reevaluations[name].view, f"reevaluations.{name}.view")
+    entry = config.entries(settings).get(name)
+    if entry is None or not isinstance(entry.run, Reevaluated):
+        raise InputError(f"studies: {name} is no re-evaluated run")
+    experiment, where = entry.run.of, f"studies.{entry.study}.runs.{name}"
+    view = resolve_view(settings, entry.run.view, f"{where}.view")
     trained = read(experiment)
     size = trained.config.resolution
     if view.size != size:
         raise InputError(
-            f"reevaluations.{name}: {view.view} has {view.size} px, {experiment} was trained on {size} px; "
-            "choose a view of that resolution"
+            f"{where}: {view.view} has {view.size} px, {experiment} was trained on {size} px; choose a view of that "
+            "resolution"
         )
     facts = facts_of(experiment)
-    manifest_file = layout.manifest(settings.dataset)
+    manifest_file, regions = layout.manifest(settings.dataset), layout.regions(view.dataset, view.view)
     manifest = tables.read(manifest_file, tables.MANIFEST)
     if runtime.file_hash(manifest_file) != facts["manifest_sha256"]:
         raise InputError(f"{manifest_file}: not what {experiment} was trained on; train it again, or dvc repro")
-    scratch = layout.SCRATCH / f"{name}-reevaluation"
+    if not regions.exists():
+        raise InputError(f"{regions}: not found; run deepfake views {view.dataset}, or dvc repro")
+    # what decides the experiment's numbers is behind its checkpoints
+    parts = [layout.checkpoint(experiment, fold) for fold in range(trained.config.folds)]
+    hashes = [runtime.file_hash(path) for path in (*parts, layout.predictions(experiment), regions)]
+    key = store.key(name, view.model_dump_json(), hashes, code.digest("deepfake.runs.reevaluation"))
+    target = layout.study(entry.study) / name
+    if (found := store.find(key, run=name, progress=progress)) and found.folder == target:
+        return
     again = _again(trained.config, name, view)
     jobs = [
-        ReevaluationJob(job, trained)
-        for job in folds.jobs(again, manifest, scratch, announce=announce, on_decode=on_decode)
+        ReevaluationJob(job, trained) for job in folds.jobs(again, manifest, store.unfinished(key), progress=progress)
     ]
     remedy = "give it more, or let the program use fewer cores"
     run_jobs(predict_fold, jobs, workers=folds.workers(), on_news=lambda news: None, remedy=remedy)
     predictions = _with_validation_of(experiment, read_predictions([job.fold.folder for job in jobs]), name)
-    by_fold = summary.by_fold(summary.join(predictions, manifest))
-    changes = {"experiment": name, "view": view.model_dump(), "reevaluates": experiment}
-    tables.write_text(json.dumps(facts | changes, indent=2) + "\n", layout.config(name))
-    tables.write(predictions, layout.predictions(name), tables.PREDICTIONS)
-    tables.write_text(summary.headline_json(by_fold), layout.train_metrics(name))
-    shutil.rmtree(scratch)
-    return by_fold
+    facts |= {"experiment": name, "study": entry.study, "kind": entry.run.kind, "view": view.model_dump()}
+    facts |= {"reevaluates": experiment}
+    store.put(
+        entry.study, name, entry.run.kind, key, lambda folder: write_results(folder, predictions, manifest, facts)
+    )
 
 
 def predict_fold(job: ReevaluationJob, tell: Tell[int]) -> None:

@@ -10,7 +10,7 @@ from deepfake import layout, models, tables
 from deepfake.config import RunConfig, config_of
 from deepfake.evaluation import summary
 from deepfake.params import Normalization
-from deepfake.studies import records
+from deepfake.runs import records
 from deepfake.training.checkpoint import load_weights
 
 

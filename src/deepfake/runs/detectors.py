@@ -15,10 +15,10 @@ from deepfake.config import RunConfig, ViewConfig, config_of, facts_of
 from deepfake.errors import InputError
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import place
+from deepfake.runs import records, trained
+from deepfake.runs.records import Record
+from deepfake.runs.trained import Trained, model_of
 from deepfake.schema import Section
-from deepfake.studies import records, trained
-from deepfake.studies.records import Record
-from deepfake.studies.trained import Trained, model_of
 from deepfake.training.predict import predict
 
 
@@ -77,12 +77,12 @@ def read(name: str) -> Detector:
             together.
     """
     facts = read_facts(name)
-    if "ensemble" not in facts:
+    if facts["kind"] != "ensemble":
         member = _member(name)
         folds = range(member.config.folds)
         return Detector(name, (Member(member, (1.0,) * len(folds)),), (0.0,) * len(folds), records.read_records(name))
     path = layout.config(name)
-    again = f"run deepfake ensemble {name} again"
+    again = f"run deepfake train {name} again"
     try:
         combination = _Combination.model_validate(facts["ensemble"])
     except ValidationError:
@@ -107,7 +107,7 @@ def read_facts(name: str) -> dict[str, Any]:
         InputError: as in `config.config_of`, or the run re-evaluates another one.
     """
     facts = facts_of(name)
-    if "reevaluates" in facts:
+    if facts["kind"] == "re-evaluated":
         path, other = layout.config(name), facts["reevaluates"]
         raise InputError(f"{path}: {name} has no checkpoints of its own, it re-evaluates {other}; name {other}")
     config_of(name)
@@ -117,7 +117,7 @@ def read_facts(name: str) -> dict[str, Any]:
 def _member(name: str) -> Trained:
     """Read a trained experiment, and check that its checkpoints are there and are those of its configuration."""
     facts = read_facts(name)
-    if "ensemble" in facts:
+    if facts["kind"] == "ensemble":
         raise InputError(f"{layout.config(name)}: {name} is an ensemble; name its members instead")
     found = trained.read(name)
     for fold, record in records.read_records(name).items():

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +14,13 @@ from deepfake import layout, models, runtime, tables
 from deepfake.config import RunConfig
 from deepfake.data import splits
 from deepfake.errors import InputError
+from deepfake.execution.processes import Tell
 from deepfake.loading import normalization, views
 from deepfake.loading.batches import AugmentingLoader, Loader
 from deepfake.loading.pixels import place
 from deepfake.params import Normalization
-from deepfake.studies import records
-from deepfake.studies.launch import FoldNews, Tell
+from deepfake.progress import SILENT, FoldNews, Progress
+from deepfake.runs import records
 from deepfake.training.checkpoint import load_weights, save_weights
 from deepfake.training.domains import codes
 from deepfake.training.engine import FoldData, fit
@@ -66,8 +66,7 @@ def jobs(
     scratch: Path,
     *,
     weights: Path | None = None,
-    announce: Callable[[str], None] = lambda line: None,
-    on_decode: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> list[FoldJob]:
     """Return the jobs of all folds of an experiment, once the images that they need are decoded.
 
@@ -76,8 +75,7 @@ def jobs(
         manifest: `tables.MANIFEST`.
         scratch: each fold has a folder of its own below it.
         weights: what the backbones start from.
-        announce: called with a line about what is about to be decoded.
-        on_decode: called with the images decoded so far and their total.
+        progress: told what is about to be decoded.
 
     Raises:
         InputError: too few groups or samples, unusable domains, or the view has not been written.
@@ -94,8 +92,8 @@ def jobs(
             oversampling=oversampling,
             threads=config.num_workers,
             cuda=runtime.has_gpu(),
-            announce=announce,
-            progress=on_decode,
+            announce=progress.say,
+            progress=lambda done, total: progress.advance(f"{config.experiment}: decoding", done, total),
         )
         for oversampling in (1.0, config.oversampling)
         if oversampling is not None

@@ -4,9 +4,9 @@ An ensemble is a run like any other: predictions, configuration, records of its 
 in every table beside its members. Its weights, thresholds and temperatures come from the inner validation alone.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,13 +14,16 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from deepfake import layout, runtime, tables
+from deepfake import config, layout, runtime, tables
 from deepfake.config import facts_of
-from deepfake.errors import InputError, unknown
-from deepfake.evaluation import metrics, summary
+from deepfake.errors import InputError
+from deepfake.evaluation import metrics
 from deepfake.params import Params
-from deepfake.studies import records
-from deepfake.studies.records import Record
+from deepfake.params.studies import Ensemble
+from deepfake.progress import SILENT, Progress
+from deepfake.runs import code, records, store
+from deepfake.runs.cross_validation import write_results
+from deepfake.runs.records import Record
 
 MODEL = "ensemble"
 """The `model` in an ensemble's configuration."""
@@ -90,55 +93,58 @@ class Member:
     logits: pd.Series
 
 
-def run(name: str, settings: Params, *, announce: Callable[[str], None] = lambda line: None) -> pd.DataFrame:
-    """Sum the logits of an ensemble's members, and write what a run leaves, but for weights and a history.
+def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
+    """Sum the logits of an ensemble's members, and put what comes of it into the store.
 
     Args:
-        name: a key of `ensembles`.
+        name: of a run of the kind `ensemble`.
         settings: the checked params.yaml.
-        announce: called with a line about each weight that is negative.
-
-    Returns:
-        Metrics, one row a fold (`summary.by_fold`).
+        progress: told of each weight that is negative.
 
     Raises:
         InputError: no such ensemble; a member was not trained; members differ in data set, folds or samples.
     """
-    if name not in settings.ensembles:
-        raise InputError(f"ensembles: {unknown('ensemble', name, settings.ensembles)}")
-    entry = settings.ensembles[name]
-    members = [_read(experiment) for experiment in entry.experiments]
+    found = config.entries(settings).get(name)
+    if found is None or not isinstance(found.run, Ensemble):
+        raise InputError(f"studies: {name} is no ensemble")
+    study, entry = found.study, found.run
+    members = [_read(experiment) for experiment in entry.members]
     _check_alike(name, members)
+    # what decides the members' numbers is behind their predictions and records
+    parts = [(layout.predictions(member.name), layout.config(member.name)) for member in members]
+    hashes = [runtime.file_hash(path) for pair in parts for path in pair]
+    key = store.key(name, entry.model_dump_json(), hashes, code.digest("deepfake.runs.ensembles"))
+    if (known := store.find(key, run=name, progress=progress)) and known.folder == layout.study(study) / name:
+        return
     manifest = _manifest_of(members[0])
-    first = members[0].records
-    weights = [WEIGHTS[entry.weights](*_validation(members, fold)) for fold in first]
-    for fold, found in enumerate(weights):
-        for member, weight in zip(members, found.coefficients, strict=True):
+    weights = [WEIGHTS[entry.weights](*_validation(members, fold)) for fold in members[0].records]
+    for fold, one in enumerate(weights):
+        for member, weight in zip(members, one.coefficients, strict=True):
             if weight < 0:
-                announce(f"{name}: in fold {fold} the weight of {member.name} is negative ({weight:.3f})")
+                progress.say(f"{name}: in fold {fold} the weight of {member.name} is negative ({weight:.3f})")
     predictions = _predictions(name, members, weights)
-    by_fold = summary.by_fold(summary.join(predictions, manifest))
-    for fold, found in enumerate(weights):
-        record = _record(name, members, fold, found)
-        tables.write_text(record.model_dump_json(indent=2) + "\n", layout.checkpoint_record(name, fold))
     facts = members[0].facts | {
         "experiment": name,
+        "study": study,
+        "kind": entry.kind,
         "model": MODEL,
         "parameters": sum(member.facts["parameters"] for member in members),
         "ensemble": {
-            "experiments": entry.experiments,
+            "experiments": entry.members,
             "weights": entry.weights,
-            "coefficients": [found.coefficients for found in weights],
-            "intercepts": [found.intercept for found in weights],
+            "coefficients": [one.coefficients for one in weights],
+            "intercepts": [one.intercept for one in weights],
         },
     }
-    tables.write_text(json.dumps(facts, indent=2) + "\n", layout.config(name))
-    tables.write(predictions, layout.predictions(name), tables.PREDICTIONS)
-    held_out = summary.join(predictions, manifest).query("subset == 'held_out'")
-    tables.write_csv(summary.roc(held_out), layout.roc(name))
-    tables.write_csv(summary.confusion(held_out, by_fold), layout.confusion(name))
-    tables.write_text(summary.headline_json(by_fold), layout.train_metrics(name))
-    return by_fold
+
+    def write(folder: Path) -> None:
+        for fold, one in enumerate(weights):
+            record = _record(name, members, fold, one)
+            path = folder / layout.CHECKPOINTS / layout.record_name(fold)
+            tables.write_text(record.model_dump_json(indent=2) + "\n", path)
+        write_results(folder, predictions, manifest, facts)
+
+    store.put(study, name, entry.kind, key, write)
 
 
 def _read(experiment: str) -> Member:
@@ -157,7 +163,7 @@ def _check_alike(name: str, members: list[Member]) -> None:
     """
     first = members[0]
     for member in members[1:]:
-        both = f"ensembles.{name}: {member.name} and {first.name}"
+        both = f"{name}: {member.name} and {first.name}"
         for key in _ALIKE:
             if member.facts[key] != first.facts[key]:
                 found = f"{member.facts[key]}, {first.facts[key]}"

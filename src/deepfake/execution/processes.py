@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
 from typing import Any, TypeVar
 
@@ -16,18 +15,6 @@ from deepfake.errors import InputError
 _START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 """A forked worker has torch already, which takes seconds to import. Nothing in the parent has computed with torch
 or shown a progress bar before the fork, so no thread of its can hold a lock in the worker."""
-
-
-@dataclass(frozen=True)
-class FoldNews:
-    """What a running fold says of itself after an epoch."""
-
-    experiment: str
-    fold: int
-    epoch: int
-    epochs: int
-    validation_auc: float
-    finished: bool = False
 
 
 Job = TypeVar("Job")

@@ -1,0 +1,214 @@
+"""The commands of the study: one a study, and those that train and keep runs."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from deepfake import layout
+from deepfake.errors import InputError
+
+if TYPE_CHECKING:
+    from deepfake.console import Shown
+    from deepfake.params import Params
+
+
+@contextmanager
+def _training() -> "Iterator[tuple[Params, Shown]]":
+    """Give the settings, and what shows how training goes; refuse a GPU that is there and cannot be used."""
+    from deepfake import config, console
+    from deepfake.studies.doctor import gpu
+
+    settings = config.load()
+    finding = gpu.at_hand()
+    if finding.mark == "missing":
+        raise InputError(f"GPU: {finding.found}; {finding.remedy}")
+    note = f"GPU: {finding.found} ({finding.remedy})" if finding.mark == "note" else ""
+    with console.shown(note) as progress:
+        yield settings, progress
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[RUN]...")
+def train(names: tuple[str, ...]) -> None:
+    """Train each RUN (`deepfake runs list`) on every fold, unless the run store has it.
+
+    Without a name: bring the custom run (`model` in params.yaml) and all it needs up to date.
+    """
+    if not names:
+        from deepfake import config, console
+        from deepfake.studies import pipeline
+
+        sys.exit(pipeline.custom(config.load(), announce=console.say))
+    from deepfake.runs import completion
+
+    with _training() as (settings, progress):
+        completion.runs(settings, names, progress)
+    _tell(names)
+
+
+def _tell(names: "tuple[str, ...] | list[str]") -> None:
+    """Print the AUC of runs."""
+    import json
+
+    for name in names:
+        found = json.loads(layout.headline(name).read_text(encoding="utf-8"))
+        click.echo(f"{name}: AUC {found['auc']:.3f} ± {found['auc_std']:.3f} over held-out folds")
+
+
+def _complete(study: str) -> "Params":
+    """Bring all runs of a study into its folder, print their AUC, and return the settings."""
+    from deepfake.runs import completion, weights
+
+    with _training() as (settings, progress):
+        if study == layout.CUSTOM_EXPERIMENT:
+            weights.ensure(completion.resolved(settings, study), progress)
+        completion.complete(settings, study, progress)
+    _tell(completion.names(settings, study))
+    return settings
+
+
+def _phase(study: str) -> None:
+    """Train a phase, compare its runs, and write its tables and page."""
+    from deepfake.reports import phases as pages
+    from deepfake.studies import phases, selection
+
+    settings = _complete(study)
+    if study == "phase2":
+        decision = selection.decide(settings)
+        crop = "yes" if decision.face_crop else "no"
+        click.echo(f"decided: resolution {decision.resolution}, face crop {crop}, augmentation {decision.augmentation}")
+    if study == "phase3":
+        click.echo(f"phase 4 continues with {', '.join(selection.rank(settings))}")
+    phases.run(study, settings)
+    pages.write(study, settings)
+
+
+@click.command()
+def custom() -> None:
+    """The custom run (`model` and `custom` in params.yaml), compared with the simplest baseline."""
+    _phase("custom")
+
+
+@click.command()
+def phase1() -> None:
+    """Phase 1: architecture baselines under the same conditions."""
+    _phase("phase1")
+
+
+@click.command()
+def phase2() -> None:
+    """Phase 2: shortcuts and preprocessing; decides resolution, face crop and augmentation."""
+    _phase("phase2")
+
+
+@click.command()
+def phase3() -> None:
+    """Phase 3: more architectures, under what phase 2 decided; decides which of them phase 4 trains on more data."""
+    _phase("phase3")
+
+
+@click.command()
+def phase4() -> None:
+    """Phase 4: the best models on more data."""
+    _phase("phase4")
+
+
+@click.command()
+def imbalance() -> None:
+    """Class imbalance: losses, samplers and thresholds compared."""
+    from deepfake.reports import balance as page
+    from deepfake.studies import balance
+
+    settings = _complete("imbalance")
+    balance.run(settings)
+    page.write(settings)
+    click.echo(page.headline(settings))
+
+
+@click.command()
+def generalization() -> None:
+    """Every detector on every data set: in-domain against out-of-domain."""
+    from deepfake import console
+    from deepfake.reports import cross_dataset as page
+    from deepfake.studies import foreign
+    from deepfake.studies.cross_dataset import analysis, collect
+
+    settings = _complete("generalization")
+    others = foreign.rows(settings)
+    with console.steps("decoding") as on_decode, console.steps("predicting") as on_progress:
+        cells = collect.run(settings, announce=console.say, on_decode=on_decode, on_progress=on_progress)
+    analysis.write(cells, others, settings)
+    page.write(settings)
+    click.echo(page.headline(settings))
+
+
+@click.command()
+@click.argument("name", metavar="RUN")
+def thresholds(name: str) -> None:
+    """Show what RUN decides on its held-out samples at every threshold, and how calibrated it is."""
+    import pandas as pd
+
+    from deepfake import config
+    from deepfake.reports import cuts as page
+    from deepfake.studies import cuts
+
+    settings = config.load()
+    found = cuts.examine(cuts.read([name], settings)[name], settings)
+    calibration = pd.DataFrame([{"experiment": name, **found.calibration}])
+    table = page.write(name, found.cuts, calibration, found.reliability, found.roc, settings)
+    click.echo(table)
+    click.echo(f"wrote {layout.page(page.name_of(name))}")
+
+
+@click.group()
+def runs() -> None:
+    """The run store: what is there, and what is no longer used."""
+
+
+@runs.command("list")
+@click.argument("study", required=False)
+@click.option("--trained", is_flag=True, help="Only runs that are trained and wait for no decision: a batch job each.")
+def list_runs(study: str | None, trained: bool) -> None:
+    """Print the runs of STUDY (default: of all), one a line."""
+    from deepfake import config
+    from deepfake.errors import unknown
+    from deepfake.params.studies import BEST, FineTuned, Trained
+
+    if study is not None and study not in config.TRAINING:
+        raise InputError(unknown("study", study, config.TRAINING))
+    for name, (owner, run) in config.entries(config.load()).items():
+        decided = isinstance(run, Trained) and BEST not in (run.view, run.augmentation)
+        alone = decided and not isinstance(run, FineTuned)
+        if study in (None, owner) and (alone or not trained):
+            click.echo(name)
+
+
+@runs.command()
+@click.argument("name", metavar="RUN")
+def show(name: str) -> None:
+    """Print what the store says of RUN: its kind, key, files and whether they are as they were written."""
+    from deepfake.runs import store
+
+    found = next((found for found in store.entries() if found.entry.run == name), None)
+    if found is None:
+        raise InputError(f"{layout.RUNS}: no entry of a run called {name}; run deepfake train {name}, or dvc repro")
+    click.echo(f"{name}: {found.entry.kind}, key {found.entry.key}, {found.folder}")
+    for path in sorted(found.entry.files):
+        click.echo(f"  {path}")
+    click.echo(store.damage(found) or "whole: all files are as they were written")
+
+
+@runs.command()
+def prune() -> None:
+    """Remove entries that no study holds any more, and unfinished work."""
+    from deepfake.runs import store
+
+    click.echo(f"{store.prune()} entries removed from {layout.STORE}")
+
+
+COMMANDS = (
+    *(train, runs, custom, phase1, phase2, phase3, phase4, imbalance, generalization, thresholds),
+)

@@ -1,0 +1,1 @@
+"""How independent jobs are carried out: by processes of this machine."""

@@ -1,0 +1,285 @@
+"""A trained run: one configuration, trained and predicted on every fold of a data set; an entry of the store."""
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from deepfake import layout, runtime, tables
+from deepfake.config import RunConfig, facts_of
+from deepfake.data import splits
+from deepfake.errors import InputError
+from deepfake.evaluation import summary
+from deepfake.execution.processes import run_jobs
+from deepfake.progress import SILENT, Progress
+from deepfake.runs import code, overlap, records, store, weights
+
+if TYPE_CHECKING:
+    from deepfake.runs.fold import FoldJob
+
+
+class Outcome(NamedTuple):
+    """What a run gives.
+
+    Args:
+        predictions: `tables.PREDICTIONS`, all folds.
+        history: one row an epoch and fold.
+        facts: the resolved configuration, and what was found out: kind, parameters, hashes.
+        by_fold: metrics, one row a fold (`summary.by_fold`).
+    """
+
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    facts: dict[str, Any]
+    by_fold: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that can be trained: all that was asked for is there.
+
+    Args:
+        config: the resolved run.
+        manifest: `tables.MANIFEST`.
+        inputs: hashes of what its numbers depend on beside configuration, pixels and code.
+        weights: what the backbones start from, or None for a random start.
+        key: of its entry in the store; its name is no part of it.
+    """
+
+    config: RunConfig
+    manifest: pd.DataFrame
+    inputs: dict[str, str | None]
+    weights: Path | None
+    key: str
+
+    @property
+    def folders(self) -> list[Path]:
+        """Return where each fold's results wait until all are there."""
+        return [store.unfinished(self.key) / f"fold{fold}" for fold in range(self.config.folds)]
+
+    @property
+    def kind(self) -> store.Kind:
+        """Return the kind of its entry."""
+        return "trained" if self.config.start_from is None else "fine-tuned"
+
+
+def run(config: RunConfig, progress: Progress = SILENT) -> Outcome:
+    """Train a run on all folds, unless the store has it, and return what it gives.
+
+    Raises:
+        InputError: as in `complete`.
+    """
+    complete([config], progress)
+    manifest = tables.read(layout.manifest(config.dataset), tables.MANIFEST)
+    predictions = tables.read(layout.predictions(config.experiment), tables.PREDICTIONS)
+    by_fold = summary.by_fold(summary.join(predictions, manifest))
+    history = pd.read_csv(layout.history(config.experiment))
+    return Outcome(predictions, history, facts_of(config.experiment), by_fold)
+
+
+def complete(configs: Iterable[RunConfig], progress: Progress = SILENT) -> int:
+    """Put runs into their studies' folders: from the store what it has, the others trained, folds side by side.
+
+    Folds that an earlier, killed process finished are taken over. Identical configurations train once.
+
+    Args:
+        configs: the resolved runs.
+        progress: told what is about to be decoded, and how training goes.
+
+    Returns:
+        How many configurations were trained.
+
+    Raises:
+        InputError: unknown model, missing or inconsistent manifest, too few groups, an impossible holdout, no weights
+            to start from, or such as have seen what is to be held out.
+    """
+    prepared = [prepare(config) for config in configs]
+    missing = {each.key: each for each in prepared if not _take(each, progress)}
+    if missing:
+        with store.locked(missing, progress):
+            trained = [each for each in missing.values() if not _take(each, progress)]
+            waiting = [job for each in trained for job in jobs(each, progress)]
+            if waiting:
+                progress.begin()
+            train(waiting, progress)
+            for each in trained:
+                _put(each)
+            for each in prepared:
+                _take(each, progress)
+        return len(trained)
+    return 0
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Check that a run can be trained, and find out all that decides its numbers.
+
+    Raises:
+        InputError: missing or inconsistent manifest, an impossible holdout, no view, no weights to start from, or such
+            as have seen what is to be held out.
+    """
+    manifest_file, regions = layout.manifest(config.dataset), layout.regions(config.dataset, config.view.view)
+    pretrained = layout.weights(config.model) if config.pretrained else None
+    parents = [layout.checkpoint(config.start_from, fold) for fold in range(config.folds)] if config.start_from else []
+    for path, remedy in (
+        (manifest_file, f"deepfake split {config.dataset}"),
+        (regions, f"deepfake views {config.dataset}"),
+        (pretrained, "deepfake weights"),
+        *((parent, f"deepfake train {config.start_from}") for parent in parents),
+    ):
+        if path is not None and not path.exists():
+            raise InputError(f"{path}: not found; run {remedy}, or dvc repro")
+    manifest = tables.read(manifest_file, tables.MANIFEST)
+    splits.verify(manifest)
+    if manifest["fold"].max() + 1 != config.folds:
+        raise InputError(
+            f"{manifest_file}: it has {manifest['fold'].max() + 1} folds, the preset {config.preset} wants "
+            f"{config.folds}; run deepfake split {config.dataset}, or dvc repro"
+        )
+    if config.holdout is not None:
+        splits.check_holdout(manifest, config.holdout)
+    if config.start_from is not None:
+        overlap.check_start(config, manifest)
+    config = weights.with_statistics(config)
+    inputs = {
+        "manifest_sha256": runtime.file_hash(manifest_file),
+        "weights_sha256": runtime.file_hash(pretrained) if pretrained else None,
+        "start_sha256": " ".join(map(runtime.file_hash, parents)) or None,
+    }
+    key = store.key(
+        config.model_dump_json(exclude={"experiment", "study", "preset"}),
+        inputs,
+        runtime.file_hash(regions),
+        code.digest("deepfake.runs.fold"),
+        runtime.versions(runtime.RECORDED_PACKAGES),
+        runtime.has_gpu(),
+    )
+    return Prepared(config, manifest, inputs, pretrained, key)
+
+
+def jobs(prepared: Prepared, progress: Progress = SILENT) -> "list[FoldJob]":
+    """Return the folds of a run that are still to be trained, once their images are decoded.
+
+    Raises:
+        InputError: unknown model, or too few groups.
+    """
+    from deepfake import models  # loads torch, which results that are there need not wait for
+    from deepfake.runs import fold as folds
+
+    models.check_name(prepared.config.model)
+    every = folds.jobs(
+        prepared.config,
+        prepared.manifest,
+        store.unfinished(prepared.key),
+        weights=prepared.weights,
+        progress=progress,
+    )
+    return [job for job in every if not is_done(job.folder)]
+
+
+def train(waiting: "list[FoldJob]", progress: Progress = SILENT) -> None:
+    """Train folds side by side; of one run or of many."""
+    from deepfake.runs import fold as folds
+
+    run_jobs(folds.train_fold, waiting, workers=folds.workers(), on_news=progress.news)
+
+
+def is_done(folder: Path) -> bool:
+    """Tell whether a fold's results are complete; the marker is written last."""
+    return (folder / layout.FOLD_DONE).exists()
+
+
+def read_predictions(folders: list[Path]) -> pd.DataFrame:
+    """Return the predictions of a run's folds, one after the other."""
+    written = [tables.read(folder / layout.FOLD_PREDICTIONS, tables.PREDICTIONS) for folder in folders]
+    return pd.concat(written, ignore_index=True)
+
+
+def write_results(folder: Path, predictions: pd.DataFrame, manifest: pd.DataFrame, facts: dict[str, Any]) -> None:
+    """Write into an entry what all kinds of runs have: predictions, configuration, metrics, curves."""
+    by_fold = summary.by_fold(summary.join(predictions, manifest))
+    held_out = summary.join(predictions, manifest).query("subset == 'held_out'")
+    tables.write(predictions, folder / layout.RUN_PREDICTIONS, tables.PREDICTIONS)
+    tables.write_text(json.dumps(facts, indent=2) + "\n", folder / layout.RUN_CONFIG)
+    tables.write_csv(summary.roc(held_out), folder / layout.RUN_ROC)
+    tables.write_csv(summary.confusion(held_out, by_fold), folder / layout.RUN_CONFUSION)
+    tables.write_text(summary.headline_json(by_fold), folder / layout.RUN_METRICS)
+
+
+def _take(prepared: Prepared, progress: Progress) -> bool:
+    """Put a run into its study's folder if the store has it; tell whether it has."""
+    config = prepared.config
+    found = store.find(prepared.key, run=config.experiment, progress=progress)
+    if found is None:
+        return False
+    if found.folder == layout.study(config.study) / config.experiment:
+        return True
+    if found.entry.run != config.experiment:
+        progress.say(f"{config.experiment}: the configuration of {found.entry.run}, whose results are taken over")
+    store.put(
+        config.study,
+        config.experiment,
+        prepared.kind,
+        prepared.key,
+        lambda folder: _copy(found.folder, folder, config),
+    )
+    return True
+
+
+def _copy(source: Path, folder: Path, config: RunConfig) -> None:
+    """Copy an entry's files under another run's name."""
+    own = {"experiment": config.experiment, "study": config.study, "preset": config.preset}
+    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(layout.ENTRY))
+    for path in (folder / layout.CHECKPOINTS).glob("*.json"):
+        record = records.read(path)
+        record = record.model_copy(update={"config": record.config.model_copy(update=own)})
+        tables.write_text(record.model_dump_json(indent=2) + "\n", path)
+    path = folder / layout.RUN_CONFIG
+    facts = json.loads(path.read_text(encoding="utf-8")) | own
+    tables.write_text(json.dumps(facts, indent=2) + "\n", path)
+    path = folder / layout.RUN_PREDICTIONS
+    predictions = tables.read(path, tables.PREDICTIONS)
+    tables.write(predictions.assign(experiment=config.experiment), path, tables.PREDICTIONS)
+
+
+def _put(prepared: Prepared) -> None:
+    """Put the folds of a run together, and the run into the store."""
+    config = prepared.config
+    done = [json.loads((folder / layout.FOLD_DONE).read_text(encoding="utf-8")) for folder in prepared.folders]
+    predictions = read_predictions(prepared.folders).assign(experiment=config.experiment)
+    facts = config.model_dump() | {
+        "kind": prepared.kind,
+        "resolution": config.resolution,
+        "parameters": done[0]["parameters"],
+        **prepared.inputs,
+    }
+
+    def write(folder: Path) -> None:
+        checkpoints = folder / layout.CHECKPOINTS
+        checkpoints.mkdir()
+        for fold, source in enumerate(prepared.folders):
+            copies = {layout.FOLD_WEIGHTS: layout.weights_name(fold)}
+            if config.keep_optimizer:
+                copies[layout.FOLD_OPTIMIZER] = layout.optimizer_name(fold)
+            for name, target in copies.items():
+                shutil.copyfile(source / name, checkpoints / target)
+            # an unfinished run may have been begun under another name
+            own = records.read(source / layout.FOLD_RECORD).model_copy(update={"config": config})
+            record = checkpoints / layout.record_name(fold)
+            tables.write_text(own.model_dump_json(indent=2) + "\n", record)
+        histories = [pd.read_csv(source / layout.FOLD_HISTORY) for source in prepared.folders]
+        tables.write_csv(pd.concat(histories, ignore_index=True), folder / layout.RUN_HISTORY)
+        write_results(folder, predictions, prepared.manifest, facts)
+
+    store.put(config.study, config.experiment, prepared.kind, prepared.key, write)
+    record = runtime.provenance(
+        key=prepared.key,
+        run=config.experiment,
+        seed=config.seed,
+        seconds=round(sum(fold["seconds"] for fold in done), 1),
+        **done[0]["machine"],
+    )
+    tables.write_text(json.dumps(record, indent=2) + "\n", layout.provenance(config.experiment))

@@ -1,0 +1,159 @@
+"""The run store: finished runs, found by all that decides their numbers, whole or not at all.
+
+An entry is a folder. It lies at `runs/<study>/<run>`, where DVC keeps it as a part of its study; what another
+configuration or other code pushes out of there is kept in `.store` until `deepfake runs prune`. Unfinished work lies in
+`.store`, too, under the same key. Entries are renamed into place, so that none is ever seen half written.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import filelock
+from pydantic import ValidationError
+
+from deepfake import layout, runtime, tables
+from deepfake.progress import SILENT, Progress
+from deepfake.schema import Section
+
+Kind = Literal["trained", "fine-tuned", "re-evaluated", "ensemble"]
+
+
+class Entry(Section):
+    """What an entry says of itself; written last."""
+
+    run: str
+    kind: Kind
+    key: str
+    """A hash of all that decides the numbers (`key`)."""
+    files: dict[str, str]
+    """The SHA-256 of every other file of the entry, by its path in it."""
+
+
+class Found(NamedTuple):
+    """An entry and where it lies."""
+
+    entry: Entry
+    folder: Path
+
+
+def key(*parts: object) -> str:
+    """Return the key of a run: a hash of all that decides its numbers."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def entries() -> Iterator[Found]:
+    """Yield every entry that says what it is, those of studies first; what is damaged says nothing."""
+    for path in (*sorted(layout.RUNS.glob(f"*/*/{layout.ENTRY}")), *sorted(layout.STORE.glob(f"*/{layout.ENTRY}"))):
+        try:
+            yield Found(Entry.model_validate_json(path.read_text(encoding="utf-8")), path.parent)
+        except (ValidationError, UnicodeDecodeError):
+            continue
+
+
+def find(wanted: str, *, run: str = "", progress: Progress = SILENT) -> Found | None:
+    """Return a whole entry of a key, that of a certain run rather than another one's.
+
+    Args:
+        wanted: the key.
+        run: the run that it is to be used for.
+        progress: told of entries that are not what they say.
+    """
+    same = [found for found in entries() if found.entry.key == wanted]
+    for found in sorted(same, key=lambda found: found.entry.run != run):
+        if not (damaged := damage(found)):
+            return found
+        progress.say(f"{found.folder}: {damaged}; this entry of the run store is computed again")
+    return None
+
+
+def damage(found: Found) -> str:
+    """Say what of an entry is missing or not as it was written, or nothing."""
+    for name, expected in found.entry.files.items():
+        path = found.folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if runtime.file_hash(path) != expected:
+            return f"{name} is not what was written"
+    return ""
+
+
+def unfinished(wanted: str) -> Path:
+    """Return the folder of a run's unfinished work."""
+    return layout.STORE / f"{wanted}.part"
+
+
+def put(study: str, run: str, kind: Kind, wanted: str, write: Callable[[Path], None]) -> None:
+    """Make an entry and put it into its study's folder; another one that lies there is kept in the store.
+
+    Args:
+        study: whose folder it goes to.
+        run: its name.
+        kind: what kind of run it is.
+        wanted: its key.
+        write: writes all its files into the folder that it is given.
+    """
+    new = layout.STORE / f"{wanted}-{run}.new"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    write(new)
+    files = {str(path.relative_to(new)): runtime.file_hash(path) for path in sorted(new.rglob("*")) if path.is_file()}
+    entry = Entry(run=run, kind=kind, key=wanted, files=files)
+    tables.write_text(entry.model_dump_json(indent=2) + "\n", new / layout.ENTRY)
+    target = layout.study(study) / run
+    _set_aside(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new.rename(target)
+    shutil.rmtree(unfinished(wanted), ignore_errors=True)
+
+
+def keep_only(study: str, runs: Collection[str]) -> None:
+    """Take all out of a study's folder that is none of its runs; whole entries are kept in the store."""
+    folder = layout.study(study)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(folder.iterdir()):
+        if path.name not in runs:
+            _set_aside(path)
+
+
+def prune() -> int:
+    """Remove what no study holds, unfinished work included, and return how many folders that were."""
+    folders = [path for path in layout.STORE.glob("*") if path.is_dir() and path != layout.PROVENANCE]
+    for path in folders:
+        shutil.rmtree(path)
+    return len(folders)
+
+
+@contextmanager
+def locked(wanted: Collection[str], progress: Progress) -> Iterator[None]:
+    """Let no other process compute the same entries; wait for one that does."""
+    layout.STORE.mkdir(exist_ok=True)
+    locks = [filelock.FileLock(layout.STORE / f"{one}.lock") for one in sorted(wanted)]
+    try:
+        for lock in locks:
+            try:
+                lock.acquire(timeout=0)
+            except filelock.Timeout:
+                progress.say("another process computes the same run; waiting for it")
+                lock.acquire()
+        yield
+    finally:
+        for lock in locks:
+            lock.release()
+
+
+def _set_aside(path: Path) -> None:
+    """Move a whole entry into the store; remove what is none."""
+    if path.is_dir() and not path.is_symlink():
+        whole = next((found for found in entries() if found.folder == path and not damage(found)), None)
+        kept = layout.STORE / whole.entry.key if whole else None
+        if kept and not kept.exists():
+            kept.parent.mkdir(exist_ok=True)
+            path.rename(kept)
+            return
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
