@@ -283,6 +283,8 @@ def test_a_worktree_without_its_repository(repository):
 def test_no_git(repository):
     shutil.rmtree(repository / ".git")
     code, output = run("train", flags=mounted(repository))
-    assert "no git repository with DVC here: running without" in output
-    assert "data/raw/mine/inpainting.zip: not found" in output.splitlines()[-1]
+    assert "no git repository here" in output
+    # the data set is versioned all the same
+    assert "data/raw/mine.dvc: cannot be pulled: remote 'storage' does not have it" in output.splitlines()[-1]
     assert code == 2
+    assert owners(repository) == {OWNER}

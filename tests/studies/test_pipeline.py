@@ -1,86 +1,129 @@
+import os
+import shutil
+import sys
+from pathlib import Path
+
 import pytest
 import yaml
 
 from conftest import changed
 from deepfake import cli, config, layout
+from deepfake.errors import InputError
 from deepfake.studies import pipeline
+from dvc_repository import call, commit, isolate, make_repository, write
+
+STAGES = {
+    "before": {"cmd": "echo before >> log && echo made > made", "params": ["shared.seed"], "outs": ["made"]},
+    "custom": {"cmd": "echo custom >> log && echo run > run", "deps": ["made"], "outs": ["run"]},
+    "other": {"cmd": "echo other >> log"},
+}
 
 
-def test_without_dvc_the_custom_run_is_brought_up_to_date_in_process(project):
-    assert pipeline.custom(config.load()) == 0
-    assert layout.train_metrics("custom").exists()
+@pytest.fixture
+def here(project, tmp_path, monkeypatch) -> Path:
+    """A project with a small pipeline of its own, whose stages write their names into `log`; not in git."""
+    isolate(tmp_path, monkeypatch)
+    write("dvc.yaml", {"stages": STAGES})
+    return project
 
 
-def test_the_first_failure_ends_it_with_its_code(project, capfd):
-    (layout.raw("sample") / "wiki.zip").write_bytes(b"")
-    assert pipeline.custom(config.load()) == 2
-    assert "not a readable zip archive" in capfd.readouterr().err
-    assert not layout.samples("sample").exists()
+def train(expected: int = 0) -> list[str]:
+    """Bring the custom run up to date; return the lines that tell how."""
+    said = []
+    assert pipeline.custom(config.load(), announce=said.append) == expected
+    return said
 
 
-@pytest.mark.parametrize(
-    ("face_crop", "there", "expected"),
-    [
-        (False, [], ["ingest sample", "split sample", "cache mine", "train custom"]),
-        (True, [], ["ingest sample", "split sample", "faces sample", "cache mine", "train custom"]),
-        (True, [layout.faces("sample")], ["ingest sample", "split sample", "cache mine", "train custom"]),
-        (False, [layout.samples("sample")], ["split sample", "cache mine", "train custom"]),
-        (
-            True,
-            [layout.samples("sample"), layout.faces("sample")],
-            ["split sample", "cache mine", "train custom"],
-        ),
-    ],
-)
-def test_without_dvc_only_what_is_missing_is_made_beside_what_is_cheap(
-    project, monkeypatch, face_crop, there, expected
-):
-    mine = {"geometry": "crop", "face_crop": face_crop, "resolution": "low"}
-    values = changed(yaml.safe_load(layout.PARAMS.read_text()), {"views.mine": mine, "custom.view": "mine"})
-    layout.PARAMS.write_text(yaml.safe_dump(values))
-    for path in there:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    asked = []
-
-    class Done:
-        returncode = 0
-
-    monkeypatch.setattr(pipeline.subprocess, "run", lambda command, check: asked.append(command) or Done)
-    assert pipeline.custom(config.load()) == 0
-    assert [" ".join(command[3:]) for command in asked] == expected
+def ran() -> list[str]:
+    return Path("log").read_text().split()
 
 
-def test_weights_are_brought_for_a_run_that_starts_from_them(project):
-    settings = config.load()
-    assert ["weights"] not in pipeline._commands(settings)
-    custom = settings.custom.model_copy(update={"pretrained": True})
-    commands = pipeline._commands(settings.model_copy(update={"custom": custom, "model": "resnet18"}))
-    assert commands[-2:] == [["weights"], ["train", "custom"]]
+def change(values: dict) -> None:
+    write("params.yaml", changed(yaml.safe_load(layout.PARAMS.read_text()), values))
 
 
-def test_a_sample_that_is_not_there_is_generated_first(project, monkeypatch):
-    (layout.raw("sample")).rename("elsewhere")
-    asked = []
+def without_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave nothing on the path, as for one who calls `.venv/bin/deepfake` where git is not installed."""
+    monkeypatch.setenv("PATH", str(Path.cwd() / "nothing"))
+    assert shutil.which("git") is None
 
-    class Failed:
-        returncode = 3
 
-    monkeypatch.setattr(pipeline.subprocess, "run", lambda command, check: asked.append(command) or Failed)
-    assert pipeline.custom(config.load()) == 3
-    assert [command[3:] for command in asked] == [["sample", "sample"]]
+def test_an_unpacked_archive(here, capfd):
+    (said,) = train()
+    assert "no git repository here" in said
+    assert ran() == ["before", "custom"]
+    capfd.readouterr()
+    train()
+    assert ran() == ["before", "custom"]
+    assert "Data and pipelines are up to date." in capfd.readouterr().out
+    change({"shared.seed": 7})
+    train()
+    assert ran() == ["before", "custom", "before"]  # what `before` makes is still the same
+    # there are versions of what was made
+    Path("run").unlink()
+    call("dvc", "checkout")
+    assert Path("run").read_text() == "run\n"
+
+
+def test_settings_from_a_repository_that_was_left_behind(here, monkeypatch):
+    make_repository(here)
+    shutil.rmtree(layout.GIT)
+    without_git(monkeypatch)
+    assert len(train()) == 1
+    assert ran() == ["before", "custom"]
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_repository_is_used_whether_git_is_installed_or_not(here, monkeypatch, installed):
+    make_repository(here)
+    commit("a project")
+    if not installed:
+        without_git(monkeypatch)
+    assert train() == []
+    assert ran() == ["before", "custom"]
+    assert not layout.DVC.joinpath("config.local").exists()
+    assert "/run" in Path(".gitignore").read_text()
+
+
+def test_a_stage_that_fails(here):
+    write("dvc.yaml", {"stages": STAGES | {"before": STAGES["before"] | {"cmd": "exit 3"}}})
+    train(expected=255)
+    assert not Path("log").exists()
+
+
+def test_the_stages_find_the_command_that_they_call(here, monkeypatch):
+    without_git(monkeypatch)
+    write("dvc.yaml", {"stages": {"custom": {"cmd": "command -v deepfake > where", "outs": ["where"]}}})
+    train()
+    assert Path("where").read_text().strip() == str(Path(sys.executable).parent / "deepfake")
+
+
+def test_data_that_nobody_has(here, runner):
+    change({"dataset": "dff"})
+    result = runner.invoke(cli.main, ["train"])
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert "data/raw/dff: not found; to obtain the data" in line
+    assert not layout.DVC.exists()
+
+
+def test_a_folder_that_cannot_be_written(here, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(InputError, match="belongs to uid"):
+        train()
+    assert not layout.DVC.exists()
 
 
 @pytest.mark.parametrize("pulled", [False, True])
 @pytest.mark.parametrize("code", [0, 1])
-def test_with_dvc_it_is_dvc_that_runs(project, runner, monkeypatch, code, pulled):
+def test_what_the_remote_has_of_versioned_data_is_taken(here, runner, monkeypatch, code, pulled):
     asked = []
 
     class Done:
         returncode = code
 
-    monkeypatch.setattr(pipeline.repository, "uses_dvc", lambda: True)
+    monkeypatch.setattr(pipeline.repository, "prepare", lambda: None)
     monkeypatch.setattr(pipeline.repository, "pull", lambda dataset: pulled)
-    monkeypatch.setattr(pipeline.subprocess, "run", lambda command, check: asked.append(command) or Done)
+    monkeypatch.setattr(pipeline.subprocess, "run", lambda command, **options: asked.append(command) or Done)
     assert runner.invoke(cli.main, ["train"]).exit_code == code
-    assert asked == [["dvc", "repro", *(["--pull"] if pulled else []), "custom"]]
+    assert [command[3:] for command in asked] == [["repro", *(["--pull"] if pulled else []), "custom"]]

@@ -5,11 +5,24 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from dvc.config import Config
 
 from deepfake import layout
 from deepfake.errors import InputError
 from deepfake.studies import repository
-from dvc_repository import RAW, add, call, commit, configure, contents, isolate, lose, make_repository, write_pictures
+from dvc_repository import (
+    RAW,
+    add,
+    call,
+    commit,
+    configure,
+    contents,
+    isolate,
+    lose,
+    make_repository,
+    write,
+    write_pictures,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # DVC's own
 CLOUD = "'remote \"cloud\"'"
@@ -106,31 +119,127 @@ def test_a_folder_of_somebody_else_and_one_that_nobody_can_write(tmp_path, monke
         repository.require_writable()
 
 
-def test_where_dvc_can_be_used(here, monkeypatch):
-    assert repository.uses_dvc()
+# --- with git or without
+
+
+def core() -> dict:
+    """Return what holds for DVC here, of the section that tells whether it works with git."""
+    return dict(Config(".dvc")["core"])
+
+
+def version_of(folder: Path) -> dict[str, str]:
+    """Return what of DVC's settings lies in a folder."""
+    return contents(folder / ".dvc") if (folder / ".dvc").exists() else {}
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch) -> Path:
+    """A folder with dvc.yaml that no repository has, as the current one."""
+    isolate(tmp_path, monkeypatch)
+    root = tmp_path / "alone"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    write("dvc.yaml", {"stages": {}})
+    return root
+
+
+def test_in_a_git_repository_no_setting_changes(here):
+    (here / ".dvc/config.local").write_text("[cache]\n    dir = elsewhere\n")
+    before = version_of(here)
+    assert repository.prepare() is None
+    assert version_of(here) == before
+
+
+def test_a_git_repository_without_dvc_gets_it(here):
     shutil.rmtree(".dvc")
-    assert not repository.uses_dvc()
-    monkeypatch.chdir(here.parent)
-    assert not repository.uses_dvc()
+    assert repository.prepare() is None
+    assert not core()["no_scm"]
+    assert not core()["analytics"]
+    assert not layout.DVC.joinpath("config.local").exists()
+    assert call("dvc", "root") == ".\n"
 
 
-def test_without_git_it_goes_without_dvc(here, monkeypatch):
-    monkeypatch.setattr(repository.shutil, "which", lambda name: None if name == "git" else f"/bin/{name}")
-    assert not repository.uses_dvc()
+def test_git_that_dvc_was_told_to_do_without_is_told(here):
+    configure("core", local=True, no_scm=True)
+    before = version_of(here)
+    note = repository.prepare()
+    assert note is not None
+    assert "\n" not in note
+    assert version_of(here) == before
+    call(*note.rpartition(": ")[2].split())  # the remedy
+    assert repository.prepare() is None
+
+
+def test_where_git_is_not_installed_its_repository_keeps_its_settings(here, monkeypatch):
+    before = version_of(here)
+    monkeypatch.setattr(repository.shutil, "which", lambda name: None)
+    assert repository.prepare() is None
+    assert version_of(here) == before
+
+
+@pytest.mark.parametrize("installed", [True, False])
+@pytest.mark.parametrize("settings", [None, "[core]\n    remote = storage\n"])
+def test_without_a_repository_dvc_does_without_git(alone, monkeypatch, settings, installed):
+    if settings is not None:
+        layout.DVC.mkdir()
+        layout.DVC.joinpath("config").write_text(settings)
+    if not installed:
+        monkeypatch.setattr(repository.shutil, "which", lambda name: None)
+    note = repository.prepare()
+    assert note is not None
+    assert "no git repository here" in note
+    assert core()["no_scm"]
+    assert settings is None or layout.DVC.joinpath("config").read_text() == settings
+    before = version_of(alone)
+    assert repository.prepare() == note
+    assert version_of(alone) == before
+
+
+def test_what_is_in_config_local_already_stays(alone):
+    layout.DVC.mkdir()
+    configure("core", local=True, autostage=True)
+    repository.prepare()
+    assert (core()["no_scm"], core()["autostage"]) == (True, True)
+
+
+def test_a_repository_further_up_counts_if_it_has_this_folder(alone, monkeypatch):
+    layout.DVC.mkdir()
+    call("git", "init", "-q", str(alone.parent))
+    assert repository.prepare() is not None
+    assert core()["no_scm"]
+    layout.DVC.joinpath("config.local").unlink()
+    call("git", "add", "dvc.yaml")
+    assert repository.prepare() is None
+    assert not core()["no_scm"]
+
+
+def test_settings_that_dvc_cannot_read(alone):
+    layout.DVC.mkdir()
+    layout.DVC.joinpath("config").write_text("[core\n")
+    with pytest.raises(InputError, match=r"^\.dvc: config file error") as error:
+        repository.prepare()
+    assert "\n" not in str(error.value)
+
+
+def test_settings_that_cannot_be_written(alone, monkeypatch):
+    layout.DVC.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != layout.DVC)  # root may write anywhere
+    with pytest.raises(InputError, match=r"\.dvc: belongs to uid"):
+        repository.prepare()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
 def test_a_repository_that_git_distrusts(here):
     os.chown(here, 4321, 4321)
     with pytest.raises(InputError, match=rf"dubious ownership.*safe\.directory {here}"):
-        repository.uses_dvc()
+        repository.prepare()
 
 
 def test_a_worktree_whose_repository_is_elsewhere(here):
     shutil.rmtree(".git")
     Path(".git").write_text("gitdir: /nowhere/.git/worktrees/it\n")
     with pytest.raises(InputError, match=r"\.git: git cannot use it \(not a git repository.*not a worktree"):
-        repository.uses_dvc()
+        repository.prepare()
 
 
 def test_the_pointer_is_where_dvc_puts_it(here):

@@ -7,11 +7,20 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from deepfake import layout
 from deepfake.errors import InputError
 
+if TYPE_CHECKING:
+    from dvc.config import Config
+
 _LOGGERS = ("dvc", "dvc_data", "dvc_objects")
+_WITHOUT_GIT = "no git repository here: DVC keeps what the last runs made in .dvc/cache, and there is no history of it"
+_LEFT_OVER = (
+    "DVC works without git here (core.no_scm), although there is a repository; to use it: "
+    "dvc config --local core.no_scm false"
+)
 
 
 def require_writable(folder: Path = Path()) -> None:
@@ -31,25 +40,65 @@ def require_writable(folder: Path = Path()) -> None:
     )
 
 
-def uses_dvc() -> bool:
-    """Tell whether DVC can be used here: it and git are installed, and this is the root of a repository of both.
+def prepare() -> str | None:
+    """Make DVC usable here, with git or without it; return a line to tell where results get no place in git's history.
+
+    Where no git repository has this folder, `.dvc/config.local` says so to DVC, as `dvc init --no-scm` would. Of a git
+    repository no settings are changed.
+
+    Raises:
+        InputError: `.git` is there, but git cannot use it; or DVC's settings are wrong or cannot be written.
+    """
+    from dvc.config import Config, ConfigError
+
+    git = _has_git()
+    try:
+        settings = Config(os.fspath(layout.DVC))
+        if not layout.DVC.is_dir():
+            # as in the project's own settings, which are lost here
+            _set_core(settings, "repo", analytics=False, check_update=False)
+        if git:
+            return _LEFT_OVER if settings["core"]["no_scm"] else None
+        if not settings["core"]["no_scm"]:
+            require_writable(layout.DVC)
+            _set_core(settings, "local", no_scm=True)
+    except ConfigError as error:
+        raise InputError(f"{layout.DVC}: {_line(error)}") from None
+    return _WITHOUT_GIT
+
+
+def _set_core(settings: "Config", level: str, **core: bool) -> None:
+    """Set values in one of DVC's configuration files, `.dvc/config` (repo) or `.dvc/config.local` (local)."""
+    with settings.edit(level) as values:
+        cast("dict[str, dict[str, object]]", values)["core"] |= core
+
+
+def _has_git() -> bool:
+    """Tell whether a git repository has this folder: one that begins here, or one further up with dvc.yaml in it.
 
     Raises:
         InputError: `.git` is there, but git cannot use it.
     """
-    if not (layout.GIT.exists() and shutil.which("git")):
-        return False
-    done = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        cause = done.stderr.strip().splitlines()[0].removeprefix("fatal: ")
-        if "dubious ownership" in cause:
-            remedy = f"run as its owner, or: git config --global --add safe.directory {Path.cwd()}"
-        elif layout.GIT.is_file():
-            remedy = "give the whole repository, not a worktree or submodule of it"
-        else:
-            remedy = "see git status"
-        raise InputError(f".git: git cannot use it ({cause}); {remedy}")
-    return layout.DVC.is_dir() and shutil.which("dvc") is not None
+    if shutil.which("git") is None:
+        return layout.GIT.exists()  # DVC can read it on its own
+    if not layout.GIT.exists():
+        # further up may be any repository, which may even ignore this folder; then it is none for DVC
+        return _git("ls-files", "--error-unmatch", "dvc.yaml").returncode == 0
+    done = _git("rev-parse", "--git-dir")
+    if done.returncode == 0:
+        return True
+    cause = done.stderr.strip().splitlines()[0].removeprefix("fatal: ")
+    if "dubious ownership" in cause:
+        remedy = f"run as its owner, or: git config --global --add safe.directory {Path.cwd()}"
+    elif layout.GIT.is_file():
+        remedy = "give the whole repository, not a worktree or submodule of it"
+    else:
+        remedy = "see git status"
+    raise InputError(f".git: git cannot use it ({cause}); {remedy}")
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
 
 
 def pull(dataset: str) -> bool:
