@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich import progress as bars
+from rich.console import Console
 from rich.progress import TaskID
 
 from deepfake.progress import FoldNews, Progress

@@ -118,7 +118,7 @@ def view_facts(dataset: str, name: str) -> Path:
 
 
 def prepared(dataset: str) -> Path:
-    """Return the hashes of all that was prepared of a data set (JSON): what needs all data sets depends on the folder."""
+    """Return the hashes of all that was prepared of a data set (JSON); what needs all data sets needs the folder."""
     return PREPARED / f"{dataset}.json"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from deepfake import layout
-from deepfake.cli import balance, bench, data, doctor, ensembles, evaluate, predict, report, study, transfer
+from deepfake.cli import bench, data, doctor, evaluate, predict, report, studies, study
 from deepfake.errors import InputError
 
 _MENDABLE = {
@@ -63,9 +63,7 @@ def main() -> None:
 for command in (
     *data.COMMANDS,
     *study.COMMANDS,
-    *balance.COMMANDS,
-    *ensembles.COMMANDS,
-    *transfer.COMMANDS,
+    *studies.COMMANDS,
     *evaluate.COMMANDS,
     *predict.COMMANDS,
     *bench.COMMANDS,

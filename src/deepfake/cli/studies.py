@@ -209,6 +209,4 @@ def prune() -> None:
     click.echo(f"{store.prune()} entries removed from {layout.STORE}")
 
 
-COMMANDS = (
-    *(train, runs, custom, phase1, phase2, phase3, phase4, imbalance, generalization, thresholds),
-)
+COMMANDS = (*(train, runs, custom, phase1, phase2, phase3, phase4, imbalance, generalization, thresholds),)

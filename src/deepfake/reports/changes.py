@@ -5,7 +5,6 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
@@ -86,7 +85,7 @@ def headline(metrics: Mapping[str, Any], params: Mapping[str, Any], tables: Mapp
         tables: changed tables by name.
         state: what `freshness` says.
     """
-    runs = {Path(path).stem: keys for path, keys in metrics.items() if Path(path).parent == layout.TRAIN_METRICS}
+    runs = _runs(metrics)
     if runs:
         return f"**{_count(len(runs), 'experiment')} changed{_kinds(runs)}{_largest(runs)}; {state}.**"
     counts = {"metric": _values(metrics), "parameter": _values(params), "table": len(tables)}
@@ -94,6 +93,18 @@ def headline(metrics: Mapping[str, Any], params: Mapping[str, Any], tables: Mapp
     if changed:
         return f"**No experiment changed, but {changed} did; {state}.**"
     return f"**No parameter and no result changed; {state}.**"
+
+
+def _runs(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the changed metrics of runs by run and metric: their studies' files have them as `runs.<run>.<metric>`."""
+    found: dict[str, dict[str, Any]] = {}
+    for keys in metrics.values():
+        for key, change in keys.items():
+            first, _, rest = key.partition(".")
+            if first == "runs":
+                run, _, metric = rest.rpartition(".")
+                found.setdefault(run, {})[metric] = change
+    return found
 
 
 def _count(count: int, what: str) -> str:
@@ -219,7 +230,7 @@ def tables(changed: Mapping[str, tuple[str | None, str | None]]) -> list[Section
         else:
             others.append(name)
     if others:
-        sections.append(Section("Other tables that changed", f"{_names(others)} in {layout.TABLES.as_posix()}"))
+        sections.append(Section("Other tables that changed", f"{_names(others)} in {layout.REPORTS.as_posix()}"))
     return sections
 
 

@@ -238,9 +238,7 @@ def _explained(confidence: float) -> list[str]:
 def _scaling_figure(results: Results, numbers: pd.DataFrame, settings: Params) -> None:
     """Draw 4A."""
     keys = shares(settings)
-    named = numbers[["title"]].assign(
-        **{str(key): [scaled(name, key) for name in numbers["baseline"]] for key in keys}
-    )
+    named = numbers[["title"]].assign(**{str(key): [scaled(name, key) for name in numbers["baseline"]] for key in keys})
     study_figures.scaling(named, results.rows, list(map(str, keys)), layout.figure("phase4_scaling"))
 
 

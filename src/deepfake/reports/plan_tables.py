@@ -198,7 +198,9 @@ def scaling(results: Results, settings: Params) -> Table:
     known = results.rows.set_index("experiment")
     for key in keys:
         names = [config.scaled(str(name), key) for name in whole["baseline"]]
-        whole = whole.assign(**{f"{key}_{metric}": known.loc[names, metric].to_numpy() for metric in ("auc", "auc_std")})
+        whole = whole.assign(
+            **{f"{key}_{metric}": known.loc[names, metric].to_numpy() for metric in ("auc", "auc_std")}
+        )
     columns = [
         text("Model", "title"),
         *(mean(f"{share} Data AUC", f"{key}_auc") for key, share in shares.items()),

@@ -4,7 +4,6 @@ Nothing is trained here and no threshold is chosen: predictions, thresholds and 
 left behind, and the held-out samples only ever meet them.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 

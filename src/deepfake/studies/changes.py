@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepfake import config, layout
+from deepfake import layout
 from deepfake.errors import InputError
-from deepfake.studies import plan
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
-PLANNING = {"check", "resolve"}
-"""The stages that write nothing but what the others depend on (see `plan`)."""
 Change = dict[str, Any]
 """One value before and after, as DVC gives it: `old`, `new`, and `diff` where both are numbers."""
 Changes = dict[str, dict[str, Change]]
@@ -166,24 +163,30 @@ def markdown(kind: str, changes: Changes, base: str) -> str:
 
 def tables(base: str) -> dict[str, tuple[str | None, str | None]]:
     """Return the text of each committed table that changed, before and after; None where there is none."""
-    folder = layout.TABLES.as_posix()
-    old = _read("ls-tree", "--name-only", "-z", base, f"./{folder}/").split("\0")
-    before = {path: _read("show", f"{base}:./{path}") for path in old if path.endswith(".csv")}
-    after = {path.as_posix(): path.read_text("utf-8") for path in layout.TABLES.glob("*.csv")}
+    old = _read("ls-tree", "-r", "--name-only", "-z", base, f"./{layout.REPORTS.as_posix()}/").split("\0")
+    before = {path: _read("show", f"{base}:./{path}") for path in old if _is_table(Path(path))}
+    paths = [path for path in layout.REPORTS.rglob("*.csv") if _is_table(path)]
+    after = {path.as_posix(): path.read_text("utf-8") for path in paths}
     pairs = {Path(path).stem: (before.get(path), after.get(path)) for path in sorted({*before, *after})}
     return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
+
+
+def _is_table(path: Path) -> bool:
+    """Tell whether a committed CSV is a table of results, not the data of a plot."""
+    return path.suffix == ".csv" and not path.stem.endswith(_CURVES)
+
+
+_CURVES = ("_history", "_roc", "_confusion")
 
 
 def staleness() -> Staleness:
     """Find out which stages DVC would run, in a copy without data, as `dvc repro --dry --allow-missing` does.
 
-    DVC alone would stop at `check`, because it cannot know what that stage would write. So it is written before DVC is
-    asked, into the copy: the working tree stays as it is, and the answer is the same with and without data.
+    The working tree stays as it is, and the answer is the same with and without data.
 
     Raises:
-        InputError: params.yaml is wrong, or DVC cannot read the pipeline.
+        InputError: DVC cannot read the pipeline.
     """
-    settings = config.load()
     kept = _read("ls-files", "-z", "--cached").split("\0")
     # new files count where DVC looks for them; elsewhere may lie anything of any size
     new = _read("ls-files", "-z", "--others", "--exclude-standard", "--", "src", layout.REPORTS.as_posix()).split("\0")
@@ -193,10 +196,6 @@ def staleness() -> Staleness:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, folder / path)
         with contextlib.chdir(folder):
-            plan.write_code()
-            plan.write_fixed(settings)
-            if layout.DECISION.exists():
-                plan.write_decided(settings)
             return _would_run(Path(name, "site"))
 
 
@@ -215,8 +214,6 @@ def _would_run(site: Path) -> Staleness:
             if stage.changed(allow_missing=True, upstream=list(graph.successors(stage)))
         ]
         runs = [stage.addressing for stage in found]
-        # what planning stages would write is known; all that follows from it has been found
-        roots = [stage for stage in found if stage.addressing not in PLANNING]
-        readers = set().union(*(networkx.ancestors(graph, stage) for stage in roots))
+        readers = set().union(*(networkx.ancestors(graph, stage) for stage in found))
         follow = {stage.addressing for stage in readers} - set(runs)
     return Staleness(runs, sorted(follow))

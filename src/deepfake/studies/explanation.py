@@ -15,9 +15,9 @@ from deepfake.loading import views
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import place
 from deepfake.params import Evaluation
+from deepfake.runs import trained
 from deepfake.runs.fold import workers
 from deepfake.runs.trained import Trained
-from deepfake.runs import trained
 from deepfake.studies import montage
 
 SHOWN = 16

@@ -158,9 +158,7 @@ def _value(settings: Params, name_of_table: str, factor: str, names: list[str]) 
 
     values = {value(name) for name in names}
     if len(values) > 1:
-        raise InputError(
-            f"contrasts.{name_of_table}: {', '.join(names)} differ in their {factor}; name others"
-        )
+        raise InputError(f"contrasts.{name_of_table}: {', '.join(names)} differ in their {factor}; name others")
     return values.pop()
 
 
