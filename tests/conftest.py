@@ -41,9 +41,9 @@ def changed(values: dict, changes: dict[str, Any]) -> dict:
 
 
 def tiny_params() -> dict:
-    """Return the committed params with sizes that train in a second, and with as few experiments as there are tables.
+    """Return the committed params with sizes that train in a second, and with as few runs as studies allow.
 
-    Names of stages in dvc.yaml stay; timm alone would take seconds to import each time.
+    Names of runs stay; timm alone would take seconds to import each time.
     """
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     values["presets"]["quick"] |= {
@@ -54,17 +54,30 @@ def tiny_params() -> dict:
     }
     values["shared"]["precision"] = "fp32"
     values["evaluation"]["bootstrap_replicates"] = 200
-    plain = {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"}
-    values["experiments"] = {"simple_cnn_low": plain, "resnet18_low": plain | {"loss": {"type": "bce_pos_weight"}}}
-    values["tables"] = {
-        name: {"simple_cnn_low": [], other: ["simple_cnn_low"]}
-        for name, other in (("phase1", "resnet18_low"), ("custom", "custom"))
+    plain = {"model": "simple_cnn", "view": "crop_low"}
+    values["studies"] |= {
+        "phase1": {
+            "runs": {"simple_cnn_low": plain, "resnet18_low": plain | {"loss": {"type": "bce_pos_weight"}}},
+            "baselines": ["simple_cnn_low"],
+        },
+        # a study has at least one run
+        "phase2": {"runs": {"simple_cnn_high": plain | {"batch_size": 31}}},
+        "phase3": {"runs": {"simple_cnn_best": plain | {"batch_size": 30}}},
+        "generalization": {
+            "datasets": [],
+            "union": [],
+            "runs": {"simple_cnn_home": plain | {"batch_size": 29}},
+        },
     }
-    values |= {"reevaluations": {}, "candidates": {}, "transfers": {}, "finetunings": {}, "ensembles": {}}
-    values["cross_dataset"] = {"away": [], "union": [], "models": []}
-    values["audit"] |= {"views": [], "experiments": []}
-    values["robustness"]["experiments"] = []
-    values["balance"]["detail"] = []
+    values["studies"]["imbalance"] |= {
+        "base": {},
+        "runs": {"balance_bce": plain | {"batch_size": 28}},
+        "baselines": ["balance_bce"],
+        "detail": [],
+    }
+    values["studies"]["shortcuts"] |= {"views": [], "runs": []}
+    values["studies"]["robustness"]["runs"] = []
+    values["presets"]["quick"]["top"] = 1
     values["custom"] |= {"view": "crop_low", "augmentation": "none"}
     values["views"] = {"crop_low": {"geometry": "crop", "face_crop": False, "resolution": "low"}}
     return values
@@ -205,7 +218,7 @@ def write_tiny_faces() -> None:
     faces = faces.assign(sample_id=samples["sample_id"], faces=(np.arange(len(samples)) % 3 > 0).astype(int))
     faces.loc[faces["faces"] > 0, ["left", "top", "right", "bottom"]] = FACE_BOX
     tables.write(faces, layout.faces("sample"), tables.FACES)
-    tables.write_csv(face_rates.summary(faces, samples), layout.table("faces"))
+    tables.write_csv(face_rates.summary(faces, samples), layout.table("faces_sample"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

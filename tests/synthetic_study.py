@@ -14,7 +14,7 @@ from deepfake.config import RunConfig
 from deepfake.data import splits
 from deepfake.evaluation import summary
 from deepfake.params import Params
-from deepfake.studies import records
+from deepfake.runs import records
 
 SOURCES = {"wiki": 0, "text2img": 1, "inpainting": 1, "insight": 1}
 PARAMETERS = {

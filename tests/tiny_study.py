@@ -13,7 +13,7 @@ from conftest import make_project, tiny_params, write_tiny_faces
 from deepfake import cli, layout, tables
 from deepfake import config as configs
 from deepfake.loading import views
-from deepfake.studies import crossval
+from deepfake.runs import cross_validation
 
 GEOMETRIES = {
     "crop_low": ("crop", False),
@@ -42,7 +42,7 @@ def study_params() -> dict:
     }
     values["faces"]["margin"] = MARGIN
     for name, (view, augmentation, normalization, _) in VARIANTS.items():
-        values["experiments"][name] = {
+        values["studies"]["phase1"]["runs"][name] = {
             "model": "simple_cnn",
             "view": view,
             "augmentation": augmentation,
@@ -66,17 +66,18 @@ def prepared(name: str, **changes) -> configs.RunConfig:
     return run
 
 
-def run_first_experiment(root: Path, raw: Path) -> crossval.Outcome:
+def run_first_experiment(root: Path, raw: Path) -> cross_validation.Outcome:
     """Make the project and run its first experiment by several processes."""
     make_project(root, raw)
     (root / "params.yaml").write_text(yaml.safe_dump(study_params(), sort_keys=False))
     before = Path.cwd()
     os.chdir(root)
     try:
-        for command in (["ingest", "sample"], ["split", "sample"], ["cache", "crop_low"]):
+        for command in (["ingest", "sample"], ["split", "sample"]):
             assert CliRunner().invoke(cli.main, command).exit_code == 0
         write_tiny_faces()
-        return crossval.run(config())
+        views.write(config().view, threads=1)
+        return cross_validation.run(config())
     finally:
         os.chdir(before)
 

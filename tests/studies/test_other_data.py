@@ -16,7 +16,8 @@ from conftest import AWAY, make_project, tiny_params, write_tiny_away
 from deepfake import cli, config, layout, tables
 from deepfake.data import catalog, lineage
 from deepfake.errors import InputError
-from deepfake.studies import crossval, exposure, prepare, union
+from deepfake.runs import cross_validation, overlap
+from deepfake.studies import union
 from deepfake.studies.cross_dataset import collect
 
 PLAIN = {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"}
@@ -164,7 +165,7 @@ def test_every_fold_goes_on_from_the_same_fold_of_its_parent(copied, monkeypatch
     monkeypatch.setattr(torch.nn.Module, "load_state_dict", spy)
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
     shutil.rmtree(layout.run("tuned"))
-    crossval.run(config.resolve(config.load(), "tuned"))
+    cross_validation.run(config.resolve(config.load(), "tuned"))
     parents = [load_file(layout.checkpoint("simple_cnn_low", fold)) for fold in (0, 1)]
     started = [state for state in seen if any(torch.equal(state["head.weight"], p["head.weight"]) for p in parents)]
     assert len(started) == 2
@@ -174,11 +175,11 @@ def test_every_fold_goes_on_from_the_same_fold_of_its_parent(copied, monkeypatch
 
 def test_other_weights_of_the_parent_make_other_results(copied):
     """The key by which results are taken over, and the hash beside them."""
-    before = crossval.prepare(config.resolve(config.load(), "tuned")).basis
+    before = cross_validation.prepare(config.resolve(config.load(), "tuned")).basis
     facts = json.loads(layout.config("tuned").read_text())
     assert facts["start_sha256"] == before.inputs["start_sha256"]
     shutil.copy(layout.checkpoint("resnet18_low", 1), layout.checkpoint("simple_cnn_low", 1))
-    after = crossval.prepare(config.resolve(config.load(), "tuned")).basis
+    after = cross_validation.prepare(config.resolve(config.load(), "tuned")).basis
     assert after.key != before.key
 
 
@@ -187,13 +188,13 @@ def test_a_parent_that_was_not_trained_is_named(copied):
     with pytest.raises(
         InputError, match=r"simple_cnn_low/checkpoints/fold0\.safetensors: not found; run deepfake train"
     ):
-        crossval.prepare(config.resolve(config.load(), "tuned"))
+        cross_validation.prepare(config.resolve(config.load(), "tuned"))
 
 
 def test_a_parent_of_another_model_is_refused(project):
     run = config.resolve(config.load(), "tuned").model_copy(update={"model": "resnet18"})
     with pytest.raises(InputError, match="tuned: model resnet18, but simple_cnn_low has simple_cnn; use the same"):
-        exposure.check_start(run, manifest("sample_edited"))
+        overlap.check_start(run, manifest("sample_edited"))
 
 
 def test_a_parent_that_knows_the_held_out_people_is_refused(copied):
@@ -203,38 +204,38 @@ def test_a_parent_that_knows_the_held_out_people_is_refused(copied):
     with pytest.raises(
         InputError, match=r"simple_cnn_low was trained on people .* that fold 0 holds out; set groups_of"
     ):
-        exposure.check_start(config.resolve(config.load(), "tuned"), wrong)
+        overlap.check_start(config.resolve(config.load(), "tuned"), wrong)
     # a stranger's files may still be known
     other = rows.assign(group="stranger" + rows["group"])
-    exposure.check_start(config.resolve(config.load(), "tuned"), other)
-    known = exposure.seen("simple_cnn_low").query("fold == 0")["sha256"].iloc[0]
+    overlap.check_start(config.resolve(config.load(), "tuned"), other)
+    known = overlap.seen("simple_cnn_low").query("fold == 0")["sha256"].iloc[0]
     other.loc[other.index[other["fold"] == 0][0], "sha256"] = known
     with pytest.raises(InputError, match="people or files"):
-        exposure.check_start(config.resolve(config.load(), "tuned"), other)
+        overlap.check_start(config.resolve(config.load(), "tuned"), other)
 
 
 def test_a_parent_that_was_trained_on_the_inner_validation_is_refused(project):
     """As one of another seed: it has seen the people on which this one would be chosen."""
     run = config.resolve(config.load(), "tuned")
-    exposure.check_start(run, manifest("sample_edited"))
+    overlap.check_start(run, manifest("sample_edited"))
     others = [run.model_copy(update={"seed": seed}) for seed in range(1, 9)]
     with pytest.raises(InputError, match=r"that fold \d is chosen on; use its fraction, val_ratio and seed"):
         for other in others:
-            exposure.check_start(other, manifest("sample_edited"))
+            overlap.check_start(other, manifest("sample_edited"))
 
 
 def test_what_was_trained_on_another_manifest_is_refused(copied):
     rows = manifest("sample")
     tables.write(rows.assign(bytes=rows["bytes"] + 1), layout.manifest("sample"), tables.MANIFEST)
     with pytest.raises(InputError, match=r"sample/manifest\.parquet: not what simple_cnn_low was trained on"):
-        exposure.seen("tuned")
+        overlap.seen("tuned")
 
 
 def test_what_a_tuned_fold_has_seen_includes_what_its_parent_saw(project):
-    own, parent = exposure.seen("tuned"), exposure.seen("simple_cnn_low")
+    own, parent = overlap.seen("tuned"), overlap.seen("simple_cnn_low")
     assert set(parent["sha256"]) < set(own["sha256"])
-    assert exposure.ancestry("tuned") == ["tuned", "simple_cnn_low"]
-    assert exposure.ancestry("both") == ["simple_cnn_low", "resnet18_low"]
+    assert overlap.ancestry("tuned") == ["tuned", "simple_cnn_low"]
+    assert overlap.ancestry("both") == ["simple_cnn_low", "resnet18_low"]
 
 
 # --- detectors on other data sets
@@ -256,7 +257,7 @@ def test_every_model_is_judged_on_every_data_set_by_people_it_never_saw(project)
         assert np.isfinite(cell.joined["logit"]).all()
         groups = dict(zip(rows["sample_id"], lineage.groups(dataset, rows, known), strict=True))
         assert (held_out["sample_id"].map(groups) == held_out["group"]).all()
-        seen = exposure.seen(model)
+        seen = overlap.seen(model)
         for fold in (0, 1):
             trained = seen[(seen["fold"] == fold) & (seen["subset"] == "train")]
             assert not set(cell.joined.loc[cell.joined["fold"] == fold, "group"]) & set(trained["group"])
@@ -315,7 +316,7 @@ def test_known_files_are_left_out_and_counted(copied):
     held_out = judged["simple_cnn_low", "twin"].query("subset == 'held_out'")
     count = int(line.split(": ")[1].split()[0])
     assert len(held_out) + count == (moved["split"] == "dev").sum()
-    known = exposure.seen("simple_cnn_low")
+    known = overlap.seen("simple_cnn_low")
     shas = dict(zip(moved["sample_id"], moved["sha256"], strict=True))
     for fold, of_fold in held_out.groupby("fold"):
         assert not set(of_fold["sample_id"].map(shas)) & set(known.loc[known["fold"] == fold, "sha256"])

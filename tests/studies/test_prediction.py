@@ -24,7 +24,7 @@ from deepfake.data import photographs
 from deepfake.errors import InputError
 from deepfake.loading import backends, files, geometry
 from deepfake.params import Faces
-from deepfake.studies import detectors, records
+from deepfake.runs import detectors, records
 from deepfake.studies.prediction import choice, reading, stream, verdicts
 from deepfake.studies.prediction import paths as places
 from deepfake.studies.prediction.verdicts import Failure, Part, Verdict

@@ -12,7 +12,7 @@ from scipy.special import expit
 from conftest import changed, tiny_params
 from deepfake import config, layout, models, params, tables
 from deepfake.evaluation import thresholds
-from deepfake.studies import crossval, fold, records
+from deepfake.runs import cross_validation, fold, records
 from deepfake.training.domains import codes
 
 PARTS = np.repeat(["train", "validation", "held_out", "test", ""], [32, 12, 12, 12, 4])
@@ -57,9 +57,9 @@ def job(tmp_path):
 
 def trained(job: fold.FoldJob) -> dict:
     """Train a fold; return the record of its checkpoint."""
-    assert not crossval.is_done(job.folder)
+    assert not cross_validation.is_done(job.folder)
     fold.train_fold(job, lambda news: None)
-    assert crossval.is_done(job.folder)
+    assert cross_validation.is_done(job.folder)
     return json.loads((job.folder / layout.FOLD_RECORD).read_text())
 
 

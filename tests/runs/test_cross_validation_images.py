@@ -15,7 +15,7 @@ from conftest import FACE_BOX, TINY_HEIGHT, TINY_WIDTH
 from deepfake import config as configs
 from deepfake import layout, models, tables
 from deepfake.data import splits
-from deepfake.studies import crossval, records
+from deepfake.runs import cross_validation, records
 from tiny_study import MARGIN, VARIANTS, config, manifest, prepared
 
 FACE_SQUARE = (8, 6, 28, 26)  # 16 x 1.25 = 20 around (18, 16)
@@ -62,7 +62,7 @@ def parts(run: configs.RunConfig, held_out: int) -> pd.Series:
 def test_predictions_are_those_of_images_prepared_by_hand(outcome, copied, name):
     """Whatever happens to training images, each subset is predicted as it is: the test set is never augmented."""
     run = prepared(name)
-    result = crossval.run(run) if name != "simple_cnn_low" else outcome
+    result = cross_validation.run(run) if name != "simple_cnn_low" else outcome
     written = json.loads(layout.config(name).read_text())
     assert (written["augmentation"] is None) == (VARIANTS.get(name, ("", "none"))[1] == "none")
     pixels = by_hand(run.view.view, run.resolution).astype(np.float64) / 255
@@ -93,7 +93,7 @@ def test_predictions_are_those_of_images_prepared_by_hand(outcome, copied, name)
 def test_augmentation_reaches_the_training(outcome, copied):
     before = {path.name for path in layout.cache("sample").iterdir()}
     augmentation = config("opencv_full").augmentation
-    changed = crossval.run(config(augmentation=augmentation, oversampling=1.25))
+    changed = cross_validation.run(config(augmentation=augmentation, oversampling=1.25))
     assert not np.array_equal(outcome.predictions["logit"], changed.predictions["logit"])
     (larger,) = {path.name for path in layout.cache("sample").iterdir()} - before
     assert larger.startswith("crop_low-40px-")

@@ -19,13 +19,13 @@ from deepfake.evaluation import summary
 from deepfake.loading import views
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import Mapped
-from deepfake.studies import crossval, fold, records, trained
+from deepfake.runs import cross_validation, fold, records, trained
 from deepfake.training import engine
 from deepfake.training.predict import predict
 from tiny_study import config, manifest, prepared, weights
 
 
-def assert_same(a: crossval.Outcome, b: crossval.Outcome, *weights: dict[str, torch.Tensor]) -> None:
+def assert_same(a: cross_validation.Outcome, b: cross_validation.Outcome, *weights: dict[str, torch.Tensor]) -> None:
     """Hold two outcomes against each other, bit for bit, and the weights that they left."""
     pd.testing.assert_frame_equal(a.predictions, b.predictions, check_exact=True)
     pd.testing.assert_frame_equal(a.history, b.history, check_exact=True)
@@ -69,16 +69,16 @@ def test_one_process_and_several_give_the_same_bits(copied, monkeypatch, name):
     run = prepared(name)
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 2)
     # the larger images are decoded right before the processes are made
-    several, of_several = crossval.run(run), weights(name)
+    several, of_several = cross_validation.run(run), weights(name)
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
-    assert_same(several, crossval.run(run), of_several, weights(name))
+    assert_same(several, cross_validation.run(run), of_several, weights(name))
 
 
 @pytest.mark.parametrize("name", REPEATED)
 def test_a_run_killed_between_epochs_ends_with_the_same_bits(copied, monkeypatch, name):
     run = prepared(name, epochs=3)
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
-    undisturbed, before = crossval.run(run), weights(name)
+    undisturbed, before = cross_validation.run(run), weights(name)
     monkeypatch.setattr(engine, "_SAVE_EVERY", 0.0)
 
     def kill(news):
@@ -86,9 +86,9 @@ def test_a_run_killed_between_epochs_ends_with_the_same_bits(copied, monkeypatch
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        crossval.run(run, on_news=kill)
+        cross_validation.run(run, on_news=kill)
     heard = []
-    resumed = crossval.run(run, on_news=lambda news: heard.append((news.fold, news.epoch)))
+    resumed = cross_validation.run(run, on_news=lambda news: heard.append((news.fold, news.epoch)))
     assert {number for number, _ in heard} == {1}  # the finished fold was kept
     assert_same(undisturbed, resumed, before, weights(name))
     assert not list(layout.SCRATCH.iterdir())
@@ -117,7 +117,7 @@ def test_a_killed_process_takes_its_workers_along_and_the_next_run_ends_the_same
     values["presets"]["quick"]["epochs"]["short"] = 2
     values["shared"]["early_stopping_patience"] = 5
     layout.PARAMS.write_text(yaml.safe_dump(values))
-    again = crossval.run(config())
+    again = cross_validation.run(config())
     pd.testing.assert_frame_equal(again.predictions, outcome.predictions, check_exact=True)
 
 
@@ -137,7 +137,7 @@ def count_training(monkeypatch) -> list[tuple[str, int]]:
 
 def test_an_identical_configuration_is_not_trained_again(outcome, copied, monkeypatch):
     trained, lines = count_training(monkeypatch), []
-    taken = crossval.run(config("custom"), announce=lines.append)
+    taken = cross_validation.run(config("custom"), announce=lines.append)
     assert trained == []
     assert lines == ["custom: the configuration of simple_cnn_low, whose results are taken over"]
     assert set(taken.predictions["experiment"]) == {"custom"}
@@ -179,7 +179,7 @@ def test_what_differs_in_more_than_its_name_is_trained(outcome, copied, monkeypa
         # another version of the results lies there, as after a checkout
         other = outcome.predictions.assign(logit=-outcome.predictions["logit"])
         tables.write(other, layout.predictions("simple_cnn_low"), tables.PREDICTIONS)
-    crossval.run(run)
+    cross_validation.run(run)
     assert trained == [("custom", 0), ("custom", 1)]
 
 
@@ -198,21 +198,21 @@ def put_weights(seed: int) -> str:
 def test_the_weights_that_it_starts_from_decide_the_results(outcome, copied, monkeypatch):
     first = put_weights(1)
     run = config("custom", model="test_resnet", pretrained=True, epochs=1)
-    before = crossval.run(run)
+    before = cross_validation.run(run)
     assert before.facts["weights_sha256"] == first
     assert outcome.facts["weights_sha256"] is None
     trained, twin = count_training(monkeypatch), run.model_copy(update={"experiment": "again"})
-    crossval.run(twin)
+    cross_validation.run(twin)
     assert trained == []
     second = put_weights(2)
-    after = crossval.run(twin)
+    after = cross_validation.run(twin)
     assert trained == [("again", 0), ("again", 1)]
     assert after.facts["weights_sha256"] == second != first
     assert not np.array_equal(before.predictions["logit"], after.predictions["logit"])
 
 
 def test_a_holdout_is_predicted_but_not_trained_on(outcome, copied):
-    run = crossval.run(config("custom", holdout="text2img", epochs=1))
+    run = cross_validation.run(config("custom", holdout="text2img", epochs=1))
     joined = run.predictions.merge(manifest()[["sample_id", "source"]], on="sample_id")
     sources = joined.groupby("subset")["source"].agg(set)
     for part in ("train", "validation"):
@@ -240,30 +240,30 @@ def test_a_holdout_is_predicted_but_not_trained_on(outcome, copied):
 def test_what_cannot_be_trained_is_told_before_anything_is_decoded(outcome, monkeypatch, changes, message):
     monkeypatch.setattr(views, "pixels", lambda *a, **k: pytest.fail("decoded"))
     with pytest.raises(InputError, match=message):
-        crossval.run(config(**changes))
+        cross_validation.run(config(**changes))
 
 
 def test_an_unknown_model_is_told_before_anything_is_decoded(outcome, monkeypatch):
     monkeypatch.setattr(views, "pixels", lambda *a, **k: pytest.fail("decoded"))
     with pytest.raises(InputError, match="resnet18"):
-        crossval.run(config(model="resnet81"))
+        cross_validation.run(config(model="resnet81"))
 
 
 def test_a_manifest_of_other_folds_is_refused(outcome):
     with pytest.raises(InputError, match="has 2 folds"):
-        crossval.run(config(folds=3))
+        cross_validation.run(config(folds=3))
 
 
 def test_a_view_that_was_not_written_says_what_to_run(outcome):
     with pytest.raises(InputError, match=r"resize_low/regions\.parquet: not found; .*dvc repro"):
-        crossval.run(config("torchvision_light"))
+        cross_validation.run(config("torchvision_light"))
 
 
 def test_a_decoding_is_announced_and_counted(copied):
     for array in layout.cache("sample").iterdir():
         array.unlink()
     lines, steps = [], []
-    crossval.run(config(epochs=1), announce=lines.append, on_decode=lambda done, total: steps.append((done, total)))
+    cross_validation.run(config(epochs=1), announce=lines.append, on_decode=lambda done, total: steps.append((done, total)))
     assert [line.split(":")[0] for line in lines] == ["decoding crop_low"]
     assert steps[-1] == (len(manifest()), len(manifest()))
 
@@ -302,7 +302,7 @@ def test_a_record_of_another_version_is_an_input_error(outcome, copied):
 
 
 def test_a_ratio_thins_every_part_and_keeps_the_groups(outcome, copied):
-    run = crossval.run(config("custom", class_ratio=9.0, epochs=1))
+    run = cross_validation.run(config("custom", class_ratio=9.0, epochs=1))
     joined = run.predictions.merge(manifest()[["sample_id", "label", "group"]], on="sample_id")
     usual = outcome.predictions.merge(manifest()[["sample_id", "group"]], on="sample_id")
     counts = joined.groupby(["fold", "subset"])["label"].agg(["size", "sum"])
@@ -315,20 +315,20 @@ def test_a_ratio_thins_every_part_and_keeps_the_groups(outcome, copied):
 def test_domains_that_cannot_be_told_apart_are_an_input_error(copied):
     domain = config().domain.model_copy(update={"column": "dataset"})
     with pytest.raises(InputError, match=r"custom: domain\.column: dataset has no two values"):
-        crossval.run(config("custom", domain=domain))
+        cross_validation.run(config("custom", domain=domain))
     assert not layout.predictions("custom").exists()
     assert not layout.SCRATCH.exists() or not list(layout.SCRATCH.iterdir())
 
 
 def test_a_kept_optimiser_goes_with_its_weights(copied, monkeypatch):
     folds = count_training(monkeypatch)
-    crossval.run(config("custom", keep_optimizer=True, epochs=1))
+    cross_validation.run(config("custom", keep_optimizer=True, epochs=1))
     files = [layout.checkpoint_optimizer("custom", fold) for fold in range(2)]
     assert all(file.exists() for file in files)
     # a twin without them is no twin
     files[1].unlink()
-    crossval.run(config("custom", keep_optimizer=True, epochs=1, experiment="again"))
+    cross_validation.run(config("custom", keep_optimizer=True, epochs=1, experiment="again"))
     assert folds == [("custom", 0), ("custom", 1), ("again", 0), ("again", 1)]
     # weights that were trained anew have no optimiser beside them that is not their own
-    crossval.run(config("custom", epochs=2))
+    cross_validation.run(config("custom", epochs=2))
     assert not any(file.exists() for file in files)

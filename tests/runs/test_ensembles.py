@@ -16,7 +16,7 @@ from deepfake.cli import ensembles as commands
 from deepfake.config import RunConfig
 from deepfake.errors import InputError
 from deepfake.evaluation import calibration, thresholds
-from deepfake.studies import ensembles, records
+from deepfake.runs import ensembles, records
 from synthetic_study import write_manifest, write_run
 
 FIRST, SECOND = "simple_cnn_low", "resnet18_low"

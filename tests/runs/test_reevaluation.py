@@ -16,7 +16,7 @@ from deepfake import config as configs
 from deepfake import layout, models, runtime, tables
 from deepfake.errors import InputError
 from deepfake.loading import views
-from deepfake.studies import crossval, records, reevaluation
+from deepfake.runs import cross_validation, records, reevaluation
 from tiny_study import config, manifest, prepared
 
 NAME, OTHER = "again", "resize_low"
@@ -55,7 +55,7 @@ def files_of(experiment: str) -> dict[str, str]:
 @pytest.mark.parametrize("experiment", ["simple_cnn_low", "plain_real", "opencv_full"])
 def test_the_view_of_the_training_gives_the_same_bits(copied, experiment):
     if experiment != "simple_cnn_low":
-        crossval.run(prepared(experiment))
+        cross_validation.run(prepared(experiment))
     chosen = settings(experiment, config(experiment).view.view)
     before = files_of(experiment)
     assert len(before) >= 9
@@ -75,7 +75,7 @@ def test_the_view_of_the_training_gives_the_same_bits(copied, experiment):
 @pytest.mark.parametrize("experiment", ["simple_cnn_low", "plain_real"])
 def test_another_view_is_predicted_by_the_trained_weights_under_their_own_statistics(copied, experiment):
     if experiment != "simple_cnn_low":
-        crossval.run(prepared(experiment))
+        cross_validation.run(prepared(experiment))
     chosen = settings(experiment)
     write_view(chosen)
     reevaluation.run(NAME, chosen)

@@ -12,7 +12,7 @@ import tiny_study
 from deepfake import layout, tables
 from deepfake.errors import InputError
 from deepfake.loading import views
-from deepfake.studies import detectors, records
+from deepfake.runs import detectors, records
 
 RUN = "simple_cnn_low"
 CPU = torch.device("cpu")

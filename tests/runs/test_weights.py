@@ -16,7 +16,7 @@ from sklearn.datasets import load_sample_image
 from conftest import changed, tiny_params
 from deepfake import layout, params
 from deepfake.errors import InputError
-from deepfake.studies import weights
+from deepfake.runs import weights
 
 LITE0 = "tf_efficientnet_lite0"
 

@@ -1,0 +1,131 @@
+"""The run store: whole or not at all, found by its key alone, and nothing lost."""
+
+import json
+
+import pytest
+
+from deepfake import layout
+from deepfake.progress import Progress
+from deepfake.runs import store
+
+
+class Heard(Progress):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def put(study="phase1", run="a", key="k1", text="1"):
+    store.put(study, run, "trained", key, lambda folder: (folder / "numbers.txt").write_text(text))
+
+
+def test_an_entry_is_found_by_its_key_and_lies_in_its_studys_folder():
+    put()
+    found = store.find("k1")
+    assert found is not None
+    assert found.folder == layout.study("phase1") / "a"
+    assert found.entry.kind == "trained"
+    assert store.find("k2") is None
+    assert layout.run("a") == layout.study("phase1") / "a"
+
+
+def test_of_two_of_a_key_that_of_the_run_is_taken():
+    put(run="b")
+    put(study="phase2", run="a")
+    assert store.find("k1", run="a").entry.run == "a"
+    assert store.find("k1", run="b").entry.run == "b"
+
+
+def test_other_code_keeps_what_it_pushes_out_until_it_is_pruned():
+    put(key="old", text="old")
+    put(key="new", text="new")
+    assert (layout.study("phase1") / "a" / "numbers.txt").read_text() == "new"
+    assert (store.find("old").folder / "numbers.txt").read_text() == "old"
+    assert store.find("old").folder.parent == layout.STORE
+    store.unfinished("other").mkdir()
+    assert store.prune() == 2
+    assert store.find("old") is None
+    assert store.find("new") is not None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda path: path.write_text("2"), "numbers.txt is not what was written"),
+        (lambda path: path.unlink(), "numbers.txt is missing"),
+    ],
+)
+def test_a_damaged_entry_is_told_in_one_line_and_not_used(spoil, said):
+    put()
+    spoil(layout.study("phase1") / "a" / "numbers.txt")
+    heard = Heard()
+    assert store.find("k1", progress=heard) is None
+    assert heard.lines == [f"runs/phase1/a: {said}; this entry of the run store is computed again"]
+    put(text="3")  # and it can be replaced
+    assert store.find("k1") is not None
+
+
+def test_half_an_entry_is_none():
+    put()
+    (layout.study("phase1") / "a" / layout.ENTRY).write_text('{"run": "a"')
+    assert store.find("k1") is None
+
+
+def test_what_fails_while_it_is_written_leaves_the_old_entry_whole():
+    put(text="old")
+
+    def fail(folder):
+        (folder / "numbers.txt").write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        store.put("phase1", "a", "trained", "k2", fail)
+    found = store.find("k1")
+    assert (found.folder / "numbers.txt").read_text() == "old"
+    assert store.find("k2") is None
+
+
+def test_a_studys_folder_holds_its_runs_and_nothing_else():
+    put(run="a", key="ka")
+    put(run="b", key="kb")
+    (layout.study("phase1") / "stray.txt").write_text("")
+    store.keep_only("phase1", ["b"])
+    assert [path.name for path in layout.study("phase1").iterdir()] == ["b"]
+    assert store.find("ka").folder.parent == layout.STORE, "one entry taken out of params.yaml is not lost"
+
+
+def test_hashes_are_those_of_the_files():
+    put(text="x")
+    entry = json.loads(layout.entry("a").read_text())
+    # sha256sum of "x"
+    assert entry["files"] == {"numbers.txt": "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}
+
+
+def test_the_key_depends_on_every_part():
+    keys = {store.key("a", 1), store.key("a", 2), store.key("b", 1), store.key("a", "1")}
+    assert len(keys) == 4
+
+
+def test_a_second_process_waits(tmp_path):
+    import filelock
+
+    heard = Heard()
+    layout.STORE.mkdir()
+    other = filelock.FileLock(layout.STORE / "k1.lock", is_singleton=False)
+    other.acquire()
+
+    class Releases(Heard):
+        def say(self, line):
+            super().say(line)
+            other.release()
+
+    heard = Releases()
+    with store.locked(["k1"], heard):
+        assert heard.lines == ["another process computes the same run; waiting for it"]
