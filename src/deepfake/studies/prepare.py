@@ -8,7 +8,7 @@ from deepfake.config import resolve_view
 from deepfake.data import catalog, ingest, partition
 from deepfake.loading import views
 from deepfake.params import Params
-from deepfake.studies import audit
+from deepfake.studies import probing
 
 Progress = Callable[[int, int], None]
 
@@ -58,7 +58,7 @@ def run(
         dataset, entry, settings.ingest, threads=runtime.cores(), progress=progress(f"{dataset}: ingesting")
     )
     partition.write(dataset, settings, catalog.load())
-    audit.measure(dataset, threads=runtime.cores(), progress=progress(f"{dataset}: measuring"))
+    probing.measure(dataset, threads=runtime.cores(), progress=progress(f"{dataset}: measuring"))
     shown = [resolve_view(settings, name, dataset=dataset) for name in wanted_views(settings)]
     if any(view.face_margin is not None for view in shown):
         from deepfake.studies import faces  # torch and MTCNN, which other views have no use for

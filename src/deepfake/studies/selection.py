@@ -112,11 +112,11 @@ def _framings(settings: Params) -> dict[str, dict[str, Any]]:
         raise InputError(f"audit.views: add {name}, which phase 2 may decide for")
     path = layout.table("audit")
     if not path.exists():
-        raise InputError(f"{path}: not found; run deepfake audit")
+        raise InputError(f"{path}: not found; run deepfake probe")
     rows = pd.read_csv(path)
     framing = rows[(rows["level"] == "family") & (rows["name"] == "framing")].set_index("subject")
     for name in sorted(views - set(framing.index)):
-        raise InputError(f"{path}: nothing about the framing of {name}; run deepfake audit again")
+        raise InputError(f"{path}: nothing about the framing of {name}; run deepfake probe again")
     found: Any = framing.to_dict("index")
     return found
 
