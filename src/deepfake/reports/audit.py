@@ -34,7 +34,7 @@ _SHOWN = {
 
 
 def write(settings: Params, dataset: str) -> None:
-    """Write the page and its figure from the tables that `studies.audit.run` wrote.
+    """Write the page and its figure from the tables that `studies.probing.run` and `studies.shortcuts.run` wrote.
 
     Args:
         settings: the checked params.yaml.
@@ -80,7 +80,7 @@ def headline(settings: Params) -> str:
 def _read(path: Path, dataset: str) -> pd.DataFrame:
     """Read a table of the audit."""
     if not path.exists():
-        raise InputError(f"{path}: not found; run deepfake audit {dataset}")
+        raise InputError(f"{path}: not found; run deepfake probe {dataset}, then deepfake shortcuts {dataset}")
     return pd.read_csv(path)
 
 
