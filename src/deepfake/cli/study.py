@@ -19,7 +19,7 @@ def features(dataset: str) -> None:
 @click.command()
 @click.argument("dataset", required=False)
 def probe(dataset: str | None) -> None:
-    """Search DATASET (default: the study's) for what gives fakes away without a look at the content."""
+    """Search DATASET (default: the study's) for what predicts the label without a look at the content."""
     from deepfake import config, console, runtime
     from deepfake.studies import probing
 
@@ -40,10 +40,10 @@ def probe(dataset: str | None) -> None:
 @click.command()
 @click.argument("dataset", required=False)
 def shortcuts(dataset: str | None) -> None:
-    """Hold the trained experiments of `audit` in params.yaml against the probes of DATASET (default: the study's)."""
+    """Hold the runs of `studies.shortcuts` against the probes of DATASET (default: the study's)."""
     from deepfake import config, console, runtime
     from deepfake.reports import audit as page
-    from deepfake.studies import probing, shortcuts
+    from deepfake.studies import shortcuts
 
     settings = config.load()
     name = dataset or settings.dataset
@@ -57,7 +57,7 @@ def shortcuts(dataset: str | None) -> None:
             progress=progress,
         )
     page.write(settings, name)
-    click.echo(f"wrote {layout.page(probing.title(settings, name))}")
+    click.echo(f"wrote {layout.page(config.title(settings, 'shortcuts', name))}")
 
 
 @click.command()
@@ -76,7 +76,7 @@ def robustness(experiment: str | None) -> None:
             settings.studies.robustness,
             settings.evaluation,
             settings.shared.seed,
-            name=f"{robustness.NAME}_{experiment}" if experiment else robustness.NAME,
+            name=f"own_{experiment}_{robustness.NAME}" if experiment else robustness.NAME,
             announce=console.say,
             on_decode=on_decode,
             on_progress=on_progress,
@@ -112,7 +112,12 @@ def report() -> None:
     from deepfake.reports import audit, balance, cross_dataset, document, robustness
 
     settings = config.load()
-    pages = {"cross_dataset": cross_dataset, "audit": audit, "robustness": robustness, "balance": balance}
+    pages = {
+        "generalization": cross_dataset,
+        "shortcuts": audit,
+        "robustness": robustness,
+        "imbalance": balance,
+    }
     document.write(settings, {name: page.headline(settings) for name, page in pages.items()})
     click.echo(f"wrote {layout.SUMMARY}")
 

@@ -1,13 +1,14 @@
 """The search for shortcuts in the data: what tells fakes from reals without a look at the content; no run is needed."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from deepfake import layout, tables
-from deepfake.config import ViewConfig, resolve, resolve_view
+from deepfake import layout, runtime, tables
+from deepfake.config import ViewConfig, resolve, resolve_view, title
 from deepfake.data import features, framing
 from deepfake.errors import InputError
 from deepfake.evaluation import probes
@@ -34,7 +35,16 @@ def measure(dataset: str, *, threads: int, progress: Progress = lambda done, tot
     manifest = tables.read(layout.manifest(dataset), tables.MANIFEST)
     found = features.measure(manifest, layout.raw(dataset), threads=threads, progress=progress)
     tables.write(found, layout.features(dataset), tables.FEATURES)
+    _write_hashes(dataset)
     return found
+
+
+def _write_hashes(dataset: str) -> None:
+    """Write the hashes of all that was prepared of a data set, for stages that need all data sets."""
+    views = sorted(layout.views(dataset).glob("*/view.json"))
+    written = [layout.manifest(dataset), layout.features(dataset), *views]
+    hashes = {path.as_posix(): runtime.file_hash(path) for path in written}
+    tables.write_text(json.dumps(hashes, indent=2) + "\n", layout.prepared(dataset))
 
 
 def run(
@@ -46,7 +56,7 @@ def run(
     announce: Say = lambda line: None,
     progress: Progress = lambda done, total: None,
 ) -> pd.DataFrame:
-    """Probe a data set: its files, the views of `audit.views` and those that the audited experiments are trained on.
+    """Probe a data set: its files, the views of `studies.shortcuts` and those that its runs are trained on.
 
     Writes the table of probes, and the scores of the joint ones, against which `shortcuts.run` holds trained runs.
     Views are those of the study's data set; of another one only the files are probed.
@@ -88,22 +98,19 @@ def run(
         )
         rows.append(found)
         joint.append(development[["sample_id", "fold"]].assign(subject=name, score=scores))
-    judged = probes.judge(pd.concat(rows, ignore_index=True), settings.audit.severity, settings.evaluation.significance)
-    tables.write_csv(judged, layout.table(title(settings, dataset)))
+    judged = probes.judge(
+        pd.concat(rows, ignore_index=True), settings.studies.shortcuts.severity, settings.evaluation.significance
+    )
+    tables.write_csv(judged, layout.table(title(settings, "probes", dataset)))
     tables.write(pd.concat(joint), layout.probe_scores(dataset), tables.PROBE_SCORES)
     return judged
-
-
-def title(settings: Params, dataset: str) -> str:
-    """Return what the results of a data set's search for shortcuts are called."""
-    return "audit" if dataset == settings.dataset else f"audit_{dataset}"
 
 
 def _views(settings: Params) -> list[ViewConfig]:
     """Return the views that are probed, some of them maybe twice."""
     return [
-        *(resolve_view(settings, name, "audit.views") for name in settings.audit.views),
-        *(resolve(settings, name).view for name in settings.audit.experiments),
+        *(resolve_view(settings, name, "studies.shortcuts.views") for name in settings.studies.shortcuts.views),
+        *(resolve(settings, name).view for name in settings.studies.shortcuts.runs),
     ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.config import resolve
+from deepfake.config import resolve, title
 from deepfake.errors import InputError
 from deepfake.evaluation import leakage, probes
 from deepfake.evaluation.bootstrap import Floats
@@ -55,10 +55,9 @@ def run(
     """
     manifest = tables.read(layout.manifest(dataset), tables.MANIFEST)
     development = manifest[manifest["split"] == "dev"]
-    title = probing.title(settings, dataset)
-    judged = _probes(title, dataset)
+    judged = _probes(title(settings, "probes", dataset), dataset)
     # first of all, so that a missing experiment costs nobody a minute
-    names = settings.audit.experiments if dataset == settings.dataset else ()
+    names = settings.studies.shortcuts.runs if dataset == settings.dataset else ()
     logits = {name: _logits(name, development) for name in names}
     trained_on = {name: resolve(settings, name).view for name in names}
     scores = _scores(dataset, {FILES, *(view.view for view in trained_on.values())}, development)
@@ -78,14 +77,16 @@ def run(
             identity = {"experiment": experiment, "view": trained_on[experiment].view, "leak": name}
             rows.append(identity | _explain(places, subjects[name], scores[name], samples, settings))
     runs = pd.DataFrame(rows, columns=COLUMNS)
-    tables.write_csv(runs, layout.table(f"{title}_runs"))
-    tables.write_text(json.dumps(_metrics(judged, runs), indent=2) + "\n", layout.study_metrics(title))
+    tables.write_csv(runs, layout.table(title(settings, "shortcuts_runs", dataset)))
+    tables.write_text(
+        json.dumps(_metrics(judged, runs), indent=2) + "\n", layout.study_metrics(title(settings, "shortcuts", dataset))
+    )
     return runs
 
 
-def _probes(title: str, dataset: str) -> pd.DataFrame:
+def _probes(name: str, dataset: str) -> pd.DataFrame:
     """Return the table of probes."""
-    path = layout.table(title)
+    path = layout.table(name)
     if not path.exists():
         raise InputError(f"{path}: not found; run deepfake probe {dataset}")
     return pd.read_csv(path)
@@ -106,7 +107,9 @@ def _logits(experiment: str, development: pd.DataFrame) -> pd.Series:
     """Return an experiment's logits of held-out samples, by their place among the development samples."""
     path = layout.predictions(experiment)
     if not path.exists():
-        raise InputError(f"{path}: not found; run deepfake train {experiment}, or take it out of audit.experiments")
+        raise InputError(
+            f"{path}: not found; run deepfake train {experiment}, or take it out of studies.shortcuts.runs"
+        )
     found = tables.read(path, tables.PREDICTIONS)
     found = found[(found["subset"] == "held_out") & (found["condition"] == tables.STANDARD_CONDITION)]
     places = pd.Index(development["sample_id"]).get_indexer(pd.Index(found["sample_id"]))
@@ -126,7 +129,7 @@ def _explain(logits: pd.Series, subject: Subject, scores: Floats, samples: Sampl
         subject.features.loc[places, columns],
         scores[places],
         samples.where(places),
-        caliper=settings.audit.caliper,
+        caliper=settings.studies.shortcuts.caliper,
         evaluation=settings.evaluation,
         seed=settings.shared.seed,
     )
