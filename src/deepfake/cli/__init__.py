@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from deepfake import layout
-from deepfake.cli import balance, bench, data, doctor, ensembles, evaluate, predict, report, study, transfer
+from deepfake.cli import balance, bench, data, doctor, ensembles, evaluate, predict, report, study, transfer, verify
 from deepfake.errors import InputError
 
 _MENDABLE = {
@@ -71,5 +71,6 @@ for command in (
     *bench.COMMANDS,
     *doctor.COMMANDS,
     *report.COMMANDS,
+    *verify.COMMANDS,
 ):
     main.add_command(command)
