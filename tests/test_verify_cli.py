@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import ROOT
 from deepfake import cli
 from dvc_repository import call, commit, isolate
 
@@ -69,7 +70,7 @@ def test_figures_within_noise_pass(repository, verify):
     head, first, second = TABLE.splitlines(keepends=True)
     write(RUNS, head + second + first.replace("0.61115,0.520604", "0.66,0.4"))
     assert verify() == [
-        "verify: 7 figures equal, 1 within retraining noise, 0 different, 1 not judged (they follow from the others); "
+        "verify: 7 figures equal, 1 within retraining noise, 0 different, 1 not judged (see --help); "
         "4 verdicts, none flipped"
     ]
 
@@ -159,6 +160,12 @@ def test_what_the_user_can_fix_is_one_line(repository, verify, tmp_path, monkeyp
 def test_without_git_installed_it_says_so(repository, verify, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert "not inside a git repository" in verify(code=2)[0]
+
+
+def test_a_run_ends_with_it_and_succeeds_whatever_it_says():
+    recipe = (ROOT / "Makefile").read_text("utf-8").partition("\nrepro:")[2].partition("\n\n")[0].splitlines()
+    assert recipe[1].strip() == "dvc repro"
+    assert recipe[-1].strip() == "@deepfake verify || true"
 
 
 def test_the_help_states_the_rule(verify):

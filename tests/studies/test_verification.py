@@ -169,8 +169,8 @@ def test_the_summary_says_what_there_is():
     )
     found = compare("phase1_tests.csv", rows(TESTS) * 200, rows(TESTS.replace("0.0009995,True", "0.2,False")) * 200)
     assert comparison.summary(comparison.count(found)) == (
-        "verify: 1,400 figures equal, 0 within retraining noise, 0 different, 200 not judged (they follow from the "
-        "others); 400 verdicts, 200 flipped"
+        "verify: 1,400 figures equal, 0 within retraining noise, 0 different, 200 not judged (see --help); "
+        "400 verdicts, 200 flipped"
     )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _ROWS = 20
 """The most rows that are printed."""
-_PLACE = 40
+_PLACE = 56
 """The most characters of what identifies a row."""
 
 

@@ -119,7 +119,7 @@ def summary(counts: Counter[Status]) -> str:
     rest: dict[Status, str] = {
         "missing": "missing",
         "new": "new",
-        "unjudged": "not judged (they follow from the others)",
+        "unjudged": "not judged (see --help)",
     }
     figures += [f"{counts[status]:,} {words}" for status, words in rest.items() if counts[status]]
     verdicts = counts["same"] + counts["flipped"]
