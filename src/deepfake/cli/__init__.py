@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from deepfake import layout
-from deepfake.cli import bench, data, doctor, evaluate, predict, report, studies, study
+from deepfake.cli import bench, data, doctor, evaluate, predict, report, studies, study, verify
 from deepfake.errors import InputError
 
 _MENDABLE = {
@@ -69,5 +69,6 @@ for command in (
     *bench.COMMANDS,
     *doctor.COMMANDS,
     *report.COMMANDS,
+    *verify.COMMANDS,
 ):
     main.add_command(command)
