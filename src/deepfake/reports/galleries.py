@@ -1,4 +1,4 @@
-"""What explanations show, for the page on phase 4: where detectors look, what they get wrong, how sure they are."""
+"""What explanations show, for their page: where detectors look, what they get wrong, how sure they are."""
 
 import matplotlib.pyplot as plt
 import numpy as np

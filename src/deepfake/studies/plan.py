@@ -42,7 +42,7 @@ STAGES = {
         "deepfake.studies.foreign",
         "deepfake.reports.cross_dataset",
     ),
-    "explain": ("deepfake.studies.explanation", "deepfake.studies.phases"),
+    "explain": ("deepfake.studies.explanation", "deepfake.studies.phases", "deepfake.reports.explain"),
     "resolve": ("deepfake.studies.plan",),
     "report": (
         "deepfake.reports.document",
