@@ -49,7 +49,7 @@ def test_key_answers_are_few_and_come_first(summary):
 
 
 def test_every_page_is_linked_and_the_audit_only_when_it_has_something_to_say(reported, summary):
-    for page in ("phase1", "phase2", "phase3", "phase4", "custom", "audit"):
+    for page in ("phase1", "phase2", "phase3", "phase4", "custom", "explain", "audit"):
         assert f"({page}.md)" in summary
     document.write(reported[1])
     try:

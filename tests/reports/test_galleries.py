@@ -1,9 +1,14 @@
+import re
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake import layout, tables
-from deepfake.reports import galleries
+from conftest import ROOT
+from deepfake import layout, params, tables
+from deepfake.errors import InputError
+from deepfake.reports import explain, galleries
 
 
 @pytest.fixture(autouse=True)
@@ -68,12 +73,34 @@ def test_where_no_error_is_confident_nothing_is_made_of_it():
     assert "**plain** makes no confident error on 100 held-out samples." in certainty([errors("wiki", 0, 0.0, 0.0)])
 
 
-def test_hard_examples_are_counted_by_source():
+def write_hard() -> None:
     rows = pd.DataFrame({"kind": "false negative", "rank": [1, 2, 3], "sample_id": ["x", "y", "z"], "fold": 2})
     facts = {"experiment": "plain", "group": "04", "logit": -4.25, "margin": -2.5}
     rows = rows.assign(source=["insight", "insight", "text2img"], **facts)
     tables.write_csv(rows, layout.table("hard_examples"))
+
+
+def test_hard_examples_are_counted_by_source():
+    write_hard()
     assert galleries.hard() == (
         "- **plain**, 3 hardest false negatives: 2 insight, 1 text2img, from 1 group; first x (fold 2, logit -4.25, "
         "2.5 standard deviations on the wrong side of the threshold)."
     )
+
+
+def test_the_page_shows_all_of_it_and_nothing_before_there_is_something_to_show():
+    shutil.copy(ROOT / layout.PARAMS, layout.PARAMS)
+    settings = params.load()
+    with pytest.raises(InputError, match=r"gradcam\.csv: not found; run deepfake explain"):
+        explain.write(settings)
+    tables.write_csv(pd.DataFrame([heat("a", 0.05)]), layout.table("gradcam"))
+    told = certainty([errors("wiki", 10, 0.05, 0.15)])
+    write_hard()
+    explain.write(settings)
+    text = layout.page("explain").read_text("utf-8")
+    assert re.findall(r"^#+ (.*)", text, re.MULTILINE) == [
+        *("Explanations of the final models", "Where they look", "How sure they are", "Hard examples"),
+    ]
+    assert re.findall(r"\(figures/(\w+)\.png\)", text) == ["gradcam", "confidence", "hard_examples"]
+    for part in (galleries.attention(settings.evaluation.confidence), told, galleries.hard()):
+        assert part in text

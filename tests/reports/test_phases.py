@@ -44,7 +44,7 @@ def test_no_number_is_missing_and_no_word_left_empty(there, name):
 def test_links_lead_somewhere(there, name):
     text = layout.page(name).read_text("utf-8")
     made = ("sample", "sample_edited", "sample_resent", "views", "augmentation")
-    elsewhere = {"audit.md", *(f"figures/{name}.png" for name in made)}
+    elsewhere = {"audit.md", "explain.md", *(f"figures/{name}.png" for name in made)}
     for link in set(re.findall(r"\]\(([^)]+)\)", text)) - elsewhere:
         assert (layout.REPORTS / link).exists(), link
 
@@ -123,3 +123,8 @@ def test_tables_are_linked_as_csv(there):
     text = Path(layout.page("phase2")).read_text("utf-8")
     for name in ("phase2a_geometry", "phase2a_colour", "phase2a_holdout", "phase2b", "phase2c", "phase2d", "phase2e"):
         assert f"[CSV](tables/{name}.csv)" in text
+
+
+def test_phase_4_waits_for_no_explanation_and_links_to_its_page(there):
+    assert not layout.table("gradcam").exists()
+    assert "[Explanations of the final models](explain.md)" in layout.page("phase4").read_text("utf-8")

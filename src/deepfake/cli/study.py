@@ -89,8 +89,12 @@ def robustness(experiment: str | None) -> None:
 @click.command()
 @click.argument("experiments", nargs=-1)
 def explain(experiments: tuple[str, ...]) -> None:
-    """Show where EXPERIMENTS (default: the best on all data) look, what they get wrong and how sure they are."""
+    """Show where EXPERIMENTS (default: the best on all data) look, what they get wrong and how sure they are.
+
+    Without EXPERIMENTS: write the page on them, too.
+    """
     from deepfake import config, console
+    from deepfake.reports import explain as page
     from deepfake.studies import explanation, phases
 
     settings = config.load()
@@ -103,6 +107,8 @@ def explain(experiments: tuple[str, ...]) -> None:
             on_decode=on_decode,
             on_progress=on_progress,
         )
+    if not experiments:
+        page.write(settings)
 
 
 @click.command()

@@ -7,13 +7,14 @@ import pandas as pd
 from deepfake import layout, tables
 from deepfake.data import catalog
 from deepfake.params import Params
-from deepfake.reports import phases, questions, rankings, results, wording
+from deepfake.reports import explain, phases, questions, rankings, results, wording
 from deepfake.reports.answers import Answer
 from deepfake.reports.columns import Table, text
 from deepfake.reports.results import Results
 
 _PAGES = {
     **phases.TITLES,
+    explain.NAME: explain.TITLE,
     "shortcuts": "Shortcuts",
     "robustness": "Robustness",
     "imbalance": "Class imbalance",
@@ -158,7 +159,7 @@ def _either(values: pd.Series) -> str:
 
 def _links(headlines: Mapping[str, str]) -> str:
     """Return links to all pages."""
-    names = [*phases.TITLES, *headlines]
+    names = [*phases.TITLES, explain.NAME, *headlines]
     return ", ".join(f"[{_PAGES.get(name, name)}]({layout.page(name).name})" for name in names)
 
 

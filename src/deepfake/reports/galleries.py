@@ -1,4 +1,4 @@
-"""What explanations show, for the page on phase 4: where detectors look, what they get wrong, how sure they are."""
+"""What explanations show, for their page: where detectors look, what they get wrong, how sure they are."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +16,7 @@ def attention(confidence: float) -> str:
     Args:
         confidence: coverage of the intervals.
     """
-    rows = pd.read_csv(layout.table("gradcam"))
+    rows = pd.read_csv(layout.table("explain_gradcam"))
     whole = rows[rows["verdict"] == "all"]
     shown = pd.DataFrame(
         {
@@ -82,8 +82,8 @@ def certainty(confidence: float) -> str:
     Args:
         confidence: coverage of the intervals.
     """
-    histogram(pd.read_csv(layout.table("confidence")))
-    rows = pd.read_csv(layout.table("confident_errors"))
+    histogram(pd.read_csv(layout.table("explain_confidence")))
+    rows = pd.read_csv(layout.table("explain_confident_errors"))
     shown = pd.DataFrame(
         {
             "experiment": rows["experiment"],
@@ -129,7 +129,7 @@ def _mistaken(name: object, rows: pd.DataFrame) -> str:
 
 def hard() -> str:
     """Return Markdown on the most confidently wrong samples, from the table `hard_examples`."""
-    rows = pd.read_csv(layout.table("hard_examples"))
+    rows = pd.read_csv(layout.table("explain_hard_examples"))
     sentences = []
     for (name, kind), part in rows.groupby(["experiment", "kind"], sort=False):
         sources = ", ".join(f"{count} {source}" for source, count in part["source"].value_counts().items())
@@ -168,4 +168,4 @@ def histogram(rows: pd.DataFrame) -> None:
             line[0].set_ylabel(name, fontsize=8)
         figure.supxlabel("probability of being fake; orange: surely mistaken", fontsize=9)
         figure.supylabel("share of the source's samples", fontsize=9)
-        figures.save(figure, layout.figure("confidence"))
+        figures.save(figure, layout.figure("explain_confidence"))

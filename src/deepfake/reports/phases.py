@@ -7,7 +7,7 @@ import pandas as pd
 from deepfake import layout, tables
 from deepfake.config import config_of, scaled, shares
 from deepfake.params import Params
-from deepfake.reports import figures, galleries, plan_tables, questions, results, study_figures, wording
+from deepfake.reports import explain, figures, plan_tables, questions, results, study_figures, wording
 from deepfake.reports.columns import Table
 from deepfake.reports.results import Results, source_columns
 
@@ -214,24 +214,7 @@ def _phase4(settings: Params) -> list[str]:
         wording.picture("phase4_sources", "AUC and sources of the final models"),
         "## What follows",
         bullets(answer.text() for answer in told.values()),
-        *_explained(settings.evaluation.confidence),
-    ]
-
-
-def _explained(confidence: float) -> list[str]:
-    """Return what the final models look at, how sure they are and what they get wrong, once that was computed."""
-    if not layout.table("gradcam").exists():
-        return ["*Where they look and what they get wrong: run `deepfake explain`, then `deepfake compare phase4`.*"]
-    return [
-        "## Where they look",
-        galleries.attention(confidence),
-        wording.picture("gradcam", "Grad-CAM of held-out images"),
-        "## How sure they are",
-        galleries.certainty(confidence),
-        "## Hard examples",
-        galleries.hard(),
-        wording.picture("hard_examples", "the most confidently wrong images"),
-        "*The pictures of photographs are made by `dvc repro` and not kept in git: they may not be redistributed.*",
+        f"Where they look and what they get wrong: [{explain.TITLE}]({layout.page(explain.NAME).name}).",
     ]
 
 

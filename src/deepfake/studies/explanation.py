@@ -113,7 +113,7 @@ def run(
 def _write(name: str, frames: dict[str, pd.DataFrame]) -> None:
     """Write the experiments' tables as one."""
     joined = pd.concat(frames, names=["experiment"]).reset_index("experiment")
-    tables.write_csv(joined, layout.table(name))
+    tables.write_csv(joined, layout.table(f"explain_{name}"))
 
 
 def _case(name: str, announce: Callable[[str], None], on_decode: Callable[[int, int], None]) -> Case:
@@ -212,7 +212,7 @@ def _draw_heat(cases: dict[str, Case], shown: pd.DataFrame, maps: dict[str, dict
         captions.append(texts)
         titles.append(f"{sample['source']}\n({'fake' if sample['label'] == tables.FAKE else 'real'})")
     columns = ["image", *cases]
-    montage.draw(images, captions, layout.figure("gradcam"), columns=columns, rows=titles)
+    montage.draw(images, captions, layout.photograph("gradcam"), columns=columns, rows=titles)
 
 
 def _draw_hard(cases: dict[str, Case], hard: dict[str, pd.DataFrame]) -> None:
@@ -230,7 +230,7 @@ def _draw_hard(cases: dict[str, Case], hard: dict[str, pd.DataFrame]) -> None:
             ]
             captions.append([*texts, *[""] * empty])
             titles.append(f"{name}\n{kind}")
-    montage.draw(images, captions, layout.figure("hard_examples"), rows=titles)
+    montage.draw(images, captions, layout.photograph("hard_examples"), rows=titles)
 
 
 def _shortened(name: str) -> str:
