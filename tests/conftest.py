@@ -3,6 +3,8 @@
 import copy
 import hashlib
 import io
+import os
+import random
 import re
 import shutil
 import zipfile
@@ -16,7 +18,7 @@ import yaml
 from click.testing import CliRunner
 from PIL import Image
 
-from deepfake import layout, tables
+from deepfake import layout, runtime, tables
 from deepfake.evaluation import face_rates
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -206,6 +208,23 @@ def write_tiny_faces() -> None:
     faces.loc[faces["faces"] > 0, ["left", "top", "right", "bottom"]] = FACE_BOX
     tables.write(faces, layout.faces("sample"), tables.FACES)
     tables.write_csv(face_rates.summary(faces, samples), layout.table("faces"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare processes that run tests side by side (`pytest -n`): a thread each, and the same names of tests."""
+    if hasattr(config, "workerinput"):
+        # commands that a test starts put sets in an order of their own each
+        os.environ.pop("PYTHONHASHSEED", None)
+    elif config.getoption("numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        # tests are named after their parameters, sets among them
+        os.environ.setdefault("PYTHONHASHSEED", str(random.randrange(2**32)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return what `-n auto` means: the cores that we may use, as long as there is enough work for them."""
+    return min(runtime.cores(), 8)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
