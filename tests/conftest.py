@@ -227,6 +227,24 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(runtime.cores(), 8)
 
 
+SHARED = ("finished_study", "crossed", "balanced", "original", "raw")
+"""Fixtures that take long to make: of processes that run tests side by side, one has all tests of such a fixture."""
+LONGEST = ("test_whole_study.py", "test_dvc.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Say what stays together under `pytest -n --dist loadgroup`, and put first what takes long."""
+    if not hasattr(config, "workerinput"):
+        return
+    ranks = {}
+    for item in items:
+        shared = next((name for name in SHARED if name in getattr(item, "fixturenames", ())), None)
+        if shared:
+            item.add_marker(pytest.mark.xdist_group(shared))
+        ranks[item] = (item.path.name not in LONGEST, not shared, not item.get_closest_marker("slow"))
+    items.sort(key=ranks.__getitem__)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a GPU where there is none."""
     if item.get_closest_marker("gpu"):
