@@ -25,7 +25,7 @@ repro: setup ## run the whole study on the embedded sample and write reports/sum
 	@deepfake verify || true
 
 test: $(VENV)/installed-dev ## run the tests
-	pytest -m "not container"
+	pytest -n auto --dist loadgroup --no-loadscope-reorder -m "not container"
 
 lint: $(VENV)/installed-dev ## check style, types and the direction of imports
 	ruff check .

@@ -3,6 +3,8 @@
 import copy
 import hashlib
 import io
+import os
+import random
 import re
 import shutil
 import zipfile
@@ -16,7 +18,7 @@ import yaml
 from click.testing import CliRunner
 from PIL import Image
 
-from deepfake import layout, tables
+from deepfake import layout, runtime, tables
 from deepfake.evaluation import face_rates
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -219,6 +221,41 @@ def write_tiny_faces() -> None:
     faces.loc[faces["faces"] > 0, ["left", "top", "right", "bottom"]] = FACE_BOX
     tables.write(faces, layout.faces("sample"), tables.FACES)
     tables.write_csv(face_rates.summary(faces, samples), layout.table("faces_sample"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare processes that run tests side by side (`pytest -n`): a thread each, and the same names of tests."""
+    if hasattr(config, "workerinput"):
+        # commands that a test starts put sets in an order of their own each
+        os.environ.pop("PYTHONHASHSEED", None)
+    elif config.getoption("numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        # tests are named after their parameters, sets among them
+        os.environ.setdefault("PYTHONHASHSEED", str(random.randrange(2**32)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return what `-n auto` means: the cores that we may use, as long as there is enough work for them."""
+    return min(runtime.cores(), 8)
+
+
+SHARED = ("finished_study", "crossed", "balanced", "original", "raw")
+"""Fixtures that take long to make: of processes that run tests side by side, one has all tests of such a fixture."""
+LONGEST = ("test_whole_study.py", "test_dvc.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Say what stays together under `pytest -n --dist loadgroup`, and put first what takes long."""
+    if not hasattr(config, "workerinput"):
+        return
+    ranks = {}
+    for item in items:
+        shared = next((name for name in SHARED if name in getattr(item, "fixturenames", ())), None)
+        if shared:
+            item.add_marker(pytest.mark.xdist_group(shared))
+        ranks[item] = (item.path.name not in LONGEST, not shared, not item.get_closest_marker("slow"))
+    items.sort(key=ranks.__getitem__)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

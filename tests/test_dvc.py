@@ -4,11 +4,14 @@ import json
 import re
 import shutil
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import yaml
 from dvc.repo import Repo
+from dvc.utils.serialize import _yaml
+from ruamel.yaml import YAML
 
 import synthetic_study
 from conftest import ROOT, changed, paths, stages, tiny_params
@@ -94,6 +97,14 @@ def stages_run(output: str) -> set[str]:
 # --- which stages a change needs, told by committed stages with a stub for every command that takes long
 
 
+def plain_yaml() -> YAML:
+    """Return the reader and writer in C, which keeps no comments: a quarter less to compute than with DVC's own."""
+    yaml = YAML(typ="safe")
+    yaml.default_flow_style = False
+    yaml.Representer.add_representer(OrderedDict, yaml.Representer.represent_dict)
+    return yaml
+
+
 class Pipeline:
     """Stages of the committed pipeline with stubs for their commands, except those that are named real."""
 
@@ -122,8 +133,10 @@ class Pipeline:
             for name, stage in stages(self.values, self.stages).items()
         }
         Path(".stages.json").write_text(json.dumps(plan))
-        # in this process, because DVC takes longer to start than to run stubs
-        with Repo() as repo:
+        # in this process, because DVC takes longer to start than to run stubs; it writes dvc.lock after every stage
+        with pytest.MonkeyPatch.context() as patch, Repo() as repo:
+            patch.setattr(_yaml, "parse_yaml_for_update", _yaml.parse_yaml)
+            patch.setattr(_yaml, "_get_yaml", plain_yaml)
             return {stage.addressing for stage in repo.reproduce()}
 
 
