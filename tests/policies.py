@@ -1,11 +1,9 @@
-"""Augmentation policies for tests: the committed one that changes nothing, changed."""
+"""Augmentation policies for tests: the one that changes nothing, changed."""
 
-import yaml
-
-from conftest import ROOT, changed
+from conftest import changed
 from deepfake.params import Augmentation
 
-NONE = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["augmentations"]["none"]
+NONE = Augmentation().model_dump()
 EVERYTHING = {
     "flip": 0.5,
     "scale.min": 0.6,

@@ -14,62 +14,82 @@ from hypothesis import strategies as st
 from conftest import ROOT, changed, tiny_params
 from deepfake import cli, layout
 from deepfake.reports import changes as page
+from deepfake.studies import changes
 from dvc_repository import call, commit, isolate, make_repository, write
 
 # DVC's own
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
-TRAIN = '''
-"""Stands for a training: the AUC follows from the learning rate and the seed."""
-import json, sys
+STUDY = '''
+"""Stands for the command of a study: runs whose AUC follows from learning rate and seed, tables, metrics."""
+import csv, json, sys
 from pathlib import Path
+import yaml
 
-name = sys.argv[1]
-plan = json.loads(Path(f"data/plan/{name}.json").read_text())
-auc = round(0.5 + 50 * plan["lr"] + (plan["seed"] - 42) / 1000, 6)
-Path(f"runs/{name}").mkdir(parents=True, exist_ok=True)
-Path(f"runs/{name}/config.json").write_text(json.dumps({"model": name, "auc": auc}))
-Path("reports/metrics/train").mkdir(parents=True, exist_ok=True)
-Path(f"reports/metrics/train/{name}.json").write_text(json.dumps({"auc": auc, "eer": round(1 - auc, 6)}))
+def write(path, text):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text)
+
+def write_table(name, rows):
+    Path(f"reports/{study}").mkdir(parents=True, exist_ok=True)
+    with open(f"reports/{study}/{name}.csv", "w") as file:
+        csv.writer(file, lineterminator="\\n").writerows(rows)
+
+study = sys.argv[1]
+values = yaml.safe_load(Path("params.yaml").read_text())
+runs = {}
+for name, run in values["studies"][study]["runs"].items():
+    lr = run.get("optimizer", {}).get("lr", 0.001)
+    auc = round(0.5 + 50 * lr + (run.get("seed", 42) - 42) / 1000, 6)
+    runs[name] = {"auc": auc, "eer": round(1 - auc, 6)}
+    write(f"runs/{study}/{name}/metrics.json", json.dumps(runs[name]))
+best = max(run["auc"] for run in runs.values())
+write(f"reports/metrics/{study}.json", json.dumps({"best_auc": best, "runs": runs}))
+rows = [[name, 393361, run["auc"], run["eer"], 0.01] for name, run in runs.items()]
+write_table(study, [["Model", "Params", "AUC (mean ± std)", "EER", "AUC (mean ± std) std"], *rows])
+write_table(f"{study}_folds", [["auc"], *([run["auc"]] for run in runs.values())])
+write_table(f"{study}_roc", [["experiment", "fpr", "tpr"], *([name, 0, run["auc"]] for name, run in runs.items())])
 '''
-COMPARE = '''
-"""Stands for `deepfake compare`: a table for people and one for machines."""
-import json
+SUMMARY = '''
+"""Stands for `deepfake report`."""
 from pathlib import Path
 
-runs = [json.loads(path.read_text()) for path in sorted(Path("runs").glob("*/config.json"))]
-Path("reports/tables").mkdir(parents=True, exist_ok=True)
-rows = [f"{run['model']},393361,{run['auc']},{1 - run['auc']:.6f},0.01" for run in runs]
-head = "Model,Params,AUC (mean ± std),EER,AUC (mean ± std) std"
-Path("reports/tables/phase1.csv").write_text("\\n".join([head, *rows]) + "\\n")
-Path("reports/tables/phase1_folds.csv").write_text("\\n".join(["auc", *(str(run["auc"]) for run in runs)]) + "\\n")
+Path("reports/summary.md").write_text(Path("reports/phase1/phase1_folds.csv").read_text())
 '''
 
 
 def pipeline() -> dict:
-    """Return a pipeline as the study's: a plan, trainings that depend on it, a comparison."""
-    names = ["simple_cnn_low", "resnet18_low"]
-    results = [{f"reports/tables/{name}.csv": {"cache": False}} for name in ("phase1", "phase1_folds")]
-    metrics = [{"reports/metrics/train/${item}.json": {"cache": False}}]
-    train = {
-        "cmd": f"{sys.executable} train.py ${{item}}",
-        "deps": ["data/plan/${item}.json", "train.py"],
-        "outs": ["runs/${item}/config.json"],
-        "metrics": metrics,
-    }
+    """Return a pipeline as the study's: data that git does not have, a stage a study, a summary."""
+
+    def study(name: str, *deps: str) -> dict:
+        return {
+            "cmd": f"{sys.executable} study.py {name}",
+            "deps": ["study.py", "data/sample/samples.parquet", "data/prepared", *deps],
+            "params": ["shared", f"studies.{name}"],
+            "outs": [{f"runs/{name}": {"persist": True}}, {f"reports/{name}": {"cache": False}}],
+            "metrics": [{f"reports/metrics/{name}.json": {"cache": False}}],
+        }
+
     return {
         "params": ["params.yaml"],
         "stages": {
-            "check": {
-                "cmd": f"{sys.executable} -m deepfake check",
-                "deps": ["data/catalog.yaml", "params.yaml"],
-                "outs": [f"data/plan/{name}.json" for name in (*names, "custom")],
+            "ingest": {
+                "cmd": "mkdir -p data/sample && echo samples > data/sample/samples.parquet",
+                "deps": ["data/catalog.yaml"],
+                "outs": ["data/sample/samples.parquet"],
             },
-            "train": {"foreach": names, "do": train},
-            "phase1": {
-                "cmd": f"{sys.executable} compare.py",
-                "deps": ["compare.py", *(f"runs/{name}/config.json" for name in names)],
-                "outs": results,
+            "features": {
+                "cmd": "mkdir -p data/prepared && echo {} > data/prepared/sample.json",
+                "deps": ["data/sample/samples.parquet"],
+                "outs": ["data/prepared/sample.json"],
+            },
+            "phase1": study("phase1"),
+            "phase3": study("phase3", "runs/phase1"),
+            "imbalance": study("imbalance"),
+            "summary": {
+                "cmd": f"{sys.executable} summary.py",
+                "deps": ["summary.py", "reports/phase1"],
+                "outs": [{"reports/summary.md": {"cache": False}}],
             },
         },
     }
@@ -100,15 +120,15 @@ def original(home, tmp_path_factory) -> Path:
     shutil.copy(ROOT / layout.CATALOG, root / layout.CATALOG)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        Path("train.py").write_text(TRAIN)
-        Path("compare.py").write_text(COMPARE)
+        Path("study.py").write_text(STUDY)
+        Path("summary.py").write_text(SUMMARY)
         make_repository(root)
         write("dvc.yaml", pipeline())
         reproduce("a study")
         call("git", "switch", "-q", "-c", "faster")
-        reproduce("faster", experiments__resnet18_low__optimizer={"lr": 0.0002})
+        reproduce("faster", studies__phase1__runs__resnet18_low__optimizer={"lr": 0.002})
         call("git", "switch", "-q", "main")
-        reproduce("another seed", experiments__simple_cnn_low__seed=50)
+        reproduce("another seed", studies__phase1__runs__simple_cnn_low__seed=50)
         call("git", "switch", "-q", "faster")
         call("dvc", "checkout", "-q")
     return root
@@ -167,29 +187,30 @@ Compared: `1111111`, where the branch left `main`, which has one commit more sin
 
 ### Metrics
 
-| Path                                    | Metric   | 1111111   | workspace   | Change   |
-|-----------------------------------------|----------|-----------|-------------|----------|
-| reports/metrics/train/resnet18_low.json | auc      | 0.55      | 0.6         | 0.05     |
-| reports/metrics/train/resnet18_low.json | eer      | 0.45      | 0.4         | -0.05    |
+| Path                        | Metric                | 1111111   | workspace   | Change   |
+|-----------------------------|-----------------------|-----------|-------------|----------|
+| reports/metrics/phase1.json | best_auc              | 0.55      | 0.6         | 0.05     |
+| reports/metrics/phase1.json | runs.resnet18_low.auc | 0.55      | 0.6         | 0.05     |
+| reports/metrics/phase1.json | runs.resnet18_low.eer | 0.45      | 0.4         | -0.05    |
 
 ### Parameters
 
-| Path        | Param                                 | 1111111   | workspace   |
-|-------------|---------------------------------------|-----------|-------------|
-| params.yaml | experiments.resnet18_low.optimizer.lr | -         | 0.0002      |
+| Path        | Param                                         | 1111111   | workspace   |
+|-------------|-----------------------------------------------|-----------|-------------|
+| params.yaml | studies.phase1.runs.resnet18_low.optimizer.lr | -         | 0.002       |
 
 ### Table phase1
 
 | Model          | AUC (mean ± std)                       |
 |----------------|----------------------------------------|
-| resnet18_low   | 0.550 ± 0.010 → 0.600 ± 0.010 (+0.050) |
 | simple_cnn_low | 0.550 ± 0.010                          |
+| resnet18_low   | 0.550 ± 0.010 → 0.600 ± 0.010 (+0.050) |
 
 Also changed: EER.
 
 ### Other tables that changed
 
-`phase1_folds` in reports/tables
+`phase1_folds` in reports
 """  # noqa: E501
 
 
@@ -227,77 +248,97 @@ def test_a_branch_that_changed_nothing(checkout, report):
     assert "###" not in text
 
 
+def edit_metrics(study: str, **runs: dict) -> None:
+    """Write other metrics of runs into those of a study; None takes a run away."""
+    path = layout.study_metrics(study)
+    found = json.loads(path.read_text())
+    found["runs"] |= runs
+    path.write_text(json.dumps(found | {"runs": {name: run for name, run in found["runs"].items() if run}}))
+
+
 def test_uncommitted_changes_are_part_of_it_and_said(checkout, report):
     assert "uncommitted" not in report("--base", "main")
-    values = json.loads(layout.train_metrics("simple_cnn_low").read_text())
-    layout.train_metrics("simple_cnn_low").write_text(json.dumps(values | {"auc": 0.9}))
+    edit_metrics("phase1", simple_cnn_low={"auc": 0.9, "eer": 0.45})
     text = report("--base", "main")
     assert f"with `{short('HEAD')}` + uncommitted changes." in text
     assert "**2 experiments changed, the largest change of AUC is +0.350 (`simple_cnn_low`: 0.550 → 0.900)" in text
 
 
 def test_experiments_that_come_and_go_are_counted(checkout, report):
-    definition = pipeline()
-    definition["stages"]["train"]["foreach"] = ["simple_cnn_low", "other"]
-    write("dvc.yaml", definition)
-    layout.train_metrics("resnet18_low").rename(layout.train_metrics("other"))
+    edit_metrics("phase1", resnet18_low=None, other={"auc": 0.6})
     assert "**2 experiments changed (1 new, 1 gone); " in report("--base", "main")
+
+
+def test_an_experiment_that_another_study_has_now_is_neither_new_nor_gone(checkout, report):
+    edit_metrics("phase1", simple_cnn_low=None)
+    edit_metrics("imbalance", simple_cnn_low={"auc": 0.57, "eer": 0.45})
+    edit_metrics("phase1", resnet18_low={"auc": 0.55, "eer": 0.45})
+    text = report("--base", "main")
+    assert "**1 experiment changed, the largest change of AUC is +0.020 (`simple_cnn_low`: 0.550 → 0.570); " in text
+
+
+def test_an_experiment_that_only_moved_did_not_change(checkout, report):
+    edit_metrics("phase1", simple_cnn_low=None, resnet18_low={"auc": 0.55, "eer": 0.45})
+    edit_metrics("imbalance", simple_cnn_low={"auc": 0.55, "eer": 0.45})
+    assert "**No experiment changed, but " in report("--base", "main")
 
 
 # --- stale results
 
 
 def test_a_parameter_changed_without_a_run_is_stale(checkout, report, runner):
-    write_params(experiments__simple_cnn_low__seed=60)
+    write_params(studies__phase1__runs__simple_cnn_low__seed=60)
     commit("forgot to run")
     text = report("--base", "main")
-    assert "; the committed results are stale: 3 stages would run.**" in text
+    assert "; the committed results are stale: 1 stage would run.**" in text
     assert section(text, "Stale results") == (
-        # the branch's own parameter went away again, so its training is stale too
-        "`dvc repro` would run 3 stages: `check`, `train@simple_cnn_low`, `train@resnet18_low`.\n\n"
-        "Read what these write, and run too if that changes: 1 stage: `phase1`.\n\n"
-        "Run `dvc repro` and commit dvc.lock and reports/.\n"
+        "`dvc repro` would run 1 stage: `phase1`.\n\n"
+        "Read what these write, and run too if that changes: 2 stages: `phase3`, `summary`.\n\n"
+        "Run `dvc repro` and commit dvc.lock and reports/; what a change does not reach comes from the run store.\n"
     )
     strict = runner.invoke(cli.main, ["ci-report", "--base", "main", "--strict"])
     assert strict.exit_code == 1
     assert strict.stdout == text
-    assert strict.stderr.startswith("deepfake: `dvc repro` would change")
+    assert strict.stderr == "deepfake: `dvc repro` would run stages; run it, and commit dvc.lock and reports/\n"
 
 
 def test_the_stages_are_those_that_dvc_would_run(original, tmp_path, monkeypatch, report):
-    """With all data at hand and the plan made by `deepfake check` itself, DVC finds the same."""
+    """With all data at hand DVC finds the same."""
     shutil.copytree(original, tmp_path / "copy", symlinks=True)
     monkeypatch.chdir(tmp_path / "copy")
-    write_params(experiments__resnet18_low__optimizer={"lr": 0.0002}, experiments__simple_cnn_low__seed=60)
+    faster = {"studies__phase1__runs__resnet18_low__optimizer": {"lr": 0.002}}
+    write_params(**faster, studies__imbalance__runs__balance_bce__seed=60)
     text = report("--base", "main")
-    call(sys.executable, "-m", "deepfake", "check")
     dry = re.findall(r"Running stage '([^']+)'", call("dvc", "repro", "--dry"))
-    assert dry == ["check", "train@simple_cnn_low"]
-    assert section(text, "Stale results").split("\n")[0] == (
-        "`dvc repro` would run 2 stages: `check`, `train@simple_cnn_low`."
-    )
+    assert dry == ["imbalance"]
+    assert section(text, "Stale results").split("\n")[0] == "`dvc repro` would run 1 stage: `imbalance`."
     call("dvc", "repro")
     commit("run")
     assert "up to date with code and parameters.**" in report("--base", "main", "--strict")
 
 
 def test_a_figure_edited_by_hand_is_stale(checkout, report):
-    layout.train_metrics("simple_cnn_low").write_text('{"auc": 0.99, "eer": 0.01}')
-    assert "would run 1 stage: `train@simple_cnn_low`" in report("--base", "main", "--strict", code=1)
+    edit_metrics("phase1", simple_cnn_low={"auc": 0.99, "eer": 0.01})
+    assert "would run 1 stage: `phase1`" in report("--base", "main", "--strict", code=1)
 
 
-def test_a_change_that_decides_no_number_only_has_to_be_recorded(checkout, report, original):
-    with layout.CATALOG.open("a") as catalog:
-        catalog.write("# more to come\n")
+def test_a_result_that_was_never_committed_is_stale(checkout, report):
+    (layout.REPORTS / "phase1/other.csv").write_text("a\n1\n")
+    # the summary reads all of the folder
+    assert "would run 2 stages: `phase1`, `summary`" in report("--base", "main", "--strict", code=1)
+
+
+def test_other_code_is_stale_and_a_comment_in_params_is_not(checkout, report):
+    with layout.PARAMS.open("a") as params:
+        params.write("# more to come\n")
     commit("a comment")
-    text = report("--base", "main", "--strict", code=1)
-    assert "up to date with code and parameters, but dvc.lock does not say so yet.**" in text
-    assert "Only `check` would run" in section(text, "Not recorded in dvc.lock")
-    # the advice is right: it works without data
-    call("dvc", "repro", "--allow-missing")
-    assert call("git", "status", "--porcelain").split() == ["M", "dvc.lock"]
-    commit("recorded")
     assert "up to date with code and parameters.**" in report("--base", "main", "--strict")
+    with Path("study.py").open("a") as code:
+        code.write("# more to come\n")
+    commit("code")
+    text = report("--base", "main", "--strict", code=1)
+    # in the order in which they would run
+    assert "would run 3 stages: `phase1`, `phase3`, `imbalance`." in text
 
 
 # --- mistakes
@@ -434,9 +475,10 @@ def test_rows_of_one_name_are_told_apart_by_their_order():
 def test_every_committed_table_for_people_shows_its_scores():
     """A heading that is renamed must not vanish from the comment in silence."""
     shown = {}
-    for path in sorted((ROOT / layout.TABLES).glob("*.csv")):
-        text = page.table(None, path.read_text("utf-8"))
+    for path in sorted((ROOT / layout.REPORTS).rglob("*.csv")):
+        text = page.table(None, path.read_text("utf-8")) if not changes.is_curve(path) else None
         if text:
             shown[path.stem] = text.split("\n")[0].count("|") - 2
-    assert {"phase1", "phase2b", "phase3", "phase4a", "phase4b", "phase2a_geometry", "study"} <= set(shown)
+    names = {"phase1", "phase2b", "phase3", "phase4a", "phase4b", "phase2a_geometry", "summary_study"}
+    assert names <= set(shown)
     assert all(shown.values()), shown

@@ -1,5 +1,6 @@
 """What a command shows while it works: bars on a terminal, single lines elsewhere."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -9,10 +10,13 @@ from rich.progress import TaskID
 
 from deepfake.progress import FoldNews, Progress
 
+_SECONDS = 0.1
+"""At most so often bars are drawn anew."""
+
 
 def say(line: str) -> None:
     """Print a line beside the results."""
-    Console(stderr=True).print(line, highlight=False, soft_wrap=True)
+    _print(Console(stderr=True), line)
 
 
 @contextmanager
@@ -41,10 +45,11 @@ class Shown(Progress):
         self._console = Console(stderr=True)
         self._display = _display(self._console)
         self._bars: dict[object, TaskID] = {}
+        self._drawn = 0.0
 
     def say(self, line: str) -> None:
         """Print a line beside the results."""
-        self._display.console.print(line, highlight=False, soft_wrap=True)
+        _print(self._display.console, line)
 
     def begin(self) -> None:
         """Print what is to be known before training."""
@@ -79,23 +84,32 @@ class Shown(Progress):
             self._display.start()
             self._bars[name] = self._display.add_task(title, note="", total=total or None)
         self._display.update(self._bars[name], completed=done, total=total or None, note=note)
+        if time.monotonic() - self._drawn > _SECONDS:
+            self._display.refresh()
+            self._drawn = time.monotonic()
 
     def _end(self, name: object) -> None:
         if name in self._bars:
             self._display.remove_task(self._bars.pop(name))
         if not self._bars:
-            # no thread of the display may be alive when the caller forks
             self._display.stop()
+
+
+def _print(console: Console, line: str) -> None:
+    """Print a line as it is: paths may have brackets and colons that rich would take for its own."""
+    console.print(line, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def _display(console: Console) -> bars.Progress:
     """Return a progress display whose tasks may carry a note."""
     return bars.Progress(
-        bars.TextColumn("{task.description}"),
+        bars.TextColumn("{task.description}", markup=False),
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
         bars.TimeRemainingColumn(),
         bars.TextColumn("{task.fields[note]}", style="dim"),
         console=console,
         disable=not console.is_terminal,
+        # no thread, which might hold a lock when the caller forks
+        auto_refresh=False,
     )

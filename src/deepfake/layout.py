@@ -27,6 +27,8 @@ DECISION = REPORTS / "decisions" / "phase2.json"
 """What phase 2 decided (`config.Decision`)."""
 FINALISTS = REPORTS / "decisions" / "phase3.json"
 """The runs that phase 4 goes on with (`config.Finalists`)."""
+FINAL = REPORTS / "decisions" / "final.json"
+"""The study's final model, which `deepfake predict` asks (`config.Final`)."""
 STUDIES = (
     *("custom", "phase1", "phase2", "phase3", "phase4", "imbalance", "generalization"),
     *("probes", "shortcuts", "robustness", "explain", "faces", "summary"),

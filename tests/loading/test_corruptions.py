@@ -12,7 +12,7 @@ from deepfake.loading.corruptions import CORRUPTIONS, check, corrupt
 
 SIZE = 48
 ROWS = np.array([3, 17, 4000, 70000])
-COMMITTED = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["robustness"]["corruptions"]
+COMMITTED = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["studies"]["robustness"]["corruptions"]
 
 
 def pictures() -> np.ndarray:

@@ -8,7 +8,8 @@ import torch
 import yaml
 from PIL import Image
 
-from conftest import ROOT, changed, encoded
+import policies
+from conftest import ROOT, encoded
 from deepfake.loading import backends
 from deepfake.loading.augmentation import AugmentationPlan, Draws
 from deepfake.loading.files import Encoded
@@ -144,7 +145,7 @@ ONE_STEP = {
 
 
 def policy(changes: dict) -> Augmentation:
-    return Augmentation.model_validate(changed(POLICIES["none"], changes))
+    return policies.policy(**changes)
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from conftest import as_shown, encoded, write_pictures
-from deepfake import layout, tables
+from conftest import ROOT, as_shown, changed, encoded, write_pictures
+from deepfake import config, layout, tables
 from deepfake.config import ViewConfig
 from deepfake.errors import InputError
 from deepfake.loading import backends, cache, views
@@ -155,5 +156,49 @@ def test_regions_of_other_samples_are_refused(contents, change):
         "one less": lambda m: m.iloc[1:],
         "another": lambda m: m.assign(sample_id=["a", "b", "c", "d"]),
     }[change](manifest())
-    with pytest.raises(InputError, match=r"regions\.parquet: not of the samples .*deepfake cache crop_low"):
+    with pytest.raises(InputError, match=r"regions\.parquet: not of the samples .*deepfake views sample"):
         views.pixels(view(), other, threads=1)
+
+
+def wanted(tmp_path, dataset: str, **changes) -> list[str]:
+    """Return the views that are made of a data set, with params changed by dotted path with __ for the dot."""
+    values = yaml.safe_load((ROOT / layout.PARAMS).read_text("utf-8"))
+    values = changed(values, {f"studies.{path.replace('__', '.')}": value for path, value in changes.items()})
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    return views.wanted(config.load(tmp_path / "params.yaml"), dataset)
+
+
+def test_the_views_of_a_data_set_are_those_that_runs_look_through(tmp_path):
+    names = list(yaml.safe_load((ROOT / layout.PARAMS).read_text("utf-8"))["views"])
+    assert wanted(tmp_path, "sample") == names
+    assert wanted(tmp_path, "sample_edited") == ["crop_high"]
+    assert wanted(tmp_path, layout.UNION) == ["crop_high"]
+    home = {"kind": "trained", "model": "simple_cnn"}
+    # trained at home, it is asked about the others; trained on one of them, it needs that one alone
+    changes = {"generalization__runs__simple_cnn_home": home | {"view": "crop_low"}}
+    assert wanted(tmp_path, "sample_resent", **changes) == ["crop_low", "crop_high"]
+    assert wanted(tmp_path, layout.UNION, **changes) == ["crop_high"]
+    changes = {"generalization__runs__simple_cnn_union": home | {"view": "crop_low", "dataset": layout.UNION}}
+    assert wanted(tmp_path, layout.UNION, **changes) == ["crop_low", "crop_high"]
+
+
+def test_members_of_ensembles_are_asked_about_other_data_sets_through_their_own_views(tmp_path):
+    members = ["simple_cnn_home", "simple_cnn_face"]
+    ensemble = {"kind": "ensemble", "members": members, "weights": "mean"}
+    assert wanted(tmp_path, "sample_edited", generalization__runs__ensemble_mean=ensemble) == ["crop_high", "face_high"]
+
+
+def test_runs_of_any_study_may_be_trained_on_another_data_set(tmp_path):
+    run = {"model": "simple_cnn", "view": "crop_low", "dataset": "sample_edited"}
+    again = {"kind": "re-evaluated", "of": "elsewhere", "view": "letterbox_real_high"}
+    changes = {"phase2__runs__elsewhere": run, "phase2__runs__elsewhere_letterboxed": again}
+    found = wanted(tmp_path, "sample_edited", **changes)
+    assert set(found) == {"crop_low", "crop_high", "letterbox_real_high"}
+    assert wanted(tmp_path, "sample_resent", **changes) == ["crop_high"]
+
+
+def test_of_an_undecided_view_all_are_made_that_may_be_decided_for(tmp_path):
+    run = {"model": "simple_cnn", "view": "best"}
+    found = wanted(tmp_path, "sample_edited", generalization__runs__simple_cnn_home=run)
+    assert found == [name for name in found if name.startswith(("crop_", "face_"))]
+    assert {"crop_low", "crop_high", "face_high"} <= set(found)

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 from scipy.special import expit
-from test_detectors import RUN, add_ensemble, add_run, edit
 
 import tiny_study
 from conftest import encoded, write_pictures
@@ -28,6 +27,7 @@ from deepfake.runs import detectors, records
 from deepfake.studies.prediction import choice, reading, stream, verdicts
 from deepfake.studies.prediction import paths as places
 from deepfake.studies.prediction.verdicts import Failure, Part, Verdict
+from stored_runs import RUN, add_ensemble, add_run, edit
 
 SETTINGS = Faces(detection_size=160, min_face=0.2, confidence=0.9, margin=0.3)
 
@@ -311,7 +311,7 @@ def chosen(**options) -> choice.Choice:
 
 
 def write_auc(name: str, auc: float) -> None:
-    tables.write_text(json.dumps({"auc": auc}), layout.train_metrics(name))
+    tables.write_text(json.dumps({"auc": auc}), layout.headline(name))
 
 
 def test_the_best_run_is_asked_when_none_is_named(copied):
@@ -339,13 +339,13 @@ def test_runs_are_counted_that_the_best_one_was_compared_with(copied):
     write_auc(RUN, 0.8)
     add_run("other", factor=2.0)
     write_auc("other", 0.7)
-    tables.write_text("3", layout.config("damaged"))  # never ranked
+    tables.write_text("3", layout.study("phase1") / "damaged" / layout.RUN_CONFIG)  # never ranked
     assert chosen().why == f"{RUN}: held-out AUC 0.800 on sample, the highest of 2 (not considered: 1 not usable)"
     add_run("better", factor=2.0)
     write_auc("better", 0.9)
     layout.checkpoint("better", 0).unlink()  # ranked, then found broken
     assert chosen().why == f"{RUN}: held-out AUC 0.800 on sample, the highest of 2 (not considered: 2 not usable)"
-    layout.train_metrics("other").unlink()
+    layout.headline("other").unlink()
     assert "the highest of 1 (" in chosen().why
 
 
@@ -369,15 +369,15 @@ def test_a_view_that_nobody_audited_is_no_clean_one(copied):
     edit_run("better", view=json.loads(layout.config(RUN).read_text())["view"] | {"view": "other_low"})
     assert chosen().detector.name == "better"
     audited = {"level": "family", "name": "framing", "severity": "none"}
-    tables.write_csv(pd.DataFrame([{"subject": "crop_low"} | audited]), layout.table("audit"))
+    tables.write_csv(pd.DataFrame([{"subject": "crop_low"} | audited]), layout.table("probes"))
     assert chosen().why == f"{RUN}: held-out AUC 0.600 on sample, the highest of 1"
-    tables.write_csv(pd.DataFrame([{"subject": "else"} | audited]), layout.table("audit"))
+    tables.write_csv(pd.DataFrame([{"subject": "else"} | audited]), layout.table("probes"))
     assert chosen().why.endswith("the highest of 2; nobody audited the framing of other_low")
     assert "nobody audited the framing of crop_low" in choice.limits(detectors.read(RUN), config.load())
 
 
 @pytest.mark.parametrize(
-    "change", [{"holdout": "insight"}, {"class_ratio": 9.0}, {"dataset": "dff"}, {"reevaluates": RUN}]
+    "change", [{"holdout": "insight"}, {"class_ratio": 9.0}, {"dataset": "dff"}, {"kind": "re-evaluated"}]
 )
 def test_runs_that_are_made_for_a_question_are_not_chosen(copied, change):
     write_auc(RUN, 0.6)
@@ -390,7 +390,7 @@ def test_runs_that_are_made_for_a_question_are_not_chosen(copied, change):
 def test_a_run_whose_framing_gives_fakes_away_is_not_chosen(copied):
     rows = [{"subject": "crop_low", "level": "family", "name": "framing", "severity": "severe"}]
     assert chosen().detector.name == RUN
-    tables.write_csv(pd.DataFrame(rows), layout.table("audit"))
+    tables.write_csv(pd.DataFrame(rows), layout.table("probes"))
     with pytest.raises(InputError, match="the framing of crop_low alone gives fakes away"):
         chosen()
 
@@ -410,18 +410,18 @@ def test_limits_are_those_that_are_known(copied):
     assert "not tried on another data set" in said
     figures = {"leak_auc": 0.9, "residual_auc": 0.61, "residual_auc_low": 0.55, "residual_auc_high": 0.66}
     audited = pd.DataFrame([{"experiment": RUN, "leak": "files"} | figures])
-    tables.write_csv(audited, layout.table("audit_runs"))
+    tables.write_csv(audited, layout.table("shortcuts_runs"))
     away = [("other", 0, 0.7), ("sample", 1, 0.8)]
     rows = [
         {"model": RUN, "dataset": name, "home": home, "auc": auc, "auc_low": auc - 0.1, "auc_high": auc + 0.1}
         for name, home, auc in away
     ]
-    tables.write_csv(pd.DataFrame(rows), layout.table("cross_dataset"))
+    tables.write_csv(pd.DataFrame(rows), layout.table("generalization"))
     said = choice.limits(detector, settings)
     assert "AUC away: other 0.700 [0.600, 0.800]" in said
     assert "AUC 0.610 [0.550, 0.660]" in said
     assert "0.800 [" not in said.split("away")[1].replace("0.700 [0.600, 0.800]", "")
-    tables.write_text("a,b\n1,2\n", layout.table("cross_dataset"))
+    tables.write_text("a,b\n1,2\n", layout.table("generalization"))
     assert "not tried on another data set" in choice.limits(detector, settings)
 
 

@@ -136,6 +136,8 @@ def _write_files(count: int) -> pd.DataFrame:
 def _write_run(run_config: RunConfig, settings: Params) -> None:
     """Write a run of random weights, as training leaves it."""
     model = models.create(run_config.model, run_config.resolution)
+    # what lies in a study's folder is found by its name
+    (layout.study(run_config.study) / _RUN).mkdir(parents=True, exist_ok=True)
     for fold in range(run_config.folds):
         save_weights(copy_weights(model), layout.checkpoint(_RUN, fold))
         record = records.of(
@@ -149,7 +151,7 @@ def _write_run(run_config: RunConfig, settings: Params) -> None:
             logits=np.array([-1.0, 0.5, 1.0]),
         )
         tables.write_text(record.model_dump_json(), layout.checkpoint_record(_RUN, fold))
-    facts = run_config.model_dump() | {"parameters": models.count_parameters(model)}
+    facts = run_config.model_dump() | {"kind": "trained", "parameters": models.count_parameters(model)}
     tables.write_text(json.dumps(facts), layout.config(_RUN))
 
 

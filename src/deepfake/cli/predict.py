@@ -27,7 +27,9 @@ _COLOURS = {"fake": "red", "real": "green", "error": "yellow"}
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--run", "name", help="The run that is asked. [default: the best there is]")
+@click.option(
+    "--run", "name", help="The run that is asked. [default: the study's final model, or else the best there is]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, and nothing else, on stdout.")
 @click.option("--faces/--no-faces", default=True, show_default=True, help="Look for faces.")
 @click.pass_obj

@@ -26,13 +26,13 @@ def ci_report(rev: str, strict: bool, full: bool) -> None:
     shown = {kind: changes.markdown(kind, values, commits.base) for kind, values in found.items()}
     run = page.run_url(os.environ)
     sections = [
-        page.stale(state.runs, state.follow, planning=changes.PLANNING),
+        page.stale(state.runs, state.follow),
         page.values("Metrics", metrics, shown["metrics"], "metric"),
         page.values("Parameters", params, shown["params"], "parameter"),
         *page.tables(tables),
         page.plots(run),
     ]
-    opening = page.headline(metrics, params, tables, page.freshness(state.runs, planning=changes.PLANNING))
+    opening = page.headline(metrics, params, tables, page.freshness(state.runs))
     text = page.comment(
         f"{opening}\n\n{commits.sentence()}",
         [section for section in sections if section],
@@ -41,7 +41,7 @@ def ci_report(rev: str, strict: bool, full: bool) -> None:
     )
     click.echo(text, nl=False)
     if strict and state.runs:
-        click.echo("deepfake: `dvc repro` would change the committed results or dvc.lock; run and commit it", err=True)
+        click.echo("deepfake: `dvc repro` would run stages; run it, and commit dvc.lock and reports/", err=True)
         sys.exit(1)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from deepfake import layout, params
 from deepfake.config import names
-from deepfake.config.decisions import Decision, Finalists, read_decision, read_finalists
+from deepfake.config.decisions import Decision, Final, Finalists, read_decision, read_final, read_finalists
 from deepfake.config.finished import config_of, facts_of
 from deepfake.config.runs import (
     FROM_SCRATCH,
@@ -31,6 +31,7 @@ __all__ = [
     "TRAINING",
     "Decision",
     "Entry",
+    "Final",
     "Finalists",
     "RunConfig",
     "ViewConfig",
@@ -41,6 +42,7 @@ __all__ = [
     "facts_of",
     "load",
     "read_decision",
+    "read_final",
     "read_finalists",
     "resolve",
     "resolve_view",

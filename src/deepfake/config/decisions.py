@@ -24,6 +24,12 @@ class Finalists(Section):
     runs: tuple[str, ...]
 
 
+class Final(Section):
+    """The run that the study ends with: the one that is to be asked about files."""
+
+    run: str
+
+
 def read_decision(path: Path = layout.DECISION) -> Decision:
     """Read what phase 2 decided.
 
@@ -40,6 +46,15 @@ def read_finalists(path: Path = layout.FINALISTS) -> tuple[str, ...]:
         InputError: the candidates have not been ranked, or the file was changed by hand into something else.
     """
     return _read(path, Finalists, "deepfake phase3").runs
+
+
+def read_final(path: Path = layout.FINAL) -> str:
+    """Read which run is the study's final model.
+
+    Raises:
+        InputError: it has not been chosen, or the file was changed by hand into something else.
+    """
+    return _read(path, Final, "deepfake phase4").run
 
 
 _Read = TypeVar("_Read", bound=Section)

@@ -1,7 +1,7 @@
 """The views of a data set: what each one shows, written once, and its decoded pixels, made when they are missing."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,8 @@ from deepfake import layout, tables
 from deepfake.config import ViewConfig, entries
 from deepfake.errors import InputError
 from deepfake.loading import cache, geometry
-from deepfake.params import Params
-from deepfake.params.studies import Trained
+from deepfake.params import Params, View
+from deepfake.params.studies import BEST, AnyRun, Ensemble, Reevaluated, Trained
 
 Announce = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -59,12 +59,25 @@ def wanted(settings: Params, dataset: str) -> list[str]:
     """Return the views of a data set that runs look through: of the study's own all of params.yaml."""
     if dataset == settings.dataset:
         return list(settings.views)
-    known = entries(settings)
-    trained = {name: entry.run for name, entry in known.items() if isinstance(entry.run, Trained)}
-    if dataset == layout.UNION:
-        return sorted({run.view for run in trained.values() if run.dataset == layout.UNION})
-    # every run of the comparison is asked about every data set
-    return sorted({run.view for name, run in trained.items() if known[name].study == "generalization"})
+    found = {run.view for run in _asked(settings, dataset) if not isinstance(run, Ensemble)}
+    return [name for name, view in settings.views.items() if name in found or (BEST in found and _may_be_best(view))]
+
+
+def _asked(settings: Params, dataset: str) -> Iterator[AnyRun]:
+    """Yield the runs that are trained on a data set other than the study's, or asked about it."""
+    known = {name: entry.run for name, entry in entries(settings).items()}
+    for name, run in known.items():
+        first = known[run.of] if isinstance(run, Reevaluated) else run
+        if isinstance(first, Trained) and first.dataset == dataset:
+            yield run
+        # every run of the comparison is asked about every data set, an ensemble through its members
+        if dataset != layout.UNION and name in settings.studies.generalization.runs:
+            yield from (known[member] for member in run.members) if isinstance(run, Ensemble) else (run,)
+
+
+def _may_be_best(view: View) -> bool:
+    """Tell whether phase 2 may decide for a view."""
+    return view.geometry == "crop" and isinstance(view.resolution, str)
 
 
 def pixels(

@@ -96,15 +96,27 @@ def headline(metrics: Mapping[str, Any], params: Mapping[str, Any], tables: Mapp
 
 
 def _runs(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the changed metrics of runs by run and metric: their studies' files have them as `runs.<run>.<metric>`."""
+    """Return the changed metrics of runs by run and metric: their studies' files have them as `runs.<run>.<metric>`.
+
+    A run that another study has now changed only where its numbers did.
+    """
     found: dict[str, dict[str, Any]] = {}
     for keys in metrics.values():
         for key, change in keys.items():
             first, _, rest = key.partition(".")
             if first == "runs":
                 run, _, metric = rest.rpartition(".")
-                found.setdefault(run, {})[metric] = change
-    return found
+                known = found.setdefault(run, {})
+                known[metric] = _joined(known[metric], change) if metric in known else change
+    moved = {run: {key: one for key, one in keys.items() if one["old"] != one["new"]} for run, keys in found.items()}
+    return {run: keys for run, keys in moved.items() if keys}
+
+
+def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the change of a value that went from one file into another."""
+    old, new = (one[part] if other[part] is None else other[part] for part in ("old", "new"))
+    numbers = isinstance(old, int | float) and isinstance(new, int | float)
+    return {"old": old, "new": new} | ({"diff": new - old} if numbers else {})
 
 
 def _count(count: int, what: str) -> str:
@@ -140,42 +152,38 @@ def _signed(difference: float) -> str:
     return f"{difference:+.3f}" if abs(difference) >= 0.0005 else f"{difference:+.6f}".rstrip("0")
 
 
-def freshness(runs: Sequence[str], *, planning: Iterable[str]) -> str:
+def freshness(runs: Sequence[str]) -> str:
     """Say for the headline whether the committed results are those of the committed code and parameters.
 
     Args:
         runs: the stages that `dvc repro` would run.
-        planning: the stages that change no number by themselves.
     """
     if not runs:
         return "the committed results are up to date with code and parameters"
-    if set(runs) <= set(planning):
-        return "the committed results are up to date with code and parameters, but dvc.lock does not say so yet"
     return f"the committed results are stale: {_count(len(runs), 'stage')} would run"
 
 
-def stale(runs: Sequence[str], follow: Sequence[str], *, planning: Iterable[str]) -> Section | None:
+_REMEDY = "Run `dvc repro` and commit dvc.lock and reports/; what a change does not reach comes from the run store."
+
+
+def stale(runs: Sequence[str], follow: Sequence[str]) -> Section | None:
     """Return what would run and what to do about it, or None where nothing would.
 
     Args:
         runs: the stages that `dvc repro` would run.
         follow: those that read what these write.
-        planning: the stages that change no number by themselves.
     """
     if not runs:
         return None
-    if set(runs) <= set(planning):
-        return Section(
-            "Not recorded in dvc.lock",
-            f"Only {_names(runs)} would run, and change nothing that decides a number.\n\n"
-            "Run `dvc repro --allow-missing` (it needs no data) and commit dvc.lock.",
-        )
     text = f"`dvc repro` would run {_count(len(runs), 'stage')}{_listed(runs)}"
     if follow:
         text += (
             f"\n\nRead what these write, and run too if that changes: {_count(len(follow), 'stage')}{_listed(follow)}"
         )
-    return Section("Stale results", f"{text}\n\nRun `dvc repro` and commit dvc.lock and reports/.")
+    return Section(
+        "Stale results",
+        f"{text}\n\n{_REMEDY}",
+    )
 
 
 def _names(names: Iterable[str]) -> str:

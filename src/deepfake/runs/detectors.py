@@ -106,11 +106,13 @@ def read_facts(name: str) -> dict[str, Any]:
     Raises:
         InputError: as in `config.config_of`, or the run re-evaluates another one.
     """
-    facts = facts_of(name)
-    if facts["kind"] == "re-evaluated":
-        path, other = layout.config(name), facts["reevaluates"]
+    facts, path = facts_of(name), layout.config(name)
+    if facts.get("kind") == "re-evaluated":
+        other = facts.get("reevaluates")
         raise InputError(f"{path}: {name} has no checkpoints of its own, it re-evaluates {other}; name {other}")
     config_of(name)
+    if "kind" not in facts:
+        raise InputError(f"{path}: written by another version; run deepfake train {name} again")
     return facts
 
 

@@ -162,21 +162,30 @@ def markdown(kind: str, changes: Changes, base: str) -> str:
 
 
 def tables(base: str) -> dict[str, tuple[str | None, str | None]]:
-    """Return the text of each committed table that changed, before and after; None where there is none."""
-    old = _read("ls-tree", "-r", "--name-only", "-z", base, f"./{layout.REPORTS.as_posix()}/").split("\0")
-    before = {path: _read("show", f"{base}:./{path}") for path in old if _is_table(Path(path))}
-    paths = [path for path in layout.REPORTS.rglob("*.csv") if _is_table(path)]
-    after = {path.as_posix(): path.read_text("utf-8") for path in paths}
-    pairs = {Path(path).stem: (before.get(path), after.get(path)) for path in sorted({*before, *after})}
-    return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
+    """Return the text of each committed table that changed, before and after; None where there is none.
+
+    Tables are known by their names, wherever they lie.
+    """
+    listed = _read("ls-tree", "-r", "--name-only", "-z", base, f"./{layout.REPORTS.as_posix()}/").split("\0")
+    old = {path.stem: path for path in map(Path, listed) if _is_table(path)}
+    new = {path.stem: path for path in layout.REPORTS.rglob("*") if _is_table(path)}
+    pairs = {
+        name: (
+            _read("show", f"{base}:./{old[name].as_posix()}") if name in old else None,
+            new[name].read_text("utf-8") if name in new else None,
+        )
+        for name in sorted({*old, *new})
+    }
+    return {name: (before, after) for name, (before, after) in pairs.items() if before != after}
 
 
 def _is_table(path: Path) -> bool:
-    """Tell whether a committed CSV is a table of results, not the data of a plot."""
-    return path.suffix == ".csv" and not path.stem.endswith(_CURVES)
+    return path.suffix == ".csv" and not is_curve(path)
 
 
-_CURVES = ("_history", "_roc", "_confusion")
+def is_curve(path: Path) -> bool:
+    """Tell whether a committed CSV is the data of a plot (`comparison.CURVES`), not a table of results."""
+    return path.stem.endswith(("_history", "_roc", "_confusion"))
 
 
 def staleness() -> Staleness:

@@ -11,7 +11,10 @@ from deepfake.params import Params
 from deepfake.studies import repository
 from deepfake.studies.doctor.finding import Finding
 
-_WRITTEN = (Path(), Path("data"), layout.RUNS, layout.REPORTS, layout.SCRATCH, layout.DVC, layout.DVC / "cache")
+_WRITTEN = (
+    *(Path(), Path("data"), layout.RUNS, layout.REPORTS, layout.SCRATCH, layout.STORE),
+    *(layout.DVC, layout.DVC / "cache"),
+)
 """Where a run writes, as far as it is there already."""
 _WITHOUT_GIT = "dvc exp run fails, and results do not name their commit"
 
@@ -31,9 +34,9 @@ def settings() -> tuple[Finding, Params | None]:
 
 
 def git() -> Finding:
-    """Say whether git, without which DVC does not work, finds its repository."""
+    """Say whether git finds its repository."""
     if not shutil.which("git"):
-        return Finding("note", "git", "not installed; deepfake train works, DVC does not", "install git")
+        return Finding("note", "git", f"not installed: {_WITHOUT_GIT}", "install git")
     try:
         lost = _lost_worktree(layout.GIT)
     except OSError as error:
@@ -49,7 +52,7 @@ def git() -> Finding:
         remedy = f"{_as_owner(Path())}; or: git config --global --add safe.directory {Path.cwd()}"
         return Finding("missing", "git", text, remedy)
     if "not a git repository" in said:
-        text = "not a repository; deepfake train works, DVC and the record of the commit do not"
+        text = "not a repository; results have no history and do not name their commit"
         return Finding("note", "git", text, "clone the project instead of copying it")
     if done.returncode:
         return Finding("note", "git", "a repository without a commit", "commit, so that results name what made them")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from deepfake import layout
+from deepfake.config import read_final
 from deepfake.data import catalog
 from deepfake.errors import InputError, unknown
 from deepfake.evaluation.calibration import TEMPERATURES
@@ -64,13 +65,13 @@ class _Candidate(NamedTuple):
 
 
 def best(settings: Params, *, faces: bool) -> Choice:
-    """Return the best run there is.
+    """Return the study's final model (`layout.FINAL`), or the best run there is where none has been chosen.
 
-    Considered are the finished runs on the study's data set or on the union, trained on all sources and in their
+    Then considered are the finished runs on the study's data set or on the union, trained on all sources and in their
     natural proportion, whose view can be shown of any file and does not give fakes away by its framing
-    (`reports/tables/audit.csv`; without that table nothing is refused). Runs with a view that is not in that table come
-    last, and runs on the study's data set before those on the union. Held-out AUCs are compared only where they are of
-    the same samples: runs on a larger share of the groups come first, then the higher AUC counts, and of equals fewer
+    (the table `probes`; without it nothing is refused). Runs with a view that is not in that table come last, and runs
+    on the study's data set before those on the union. Held-out AUCs are compared only where they are of the same
+    samples: runs on a larger share of the groups come first, then the higher AUC counts, and of equals fewer
     parameters.
 
     Args:
@@ -78,8 +79,10 @@ def best(settings: Params, *, faces: bool) -> Choice:
         faces: whether faces are looked for, which some views need.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or the final model is not here.
     """
+    if layout.FINAL.exists():
+        return _final()
     candidates, refused = _candidates(settings, faces)
     failed: set[str] = set()
     for one in sorted(candidates, key=lambda one: one.place):
@@ -92,6 +95,17 @@ def best(settings: Params, *, faces: bool) -> Choice:
         rivals = [other for other in candidates if other.samples == one.samples and other.name not in failed]
         return Choice(detector, _why(one, rivals) + _told(refused))
     raise InputError(f"{layout.RUNS}: no run that can be asked{_told(refused)}; {_TRAIN}")
+
+
+def _final() -> Choice:
+    """Return the model that the study ends with."""
+    name = read_final()
+    if name not in _runs():
+        raise InputError(
+            f"{layout.FINAL}: the study's final model is {name}, which is not in {layout.RUNS}; run dvc pull, or "
+            f"deepfake train {name}, or name another one with --run"
+        )
+    return Choice(detectors.read(name), f"{name}: the study's final model")
 
 
 def named(name: str) -> Detector:
