@@ -72,7 +72,7 @@ def read(name: str) -> Detector:
     """Read a run as a detector; its models are loaded by `LoadedFold`.
 
     Raises:
-        InputError: there is no such run, it was skipped, re-evaluates another one, is a copy of another one, or is of
+        InputError: there is no such run, it re-evaluates another one, is a copy of another one, or is of
             another version; a checkpoint is missing or does not belong to it; the members of an ensemble do not go
             together.
     """
@@ -106,11 +106,12 @@ def read_facts(name: str) -> dict[str, Any]:
     Raises:
         InputError: as in `config.config_of`, or the run re-evaluates another one.
     """
-    facts = facts_of(name)
-    if facts["kind"] == "re-evaluated":
-        path, other = layout.config(name), facts["reevaluates"]
+    facts, path = facts_of(name), layout.config(name)
+    if other := facts.get("reevaluates"):
         raise InputError(f"{path}: {name} has no checkpoints of its own, it re-evaluates {other}; name {other}")
     config_of(name)
+    if "kind" not in facts:
+        raise InputError(f"{path}: written by another version; run deepfake train {name} again")
     return facts
 
 
