@@ -154,6 +154,7 @@ def prepare(config: RunConfig) -> Prepared:
         inputs,
         runtime.file_hash(regions),
         code.digest("deepfake.runs.fold"),
+        code.digest("deepfake.evaluation.summary"),
         runtime.versions(runtime.RECORDED_PACKAGES),
         runtime.has_gpu(),
     )
