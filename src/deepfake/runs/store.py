@@ -115,6 +115,21 @@ def put(study: str, run: str, kind: Kind, wanted: str, write: Callable[[Path], N
     shutil.rmtree(unfinished(wanted), ignore_errors=True)
 
 
+def bring_back(study: str, run: str, wanted: str, progress: Progress = SILENT) -> bool:
+    """See to it that an entry of a key lies in its study's folder, as it is; tell whether there is one."""
+    found = find(wanted, run=run, progress=progress)
+    if found is None:
+        return False
+    if found.folder != layout.study(study) / run:
+        put(study, run, found.entry.kind, wanted, lambda folder: copy(found.folder, folder))
+    return True
+
+
+def copy(source: Path, folder: Path) -> None:
+    """Copy all files of an entry into a folder that is to become another one."""
+    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(layout.ENTRY))
+
+
 def keep_only(study: str, runs: Collection[str]) -> None:
     """Take all out of a study's folder that is none of its runs; whole entries are kept in the store."""
     folder = layout.study(study)
