@@ -4,7 +4,8 @@ import signal
 import pytest
 
 from deepfake.errors import InputError
-from deepfake.execution.processes import FoldNews, run_jobs
+from deepfake.execution.processes import run_jobs
+from deepfake.progress import FoldNews
 
 
 def work(job, tell):

@@ -1,46 +1,74 @@
-import json
+"""The digest of the code: that of a module and of all that it imports, and of nothing else."""
+
+import shutil
+from pathlib import Path
 
 import grimp
 import pytest
 
-from deepfake import config, layout, runtime
-from deepfake.errors import InputError
-from deepfake.studies import plan, selection
+from deepfake import runtime
+from deepfake.runs import code
+
+FOLD = "deepfake.runs.fold"
 
 
-def test_each_experiment_is_written_as_it_resolves(study):
-    settings = study({})
-    plan.write_fixed(settings)
-    for name in (*settings.experiments, "custom"):
-        written = config.RunConfig.model_validate_json(layout.plan(name).read_text())
-        assert written == config.resolve(settings, name)
-    assert not layout.plan("resnet34_best").exists()
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("deepfake", cache_dir=None)
 
 
-def test_candidates_follow_the_decision(study):
-    settings = study({})
-    with pytest.raises(InputError, match="run deepfake decide"):
-        plan.write_decided(settings)
-    selection.decide(settings)
-    plan.write_decided(settings)
-    before = {name: layout.plan(name).read_bytes() for name in config.candidate_experiments(settings)}
-    assert len(before) == 3 * len(settings.candidates)
-    # the same decision again changes no file; another one changes all
-    plan.write_decided(settings)
-    assert {name: layout.plan(name).read_bytes() for name in before} == before
-    other = config.read_decision().model_copy(update={"resolution": "high", "augmentation": "full"})
-    layout.DECISION.write_text(other.model_dump_json())
-    plan.write_decided(settings)
-    assert all(layout.plan(name).read_bytes() != content for name, content in before.items())
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """A copy of the package's files, whose digests count; it is not imported."""
+    root = tmp_path / "deepfake"
+    shutil.copytree(Path(runtime.__file__).parent, root, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(runtime, "__file__", str(root / "runtime.py"))
+    return root
 
 
-def test_a_digest_is_that_of_the_files(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    plan.write_code()
-    graph = grimp.build_graph("deepfake", cache_dir=None)
-    digests = {stage: json.loads(layout.code(stage).read_text())["sha256"] for stage in plan.STAGES}
-    paths = plan.files(graph, plan.STAGES["split"])
-    assert {"data/splits.py", "tables.py", "errors.py"} <= set(paths)
-    assert not any(path.startswith(("training", "loading", "reports")) for path in paths)
-    assert digests["split"] == runtime.code_hash(paths)
-    assert digests["train"] != digests["scale"] != digests["report"]
+def digest(module: str) -> str:
+    """Return a digest as another process would find it."""
+    code.digest.cache_clear()
+    return code.digest(module)
+
+
+@pytest.fixture(autouse=True)
+def _forgotten():
+    yield
+    code.digest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "runs/fold.py",
+        "training/engine.py",
+        "models.py",
+        "loading/augmentation.py",
+        "loading/dali.py",
+        "loading/opencv.py",
+        "loading/vision.py",
+        "data/splits.py",
+        "evaluation/thresholds.py",
+    ],
+)
+def test_a_module_that_training_imports_changes_its_digest(source, path):
+    before = digest(FOLD)
+    assert digest(FOLD) == before
+    with (source / path).open("a") as file:
+        file.write("# changed\n")
+    assert digest(FOLD) != before
+
+
+@pytest.mark.parametrize("path", ["reports/phases.py", "studies/comparison.py", "cli/study.py", "runs/store.py"])
+def test_one_that_it_does_not_import_changes_nothing(source, path):
+    before = digest(FOLD)
+    with (source / path).open("a") as file:
+        file.write("# changed\n")
+    assert digest(FOLD) == before
+
+
+def test_files_are_those_of_modules_and_packages(graph):
+    found = code.files(graph, ["deepfake.data.splits"])
+    assert found == ["data/splits.py", "errors.py", "tables.py"]
+    assert "config/__init__.py" in code.files(graph, [FOLD])

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -14,14 +15,17 @@ import yaml
 from safetensors.torch import save_file
 
 from deepfake import layout, tables
+from deepfake.config import RunConfig
 from deepfake.errors import InputError
 from deepfake.evaluation import summary
 from deepfake.loading import views
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import Mapped
-from deepfake.runs import cross_validation, fold, records, trained
+from deepfake.runs import code, cross_validation, fold, records, store, trained
+from deepfake.runs import weights as pretrained
 from deepfake.training import engine
 from deepfake.training.predict import predict
+from heard import Heard
 from tiny_study import config, manifest, prepared, weights
 
 
@@ -34,19 +38,31 @@ def assert_same(a: cross_validation.Outcome, b: cross_validation.Outcome, *weigh
     assert all(torch.equal(value, second[key]) for key, value in first.items())
 
 
+def forget(name: str) -> None:
+    """Remove the entry of a run."""
+    shutil.rmtree(layout.run(name))
+
+
+def unfinished() -> list:
+    """Return what is left of work that was not finished."""
+    return [*layout.STORE.glob("*.part"), *layout.STORE.glob("*.new")]
+
+
 def test_a_run_leaves_all_its_artefacts(outcome):
-    for path in (
-        layout.checkpoints("simple_cnn_low") / "fold0.safetensors",
-        layout.checkpoints("simple_cnn_low") / "fold1.json",
-        layout.config("simple_cnn_low"),
-        layout.predictions("simple_cnn_low"),
-        layout.provenance("simple_cnn_low"),
-        layout.train_metrics("simple_cnn_low"),
-        layout.history("simple_cnn_low"),
-    ):
-        assert path.exists(), path
-    assert not list(layout.SCRATCH.iterdir())
-    assert tuple(json.loads(layout.train_metrics("simple_cnn_low").read_text())) == summary.HEADLINE
+    folder = layout.study("phase1") / "simple_cnn_low"
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert files == {
+        *(f"checkpoints/fold{number}.{kind}" for number in range(2) for kind in ("safetensors", "json")),
+        *("config.json", "predictions.parquet", "history.csv", "roc.csv", "confusion.csv", "metrics.json"),
+        "entry.json",
+    }
+    found = store.find(cross_validation.prepare(config()).key)
+    assert found is not None and found.folder == folder
+    assert (found.entry.run, found.entry.kind) == ("simple_cnn_low", "trained")
+    assert set(found.entry.files) == files - {"entry.json"}
+    assert json.loads(layout.provenance("simple_cnn_low").read_text())["key"] == found.entry.key
+    assert not unfinished()
+    assert tuple(json.loads(layout.headline("simple_cnn_low").read_text())) == summary.HEADLINE
     assert outcome.by_fold["auc"].mean() > 0.8  # the stripes can be seen
 
 
@@ -67,9 +83,11 @@ REPEATED = ["simple_cnn_low", "opencv_full", "torchvision_light", "dali_full"]
 @pytest.mark.parametrize("name", REPEATED)
 def test_one_process_and_several_give_the_same_bits(copied, monkeypatch, name):
     run = prepared(name)
+    shutil.rmtree(layout.RUNS)
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 2)
     # the larger images are decoded right before the processes are made
     several, of_several = cross_validation.run(run), weights(name)
+    forget(name)
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
     assert_same(several, cross_validation.run(run), of_several, weights(name))
 
@@ -79,19 +97,45 @@ def test_a_run_killed_between_epochs_ends_with_the_same_bits(copied, monkeypatch
     run = prepared(name, epochs=3)
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
     undisturbed, before = cross_validation.run(run), weights(name)
-    monkeypatch.setattr(engine, "_SAVE_EVERY", 0.0)
+    forget(name)
+    kill(run, monkeypatch)
+    epochs, original = [], engine._train_epoch
 
-    def kill(news):
-        if (news.fold, news.epoch) == (1, 2):
-            raise KeyboardInterrupt
+    def spy(*arguments):
+        epochs.append(arguments[-2:])
+        return original(*arguments)
+
+    monkeypatch.setattr(engine, "_train_epoch", spy)
+    resumed = cross_validation.run(run)
+    assert epochs == [(1, 2)]  # the finished fold was kept, and two epochs of the other one
+    assert_same(undisturbed, resumed, before, weights(name))
+    assert not unfinished()
+
+
+def kill(run: RunConfig, monkeypatch) -> None:
+    """Begin a run and kill it in the second epoch of its second fold."""
+    monkeypatch.setattr(engine, "_SAVE_EVERY", 0.0)
+    monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
+
+    class Kills(Heard):
+        def news(self, news):
+            if (news.fold, news.epoch) == (1, 2):
+                raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cross_validation.run(run, on_news=kill)
-    heard = []
-    resumed = cross_validation.run(run, on_news=lambda news: heard.append((news.fold, news.epoch)))
-    assert {number for number, _ in heard} == {1}  # the finished fold was kept
-    assert_same(undisturbed, resumed, before, weights(name))
-    assert not list(layout.SCRATCH.iterdir())
+        cross_validation.run(run, Kills())
+
+
+def test_a_killed_run_goes_on_under_another_name(copied, monkeypatch):
+    """Unfinished work lies under the key, too."""
+    kill(config(epochs=3), monkeypatch)
+    heard = Heard()
+    run = cross_validation.run(config("custom", epochs=3), heard)
+    assert {(news.experiment, news.fold) for news in heard.folds} == {("custom", 1)}
+    assert set(run.predictions["experiment"]) == {"custom"}
+    records_of = records.read_records("custom").values()
+    assert [record.config.experiment for record in records_of] == ["custom"] * 2
+    assert not unfinished()
 
 
 @pytest.mark.slow
@@ -117,11 +161,12 @@ def test_a_killed_process_takes_its_workers_along_and_the_next_run_ends_the_same
     values["presets"]["quick"]["epochs"]["short"] = 2
     values["shared"]["early_stopping_patience"] = 5
     layout.PARAMS.write_text(yaml.safe_dump(values))
+    forget("simple_cnn_low")
     again = cross_validation.run(config())
     pd.testing.assert_frame_equal(again.predictions, outcome.predictions, check_exact=True)
 
 
-# --- experiments that differ in their name alone
+# --- found again by all that decides its numbers
 
 
 def count_training(monkeypatch) -> list[tuple[str, int]]:
@@ -135,30 +180,87 @@ def count_training(monkeypatch) -> list[tuple[str, int]]:
     return trained
 
 
+def files_of(name: str) -> dict[str, bytes]:
+    folder = layout.run(name)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_an_identical_configuration_is_not_trained_again(outcome, copied, monkeypatch):
-    trained, lines = count_training(monkeypatch), []
-    taken = cross_validation.run(config("custom"), announce=lines.append)
+    trained, heard = count_training(monkeypatch), Heard()
+    taken = cross_validation.run(config("custom"), heard)
     assert trained == []
-    assert lines == ["custom: the configuration of simple_cnn_low, whose results are taken over"]
+    assert heard.begun == 0
+    assert heard.lines == ["custom: the configuration of simple_cnn_low, whose results are taken over"]
     assert set(taken.predictions["experiment"]) == {"custom"}
     same = taken.predictions.assign(experiment="simple_cnn_low")
     pd.testing.assert_frame_equal(same, outcome.predictions, check_exact=True)
     first, second = weights("simple_cnn_low"), weights("custom")
     assert all(torch.equal(value, second[key]) for key, value in first.items())
-    for path in (layout.history, layout.roc, layout.confusion, layout.train_metrics):
+    for path in (layout.history, layout.roc, layout.confusion, layout.headline):
         assert path("custom").read_bytes() == path("simple_cnn_low").read_bytes(), path
     facts = [json.loads(layout.config(name).read_text()) for name in ("custom", "simple_cnn_low")]
-    assert facts[0] == facts[1] | {"experiment": "custom"}
-    assert json.loads(layout.provenance("custom").read_text())["taken_from"] == "simple_cnn_low"
+    assert facts[0] == facts[1] | {"experiment": "custom", "study": "custom"}
     record, own = (records.read(layout.checkpoint_record(name, 1)) for name in ("simple_cnn_low", "custom"))
-    assert own.config.experiment == "custom"
+    assert own.config == record.config.model_copy(update={"experiment": "custom", "study": "custom"})
     assert own == record.model_copy(update={"config": own.config})
+    # and the next time it has its own
+    silent = Heard()
+    cross_validation.run(config("custom"), silent)
+    assert silent.lines == []
 
 
-@pytest.mark.parametrize(
-    "change", ["configuration", "data", "view", "code", "version", "checkpoint", "record", "predictions"]
-)
-def test_what_differs_in_more_than_its_name_is_trained(outcome, copied, monkeypatch, change):
+def test_taken_over_or_trained_it_is_the_same_bytes(copied):
+    cross_validation.run(config("custom"))
+    taken = files_of("custom")
+    shutil.rmtree(layout.RUNS)
+    cross_validation.run(config("custom"))
+    assert files_of("custom") == taken
+
+
+def test_two_names_of_one_configuration_train_once(copied, monkeypatch):
+    trained = count_training(monkeypatch)
+    both = [config("custom", epochs=1), config(epochs=1)]
+    assert cross_validation.complete(both) == 1
+    assert len(trained) == 2
+    tables_of = [tables.read(layout.predictions(run.experiment), tables.PREDICTIONS) for run in both]
+    assert [set(table["experiment"]) for table in tables_of] == [{"custom"}, {"simple_cnn_low"}]
+    assert tables_of[0]["logit"].equals(tables_of[1]["logit"])
+    assert cross_validation.complete(both) == 0
+
+
+def test_folds_of_all_runs_train_side_by_side(copied, monkeypatch):
+    calls = []
+    original = cross_validation.run_jobs
+
+    def spy(function, jobs, **options):
+        calls.append([(job.config.experiment, job.fold) for job in jobs])
+        original(function, jobs, **options)
+
+    monkeypatch.setattr(cross_validation, "run_jobs", spy)
+    heard = Heard()
+    assert cross_validation.complete([config(epochs=1), config("custom", epochs=1, batch_size=16)], heard) == 2
+    assert calls == [[(name, number) for name in ("simple_cnn_low", "custom") for number in range(2)]]
+    assert heard.begun == 1
+    assert sum(news.finished for news in heard.folds) == 4
+
+
+def test_a_configuration_that_comes_back_is_not_trained_again(copied, monkeypatch):
+    before, key = files_of("simple_cnn_low"), cross_validation.prepare(config()).key
+    cross_validation.run(config(epochs=1))
+    kept = store.find(key)
+    assert kept is not None and kept.folder == layout.STORE / key
+    assert files_of("simple_cnn_low") != before
+    trained = count_training(monkeypatch)
+    cross_validation.run(config())
+    assert trained == []
+    assert files_of("simple_cnn_low") == before
+    # the other one waits now
+    cross_validation.run(config(epochs=1))
+    assert trained == []
+
+
+@pytest.mark.parametrize("change", ["configuration", "data", "view", "code", "version", "gpu"])
+def test_what_differs_in_more_than_its_name_is_trained(copied, monkeypatch, change):
     trained, run = count_training(monkeypatch), config("custom", epochs=2)
     if change == "configuration":
         run = run.model_copy(update={"sampler": "weighted"})
@@ -168,31 +270,111 @@ def test_what_differs_in_more_than_its_name_is_trained(outcome, copied, monkeypa
         regions = layout.regions("sample", "crop_low")
         tables.write(tables.read(regions, tables.REGIONS).assign(left=5), regions, tables.REGIONS)
     elif change == "code":
-        monkeypatch.setattr("deepfake.studies.plan.digest", lambda stage: "changed")
+        monkeypatch.setattr(code, "digest", lambda module: "changed")
     elif change == "version":
         monkeypatch.setattr("deepfake.runtime.versions", lambda packages: dict.fromkeys(packages, "0.0"))
-    elif change == "checkpoint":
-        layout.checkpoint("simple_cnn_low", 1).unlink()
-    elif change == "record":
-        layout.checkpoint_record("simple_cnn_low", 1).unlink()
     else:
-        # another version of the results lies there, as after a checkout
-        other = outcome.predictions.assign(logit=-outcome.predictions["logit"])
-        tables.write(other, layout.predictions("simple_cnn_low"), tables.PREDICTIONS)
+        key = cross_validation.prepare(run).key
+        monkeypatch.setattr("deepfake.runtime.has_gpu", lambda: True)
+        assert cross_validation.prepare(run).key != key
+        return
     cross_validation.run(run)
     assert trained == [("custom", 0), ("custom", 1)]
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil"),
+    [
+        ("checkpoints/fold1.safetensors", "remove"),
+        ("checkpoints/fold1.json", "remove"),
+        ("predictions.parquet", "change"),  # as after a checkout of one file
+        ("entry.json", "change"),
+    ],
+)
+def test_a_damaged_entry_is_told_and_trained_again(copied, monkeypatch, file, spoil):
+    before = files_of("simple_cnn_low")
+    trained, heard = count_training(monkeypatch), Heard()
+    path = layout.run("simple_cnn_low") / file
+    path.unlink() if spoil == "remove" else path.write_bytes(b"{" + path.read_bytes())
+    cross_validation.run(config(), heard)
+    assert trained == [("simple_cnn_low", 0), ("simple_cnn_low", 1)]
+    told = f"runs/phase1/simple_cnn_low: {file} is {'missing' if spoil == 'remove' else 'not what was written'}"
+    # what says nothing of itself is no entry
+    expected = [f"{told}; this entry of the run store is computed again"] if file != "entry.json" else []
+    assert heard.lines == expected
+    assert files_of("simple_cnn_low") == before
+
+
+CALLED = {"experiment": "another", "study": "phase2", "preset": "full"}
+DECIDING = {
+    "model": "resnet18",
+    "dataset": "other",
+    "view": {"size": 33},
+    "fraction": 0.5,
+    "epochs": 9,
+    "batch_size": 9,
+    "lr": 9.0,
+    "weight_decay": 9.0,
+    "monitor": "f1",
+    "early_stopping_patience": 9,
+    "loss": {"label_smoothing": 0.1},
+    "sampler": "weighted",
+    "class_ratio": 2.0,
+    "domain": {"column": "source"},
+    "grad_clip": 1.0,
+    "precision": "bf16",
+    "keep_optimizer": True,
+    "normalization": None,
+    "augmentation": {},
+    "pretrained": True,
+    "start_from": "simple_cnn_low",
+    "holdout": "text2img",
+    "oversampling": 2.0,
+    "seed": 9,
+    "val_ratio": 0.3,
+    "num_workers": 9,
+}
+
+
+def test_all_of_a_configuration_but_what_it_is_called_decides_the_key(copied):
+    shutil.copytree("data/sample", "data/other")
+    put_weights(1, "simple_cnn")
+    assert {*CALLED, *DECIDING, "folds"} == set(RunConfig.model_fields), "another number of folds is refused"
+    augmentation = config("opencv_full").augmentation
+    keys = {}
+    for field, value in (CALLED | DECIDING).items():
+        run = config()
+        old = getattr(run, field)
+        if isinstance(value, dict):
+            value = old.model_copy(update=value) if old else augmentation
+        keys[field] = cross_validation.prepare(run.model_copy(update={field: value})).key
+    mine = cross_validation.prepare(config()).key
+    assert {keys.pop(field) for field in CALLED} == {mine}
+    assert mine not in keys.values()
+    assert len(set(keys.values())) == len(keys)
+
+
+def test_another_preset_of_the_same_values_is_written_with_its_name(copied, monkeypatch):
+    trained = count_training(monkeypatch)
+    run = cross_validation.run(config(preset="other"))
+    assert trained == []
+    assert run.facts["preset"] == "other"
+    assert {record.config.preset for record in records.read_records("simple_cnn_low").values()} == {"other"}
 
 
 # --- what it starts from, and what it leaves out
 
 
-def put_weights(seed: int) -> str:
-    """Write weights of a tiny model where training looks for them; return their SHA-256."""
+def put_weights(seed: int, name: str = "test_resnet") -> str:
+    """Write weights of a tiny model, and statistics, where training looks for them; return their SHA-256."""
     torch.manual_seed(seed)
-    path = layout.weights("test_resnet")
+    path = layout.weights(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(timm.create_model("test_resnet").state_dict(), path)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    facts = pretrained.Facts(model=name, sha256=digest, mean=(0.5,) * 3, std=(0.25,) * 3)
+    layout.weights_facts(name).write_text(facts.model_dump_json())
+    return digest
 
 
 def test_the_weights_that_it_starts_from_decide_the_results(outcome, copied, monkeypatch):
@@ -200,6 +382,7 @@ def test_the_weights_that_it_starts_from_decide_the_results(outcome, copied, mon
     run = config("custom", model="test_resnet", pretrained=True, epochs=1)
     before = cross_validation.run(run)
     assert before.facts["weights_sha256"] == first
+    assert before.facts["normalization"] == {"mean": [0.5] * 3, "std": [0.25] * 3}
     assert outcome.facts["weights_sha256"] is None
     trained, twin = count_training(monkeypatch), run.model_copy(update={"experiment": "again"})
     cross_validation.run(twin)
@@ -262,10 +445,10 @@ def test_a_view_that_was_not_written_says_what_to_run(outcome):
 def test_a_decoding_is_announced_and_counted(copied):
     for array in layout.cache("sample").iterdir():
         array.unlink()
-    lines, steps = [], []
-    cross_validation.run(config(epochs=1), announce=lines.append, on_decode=lambda done, total: steps.append((done, total)))
-    assert [line.split(":")[0] for line in lines] == ["decoding crop_low"]
-    assert steps[-1] == (len(manifest()), len(manifest()))
+    heard = Heard()
+    cross_validation.run(config(epochs=1), heard)
+    assert [line.split(":")[0] for line in heard.lines] == ["decoding crop_low"]
+    assert heard.steps[-1] == ("simple_cnn_low: decoding", len(manifest()), len(manifest()))
 
 
 # --- checkpoints
@@ -316,8 +499,8 @@ def test_domains_that_cannot_be_told_apart_are_an_input_error(copied):
     domain = config().domain.model_copy(update={"column": "dataset"})
     with pytest.raises(InputError, match=r"custom: domain\.column: dataset has no two values"):
         cross_validation.run(config("custom", domain=domain))
-    assert not layout.predictions("custom").exists()
-    assert not layout.SCRATCH.exists() or not list(layout.SCRATCH.iterdir())
+    assert not layout.run("custom").exists()
+    assert not unfinished()
 
 
 def test_a_kept_optimiser_goes_with_its_weights(copied, monkeypatch):
@@ -325,10 +508,11 @@ def test_a_kept_optimiser_goes_with_its_weights(copied, monkeypatch):
     cross_validation.run(config("custom", keep_optimizer=True, epochs=1))
     files = [layout.checkpoint_optimizer("custom", fold) for fold in range(2)]
     assert all(file.exists() for file in files)
-    # a twin without them is no twin
+    # an entry without them is none
     files[1].unlink()
-    cross_validation.run(config("custom", keep_optimizer=True, epochs=1, experiment="again"))
+    cross_validation.run(config("custom", keep_optimizer=True, epochs=1).model_copy(update={"experiment": "again"}))
     assert folds == [("custom", 0), ("custom", 1), ("again", 0), ("again", 1)]
     # weights that were trained anew have no optimiser beside them that is not their own
     cross_validation.run(config("custom", epochs=2))
+    assert layout.checkpoint("custom", 0).exists()
     assert not any(file.exists() for file in files)

@@ -15,6 +15,7 @@ from deepfake.loading import views
 from deepfake.runs import detectors, records
 
 RUN = "simple_cnn_low"
+STUDY = layout.study("phase1")
 CPU = torch.device("cpu")
 
 
@@ -29,7 +30,7 @@ def edit(path, **changes) -> None:
 
 def add_run(name: str, *, factor: float) -> None:
     """Write another run: that of the tiny study with its last layer multiplied."""
-    shutil.copytree(layout.run(RUN), layout.run(name))
+    shutil.copytree(layout.run(RUN), STUDY / name)
     for fold in range(2):
         weights = load_file(layout.checkpoint(name, fold))
         weights["head.weight"] *= factor
@@ -44,10 +45,10 @@ def add_run(name: str, *, factor: float) -> None:
 def add_ensemble(name: str, **changes) -> None:
     """Write an ensemble of the run and of one with twice its logits."""
     add_run("twice", factor=2.0)
-    shutil.copytree(layout.run(RUN), layout.run(name))
+    shutil.copytree(layout.run(RUN), STUDY / name)
     combination = {"experiments": [RUN, "twice"], "weights": "fitted"}
     combination |= {"coefficients": [[1.0, 0.5], [0.25, 2.0]], "intercepts": [0.0, -3.0]} | changes
-    edit(layout.config(name), experiment=name, model="ensemble", ensemble=combination)
+    edit(layout.config(name), experiment=name, kind="ensemble", model="ensemble", ensemble=combination)
 
 
 def fails(name: str) -> str:
@@ -82,16 +83,23 @@ def test_an_ensemble_adds_up_its_members(copied):
         np.testing.assert_allclose(together, factor * alone + intercept, rtol=1e-5)
 
 
+def write_config(name: str, text: str) -> None:
+    tables.write_text(text, STUDY / name / layout.RUN_CONFIG)
+
+
 def test_what_is_no_run_is_told_with_what_to_do(copied):
     assert "run deepfake train nothing" in fails("nothing")
-    tables.write_text('{"skipped": true}', layout.config("gated"))
-    assert "skipped by the study" in fails("gated")
-    tables.write_text(json.dumps({"reevaluates": RUN, "folds": 2}), layout.config("again"))
+    write_config("again", json.dumps({"reevaluates": RUN, "kind": "re-evaluated", "folds": 2}))
     assert f"it re-evaluates {RUN}" in fails("again")
-    tables.write_text("{", layout.config("torn"))
+    write_config("torn", "{")
     assert "not JSON" in fails("torn")
-    tables.write_text('{"folds": 2}', layout.config("old"))
+    write_config("old", '{"folds": 2}')
     assert "another version" in fails("old")
+    # all of a run of the time before the store but what kind it is of
+    facts = json.loads(layout.config(RUN).read_text())
+    del facts["kind"]
+    write_config("older", json.dumps(facts | {"experiment": "older"}))
+    assert "another version; run deepfake train older again" in fails("older")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,7 @@ def test_what_is_no_run_is_told_with_what_to_do(copied):
     ],
 )
 def test_a_damaged_configuration_is_told_in_one_line(project, text, words):
-    tables.write_text(text, layout.config("damaged"))
+    write_config("damaged", text)
     assert f"{layout.config('damaged')}: {words}" in fails("damaged")
 
 
@@ -117,10 +125,10 @@ def test_the_facts_of_a_run_are_checked_before_they_are_used(copied):
 
 
 def test_a_copied_or_renamed_run_does_not_answer_for_another_one(copied):
-    shutil.copytree(layout.run(RUN), layout.run("copy"))
+    shutil.copytree(layout.run(RUN), STUDY / "copy")
     assert f"{layout.config('copy')}: that of {RUN}, copied or renamed" in fails("copy")
     add_ensemble("both")
-    layout.run("both").rename(layout.run("moved"))
+    layout.run("both").rename(STUDY / "moved")
     assert "that of both, copied or renamed" in fails("moved")
     # the configuration alone was renamed: the checkpoints are still another run's
     edit(layout.config("copy"), experiment="copy")

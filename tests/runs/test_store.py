@@ -1,20 +1,14 @@
 """The run store: whole or not at all, found by its key alone, and nothing lost."""
 
 import json
+from pathlib import Path
 
+import filelock
 import pytest
 
 from deepfake import layout
-from deepfake.progress import Progress
 from deepfake.runs import store
-
-
-class Heard(Progress):
-    def __init__(self):
-        self.lines = []
-
-    def say(self, line):
-        self.lines.append(line)
+from heard import Heard
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +86,33 @@ def test_what_fails_while_it_is_written_leaves_the_old_entry_whole():
     assert store.find("k2") is None
 
 
+def test_one_killed_before_its_entry_was_renamed_is_written_again(monkeypatch):
+    """What the killed one left must not be copied from: it is in the way, and is removed first."""
+
+    def kill(path, target):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", kill)
+        with pytest.raises(KeyboardInterrupt):
+            put()
+    assert list(layout.STORE.glob("*/entry.json")), "it was whole"
+    assert store.find("k1") is None
+    put()
+    assert store.find("k1").folder == layout.study("phase1") / "a"
+    assert [path.name for path in layout.STORE.iterdir()] == []
+
+
+def test_a_whole_entry_takes_the_place_of_a_damaged_one_of_its_key():
+    put()
+    put(key="k2")
+    (layout.STORE / "k1" / "numbers.txt").write_text("damaged")
+    put(text="again")
+    put(key="k2")
+    assert (store.find("k1").folder / "numbers.txt").read_text() == "again"
+    assert store.find("k1").folder == layout.STORE / "k1"
+
+
 def test_a_studys_folder_holds_its_runs_and_nothing_else():
     put(run="a", key="ka")
     put(run="b", key="kb")
@@ -113,10 +134,7 @@ def test_the_key_depends_on_every_part():
     assert len(keys) == 4
 
 
-def test_a_second_process_waits(tmp_path):
-    import filelock
-
-    heard = Heard()
+def test_a_second_process_waits():
     layout.STORE.mkdir()
     other = filelock.FileLock(layout.STORE / "k1.lock", is_singleton=False)
     other.acquire()

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from deepfake.runs.fold import FoldJob
 
 
+_NAMES = {"experiment", "study", "preset"}
+"""What a configuration is called, which decides no number."""
+
+
 class Outcome(NamedTuple):
     """What a run gives.
 
@@ -101,7 +105,8 @@ def complete(configs: Iterable[RunConfig], progress: Progress = SILENT) -> int:
     missing = {each.key: each for each in prepared if not _take(each, progress)}
     if missing:
         with store.locked(missing, progress):
-            trained = [each for each in missing.values() if not _take(each, progress)]
+            # another process may have had the lock; what is damaged has been told
+            trained = [each for each in missing.values() if not _take(each, SILENT)]
             waiting = [job for each in trained for job in jobs(each, progress)]
             if waiting:
                 progress.begin()
@@ -150,10 +155,11 @@ def prepare(config: RunConfig) -> Prepared:
         "start_sha256": " ".join(map(runtime.file_hash, parents)) or None,
     }
     key = store.key(
-        config.model_dump_json(exclude={"experiment", "study", "preset"}),
+        config.model_dump_json(exclude=_NAMES),
         inputs,
         runtime.file_hash(regions),
         code.digest("deepfake.runs.fold"),
+        code.digest("deepfake.evaluation.summary"),
         runtime.versions(runtime.RECORDED_PACKAGES),
         runtime.has_gpu(),
     )
@@ -215,7 +221,9 @@ def _take(prepared: Prepared, progress: Progress) -> bool:
     found = store.find(prepared.key, run=config.experiment, progress=progress)
     if found is None:
         return False
-    if found.folder == layout.study(config.study) / config.experiment:
+    own = json.loads((found.folder / layout.RUN_CONFIG).read_text(encoding="utf-8"))
+    called = all(own[key] == value for key, value in _called(config).items())
+    if called and found.folder == layout.study(config.study) / config.experiment:
         return True
     if found.entry.run != config.experiment:
         progress.say(f"{config.experiment}: the configuration of {found.entry.run}, whose results are taken over")
@@ -229,10 +237,15 @@ def _take(prepared: Prepared, progress: Progress) -> bool:
     return True
 
 
+def _called(config: RunConfig) -> dict[str, str]:
+    """Return what is written of a run and is no part of its key."""
+    return {key: getattr(config, key) for key in _NAMES}
+
+
 def _copy(source: Path, folder: Path, config: RunConfig) -> None:
     """Copy an entry's files under another run's name."""
-    own = {"experiment": config.experiment, "study": config.study, "preset": config.preset}
-    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(layout.ENTRY))
+    own = _called(config)
+    store.copy(source, folder)
     for path in (folder / layout.CHECKPOINTS).glob("*.json"):
         record = records.read(path)
         record = record.model_copy(update={"config": record.config.model_copy(update=own)})

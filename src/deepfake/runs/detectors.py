@@ -72,7 +72,7 @@ def read(name: str) -> Detector:
     """Read a run as a detector; its models are loaded by `LoadedFold`.
 
     Raises:
-        InputError: there is no such run, it was skipped, re-evaluates another one, is a copy of another one, or is of
+        InputError: there is no such run, it re-evaluates another one, is a copy of another one, or is of
             another version; a checkpoint is missing or does not belong to it; the members of an ensemble do not go
             together.
     """

@@ -113,8 +113,8 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
     # what decides the members' numbers is behind their predictions and records
     parts = [(layout.predictions(member.name), layout.config(member.name)) for member in members]
     hashes = [runtime.file_hash(path) for pair in parts for path in pair]
-    key = store.key(name, entry.model_dump_json(), hashes, code.digest("deepfake.runs.ensembles"))
-    if (known := store.find(key, run=name, progress=progress)) and known.folder == layout.study(study) / name:
+    key = store.key(study, name, entry.model_dump_json(), hashes, code.digest("deepfake.runs.ensembles"))
+    if store.bring_back(study, name, key, progress):
         return
     manifest = _manifest_of(members[0])
     weights = [WEIGHTS[entry.weights](*_validation(members, fold)) for fold in members[0].records]

@@ -69,9 +69,8 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
     # what decides the experiment's numbers is behind its checkpoints
     parts = [layout.checkpoint(experiment, fold) for fold in range(trained.config.folds)]
     hashes = [runtime.file_hash(path) for path in (*parts, layout.predictions(experiment), regions)]
-    key = store.key(name, view.model_dump_json(), hashes, code.digest("deepfake.runs.reevaluation"))
-    target = layout.study(entry.study) / name
-    if (found := store.find(key, run=name, progress=progress)) and found.folder == target:
+    key = store.key(entry.study, name, view.model_dump_json(), hashes, code.digest("deepfake.runs.reevaluation"))
+    if store.bring_back(entry.study, name, key, progress):
         return
     again = _again(trained.config, name, view)
     jobs = [

@@ -22,6 +22,10 @@ from deepfake.schema import Section
 Kind = Literal["trained", "fine-tuned", "re-evaluated", "ensemble"]
 
 
+_NEW = ".new"
+"""The end of the name of a folder that an entry is written into before it is renamed."""
+
+
 class Entry(Section):
     """What an entry says of itself; written last."""
 
@@ -47,7 +51,8 @@ def key(*parts: object) -> str:
 
 def entries() -> Iterator[Found]:
     """Yield every entry that says what it is, those of studies first; what is damaged says nothing."""
-    for path in (*sorted(layout.RUNS.glob(f"*/*/{layout.ENTRY}")), *sorted(layout.STORE.glob(f"*/{layout.ENTRY}"))):
+    kept = [path for path in layout.STORE.glob(f"*/{layout.ENTRY}") if path.parent.suffix != _NEW]
+    for path in (*sorted(layout.RUNS.glob(f"*/*/{layout.ENTRY}")), *sorted(kept)):
         try:
             yield Found(Entry.model_validate_json(path.read_text(encoding="utf-8")), path.parent)
         except (ValidationError, UnicodeDecodeError):
@@ -96,7 +101,7 @@ def put(study: str, run: str, kind: Kind, wanted: str, write: Callable[[Path], N
         wanted: its key.
         write: writes all its files into the folder that it is given.
     """
-    new = layout.STORE / f"{wanted}-{run}.new"
+    new = layout.STORE / f"{wanted}-{run}{_NEW}"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     write(new)
@@ -108,6 +113,21 @@ def put(study: str, run: str, kind: Kind, wanted: str, write: Callable[[Path], N
     target.parent.mkdir(parents=True, exist_ok=True)
     new.rename(target)
     shutil.rmtree(unfinished(wanted), ignore_errors=True)
+
+
+def bring_back(study: str, run: str, wanted: str, progress: Progress = SILENT) -> bool:
+    """See to it that an entry of a key lies in its study's folder, as it is; tell whether there is one."""
+    found = find(wanted, run=run, progress=progress)
+    if found is None:
+        return False
+    if found.folder != layout.study(study) / run:
+        put(study, run, found.entry.kind, wanted, lambda folder: copy(found.folder, folder))
+    return True
+
+
+def copy(source: Path, folder: Path) -> None:
+    """Copy all files of an entry into a folder that is to become another one."""
+    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(layout.ENTRY))
 
 
 def keep_only(study: str, runs: Collection[str]) -> None:
@@ -148,12 +168,18 @@ def locked(wanted: Collection[str], progress: Progress) -> Iterator[None]:
 def _set_aside(path: Path) -> None:
     """Move a whole entry into the store; remove what is none."""
     if path.is_dir() and not path.is_symlink():
-        whole = next((found for found in entries() if found.folder == path and not damage(found)), None)
-        kept = layout.STORE / whole.entry.key if whole else None
-        if kept and not kept.exists():
+        whole = _whole(path)
+        kept = layout.STORE / whole.key if whole else None
+        if kept and not _whole(kept):
+            shutil.rmtree(kept, ignore_errors=True)
             kept.parent.mkdir(exist_ok=True)
             path.rename(kept)
             return
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _whole(folder: Path) -> Entry | None:
+    """Return what an entry says of itself, if it is whole."""
+    return next((found.entry for found in entries() if found.folder == folder and not damage(found)), None)

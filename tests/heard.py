@@ -1,0 +1,25 @@
+"""What long work told of itself, kept for a test."""
+
+from deepfake.progress import FoldNews, Progress
+
+
+class Heard(Progress):
+    """Keeps all that it is told."""
+
+    def __init__(self):
+        self.lines: list[str] = []
+        self.steps: list[tuple[str, int, int]] = []
+        self.folds: list[FoldNews] = []
+        self.begun = 0
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def begin(self) -> None:
+        self.begun += 1
+
+    def advance(self, title: str, done: int, total: int) -> None:
+        self.steps.append((title, done, total))
+
+    def news(self, news: FoldNews) -> None:
+        self.folds.append(news)
