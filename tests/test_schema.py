@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError, model_validator
 
 from deepfake.errors import unknown
-from deepfake.schema import Section, first_mistake
+from deepfake.schema import Epochs, Section, first_mistake
 
 
 class Leaf(Section):
@@ -57,6 +57,33 @@ def test_below_a_dictionary_the_name_is_left_open():
     with pytest.raises(ValidationError) as caught:
         Forest.model_validate({"trees": {"a": {"height": 1, "width": 2, "widht": 2}}})
     assert first_mistake(caught.value, Forest) == "trees.a.widht: unknown key; did you mean trees.<name>.width?"
+
+
+def test_the_nearest_key_of_the_same_section_comes_before_the_same_key_of_another():
+    class Branch(Section):
+        widths: int
+
+    class Shrub(Section):
+        leaf: Leaf
+        branch: Branch
+
+    with pytest.raises(ValidationError) as caught:
+        Shrub.model_validate({"leaf": {"height": 1, "width": 2}, "branch": {"widths": 1, "width": 2}})
+    assert first_mistake(caught.value, Shrub) == "branch.width: unknown key; did you mean branch.widths?"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("medium", "or a valid integer"), (0, "or greater than or equal to 1"), (2.5, "or a valid integer")],
+)
+def test_what_is_neither_word_nor_number_is_one_mistake(value, message):
+    class Training(Section):
+        epochs: Epochs
+
+    assert [Training(epochs=value).epochs for value in ("long", 30)] == ["long", 30]
+    with pytest.raises(ValidationError) as caught:
+        Training.model_validate({"epochs": value})
+    assert first_mistake(caught.value, Training) == f"epochs: input should be 'short' or 'long', {message}"
 
 
 def test_the_prefix_stands_before_the_path():

@@ -2,15 +2,13 @@
 
 from collections.abc import Collection, Iterable
 from itertools import product
-from typing import get_args
 
 from deepfake import layout
 from deepfake.config.decisions import Decision
 from deepfake.config.runs import Entry, candidates, entries, resolve, resolve_view, tables_of
 from deepfake.errors import InputError, unknown
-from deepfake.params import Params
+from deepfake.params import Params, Resolutions
 from deepfake.params.studies import BEST, Ensemble, FineTuned, Reevaluated, Trained
-from deepfake.schema import Resolution
 
 
 def check(settings: Params) -> None:
@@ -67,9 +65,8 @@ def _check_run(settings: Params, name: str, entry: Entry, known: dict[str, Entry
 
 def _decisions() -> Iterable[Decision]:
     """Return whatever phase 2 may decide."""
-    words, _ = get_args(Resolution)
-    for resolution, face_crop in product(get_args(words), (False, True)):
-        yield Decision(resolution=resolution, face_crop=face_crop, augmentation="none")
+    for resolution, face_crop in product(Resolutions.model_fields, (False, True)):
+        yield Decision.model_validate({"resolution": resolution, "face_crop": face_crop, "augmentation": "none"})
 
 
 def _check_names(where: str, names: Iterable[str], known: Collection[str]) -> None:
