@@ -53,7 +53,7 @@ def test_help_loads_nothing_heavy(arguments):
 def test_the_commands_are_these():
     stages = {"check", "sample", "ingest", "faces", "cache", "split", "conditions", "weights", "train", "reevaluate"}
     stages |= {"ahead", "compare", "decide", "resolve", "rank", "scale"}
-    stages |= {"features", "audit", "robustness", "balance", "explain", "report"}
+    stages |= {"features", "probe", "shortcuts", "robustness", "balance", "explain", "report"}
     stages |= {"prepare", "union", "ensemble", "cross-dataset"}
     others = {"bench", "ci-report", "data", "doctor", "evaluate", "predict", "thresholds"}
     assert set(cli.main.commands) == stages | others

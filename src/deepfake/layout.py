@@ -221,6 +221,11 @@ def features(dataset: str) -> Path:
     return Path("data") / dataset / "features.parquet"
 
 
+def probe_scores(dataset: str) -> Path:
+    """Return what the joint probe of each subject says of each development sample (`tables.PROBE_SCORES`)."""
+    return Path("data") / dataset / "probes.parquet"
+
+
 def weights(model: str) -> Path:
     """Return a model's ImageNet weights, as timm names them (safetensors)."""
     return Path("data/weights") / f"{model}.safetensors"

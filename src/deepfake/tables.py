@@ -138,6 +138,17 @@ FEATURES = Schema(
     key=("sample_id",),
     allowed={},
 )
+PROBE_SCORES = Schema(
+    "probe scores",
+    {
+        "subject": "str",  # what was probed: files, or a view
+        "sample_id": "str",
+        "fold": "int",  # held out from the models that gave the score
+        "score": "float",  # log-odds of being fake, by the probe of all families together
+    },
+    key=("subject", "sample_id"),
+    allowed={},
+)
 PREDICTIONS = Schema(
     "predictions",
     {

@@ -35,7 +35,7 @@ def test_the_page_is_written_with_its_figure(project):
 
 
 def test_a_page_without_an_audit_says_what_to_run(project):
-    with pytest.raises(InputError, match="run deepfake audit sample"):
+    with pytest.raises(InputError, match="run deepfake probe sample, then deepfake shortcuts sample"):
         audit.write(config.load(), "sample")
-    with pytest.raises(InputError, match="run deepfake audit sample"):
+    with pytest.raises(InputError, match="run deepfake probe sample, then deepfake shortcuts sample"):
         audit.headline(config.load())

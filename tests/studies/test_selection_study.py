@@ -135,10 +135,10 @@ def test_without_an_audit_nothing_is_decided(study):
     settings = study({})
     rows = pd.read_csv(layout.table("audit"))
     tables.write_csv(rows[rows["subject"] != "face_high"], layout.table("audit"))
-    with pytest.raises(InputError, match=r"nothing about the framing of face_high; run deepfake audit again"):
+    with pytest.raises(InputError, match=r"nothing about the framing of face_high; run deepfake probe again"):
         selection.decide(settings)
     layout.table("audit").unlink()
-    with pytest.raises(InputError, match=r"audit\.csv: not found; run deepfake audit"):
+    with pytest.raises(InputError, match=r"audit\.csv: not found; run deepfake probe"):
         selection.decide(settings)
     assert not layout.DECISION.exists()
 

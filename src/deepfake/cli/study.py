@@ -10,24 +10,45 @@ from deepfake import layout
 def features(dataset: str) -> None:
     """Measure how every file of DATASET is stored, and plain statistics of its pixels."""
     from deepfake import console, runtime
-    from deepfake.studies import audit
+    from deepfake.studies import probing
 
     with console.steps(f"{dataset}: measuring") as progress:
-        audit.measure(dataset, threads=runtime.cores(), progress=progress)
+        probing.measure(dataset, threads=runtime.cores(), progress=progress)
 
 
 @click.command()
 @click.argument("dataset", required=False)
-def audit(dataset: str | None) -> None:
-    """Search DATASET (default: the study's) for what gives fakes away without a look at the content."""
+def probe(dataset: str | None) -> None:
+    """Search DATASET (default: the study's) for what predicts the label without a look at the content."""
     from deepfake import config, console, runtime
-    from deepfake.reports import audit as page
-    from deepfake.studies import audit
+    from deepfake.studies import probing
 
     settings = config.load()
     name = dataset or settings.dataset
     with console.steps(f"{name}: measuring") as progress:
-        rows = audit.run(
+        rows = probing.run(
+            settings,
+            name,
+            threads=runtime.cores(),
+            cuda=runtime.has_gpu(),
+            announce=console.say,
+            progress=progress,
+        )
+    click.echo(f"{name}: {(rows['severity'] != 'none').sum()} of {len(rows)} probes find a leak")
+
+
+@click.command()
+@click.argument("dataset", required=False)
+def shortcuts(dataset: str | None) -> None:
+    """Hold the runs of `studies.shortcuts` against the probes of DATASET (default: the study's)."""
+    from deepfake import config, console, runtime
+    from deepfake.reports import audit as page
+    from deepfake.studies import shortcuts
+
+    settings = config.load()
+    name = dataset or settings.dataset
+    with console.steps(f"{name}: measuring") as progress:
+        shortcuts.run(
             settings,
             name,
             threads=runtime.cores(),
@@ -36,7 +57,7 @@ def audit(dataset: str | None) -> None:
             progress=progress,
         )
     page.write(settings, name)
-    click.echo(f"{name}: {(rows['severity'] != 'none').sum()} of {len(rows)} probes find a leak")
+    click.echo(f"wrote {layout.page(config.title(settings, 'shortcuts', name))}")
 
 
 @click.command()
@@ -55,7 +76,7 @@ def robustness(experiment: str | None) -> None:
             settings.studies.robustness,
             settings.evaluation,
             settings.shared.seed,
-            name=f"{robustness.NAME}_{experiment}" if experiment else robustness.NAME,
+            name=f"own_{experiment}_{robustness.NAME}" if experiment else robustness.NAME,
             announce=console.say,
             on_decode=on_decode,
             on_progress=on_progress,
@@ -91,9 +112,14 @@ def report() -> None:
     from deepfake.reports import audit, balance, cross_dataset, document, robustness
 
     settings = config.load()
-    pages = {"cross_dataset": cross_dataset, "audit": audit, "robustness": robustness, "balance": balance}
+    pages = {
+        "generalization": cross_dataset,
+        "shortcuts": audit,
+        "robustness": robustness,
+        "imbalance": balance,
+    }
     document.write(settings, {name: page.headline(settings) for name, page in pages.items()})
     click.echo(f"wrote {layout.SUMMARY}")
 
 
-COMMANDS = (features, audit, robustness, explain, report)
+COMMANDS = (features, probe, shortcuts, robustness, explain, report)

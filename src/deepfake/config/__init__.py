@@ -21,6 +21,7 @@ from deepfake.config.runs import (
     shares,
     table,
     tables_of,
+    title,
 )
 from deepfake.errors import InputError
 from deepfake.params import Params
@@ -47,6 +48,7 @@ __all__ = [
     "shares",
     "table",
     "tables_of",
+    "title",
 ]
 
 

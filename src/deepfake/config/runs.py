@@ -290,6 +290,11 @@ def _in_force(loss: Loss) -> Loss:
     return loss if loss.type == "focal" else loss.model_copy(update={"gamma": 0.0, "minority_alpha": 0.5})
 
 
+def title(settings: Params, name: str, dataset: str) -> str:
+    """Return what results are called: those of another data set than the study's are nobody's but the user's own."""
+    return name if dataset == settings.dataset else f"own_{dataset}_{name}"
+
+
 def decided_view(settings: Params, decision: Decision) -> str:
     """Return the view that shows what was decided.
 

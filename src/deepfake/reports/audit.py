@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.patches import Patch
 
 from deepfake import layout, tables
+from deepfake.config import title
 from deepfake.errors import InputError
 from deepfake.params import Params
 from deepfake.reports import leaks, wording
@@ -34,7 +35,7 @@ _SHOWN = {
 
 
 def write(settings: Params, dataset: str) -> None:
-    """Write the page and its figure from the tables that `studies.audit.run` wrote.
+    """Write the page and its figure from the tables that `studies.probing.run` and `studies.shortcuts.run` wrote.
 
     Args:
         settings: the checked params.yaml.
@@ -43,14 +44,14 @@ def write(settings: Params, dataset: str) -> None:
     Raises:
         InputError: the data set has not been audited.
     """
-    name = "audit" if dataset == settings.dataset else f"audit_{dataset}"
-    rows, runs = (_read(layout.table(part), dataset) for part in (name, f"{name}_runs"))
+    name, *parts_of = (title(settings, part, dataset) for part in ("shortcuts", "probes", "shortcuts_runs"))
+    rows, runs = (_read(layout.table(part), dataset) for part in parts_of)
     figure(rows, layout.figure(name))
     parts = [
         f"# What gives the fakes of {dataset} away, without a look at the content",
         _method(settings),
         "## What follows",
-        "\n".join(f"- {line}" for line in leaks.findings(rows, settings.audit.severity.weak)),
+        "\n".join(f"- {line}" for line in leaks.findings(rows, settings.studies.shortcuts.severity.weak)),
         wording.picture(name, "AUC of every probe"),
         "*AUC of every probe with its interval over groups, coloured by severity; those that find nothing at all "
         "are left out.*",
@@ -73,20 +74,20 @@ def headline(settings: Params) -> str:
     Raises:
         InputError: the data set has not been audited.
     """
-    rows, runs = (_read(layout.table(name), settings.dataset) for name in ("audit", "audit_runs"))
+    rows, runs = (_read(layout.table(name), settings.dataset) for name in ("probes", "shortcuts_runs"))
     return leaks.brief(rows, runs)
 
 
 def _read(path: Path, dataset: str) -> pd.DataFrame:
     """Read a table of the audit."""
     if not path.exists():
-        raise InputError(f"{path}: not found; run deepfake audit {dataset}")
+        raise InputError(f"{path}: not found; run deepfake probe {dataset}, then deepfake shortcuts {dataset}")
     return pd.read_csv(path)
 
 
 def _method(settings: Params) -> str:
     """Say how the figures were made and what a severity means."""
-    limits = settings.audit.severity
+    limits = settings.studies.shortcuts.severity
     return (
         "Classical models are given figures of each image and asked for its label, on the same grouped folds as the "
         "detectors; the test set plays no part. The AUC is the mean over held-out folds. A leak is **weak** from "

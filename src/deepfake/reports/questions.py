@@ -16,7 +16,7 @@ def phase2(found: Results, settings: Params) -> dict[str, Answer]:
     confidence = settings.evaluation.confidence
     learned = bool(found.pairs("phase2a_holdout")["a_learned"].any())
     held_out = pd.read_csv(layout.table("phase2_holdout"))
-    probes = pd.read_csv(layout.table("shortcuts"))
+    probes = pd.read_csv(layout.table("probes"))
     framings = probes[(probes["level"] == "family") & (probes["name"] == "framing")].set_index("subject")
     views = {name: entry.run.view for name, entry in entries(settings).items() if isinstance(entry.run, Trained)}
     asked = {

@@ -39,13 +39,13 @@ def draw(settings: Params) -> None:
     for name, (shape, face) in VIEWS.items():
         regions = geometry.regions(samples, shape, faces if face else None, settings.faces.margin)
         shown[name] = _decode(samples, regions, settings)
-    _figure(shown, samples, layout.figure("views"))
+    _figure(shown, samples, layout.photograph("views"))
     before = shown["crop"]
     policies = _single_steps(settings.augmentations["full"]) | {
         name: policy for name, policy in settings.augmentations.items() if not policy.changes_nothing
     }
     after = {name: _augment(samples, policy, settings) for name, policy in policies.items()}
-    _figure({"before": before, **after}, samples, layout.figure("augmentation"))
+    _figure({"before": before, **after}, samples, layout.photograph("augmentation"))
 
 
 def _single_steps(policy: Augmentation) -> dict[str, Augmentation]:

@@ -108,7 +108,7 @@ def _framings(settings: Params) -> dict[str, dict[str, Any]]:
     views = {_view(settings, name) for each in FACTORS.values() for pair in _pairs(settings, each) for name in pair}
     for name in sorted(views - set(settings.studies.shortcuts.views)):
         raise InputError(f"studies.shortcuts.views: add {name}, which phase 2 may decide for")
-    path = layout.table("shortcuts")
+    path = layout.table("probes")
     if not path.exists():
         raise InputError(f"{path}: not found; run deepfake probe")
     rows = pd.read_csv(path)

@@ -229,7 +229,7 @@ def _unaudited(view: str) -> str:
 
 def _framings() -> dict[str, str]:
     """Return how severely the framing of each audited view alone tells fakes from reals; empty without an audit."""
-    rows = _rows(layout.table("shortcuts"), ("subject", "level", "name", "severity"))
+    rows = _rows(layout.table("probes"), ("subject", "level", "name", "severity"))
     framing = rows[(rows["level"] == "family") & (rows["name"] == "framing")]
     return dict(zip(framing["subject"], framing["severity"], strict=True))
 

@@ -1,0 +1,24 @@
+"""The tiny project, as far as a search for shortcuts needs it; a test names this module as a plugin."""
+
+import pytest
+import yaml
+
+from conftest import changed
+from deepfake import config, layout, params, tables
+from deepfake.data import catalog, ingest, splits
+from deepfake.loading import views
+
+
+@pytest.fixture
+def settings(project) -> params.Params:
+    """The tiny project, ingested and split, with a view; one experiment is to be held against the probes."""
+    values = yaml.safe_load(layout.PARAMS.read_text("utf-8"))
+    values = changed(values, {"audit.views": ["crop_low"], "audit.experiments": ["simple_cnn_low"]})
+    layout.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
+    found = config.load()
+    entry = catalog.find("sample")
+    samples, _ = ingest.ingest("sample", entry, layout.raw("sample"), max_quarantined=0, threads=1)
+    tables.write(samples, layout.samples("sample"), tables.SAMPLES)
+    tables.write(splits.split(samples, folds=2, test_ratio=0.1, seed=1), layout.manifest("sample"), tables.MANIFEST)
+    views.write(config.resolve_view(found, "crop_low"), threads=1)
+    return found

@@ -1,0 +1,116 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deepfake import layout, tables
+from deepfake.errors import InputError
+from deepfake.evaluation import leakage
+from deepfake.params import Params
+from deepfake.studies import probing, shortcuts
+from tiny_study import manifest
+
+pytest_plugins = ["probed_sample"]
+
+
+def write_predictions(manifest: pd.DataFrame, shift: int = 0) -> None:
+    """Write logits of every held-out sample, in another order than the manifest's."""
+    development = manifest[manifest["split"] == "dev"].sample(frac=1, random_state=0)
+    rng = np.random.default_rng(0)
+    rows = development[["sample_id"]].assign(
+        experiment="simple_cnn_low",
+        fold=(development["fold"] + shift) % 2,
+        subset="held_out",
+        condition="standard",
+        logit=development["label"] + rng.normal(size=len(development)),
+    )
+    tables.write(rows, layout.predictions("simple_cnn_low"), tables.PREDICTIONS)
+
+
+@pytest.fixture
+def probed(settings, monkeypatch) -> Params:
+    """The tiny project after its probes, with the logits of an experiment, by hand; nothing may be probed again."""
+    probing.run(settings, "sample", threads=1)
+    write_predictions(manifest())
+    monkeypatch.setattr(shortcuts.probes, "probe", lambda *_, **__: pytest.fail("probed again"))
+    return settings
+
+
+def test_runs_are_held_against_the_files_and_their_own_view(probed):
+    runs = shortcuts.run(probed, "sample", threads=2)
+    written = pd.read_csv(layout.table("audit_runs"))
+    assert written.columns.tolist() == ["experiment", "view", "leak", *leakage.COLUMNS]
+    assert written["leak"].tolist() == ["files", "crop_low"]
+    metrics = json.loads(layout.study_metrics("audit").read_text("utf-8"))
+    assert tuple(metrics) == shortcuts.METRICS
+    judged = pd.read_csv(layout.table("audit"))
+    joint = judged[judged["level"] == "all"].set_index("subject")["auc"]
+    assert metrics["files_auc"] == joint["files"]
+    assert metrics["view_auc"] == joint["crop_low"]
+    assert metrics["container_leaks"] == 0
+    assert metrics["r2"] == pytest.approx(runs["r2"].iloc[1], abs=1e-6)
+    # all samples have a logit, so the leak is worth the same in both tables
+    assert written.set_index("leak")["leak_auc"].to_dict() == joint.to_dict()
+
+
+def test_logits_are_held_against_their_own_samples(probed):
+    """The AUC of the run is that of sklearn, whatever the order of the predictions."""
+    from sklearn.metrics import roc_auc_score
+
+    runs = shortcuts.run(probed, "sample", threads=1)
+    predictions = tables.read(layout.predictions("simple_cnn_low"), tables.PREDICTIONS)
+    labels = manifest().set_index("sample_id")["label"]
+    aucs = [roc_auc_score(labels[rows["sample_id"]], rows["logit"]) for _, rows in predictions.groupby("fold")]
+    assert runs["auc"].tolist() == pytest.approx([np.mean(aucs)] * 2, abs=1e-5)
+
+
+def test_the_table_of_runs_is_the_same_whatever_the_threads(probed):
+    shortcuts.run(probed, "sample", threads=1)
+    before = layout.table("audit_runs").read_bytes()
+    shortcuts.run(probed, "sample", threads=3)
+    assert layout.table("audit_runs").read_bytes() == before
+
+
+def test_another_data_set_has_no_runs(settings):
+    other = settings.model_copy(update={"dataset": "another"})
+    probing.run(other, "sample", threads=1)
+    assert shortcuts.run(other, "sample", threads=1).empty
+    assert pd.read_csv(layout.table("audit_sample_runs")).columns.tolist() == shortcuts.COLUMNS
+    metrics = json.loads(layout.study_metrics("audit_sample").read_text("utf-8"))
+    assert (metrics["view_auc"], metrics["r2"]) == (None, None)
+    assert not layout.table("audit_runs").exists()
+
+
+def test_an_experiment_that_was_not_trained_is_named(probed):
+    layout.predictions("simple_cnn_low").unlink()
+    with pytest.raises(InputError, match=r"run deepfake train simple_cnn_low, or take it out of audit\.experiments"):
+        shortcuts.run(probed, "sample", threads=1)
+
+
+def test_predictions_of_other_folds_are_refused(probed):
+    write_predictions(manifest(), shift=1)
+    with pytest.raises(InputError, match="not of the manifest's samples and folds"):
+        shortcuts.run(probed, "sample", threads=1)
+
+
+def test_predictions_of_other_samples_are_refused(probed):
+    known = manifest()
+    write_predictions(known.assign(sample_id="x" + known["sample_id"]))
+    with pytest.raises(InputError, match="not of the manifest's samples and folds"):
+        shortcuts.run(probed, "sample", threads=1)
+
+
+def test_without_probes_it_says_what_to_run(settings):
+    with pytest.raises(InputError, match=r"audit\.csv: not found; run deepfake probe sample"):
+        shortcuts.run(settings, "sample", threads=1)
+
+
+@pytest.mark.parametrize("change", [{"fold": 7}, {"subject": "another"}])
+def test_scores_of_other_folds_or_of_another_subject_are_refused(probed, change):
+    path = layout.probe_scores("sample")
+    scores = tables.read(path, tables.PROBE_SCORES).query("subject == 'crop_low'").assign(**change)
+    files = tables.read(path, tables.PROBE_SCORES).query("subject == 'files'")
+    tables.write(pd.concat([files, scores]), path, tables.PROBE_SCORES)
+    with pytest.raises(InputError, match="not of crop_low and the manifest's folds; run deepfake probe sample again"):
+        shortcuts.run(probed, "sample", threads=1)
