@@ -1,4 +1,4 @@
-"""The batch jobs: manifests that are valid and need no rights, scripts that run the right experiment."""
+"""The batch jobs: manifests that are valid and need no rights, scripts that train the run of their number."""
 
 import os
 import re
@@ -12,44 +12,30 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from conftest import ROOT, tiny_params
-from deepfake import cli
-from dvc_repository import call, isolate, make_repository, write
+from conftest import ROOT
+from deepfake import cli, config, layout
+from dvc_repository import call, isolate
 
 DEPLOY = ROOT / "deploy"
 SBATCH = DEPLOY / "slurm/train.sbatch"
+WORKER = DEPLOY / "train-number.sh"
 README = (DEPLOY / "README.md").read_text("utf-8")
-DOCUMENTS = [
-    document
-    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml"))
-    for document in yaml.safe_load_all(path.read_text("utf-8"))
-]
-JOBS = {document["metadata"]["name"]: document["spec"] for document in DOCUMENTS if document["kind"] == "Job"}
-PODS = {name: job["template"]["spec"] for name, job in JOBS.items()}
-CONTAINERS = [
-    (f"{name}/{container['name']}", container)
+FILES = [yaml.safe_load(path.read_text("utf-8")) for path in sorted((DEPLOY / "kubernetes").glob("*.yaml"))]
+JOBS = {job["metadata"]["name"]: job for file in FILES for job in file.get("items", [file])}
+PODS = {name: job["spec"]["template"]["spec"] for name, job in JOBS.items()}
+CONTAINERS = {
+    f"{name}/{container['name']}": container
     for name, pod in PODS.items()
     for container in [*pod.get("initContainers", []), *pod["containers"]]
-]
-VALUES = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-EXPERIMENTS = [*VALUES["experiments"], *VALUES["transfers"]]
-PROGRAMS = {"dvc", "git", "bash", "sh", "python"}
-"""What the image starts beside deepfake's commands."""
+}
+STEPS = ["prepare", "train", "collect"]
 IMAGE = "REGISTRY/deepfake:VERSION"
 
 
-def listed() -> str:
-    """Return the experiments of the indexed job, one a line."""
-    (names,) = [document["data"]["names"] for document in DOCUMENTS if document["kind"] == "ConfigMap"]
-    return names
-
-
-def script(job: str, container: int = 0, kind: str = "containers") -> str:
-    """Return the script that a container gives to sh."""
-    found = PODS[job][kind][container]
-    shell, options, text = found.get("command") or found["args"]
-    assert (shell, options) == ("sh", "-ec")
-    return text
+def script(container: dict) -> str | None:
+    """Return the script that a container gives to sh, if it does."""
+    given = container.get("command") or container["args"]
+    return given[2] if given[:2] == ["sh", "-ec"] else None
 
 
 def stand_in(folder: Path, name: str, text: str) -> None:
@@ -76,83 +62,62 @@ def shellcheck(*arguments: str, text: str | None = None) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_scripts_pass_shellcheck():
+    shellcheck("--enable=all", "--exclude=SC2250", str(SBATCH), str(WORKER))
+    for container in CONTAINERS.values():
+        if text := script(container):
+            shellcheck("--shell=sh", "-", text=text)
+
+
 # --- Kubernetes
 
 
 @pytest.mark.parametrize("version", ["1.34", kubernetes_validate.latest_version()])
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document["metadata"]["name"])
-def test_manifests_follow_the_schema_of_kubernetes(document, version):
+@pytest.mark.parametrize("name", JOBS)
+def test_manifests_follow_the_schema_of_kubernetes(name, version):
     """With the schemas that the package carries, without unknown keys: nothing is downloaded."""
-    kubernetes_validate.validate(document, version, strict=True)
+    kubernetes_validate.validate(JOBS[name], version, strict=True)
 
 
-@pytest.mark.parametrize("name", PODS)
-def test_pods_have_no_rights_and_an_end(name):
-    job, pod = JOBS[name], PODS[name]
-    assert pod["securityContext"]["runAsNonRoot"]
-    assert pod["securityContext"]["runAsUser"] == 1000  # the image's own
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+@pytest.mark.parametrize("name", JOBS)
+def test_jobs_have_no_rights_and_an_end(name):
+    job, pod = JOBS[name]["spec"], PODS[name]
+    rights = pod["securityContext"]
+    assert (rights["runAsNonRoot"], rights["runAsUser"]) == (True, 1000)  # the image's own
+    assert rights["seccompProfile"] == {"type": "RuntimeDefault"}
     assert pod["automountServiceAccountToken"] is False
     assert pod["restartPolicy"] == "Never"  # a failure policy wants it
     assert job["activeDeadlineSeconds"] > 0
     assert job["ttlSecondsAfterFinished"] > 0
-    assert job.get("backoffLimit", job.get("backoffLimitPerIndex")) > 0
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     assert volumes["shm"]["emptyDir"]["medium"] == "Memory"
     assert "sizeLimit" in volumes["tmp"]["emptyDir"]
     for container in pod["containers"]:
         assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    # one run's mistake does not stop the others; FailIndex wants a limit for each index
+    indexed = job.get("completionMode") == "Indexed"
+    assert ("backoffLimitPerIndex" if indexed else "backoffLimit") in job
+    assert job["podFailurePolicy"]["rules"] == [
+        {"action": "FailIndex" if indexed else "FailJob", "onExitCodes": {"operator": "In", "values": [2]}},
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+    ]
 
 
-@pytest.mark.parametrize(("place", "container"), CONTAINERS, ids=[place for place, _ in CONTAINERS])
-def test_containers_write_nowhere_but_into_volumes(place, container):
-    rights = container["securityContext"]
-    assert rights["readOnlyRootFilesystem"] is True
-    assert rights["allowPrivilegeEscalation"] is False
-    assert rights["capabilities"] == {"drop": ["ALL"]}
-    assert {"cpu", "memory"} <= set(container["resources"]["limits"])
-    assert {"cpu", "memory"} <= set(container["resources"]["requests"])
-    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
-    assert {"/workspace", "/tmp", "/dev/shm"} <= mounted
-    assert container["image"] == IMAGE
-
-
-@pytest.mark.parametrize("name", JOBS)
-def test_a_mistake_is_not_tried_again_and_a_lost_node_is_no_failure(name):
-    mistake, lost = JOBS[name]["podFailurePolicy"]["rules"]
-    indexed = JOBS[name].get("completionMode") == "Indexed"
-    # one experiment's mistake is no reason to stop the others
-    assert mistake == {
-        "action": "FailIndex" if indexed else "FailJob",
-        "onExitCodes": {"operator": "In", "values": [2]},
+@pytest.mark.parametrize("place", CONTAINERS)
+def test_containers_write_nowhere_but_into_volumes(place):
+    container = CONTAINERS[place]
+    assert container["securityContext"] == {
+        "readOnlyRootFilesystem": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
     }
-    assert lost == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
-    assert indexed == ("backoffLimitPerIndex" in JOBS[name])  # FailIndex wants it
-
-
-@pytest.mark.parametrize(("place", "container"), CONTAINERS, ids=[place for place, _ in CONTAINERS])
-def test_commands_are_those_of_the_image(place, container):
-    if "args" in container:
-        assert container["args"][0] in PROGRAMS | set(cli.main.commands)
-    text = (container.get("command") or container["args"])[-1]
-    assert set(re.findall(r"\bdeepfake ([a-z]+)", text)) <= set(cli.main.commands)
-    if "\n" in text or " " in text:
-        shellcheck("--shell=sh", "-", text=text)
-
-
-def test_the_indexed_job_has_a_pod_for_every_experiment():
-    names = listed().splitlines()
-    assert set(names) <= set(EXPERIMENTS)
-    assert len(names) == len(set(names)) == JOBS["deepfake-train"]["completions"]
-
-
-@pytest.mark.parametrize("index", [0, 1, 13])
-def test_a_pod_trains_the_experiment_of_its_index(index, tmp_path, programs):
-    stand_in(programs, "deepfake", 'printf "%s|" "$@" > "$LOG"')
-    (tmp_path / "names").write_text(listed())
-    text = script("deepfake-train").replace("/experiments/names", str(tmp_path / "names"))
-    subprocess.run(["sh", "-ec", text], env=os.environ | {"JOB_COMPLETION_INDEX": str(index)}, check=True)
-    assert (tmp_path / "log").read_text() == f"ahead|train|{EXPERIMENTS[index]}|"
+    for kind in ("limits", "requests"):
+        assert {"cpu", "memory"} <= set(container["resources"][kind])
+    assert {"/workspace", "/tmp", "/dev/shm"} <= {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert container["image"] == IMAGE
+    text = script(container)
+    assert text or container["args"][0] in cli.main.commands
+    assert set(re.findall(r"\bdeepfake ([a-z]+)", text or "")) <= set(cli.main.commands)
 
 
 def test_an_empty_volume_gets_the_project_once(tmp_path, monkeypatch):
@@ -167,52 +132,78 @@ def test_an_empty_volume_gets_the_project_once(tmp_path, monkeypatch):
     volume = tmp_path / "volume"
     (volume / "lost+found").mkdir(parents=True)
     environment = os.environ | {"REPOSITORY": str(source)}
-    clone = ["sh", "-ec", script("deepfake", kind="initContainers")]
-    subprocess.run(clone, cwd=volume, env=environment, check=True)
+    text = script(CONTAINERS["deepfake/clone"])
+    assert text is not None
+    subprocess.run(["sh", "-ec", text], cwd=volume, env=environment, check=True)
     assert (volume / "params.yaml").read_text() == "first"
     (volume / "params.yaml").write_text("changed there")
     (volume / ".dvc/tmp").mkdir(parents=True)
     (volume / ".dvc/tmp/rwlock").write_text("{}")
-    subprocess.run(clone, cwd=volume, env=environment, check=True)
+    subprocess.run(["sh", "-ec", text], cwd=volume, env=environment, check=True)
     assert (volume / "params.yaml").read_text() == "changed there"
     assert not (volume / ".dvc/tmp/rwlock").exists()
 
 
-def test_the_readme_names_what_to_replace():
+def test_the_readme_names_what_to_replace_and_what_to_type(tmp_path, programs):
     assert IMAGE in README
-    (url,) = {entry["value"] for _, container in CONTAINERS for entry in container.get("env", [])}
+    (url,) = {entry["value"] for container in CONTAINERS.values() for entry in container.get("env", [])}
     assert url in README
-    (claim,) = {
-        volume["persistentVolumeClaim"]["claimName"]
-        for pod in PODS.values()
-        for volume in pod["volumes"]
-        if "persistentVolumeClaim" in volume
-    }
+    volumes = [volume for pod in PODS.values() for volume in pod["volumes"]]
+    (claim,) = {found["claimName"] for volume in volumes if (found := volume.get("persistentVolumeClaim"))}
     assert f"the claim `{claim}`" in README
     for path in re.findall(r"deploy/[\w./-]+\w", README):
         assert (ROOT / path).exists(), path
-    steps = {document["metadata"]["labels"].get("step") for document in DOCUMENTS} - {None}
-    assert re.search(r"for step in (.*); do", README)[1].split() == ["prepare", "train", "collect"]
-    assert steps == {"prepare", "train", "collect"}
+    assert [JOBS[f"deepfake-{step}"]["metadata"]["labels"]["step"] for step in STEPS] == STEPS
+    # as it stands there, with programs that write down what they are given
+    (lines,) = re.findall(r"^    (runs=.*\n(?: {4}.*\n)*? {4}done)", README, re.MULTILINE)
+    stand_in(programs, "deepfake", 'printf "first\\nsecond\\nthird\\n"')
+    stand_in(programs, "kubectl", 'echo "$*" >> "$LOG"; [ "$1" = wait ] || cat > "$LOG-$3"')
+    subprocess.run(["sh", "-ec", lines], cwd=ROOT, check=True)
+    applied = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("apply")]
+    assert applied == [f"apply -l step={step} -f -" for step in STEPS]
+    training = yaml.safe_load((tmp_path / "log-step=train").read_text())["items"][1]
+    assert training["spec"]["completions"] == 3
 
 
-# --- what the collecting job relies on
+# --- the worker
+
+
+def test_a_worker_trains_the_run_of_its_number(project, tmp_path, programs):
+    real = f'exec {sys.executable} -m deepfake "$@"'
+    stand_in(programs, "deepfake", f'if [ "$1" = train ]; then printf "%s|" "$@" > "$LOG"; else {real}; fi')
+    text = script(PODS["deepfake-train"]["containers"][0])
+    assert text is not None
+    (project / "deploy").mkdir()
+    shutil.copy(WORKER, project / "deploy")
+    names = list(config.entries(config.load()))
+    for number in (0, 2):
+        subprocess.run(["sh", "-ec", text], env=os.environ | {"JOB_COMPLETION_INDEX": str(number)}, check=True)
+        assert (tmp_path / "log").read_text() == f"train|{names[number]}|"
+    done = subprocess.run(["sh", str(WORKER), str(len(names))], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"there is no run number {len(names)}" in done.stderr
 
 
 @pytest.mark.slow
-def test_dvc_takes_what_was_trained_ahead_and_nothing_else(
-    project, tmp_path, monkeypatch, runner, imported_before_the_fork
-):
+def test_what_workers_train_side_by_side_is_trained_once(project, tmp_path, runner, monkeypatch):
     isolate(tmp_path, monkeypatch)
-    make_repository(project)
-    ahead, plain = tiny_params()["experiments"]
-    prepared = ("check", "ingest sample", "split sample", "cache crop_low", "weights")
-    for command in (*prepared, f"ahead train {ahead}", f"train {plain}"):
-        assert runner.invoke(cli.main, command.split()).exit_code == 0, command
-    write("dvc.yaml", {"stages": {"train": yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]["train"]}})
-    assert "trained ahead" in call("dvc", "repro", "-s", f"train@{ahead}")
-    # why the pods do not call `deepfake train`
-    assert "over 2 held-out folds" in call("dvc", "repro", "-s", f"train@{plain}")
+    for command in ("ingest sample", "faces sample", "split sample", "views sample"):
+        done = runner.invoke(cli.main, command.split())
+        assert done.exit_code == 0, f"{command}: {done.output}"
+    # the custom run and phase 1's first are one configuration
+    workers = [subprocess.Popen(["sh", str(WORKER), str(number)]) for number in (0, 1)]
+    assert [worker.wait(timeout=500) for worker in workers] == [0, 0]
+    from deepfake.runs import completion, cross_validation
+
+    def files() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in layout.RUNS.rglob("*") if path.is_file()}
+
+    found, trained = files(), []
+    monkeypatch.setattr(cross_validation, "train", lambda jobs, *_: trained.extend(jobs))
+    completion.runs(config.load(), ["custom", "simple_cnn_low"])
+    assert (trained, files()) == ([], found)
+    assert [path.name for path in sorted(layout.RUNS.glob("*/*"))] == ["custom", "simple_cnn_low"]
+    assert len(list(layout.PROVENANCE.iterdir())) == 1  # whoever came second copied
 
 
 # --- Slurm
@@ -248,24 +239,16 @@ def recorded(node: Path) -> list[str]:
     return words
 
 
-def test_the_batch_script_passes_shellcheck():
-    shellcheck("--enable=all", "--exclude=SC2250", str(SBATCH))
-
-
-def test_each_index_of_the_array_trains_its_experiment(node):
-    for index, name in enumerate(EXPERIMENTS):
-        assert submit(SLURM_ARRAY_TASK_ID=str(index)).returncode == 0
-        words = recorded(node)
-        assert words[:2] == ["exec", "--nv"]
-        assert words[-4:] == ["/opt/deepfake/deploy/entrypoint.sh", "ahead", "train", name]
-        assert words[-5] == "deepfake.sif"
-        assert f"{node}:/workspace" in words
-        assert words[words.index("--pwd") + 1] == "/workspace"
-    (last,) = re.findall(r"#SBATCH --array=0-(\d+)%", SBATCH.read_text())
-    assert int(last) == len(EXPERIMENTS) - 1
-    done = submit(SLURM_ARRAY_TASK_ID=str(len(EXPERIMENTS)))
-    assert done.returncode == 2
-    assert f"no experiment has index {len(EXPERIMENTS)}" in done.stderr
+def test_each_task_of_the_array_is_a_worker(node):
+    assert submit(SLURM_ARRAY_TASK_ID="3").returncode == 0
+    words = recorded(node)
+    assert words[:2] == ["exec", "--nv"]
+    assert words[-5:] == ["deepfake.sif", "/opt/deepfake/deploy/entrypoint.sh", "sh", "deploy/train-number.sh", "3"]
+    assert f"{node}:/workspace" in words
+    assert words[words.index("--pwd") + 1] == "/workspace"
+    done = submit()
+    assert done.returncode > 0
+    assert "submit it as an array" in done.stderr
 
 
 def test_arguments_are_run_instead_and_the_image_is_the_one_that_is_named(node):
