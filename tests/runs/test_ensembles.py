@@ -1,23 +1,24 @@
 """Ensembles, on predictions of known quality."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from click.testing import CliRunner
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from conftest import changed, tiny_params
 from deepfake import config, layout, params, runtime, tables
-from deepfake.cli import ensembles as commands
 from deepfake.config import RunConfig
+from deepfake.data import splits
 from deepfake.errors import InputError
 from deepfake.evaluation import calibration, thresholds
-from deepfake.runs import ensembles, records
-from synthetic_study import write_manifest, write_run
+from deepfake.runs import code, ensembles, records
+from heard import Heard
+from synthetic_study import write_manifest
 
 FIRST, SECOND = "simple_cnn_low", "resnet18_low"
 MEMBERS = (FIRST, SECOND)
@@ -27,10 +28,8 @@ QUALITY = {FIRST: 0.7, SECOND: 1.2}
 @pytest.fixture
 def settings(project) -> params.Params:
     """A project with two trained experiments and an ensemble of each kind."""
-    entries = {kind: {"experiments": list(MEMBERS), "weights": kind} for kind in ensembles.WEIGHTS}
-    empty = {name: {} for name in ("transfers", "finetunings") if name in tiny_params()}
-    values = changed(tiny_params(), {"ensembles": entries, **empty})
-    values["cross_dataset"]["models"] = [FIRST]
+    entries = {kind: {"kind": "ensemble", "members": list(MEMBERS), "weights": kind} for kind in ensembles.WEIGHTS}
+    values = changed(tiny_params(), {"studies.generalization.runs": entries})
     layout.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
     found = config.load()
     manifest = write_manifest(found)
@@ -40,8 +39,34 @@ def settings(project) -> params.Params:
 
 
 def train(settings: params.Params, name: str, manifest: pd.DataFrame, quality: float | None = None) -> None:
+    """Write what training a run would leave, without its weights: its fakes lie above its reals by `quality`."""
+    run = config.resolve(settings, name)
+    rng = np.random.default_rng(sum(map(ord, name)))
+    folder = layout.study(run.study) / name
+    parts = []
+    for fold in range(run.folds):
+        subset = splits.subsets(manifest, fold, fraction=run.fraction, val_ratio=run.val_ratio, seed=run.seed)
+        rows = manifest.loc[subset.index]
+        logit = rng.normal((quality or QUALITY[name]) * rows["label"], 1.0)
+        own = (subset == "validation").to_numpy()
+        record = records.of(
+            run,
+            fold,
+            epoch=1,
+            metrics={},
+            normalization=run.normalization or settings.imagenet,
+            sample_ids=rows["sample_id"].to_numpy()[own],
+            labels=rows["label"].to_numpy()[own],
+            logits=logit[own],
+        )
+        tables.write_text(record.model_dump_json(), folder / layout.CHECKPOINTS / layout.record_name(fold))
+        found = {"sample_id": rows["sample_id"], "fold": fold, "subset": subset, "logit": logit}
+        parts.append(pd.DataFrame(found).assign(experiment=name, condition=tables.STANDARD_CONDITION))
+    predictions = pd.concat(parts, ignore_index=True)[list(tables.PREDICTIONS.columns)]
+    tables.write(predictions, folder / layout.RUN_PREDICTIONS, tables.PREDICTIONS)
     digest = runtime.file_hash(layout.manifest("sample"))
-    write_run(settings, name, manifest, quality or QUALITY[name], manifest_sha256=digest)
+    facts = run.model_dump() | {"kind": "trained", "parameters": len(name), "manifest_sha256": digest}
+    tables.write_text(json.dumps(facts), folder / layout.RUN_CONFIG)
 
 
 def samples(name: str, subset: str | None = None) -> pd.DataFrame:
@@ -143,21 +168,21 @@ def test_members_in_another_order_of_samples_give_the_same(settings):
 def test_a_negative_weight_is_said(settings):
     manifest = tables.read(layout.manifest("sample"), tables.MANIFEST)
     train(settings, SECOND, manifest, quality=-2.0)
-    lines = []
-    ensembles.run("fitted", settings, announce=lines.append)
+    heard = Heard()
+    ensembles.run("fitted", settings, heard)
     weights = [row[1] for row in facts("fitted")["ensemble"]["coefficients"]]
     assert max(weights) < 0
-    assert lines == [
+    assert heard.lines == [
         f"fitted: in fold {fold} the weight of {SECOND} is negative ({weight:.3f})"
         for fold, weight in enumerate(weights)
     ]
 
 
 def test_members_that_are_of_use_are_not_said_to_be_negative(settings):
-    lines = []
+    heard = Heard()
     for kind in ensembles.WEIGHTS:
-        ensembles.run(kind, settings, announce=lines.append)
-    assert lines == []
+        ensembles.run(kind, settings, heard)
+    assert heard.lines == []
 
 
 def test_a_member_that_says_the_same_of_everything_has_no_weight():
@@ -176,13 +201,14 @@ def test_its_configuration_is_the_first_members_under_its_own_name(settings):
     found = facts("mean")
     first, second = facts(FIRST), facts(SECOND)
     changed = {"experiment": "mean", "model": "ensemble", "parameters": first["parameters"] + second["parameters"]}
+    changed |= {"study": "generalization", "kind": "ensemble"}
     assert found == first | changed | {"ensemble": found["ensemble"]}
     assert RunConfig.model_validate({key: found[key] for key in RunConfig.model_fields}).folds == 2
 
 
 @pytest.mark.parametrize("kind", ensembles.WEIGHTS)
 def test_thresholds_and_temperature_are_those_of_its_own_inner_validation(settings, kind):
-    by_fold = ensembles.run(kind, settings)
+    ensembles.run(kind, settings)
     for fold, record in records.read_records(kind).items():
         rows = samples(kind, "validation").query("fold == @fold")
         assert dict(zip(record.validation.sample_id, record.validation.logit, strict=True)) == dict(
@@ -193,46 +219,56 @@ def test_thresholds_and_temperature_are_those_of_its_own_inner_validation(settin
         assert record.metrics == {"validation_auc": pytest.approx(roc_auc_score(rows["label"], rows["logit"]))}
         assert (record.epoch, record.config.experiment, record.config.model) == (1, kind, "ensemble")
         assert record.normalization == records.read_records(FIRST)[fold].normalization
-        assert by_fold["threshold"][fold] == record.threshold
 
 
 def test_its_metrics_and_plots_are_those_of_its_held_out_folds(settings):
-    by_fold = ensembles.run("mean", settings)
+    ensembles.run("mean", settings)
     rows = samples("mean", "held_out")
     aucs = [roc_auc_score(part["label"], part["logit"]) for _, part in rows.groupby("fold")]
-    assert by_fold["auc"].tolist() == pytest.approx(aucs)
-    assert json.loads(layout.train_metrics("mean").read_text())["auc"] == pytest.approx(np.mean(aucs), abs=1e-6)
+    assert json.loads(layout.headline("mean").read_text())["auc"] == pytest.approx(np.mean(aucs), abs=1e-6)
     counts = pd.read_csv(layout.confusion("mean"))["count"]
     assert counts.sum() == len(rows)
     assert set(pd.read_csv(layout.roc("mean"))["fold"]) == {0, 1}
     assert not layout.history("mean").exists() and not layout.checkpoint("mean", 0).exists()
 
 
-def test_two_runs_leave_the_same_bytes(settings):
-    def files() -> dict[str, bytes]:
-        folders = (layout.run("fitted"), layout.plots("fitted"))
-        found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-        return {str(path): path.read_bytes() for path in [*found, layout.train_metrics("fitted")]}
+def files() -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in layout.run("fitted").rglob("*") if path.is_file()}
 
+
+def test_two_runs_leave_the_same_bytes(settings):
     ensembles.run("fitted", settings)
     before = files()
+    shutil.rmtree(layout.run("fitted"))
     ensembles.run("fitted", settings)
-    assert len(before) == 7
+    assert len(before) == 8
     assert files() == before
 
 
-# --- the command
-
-
-def test_the_command_makes_those_named_or_all(settings):
-    done = CliRunner().invoke(commands.ensemble, ["fitted"])
-    assert done.exit_code == 0, done.output
-    assert not layout.predictions("mean").exists()
-    folds = samples("fitted", "held_out").groupby("fold")
-    auc = pd.Series([roc_auc_score(part["label"], part["logit"]) for _, part in folds])
-    assert done.stdout == f"fitted: AUC {auc.mean():.3f} ± {auc.std():.3f} over 2 held-out folds\n"
-    done = CliRunner().invoke(commands.ensemble)
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["mean", "fitted"]
+def test_it_is_computed_once_and_again_when_what_it_is_made_of_changes(settings, monkeypatch):
+    written, original = [], ensembles.write_results
+    monkeypatch.setattr(ensembles, "write_results", lambda *a: written.append(1) or original(*a))
+    ensembles.run("fitted", settings)
+    before = files()
+    ensembles.run("fitted", settings)
+    assert (len(written), files()) == (1, before)
+    with monkeypatch.context() as patch:
+        patch.setattr(code, "digest", lambda module: "changed")
+        ensembles.run("fitted", settings)
+        assert len(written) == 2
+    # the first one waits in the store
+    ensembles.run("fitted", settings)
+    assert (len(written), files()) == (2, before)
+    edit_predictions(SECOND, lambda rows: rows.assign(logit=rows["logit"] + 1))
+    ensembles.run("fitted", settings)
+    assert len(written) == 3
+    layout.predictions("fitted").unlink()
+    heard = Heard()
+    ensembles.run("fitted", settings, heard)
+    assert len(written) == 4
+    assert [line for line in heard.lines if "weight of" not in line] == [
+        "runs/generalization/fitted: predictions.parquet is missing; this entry of the run store is computed again"
+    ]
 
 
 # --- mistakes
@@ -240,10 +276,6 @@ def test_the_command_makes_those_named_or_all(settings):
 
 def without(name: str):
     return lambda: layout.config(name).unlink()
-
-
-def skipped() -> None:
-    layout.config(SECOND).write_text(json.dumps({"experiment": SECOND}))
 
 
 def other_validation() -> None:
@@ -261,12 +293,11 @@ def changed_manifest() -> None:
     ("spoil", "message"),
     [
         (without(SECOND), r"resnet18_low/config\.json: not found; run deepfake train resnet18_low, or dvc repro$"),
-        (skipped, r"resnet18_low was skipped by the study; run deepfake train resnet18_low$"),
         (lambda: layout.checkpoint_record(FIRST, 1).unlink(), r"fold1\.json: not found; train the experiment again"),
         (lambda: layout.predictions(FIRST).unlink(), r"predictions\.parquet: not found; run the stage"),
         (
             lambda: edit_json(layout.config(SECOND), dataset="dff"),
-            r"ensembles\.mean: resnet18_low and simple_cnn_low differ in dataset \(dff, sample\); name others",
+            r"mean: resnet18_low and simple_cnn_low differ in dataset \(dff, sample\); name others",
         ),
         (lambda: edit_json(layout.config(SECOND), manifest_sha256="0" * 64), r"differ in manifest_sha256 \(0000"),
         (lambda: edit_json(layout.config(FIRST), folds=1), r"differ in folds \(2, 1\)"),
@@ -287,5 +318,7 @@ def test_members_that_are_missing_or_do_not_go_together_are_told(settings, spoil
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(settings):
-    with pytest.raises(InputError, match=r"^ensembles: unknown ensemble 'fited'; did you mean fitted\?"):
+    with pytest.raises(InputError, match=r"^studies: unknown run 'fited'; did you mean fitted\?"):
         ensembles.run("fited", settings)
+    with pytest.raises(InputError, match=r"^studies: simple_cnn_low is trained, no ensemble; name a run that is$"):
+        ensembles.run(FIRST, settings)

@@ -16,25 +16,32 @@ from conftest import AWAY, make_project, tiny_params, write_tiny_away
 from deepfake import cli, config, layout, tables
 from deepfake.data import catalog, lineage
 from deepfake.errors import InputError
-from deepfake.runs import cross_validation, overlap
+from deepfake.runs import completion, cross_validation, overlap, store
 from deepfake.studies import union
 from deepfake.studies.cross_dataset import collect
 
-PLAIN = {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"}
+PLAIN = {"model": "simple_cnn", "view": "crop_low"}
+RUNS = {
+    "away": PLAIN | {"dataset": "sample_edited"},
+    "joined": PLAIN | {"dataset": "union", "sampler": "datasets", "domain": {"column": "dataset"}},
+    "tuned": PLAIN | {"kind": "fine-tuned", "dataset": "sample_edited", "start_from": "simple_cnn_low"},
+    "both": {"kind": "ensemble", "members": ["simple_cnn_low", "resnet18_low"], "weights": "mean"},
+    # home is that of phase 1, under its own name
+    "home": PLAIN,
+}
 
 
 def values() -> dict:
     """Return the tiny params with two more data sets, of which one is joined with the study's."""
     found = tiny_params()
-    found["experiments"] = {"simple_cnn_low": PLAIN, "resnet18_low": PLAIN | {"loss": {"type": "bce_pos_weight"}}}
-    found["transfers"] = {
-        "away": PLAIN | {"dataset": "sample_edited"},
-        "joined": PLAIN | {"dataset": "union", "sampler": "datasets", "domain": {"column": "dataset"}},
-    }
-    found["finetunings"] = {"tuned": PLAIN | {"dataset": "sample_edited", "start_from": "simple_cnn_low"}}
-    found["ensembles"] = {"both": {"experiments": ["simple_cnn_low", "resnet18_low"], "weights": "mean"}}
-    models = ["simple_cnn_low", "away", "joined", "tuned", "both"]
-    found["cross_dataset"] = {"away": list(AWAY), "union": ["sample_edited"], "models": models}
+    found["studies"]["generalization"] |= {"datasets": list(AWAY), "union": ["sample_edited"], "runs": RUNS}
+    return found
+
+
+def with_runs(*names: str, **changes) -> dict:
+    """Return the values with some of the runs of the comparison alone."""
+    found = values()
+    found["studies"]["generalization"] |= {"runs": {name: RUNS[name] for name in names}} | changes
     return found
 
 
@@ -42,6 +49,12 @@ def run(*arguments: str) -> str:
     result = CliRunner().invoke(cli.main, arguments)
     assert result.exit_code == 0, f"{arguments}: {result.output}"
     return result.output
+
+
+def make(dataset: str) -> None:
+    """Prepare a data set for training."""
+    for command in ("ingest", "split", "views"):
+        run(command, dataset)
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +65,11 @@ def made(tmp_path_factory, tiny_raw, imported_before_the_fork) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         run("check")
-        run("ingest", "sample")
-        run("split", "sample")
-        run("cache", "crop_low")
-        for name in AWAY:
-            run("prepare", name)
+        for name in ("sample", *AWAY):
+            make(name)
         run("union")
-        run("ahead", "train")
-        for name in ("simple_cnn_low", "resnet18_low", "away", "joined", "tuned"):
-            run("train", name)
-        run("ensemble")
+        # what goes on from another run or sums others is computed after these
+        run("train", "both", "tuned", "home", "joined", "away", "resnet18_low", "simple_cnn_low")
     return root
 
 
@@ -90,9 +98,8 @@ def test_people_stand_in_the_same_fold_of_all_data_sets(project):
 
 
 def test_people_stay_together_whichever_of_their_data_sets_is_the_studys(copied):
-    found = values()
-    found |= {"dataset": "sample_edited", "transfers": {}, "finetunings": {}}
-    found["cross_dataset"] = {"away": ["sample", "sample_resent"], "union": ["sample"], "models": []}
+    found = with_runs("home", datasets=["sample", "sample_resent"], union=["sample"])
+    found["dataset"] = "sample_edited"
     layout.PARAMS.write_text(yaml.safe_dump(found))
     for name in ("sample_edited", "sample", "sample_resent"):
         run("split", name)
@@ -128,26 +135,11 @@ def test_a_domain_head_tells_data_sets_apart(project):
     assert {"train_domain_loss", "train_domain_accuracy"} <= set(history.columns)
 
 
-def test_what_was_prepared_changes_its_mark_when_it_changes(copied):
-    before = layout.away("sample_edited").read_text()
-    run("prepare", "sample_edited")
-    assert layout.away("sample_edited").read_text() == before
-    assert set(json.loads(before)) == {
-        "data/sample_edited/manifest.parquet",
-        "data/sample_edited/features.parquet",
-        "data/sample_edited/views/crop_low/view.json",
-    }
-    shutil.copy("data/raw/sample_edited/camera.zip", "data/raw/sample_edited/paste.zip")
-    run("prepare", "sample_edited")
-    assert layout.away("sample_edited").read_text() != before
-
-
-def test_views_of_all_models_are_prepared(project):
-    found = values()
-    found["experiments"]["other"] = PLAIN | {"view": "face_low"}
-    found["views"]["face_low"] = {"geometry": "crop", "face_crop": True, "resolution": "low"}
-    found["ensembles"]["both"]["experiments"] = ["simple_cnn_low", "other"]
-    assert prepare.wanted_views(config.Params.model_validate(found)) == ["crop_low", "face_low"]
+def test_a_run_of_another_configuration_is_another_entry_and_one_of_the_same_is_not(project):
+    keys = {found.entry.run: found.entry.key for found in store.entries()}
+    assert set(keys) == {"simple_cnn_low", "resnet18_low", *RUNS}
+    assert keys["home"] == keys["simple_cnn_low"]
+    assert len(set(keys.values())) == len(keys) - 1
 
 
 # --- going on from trained weights
@@ -175,11 +167,11 @@ def test_every_fold_goes_on_from_the_same_fold_of_its_parent(copied, monkeypatch
 
 def test_other_weights_of_the_parent_make_other_results(copied):
     """The key by which results are taken over, and the hash beside them."""
-    before = cross_validation.prepare(config.resolve(config.load(), "tuned")).basis
+    before = cross_validation.prepare(config.resolve(config.load(), "tuned"))
     facts = json.loads(layout.config("tuned").read_text())
     assert facts["start_sha256"] == before.inputs["start_sha256"]
     shutil.copy(layout.checkpoint("resnet18_low", 1), layout.checkpoint("simple_cnn_low", 1))
-    after = cross_validation.prepare(config.resolve(config.load(), "tuned")).basis
+    after = cross_validation.prepare(config.resolve(config.load(), "tuned"))
     assert after.key != before.key
 
 
@@ -248,7 +240,9 @@ def cells() -> dict[tuple[str, str], collect.Cell]:
 def test_every_model_is_judged_on_every_data_set_by_people_it_never_saw(project):
     found = cells()
     settings = config.load()
-    assert set(found) == {(m, d) for m in settings.cross_dataset.models for d in ("sample", *AWAY)}
+    models = completion.names(settings, "generalization")
+    assert set(models) == set(RUNS)
+    assert set(found) == {(m, d) for m in models for d in ("sample", *AWAY)}
     known = catalog.load()
     for (model, dataset), cell in found.items():
         held_out = cell.joined[cell.joined["subset"] == "held_out"]
@@ -261,9 +255,9 @@ def test_every_model_is_judged_on_every_data_set_by_people_it_never_saw(project)
         for fold in (0, 1):
             trained = seen[(seen["fold"] == fold) & (seen["subset"] == "train")]
             assert not set(cell.joined.loc[cell.joined["fold"] == fold, "group"]) & set(trained["group"])
-    trained_on = {m: {d for d in ("sample", *AWAY) if found[m, d].seen} for m in settings.cross_dataset.models}
+    trained_on = {m: {d for d in ("sample", *AWAY) if found[m, d].seen} for m in models}
     assert trained_on == {
-        "simple_cnn_low": {"sample"},
+        "home": {"sample"},
         "away": {"sample_edited"},
         "joined": {"sample", "sample_edited"},
         "tuned": {"sample", "sample_edited"},
@@ -277,13 +271,11 @@ def test_a_model_finds_at_home_what_it_found_when_it_was_trained(copied):
     entry["twin"] = entry["sample_resent"]
     layout.CATALOG.write_text(yaml.safe_dump(entry))
     shutil.copytree("data/raw/sample", "data/raw/twin")
-    found = values()
-    found["cross_dataset"] |= {"away": ["sample_edited", "twin"], "models": ["simple_cnn_low", "both"]}
-    layout.PARAMS.write_text(yaml.safe_dump(found))
-    run("prepare", "twin")
+    layout.PARAMS.write_text(yaml.safe_dump(with_runs("home", "both", datasets=["sample_edited", "twin"])))
+    make("twin")
     said = []
     judged = {(c.model, c.dataset): c.joined for c in collect.run(config.load(), announce=said.append)}
-    for model in ("simple_cnn_low", "both"):
+    for model in ("home", "both"):
         home, twin = (judged[model, name].query("subset == 'held_out'") for name in ("sample", "twin"))
         both = home.merge(twin, on=["sample_id", "fold"], suffixes=("", "_twin"))
         assert len(both) == len(home)
@@ -297,10 +289,8 @@ def test_known_files_are_left_out_and_counted(copied):
     entry["twin"] = {k: v for k, v in entry["sample_resent"].items() if k != "groups_of"}
     layout.CATALOG.write_text(yaml.safe_dump(entry))
     shutil.copytree("data/raw/sample", "data/raw/twin")
-    found = values()
-    found["cross_dataset"] |= {"away": ["sample_edited", "twin"], "models": ["simple_cnn_low"]}
-    layout.PARAMS.write_text(yaml.safe_dump(found))
-    run("prepare", "twin")
+    layout.PARAMS.write_text(yaml.safe_dump(with_runs("home", datasets=["sample_edited", "twin"])))
+    make("twin")
     # other folds than at home, so that every detector knows some of what is held out
     rows = manifest("twin")
     groups = {group: f"{number:02d}" for number, group in enumerate(sorted(rows["group"].unique(), reverse=True))}
@@ -313,10 +303,10 @@ def test_known_files_are_left_out_and_counted(copied):
     said = []
     judged = {(c.model, c.dataset): c.joined for c in collect.run(config.load(), announce=said.append)}
     (line,) = [line for line in said if "left out" in line]
-    held_out = judged["simple_cnn_low", "twin"].query("subset == 'held_out'")
+    held_out = judged["home", "twin"].query("subset == 'held_out'")
     count = int(line.split(": ")[1].split()[0])
     assert len(held_out) + count == (moved["split"] == "dev").sum()
-    known = overlap.seen("simple_cnn_low")
+    known = overlap.seen("home")
     shas = dict(zip(moved["sample_id"], moved["sha256"], strict=True))
     for fold, of_fold in held_out.groupby("fold"):
         assert not set(of_fold["sample_id"].map(shas)) & set(known.loc[known["fold"] == fold, "sha256"])
@@ -325,7 +315,7 @@ def test_known_files_are_left_out_and_counted(copied):
 def test_a_data_set_of_other_folds_is_refused(copied):
     rows = manifest("sample_resent")
     tables.write(rows.assign(fold=rows["fold"].clip(upper=0)), layout.manifest("sample_resent"), tables.MANIFEST)
-    with pytest.raises(InputError, match=r"sample_resent/manifest\.parquet: it has 1 folds, simple_cnn_low has 2"):
+    with pytest.raises(InputError, match=r"sample_resent/manifest\.parquet: it has 1 folds, away has 2"):
         collect.run(config.load())
 
 

@@ -16,7 +16,8 @@ from deepfake import config as configs
 from deepfake import layout, models, runtime, tables
 from deepfake.errors import InputError
 from deepfake.loading import views
-from deepfake.runs import cross_validation, records, reevaluation
+from deepfake.runs import code, cross_validation, records, reevaluation
+from heard import Heard
 from tiny_study import config, manifest, prepared
 
 NAME, OTHER = "again", "resize_low"
@@ -25,7 +26,7 @@ NAME, OTHER = "again", "resize_low"
 def settings(experiment: str = "simple_cnn_low", view: str = OTHER, **changes) -> configs.Params:
     """Return the project's params with one re-evaluation and some changes, by path."""
     values = yaml.safe_load(layout.PARAMS.read_text())
-    values["reevaluations"] = {NAME: {"experiment": experiment, "view": view}}
+    values["studies"]["phase2"]["runs"][NAME] = {"kind": "re-evaluated", "of": experiment, "view": view}
     values = changed(values, {path.replace("__", "."): value for path, value in changes.items()})
     layout.PARAMS.write_text(yaml.safe_dump(values))
     return configs.load()
@@ -47,9 +48,7 @@ def squeezed(size: int) -> np.ndarray:
 
 def files_of(experiment: str) -> dict[str, str]:
     """Return the hashes of all that an experiment has left."""
-    folders = (layout.run(experiment), layout.plots(experiment))
-    paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return {str(path): runtime.file_hash(path) for path in [*paths, layout.train_metrics(experiment)]}
+    return {str(path): runtime.file_hash(path) for path in layout.run(experiment).rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("experiment", ["simple_cnn_low", "plain_real", "opencv_full"])
@@ -64,12 +63,12 @@ def test_the_view_of_the_training_gives_the_same_bits(copied, experiment):
     mine, theirs = (tables.read(layout.predictions(name), tables.PREDICTIONS) for name in (NAME, experiment))
     assert set(mine["experiment"]) == {NAME}
     again = mine["subset"] != "validation"
-    assert set(mine.loc[again, "condition"]) == {chosen.reevaluations[NAME].view}
+    assert set(mine.loc[again, "condition"]) == {config(experiment).view.view}
     assert set(mine.loc[~again, "condition"]) == {tables.STANDARD_CONDITION}
     same = ["sample_id", "fold", "subset", "logit"]
     pd.testing.assert_frame_equal(mine[same], theirs[same], check_exact=True)
-    assert layout.train_metrics(NAME).read_bytes() == layout.train_metrics(experiment).read_bytes()
-    assert not list(layout.SCRATCH.iterdir())
+    assert layout.headline(NAME).read_bytes() == layout.headline(experiment).read_bytes()
+    assert not list(layout.STORE.glob("*.part"))
 
 
 @pytest.mark.parametrize("experiment", ["simple_cnn_low", "plain_real"])
@@ -104,8 +103,12 @@ def test_what_it_leaves_says_what_it_is(copied):
     reevaluation.run(NAME, chosen)
     original, facts = (json.loads(layout.config(name).read_text()) for name in ("simple_cnn_low", NAME))
     differs = {key for key in facts if facts[key] != original.get(key)}
-    assert differs == {"experiment", "view", "reevaluates"}
+    assert differs == {"experiment", "study", "kind", "view", "reevaluates"}
     assert (facts["experiment"], facts["reevaluates"], facts["view"]["view"]) == (NAME, "simple_cnn_low", OTHER)
+    assert (facts["study"], facts["kind"]) == ("phase2", "re-evaluated")
+    files = {path.name for path in (layout.study("phase2") / NAME).iterdir()}
+    # weights and records are those of the run that it re-evaluates
+    assert files == {"config.json", "entry.json", "metrics.json", "predictions.parquet", "roc.csv", "confusion.csv"}
 
 
 def test_it_decides_at_the_thresholds_of_the_training(copied):
@@ -118,7 +121,7 @@ def test_it_decides_at_the_thresholds_of_the_training(copied):
         balanced_accuracy_score(rows["label"], rows["logit"] >= thresholds[fold])
         for fold, rows in joined[joined["subset"] == "held_out"].groupby("fold")
     ]
-    written = json.loads(layout.train_metrics(NAME).read_text())
+    written = json.loads(layout.headline(NAME).read_text())
     assert written["balanced_accuracy"] == pytest.approx(np.mean(scores), abs=1e-6)
 
 
@@ -127,6 +130,38 @@ def test_its_records_are_those_of_the_experiment(copied):
     write_view(chosen)
     reevaluation.run(NAME, chosen)
     assert records.read_records(NAME) == records.read_records("simple_cnn_low")
+
+
+def test_it_is_computed_once_and_again_when_what_it_is_made_of_changes(copied, monkeypatch):
+    count, original = [], reevaluation.run_jobs
+
+    def spy(function, jobs, **options):
+        count.append(len(jobs))
+        original(function, jobs, **options)
+
+    monkeypatch.setattr(reevaluation, "run_jobs", spy)
+    chosen = settings()
+    write_view(chosen)
+    reevaluation.run(NAME, chosen)
+    before = files_of(NAME)
+    reevaluation.run(NAME, chosen)
+    assert (count, files_of(NAME)) == ([2], before)
+    # another view of the same name, other code, a damaged entry, another training
+    regions = layout.regions("sample", OTHER)
+    tables.write(tables.read(regions, tables.REGIONS).assign(left=5), regions, tables.REGIONS)
+    reevaluation.run(NAME, chosen)
+    with monkeypatch.context() as patch:
+        patch.setattr(code, "digest", lambda module: "changed")
+        reevaluation.run(NAME, chosen)
+        layout.predictions(NAME).unlink()
+        heard = Heard()
+        reevaluation.run(NAME, chosen, heard)
+        assert heard.lines == [
+            f"runs/phase2/{NAME}: predictions.parquet is missing; this entry of the run store is computed again"
+        ]
+    cross_validation.run(config(batch_size=16))
+    reevaluation.run(NAME, chosen)
+    assert count == [2] * 5
 
 
 # --- mistakes
@@ -163,7 +198,8 @@ def other_manifest() -> None:
         ),
         (old_facts, r"config\.json: written by another version; run deepfake train simple_cnn_low again"),
         (other_manifest, r"manifest\.parquet: not what simple_cnn_low was trained on; train it again"),
-        (lambda: layout.checkpoint("simple_cnn_low", 1).unlink(), r"fold1\.safetensors: not found; train"),
+        (lambda: layout.checkpoint("simple_cnn_low", 1).unlink(), r"fold1\.safetensors: not found; run deepfake train"),
+        (lambda: layout.predictions("simple_cnn_low").unlink(), r"predictions\.parquet: not found; run deepfake train"),
         (other_checkpoint, r"fold1\.safetensors: not weights of this model \(Missing features\.0\.weight\)"),
         (lambda: layout.regions("sample", OTHER).unlink(), r"resize_low/regions\.parquet: not found"),
     ],
@@ -173,14 +209,19 @@ def test_what_is_missing_or_does_not_belong_together_is_told(chosen, spoil, mess
     with pytest.raises(InputError, match=message) as caught:
         reevaluation.run(NAME, chosen)
     assert "\n" not in str(caught.value)
-    assert not layout.predictions(NAME).exists()
+    assert not layout.run(NAME).exists()
 
 
 def test_another_resolution_is_refused(copied):
-    with pytest.raises(InputError, match=r"again: resize_low has 40 px, simple_cnn_low was trained on 32 px; choose a"):
+    with pytest.raises(
+        InputError, match=r"runs\.again: resize_low has 40 px, simple_cnn_low was trained on 32 px; choose a"
+    ):
         reevaluation.run(NAME, settings(views__resize_low__resolution="high"))
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(copied):
-    with pytest.raises(InputError, match="unknown re-evaluation 'agin'; did you mean again"):
-        reevaluation.run("agin", settings())
+    chosen = settings()
+    with pytest.raises(InputError, match="studies: unknown run 'agin'; did you mean again"):
+        reevaluation.run("agin", chosen)
+    with pytest.raises(InputError, match="studies: simple_cnn_low is trained, not re-evaluated; "):
+        reevaluation.run("simple_cnn_low", chosen)

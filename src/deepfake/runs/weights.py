@@ -4,13 +4,15 @@ import importlib.metadata
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from deepfake import config, layout, runtime, tables
 from deepfake.config import Decision, RunConfig
 from deepfake.errors import InputError
 from deepfake.params import Normalization, Params
 from deepfake.params.studies import Trained
 from deepfake.progress import SILENT, Progress
-from deepfake.schema import Channels, Section
+from deepfake.schema import Channels, Section, first_mistake
 
 if TYPE_CHECKING:
     import torch
@@ -75,14 +77,17 @@ def with_statistics(run: RunConfig) -> RunConfig:
     A run that starts from scratch, or is normalised by statistics of its training images, keeps its own.
 
     Raises:
-        InputError: nothing is known of the weights.
+        InputError: nothing is known of the weights, or it was changed by hand into something else.
     """
     if not run.pretrained or run.normalization is None:
         return run
     path = layout.weights_facts(run.model)
     if not path.exists():
         raise InputError(f"{path}: not found; run deepfake weights, or dvc repro")
-    facts = Facts.model_validate_json(path.read_text(encoding="utf-8"))
+    try:
+        facts = Facts.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise InputError(f"{path}: {first_mistake(error, Facts)}; remove it and run deepfake weights") from None
     return run.model_copy(update={"normalization": Normalization(mean=facts.mean, std=facts.std)})
 
 
