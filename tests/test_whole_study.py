@@ -1,7 +1,10 @@
-"""Every stage of dvc.yaml, one after the other, on a tiny project: what each one leaves is what it declares."""
+"""Every stage of dvc.yaml, in DVC's order, on a tiny project: what it opens and leaves is what it declares."""
 
+import json
 import re
 import shutil
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -9,32 +12,36 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+import tracing
 from conftest import ROOT, make_project, paths, stages, write_tiny_away, write_tiny_faces
 from deepfake import cli, config, layout
+from deepfake.params.studies import TRAINED_KINDS
 
 pytestmark = pytest.mark.slow
 
-NOT_DECLARED = re.compile(r"\.scratch/|data/[^/]+/cache/|runs/[^/]+/provenance\.json$")
+UNTRACKED = re.compile(r"\.scratch/|\.store/|data/[^/]+/cache/|(.*/)?__pycache__/")
 """What can be made again, or changes with every run."""
+PLUMBING = re.compile(
+    r"src/deepfake/(cli/.*|(.*/)?__init__|console|errors|layout|limits|progress|runtime|schema)\.py$"
+)
+"""Code that decides no number: commands, paths, messages, checks."""
+ONLY_WHEN_MISSING = ("data/raw/", "data/weights", "src/")
+"""What is read by stages whose decoded images or weights are not there; and code, which was imported before."""
 
 
 def small_params() -> dict:
-    """Return the committed params with all experiments, phases and tables, but sizes and models that take a second."""
+    """Return the committed params with all studies, but sizes and models that take a second."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    values["presets"]["quick"] |= {
-        "folds": 2,
-        "epochs": {"short": 1, "long": 1},
-        "top": 1,
-        "resolution": {"low": 32, "high": 40},
-        "fraction": {"small": 0.6, "medium": 0.8, "all": 1.0},
-    }
+    values["presets"]["quick"] |= values["presets"]["smoke"] | {"fraction": {"small": 0.6, "medium": 0.8, "all": 1.0}}
     values["shared"]["precision"] = "fp32"
     values["evaluation"]["bootstrap_replicates"] = 100
-    for kind in ("experiments", "transfers", "finetunings", "candidates"):
-        for entry in values[kind].values():
-            # names of stages and tables stay, and no two configurations become the same
-            entry |= {"optimizer": {"weight_decay": 1e-4 * len(entry["model"])}, "model": "simple_cnn"}
-            entry.pop("pretrained", None)
+    for study in values["studies"].values():
+        for entry in study.get("runs", {}).values():
+            if "model" in entry and entry.get("kind", "trained") in TRAINED_KINDS:
+                # names of tables stay, and no two configurations become the same
+                decay = {"weight_decay": 1e-4 * len(entry["model"])}
+                entry |= {"optimizer": entry.get("optimizer", {}) | decay, "model": "simple_cnn"}
+                entry.pop("pretrained", None)
     return values
 
 
@@ -43,62 +50,164 @@ def order(found: dict[str, dict]) -> list[str]:
     maker = {path: name for name, stage in found.items() for path in paths(stage, "outs", "metrics")}
 
     def makers(path: str) -> set[str]:
-        return {name for out, name in maker.items() if path == out or path.startswith(f"{out}/")}
+        return {name for out, name in maker.items() if is_below(path, out) or is_below(out, path)}
 
     graph = {name: set().union(*map(makers, paths(stage, "deps"))) - {name} for name, stage in found.items()}
     return list(TopologicalSorter(graph).static_order())
+
+
+def is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
 
 
 def files() -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in Path().rglob("*") if path.is_file()}
 
 
-def test_every_stage_leaves_what_it_declares_and_nothing_else(
-    tmp_path, monkeypatch, tiny_raw, imported_before_the_fork
-):
-    root = make_project(tmp_path / "project", tiny_raw)
+def undeclared_reads(stage: dict, read: set[str]) -> set[str]:
+    """Return what a stage opens and neither declares nor makes itself.
+
+    Of other studies' runs, entries are looked at to find those of the same key, which may be taken: the results are the
+    same bits as if they had been computed again.
+    """
+    declared = {"params.yaml", *paths(stage, "deps", "outs", "metrics")}
+    if "data/prepared" in declared:  # the hashes of all these
+        datasets = [path.stem for path in layout.PREPARED.glob("*.json")]
+        declared |= {folder for name in datasets for folder in (f"data/{name}", f"data/raw/{name}")}
+    keys = {entry_key(path) for out in paths(stage, "outs") for path in Path(out).glob(f"*/{layout.ENTRY}")}
+
+    def is_taken(path: str) -> bool:
+        parts = Path(path).parts
+        if parts[0] != "runs" or len(parts) < 4:
+            return False
+        return parts[3] == layout.ENTRY or entry_key(Path(*parts[:3], layout.ENTRY)) in keys
+
+    return {
+        path
+        for path in read
+        if not UNTRACKED.match(path) and not any(is_below(path, one) for one in declared) and not is_taken(path)
+    }
+
+
+def entry_key(path: Path) -> str:
+    return json.loads(path.read_text())["key"]
+
+
+def unread_deps(stage: dict, read: set[str]) -> set[str]:
+    """Return what a stage declares and does not open."""
+    deps = {path for path in paths(stage, "deps") if not path.startswith(ONLY_WHEN_MISSING)}
+    return {dep for dep in deps if not any(is_below(path, dep) for path in read)}
+
+
+def run_here(command: list[str], log: Path) -> tracing.Opened:
+    """Run a command in this process, which has torch already."""
+    tracing.install(log)
+    result = CliRunner().invoke(cli.main, command)
+    tracing.install(Path("/dev/null"))
+    assert result.exit_code == 0, f"{command}: {result.output}"
+    log.with_suffix(".err").write_text(result.stderr)
+    return tracing.opened(log, Path.cwd())
+
+
+def run_alone(command: list[str], log: Path) -> tracing.Opened:
+    """Run a command in a process of its own, which imports all the code that it needs."""
+    done = subprocess.run(
+        [sys.executable, tracing.__file__, str(log), *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    project, code = tracing.opened(log, Path.cwd()), tracing.opened(log, ROOT)
+    modules = {re.sub(r"__pycache__/(\w+)\.[\w.-]+\.pyc$", r"\1.py", path) for path in code.read}
+    return project._replace(read=project.read | {path for path in modules if path.startswith("src/deepfake/")})
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory, tiny_raw, imported_before_the_fork):
+    """The project, all stages as they are declared, and what each of them opened and left."""
+    folder = tmp_path_factory.mktemp("whole")
+    root = make_project(folder / "project", tiny_raw)
     write_tiny_away(root)
     shutil.copytree(ROOT / layout.FOREIGN, root / layout.FOREIGN)
     values = small_params()
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-    monkeypatch.chdir(root)
-    found = stages(values)
-    trained = 0
-    for name in order(found):
-        if name.split("@")[0] in ("sample", "sample_away"):  # the raw data of this project is there
-            continue
-        before = files()
-        if name == "faces":  # what it finds is tested with images that show some
-            write_tiny_faces()
-        else:
-            result = CliRunner().invoke(cli.main, found[name]["cmd"].split()[1:])
-            assert result.exit_code == 0, f"{name}: {result.output}"
-            trained += result.stderr.count("fold 0,")
-        changed = {path for path, time in files().items() if before.get(path) != time}
+    found, seen, trained = stages(values), {}, 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        for name in order(found):
+            kind = name.split("@")[0]
+            if kind in ("sample", "sample_derived"):  # the raw data of this project is there
+                continue
+            before, log = files(), folder / f"{name.replace('/', '_')}.log"
+            command = found[name]["cmd"].split()[1:]
+            if kind == "faces":  # what it finds is tested with images that show some
+                write_tiny_faces()
+                opened = tracing.Opened(set(), set())
+            elif "src/deepfake" in paths(found[name], "deps"):
+                opened = run_here(command, log)
+                trained += log.with_suffix(".err").read_text().count("fold 0,")
+            else:
+                opened = run_alone(command, log)
+            changed = {path for path, time in files().items() if before.get(path) != time}
+            undeclared = set() if kind == "faces" else undeclared_reads(found[name], opened.read)
+            unread = set() if kind == "faces" else unread_deps(found[name], opened.read)
+            seen[name] = (changed, undeclared, unread)
+    return root, found, seen, trained
+
+
+def test_no_stage_reads_what_it_does_not_declare(traced):
+    _, _, seen, _ = traced
+    undeclared = {
+        name: sorted(path for path in found if not PLUMBING.match(path)) for name, (_, found, _) in seen.items()
+    }
+    assert {name: found for name, found in undeclared.items() if found} == {}
+
+
+def test_no_stage_declares_what_it_does_not_read(traced):
+    _, _, seen, _ = traced
+    assert {name: sorted(found) for name, (_, _, found) in seen.items() if found} == {}
+
+
+def test_every_stage_leaves_what_it_declares_and_nothing_else(traced):
+    root, found, seen, _ = traced
+    for name, (changed, _, _) in seen.items():
         declared = paths(found[name], "outs", "metrics")
         strange = {
             path
             for path in changed
-            if not NOT_DECLARED.match(path) and not any(path == out or path.startswith(f"{out}/") for out in declared)
+            if not UNTRACKED.match(path) and not any(is_below(path, out) for out in declared)
         }
         assert not strange, f"{name} leaves what it does not declare"
-        # the stages of dvc.yaml name the committed models, of which this project has one
-        missing = {path for path in declared if not Path(path).exists() and not path.startswith("data/pretrained")}
-        assert not missing, f"{name} declares what it does not leave"
-    assert trained == distinct()
-    for page in layout.REPORTS.glob("*.md"):
-        for link in re.findall(r"\]\(((?:figures|tables)/[^)]+|\w+\.md)\)", page.read_text()):
-            assert link.startswith("figures/sample") or (layout.REPORTS / link).exists(), f"{page}: {link}"
+        assert not {path for path in declared if not (root / path).exists()}, f"{name} declares what it does not leave"
 
 
-def distinct() -> int:
-    """Return how many different configurations the study has, chosen candidates' larger fractions among them."""
+def test_as_many_trainings_as_there_are_configurations(traced, monkeypatch):
+    root, _, _, trained = traced
+    monkeypatch.chdir(root)
     settings = config.load()
-    names = config.fixed_experiments(settings)
-    for candidate in settings.candidates:
-        scales = ("_best", "_best_medium", "_best_all") if config.read_gate(candidate).open else ("_best",)
-        names += [f"{candidate}{scale}" for scale in scales]
-    configurations = {config.resolve(settings, name).model_dump_json(exclude={"experiment"}) for name in names}
+    decision, finalists = config.read_decision(), config.read_finalists()
+    kept = {config.scaled(name, share) for name in finalists for share in settings.studies.phase4.fractions}
+    names = [
+        name
+        for name, entry in config.entries(settings).items()
+        if entry.run.kind in TRAINED_KINDS and (entry.study != "phase4" or name in kept)
+    ]
+    decided = [config.resolve(settings, name, decision) for name in names]
+    configurations = {run.model_dump_json(exclude={"experiment", "study"}) for run in decided}
     # the name of a view is part of a configuration, and here none shows the same as another
     assert len(configurations) < len(names), "the check itself: nothing trains once for two names"
-    return len(configurations)
+    assert trained == len(configurations)
+
+
+def test_links_of_the_pages_lead_somewhere(traced):
+    root, *_ = traced
+    for page in (root / layout.REPORTS).glob("*.md"):
+        for link in re.findall(r"\]\(([^):]+)\)", page.read_text()):
+            assert link.startswith("photographs/sample") or (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_check_itself_finds_a_dependency_that_is_taken_out(traced, monkeypatch):
+    root, found, _, _ = traced
+    monkeypatch.chdir(root)
+    stage = found["phase2"] | {"deps": [dep for dep in found["phase2"]["deps"] if dep != "runs/phase1"]}
+    read = {"runs/phase1/simple_cnn_low/predictions.parquet"}
+    assert undeclared_reads(stage, read) == read
+    assert undeclared_reads(found["phase2"], read) == set()

@@ -60,11 +60,9 @@ def _tell(names: "tuple[str, ...] | list[str]") -> None:
 
 def _complete(study: str) -> "Params":
     """Bring all runs of a study into its folder, print their AUC, and return the settings."""
-    from deepfake.runs import completion, weights
+    from deepfake.runs import completion
 
     with _training() as (settings, progress):
-        if study == layout.CUSTOM_EXPERIMENT:
-            weights.ensure(completion.resolved(settings, study), progress)
         completion.complete(settings, study, progress)
     _tell(completion.names(settings, study))
     return settings

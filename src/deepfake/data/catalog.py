@@ -16,7 +16,7 @@ GENERATED = ("sample", "sample_edited", "sample_resent")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _OTHERS = ("reported", "predictions")
 """Keys of the catalog under which other people's results stand, not data sets."""
-_RESERVED = {"raw", "away", "plan", "pretrained", "weights", layout.UNION, *_OTHERS}
+_RESERVED = {"raw", "predictions", "prepared", "weights", layout.UNION, *_OTHERS}
 """Names that are folders of `data/` already, or have a meaning of their own."""
 
 

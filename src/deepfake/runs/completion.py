@@ -8,7 +8,7 @@ from deepfake.errors import InputError, unknown
 from deepfake.params import Params
 from deepfake.params.studies import Ensemble, FineTuned, Reevaluated
 from deepfake.progress import SILENT, Progress
-from deepfake.runs import cross_validation, store
+from deepfake.runs import cross_validation, store, weights
 
 
 def names(settings: Params, study: str) -> list[str]:
@@ -48,6 +48,9 @@ def runs(settings: Params, wanted: Collection[str], progress: Progress = SILENT)
     for name in wanted:
         if name not in known:
             raise InputError(f"studies: {unknown('run', name, known)}")
+    if layout.CUSTOM_EXPERIMENT in wanted:
+        # its model changes often, and others need not look whether their weights have changed
+        weights.ensure(resolved(settings, layout.CUSTOM_EXPERIMENT), progress)
     kinds = {name: known[name].run for name in wanted}
     second = [name for name, run in kinds.items() if isinstance(run, FineTuned)]
     derived = [name for name, run in kinds.items() if isinstance(run, Reevaluated | Ensemble)]

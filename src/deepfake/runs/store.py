@@ -55,7 +55,7 @@ def entries() -> Iterator[Found]:
     for path in (*sorted(layout.RUNS.glob(f"*/*/{layout.ENTRY}")), *sorted(kept)):
         try:
             yield Found(Entry.model_validate_json(path.read_text(encoding="utf-8")), path.parent)
-        except (ValidationError, UnicodeDecodeError):
+        except (ValidationError, UnicodeDecodeError, FileNotFoundError):  # another process may have moved it away
             continue
 
 
