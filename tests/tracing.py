@@ -1,6 +1,6 @@
 """Which files a process and those that it forks open: an audit hook, which no file that Python opens escapes.
 
-What libraries open by themselves, without Python, is not seen: of this project the weights in checkpoints (safetensors).
+What libraries open by themselves, without Python, is not seen: here the weights in checkpoints (safetensors).
 """
 
 import os
