@@ -301,7 +301,7 @@ def test_processes_that_cannot_talk_are_missing(monkeypatch):
 def test_outside_a_project_and_with_a_typo_the_settings_are_missing(project, tmp_path, monkeypatch):
     finding, settings = place.settings()
     assert settings == config.load()
-    assert "preset quick, data set sample, 2 experiments" in finding.found
+    assert "preset quick, data set sample, 9 runs" in finding.found
     edit(shared__epochz=3)
     finding, settings = place.settings()
     assert (finding.mark, settings) == ("missing", None)
@@ -377,7 +377,12 @@ def test_raw_data_that_is_not_there_says_how_to_obtain_it(project):
 
 def test_weights_that_are_not_there_are_named(project):
     assert "every model starts from scratch" in data.weights(config.load()).found
-    edit(preset="full", experiments__resnet18_low__model="resnet18", model="tf_efficientnet_lite0")
+    edit(
+        preset="full",
+        presets__full__top=1,
+        studies__phase1__runs__resnet18_low__model="resnet18",
+        model="tf_efficientnet_lite0",
+    )
     finding = data.weights(config.load())
     assert finding.mark == "note"
     # one starts from scratch always, one comes in a package
@@ -387,6 +392,12 @@ def test_weights_that_are_not_there_are_named(project):
 
 
 def test_the_disk_is_measured_by_the_arrays_that_a_study_makes(project, runner, monkeypatch):
+    # what is made of another data set lies elsewhere
+    away = {"dataset": layout.UNION, "augmentation": "full", "view": "crop_high", "model": "simple_cnn"}
+    high = {"geometry": "crop", "face_crop": False, "resolution": "high"}
+    edit(custom__augmentation="full", studies__phase3__runs__away=away, views__crop_high=high)
+    arrays = {("crop_low", 32), ("crop_low", 48), ("crop_high", 40)}
+    assert data.arrays(config.load()) == arrays
     edit(custom__augmentation="full")
     assert "known after the ingest" in data.space(config.load()).found
     for command in ("ingest sample", "split sample"):
@@ -401,7 +412,7 @@ def test_the_disk_is_measured_by_the_arrays_that_a_study_makes(project, runner, 
     assert free(needed - 1).mark == "missing"
     monkeypatch.undo()
     monkeypatch.chdir(project)
-    assert runner.invoke(cli.main, ["cache", "crop_low"]).exit_code == 0
+    assert runner.invoke(cli.main, ["views", "sample"]).exit_code == 0
     (array,) = layout.cache("sample").iterdir()
     assert 0 < array.stat().st_size - 144 * 3 * 32**2 < 200  # its header
     rest = 144 * 3 * 48**2
@@ -418,7 +429,9 @@ def test_a_folder_without_dvc_or_its_repository_is_a_note(project, monkeypatch, 
     assert "no DVC repository here" in finding.found
     write(tmp_path / "dvc.py", "raise ModuleNotFoundError('No module named dvc')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert "not installed" in versioned.repository(ask("dvc")).found
+    finding = versioned.repository(ask("dvc"))
+    assert finding.mark == "missing"  # all studies run through it
+    assert "not installed" in finding.found
 
 
 def test_the_kind_of_link_is_the_first_that_is_wanted_and_works(repository):

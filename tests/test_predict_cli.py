@@ -12,7 +12,7 @@ from click.testing import Result
 from scipy.special import expit
 
 from conftest import encoded
-from deepfake import cli, layout
+from deepfake import cli, layout, tables
 from deepfake.cli import predict as command
 
 RUN = "simple_cnn_low"
@@ -55,6 +55,13 @@ def test_programs_get_one_object_a_file_and_nothing_else(photos, runner):
         assert "not tried on another data set" in line["limits"]
     assert f"asking {RUN}: held-out AUC" in result.stderr
     assert "2 files" in result.stderr
+
+
+def test_the_final_model_is_said_to_be_asked(photos, runner):
+    tables.write_text(json.dumps({"run": RUN}), Path("..") / layout.FINAL)
+    result = run(runner, "photos/0.jpg")
+    assert result.exit_code == 0, result.stderr
+    assert f"asking {RUN}: the study's final model\n" in result.stderr
 
 
 def test_people_get_rows_and_the_runs_limits(photos, runner):

@@ -27,7 +27,7 @@ def test_the_command_writes_a_data_set_and_its_contact_sheet(
     for source in generated.RECIPES[name].titles:
         with zipfile.ZipFile(layout.raw(name) / f"{source}.zip") as archive:
             assert archive.namelist()
-    with Image.open(layout.figure(name)) as sheet:
+    with Image.open(layout.photograph(name)) as sheet:
         assert min(sheet.size) > 300
 
 

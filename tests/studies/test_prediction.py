@@ -327,6 +327,51 @@ def test_the_best_run_is_asked_when_none_is_named(copied):
     assert chosen().detector.name == RUN
 
 
+def choose(name: str) -> None:
+    """Write which run the study ends with."""
+    tables.write_text(json.dumps({"run": name}), layout.FINAL)
+
+
+def test_the_final_model_is_asked_whatever_others_are_worth(copied):
+    write_auc(RUN, 0.6)
+    add_run("better", factor=2.0)
+    write_auc("better", 0.9)
+    choose(RUN)
+    assert chosen().detector.name == RUN
+    assert chosen().why == f"{RUN}: the study's final model"
+    # who names another one gets it
+    assert choice.named("better").name == "better"
+    add_ensemble("both")
+    choose("both")
+    assert [member.trained.config.experiment for member in chosen().detector.members] == [RUN, "twice"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"run": "elsewhere"}', "final model is elsewhere, which is not in runs; .* name another one with --run"),
+        ('{"run": "../phase1/simple_cnn_low"}', "which is not in runs"),
+        ('{"runs": "simple_cnn_low"}', r"decisions/final\.json: .*; run deepfake phase4 again"),
+        ("{", r"decisions/final\.json: .*; run deepfake phase4 again"),
+    ],
+)
+def test_a_final_model_that_is_not_there_is_told_instead_of_asking_another(copied, text, words):
+    write_auc(RUN, 0.6)
+    tables.write_text(text, layout.FINAL)
+    with pytest.raises(InputError, match=words):
+        chosen()
+
+
+def test_a_run_of_another_version_is_one_that_cannot_be_asked(copied):
+    add_run("better", factor=2.0)
+    write_auc("better", 0.9)
+    facts = json.loads(layout.config("better").read_text())
+    layout.config("better").write_text(json.dumps({key: value for key, value in facts.items() if key != "kind"}))
+    assert chosen().detector.name == RUN
+    with pytest.raises(InputError, match="another version; run deepfake train better again"):
+        choice.named("better")
+
+
 def edit_run(name: str, **changes) -> None:
     """Change a run's configuration, and the same in the records of its checkpoints."""
     edit(layout.config(name), **changes)

@@ -72,11 +72,13 @@ def space(settings: Params) -> Finding:
 
 
 def arrays(settings: Params) -> set[tuple[str, int]]:
-    """Return the view and side of every array of decoded images that a whole study makes."""
+    """Return the view and side of every array of decoded images that a whole study makes of its own data set."""
     found = {(name, config.resolve_view(settings, name).size) for name in settings.views}
     # augmented images come from larger ones (`views.pixels`)
     return found | {
-        (run.view.view, round(run.view.size * run.oversampling)) for run in _runs(settings) if run.oversampling
+        (run.view.view, round(run.view.size * run.oversampling))
+        for run in _runs(settings)
+        if run.oversampling and run.dataset == settings.dataset
     }
 
 

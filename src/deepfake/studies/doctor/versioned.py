@@ -26,10 +26,10 @@ def repository(answer: Answer) -> Finding:
     """Say whether DVC finds its repository, and how it gives out files of its cache."""
     if error := answer.get("error"):
         if error == "ModuleNotFoundError":
-            text = "not installed; deepfake train works without"
-            return Finding("note", "DVC", text, "make setup")
+            text = "not installed; only deepfake train RUN works without"
+            return Finding("missing", "DVC", text, "make setup")
         if error in _NO_REPOSITORY:
-            text = "no DVC repository here; deepfake train works without"
+            text = "no DVC repository here; deepfake train makes one, without a history of results"
             return Finding("note", "DVC", text, "clone the project with git instead of copying it")
         remedy = "see folder" if error == "PermissionError" else "dvc doctor says more"
         return Finding("missing", "DVC", f"does not work: {answer['message']}", remedy)
