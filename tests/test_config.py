@@ -1,6 +1,7 @@
-"""What an experiment comes to: names that must refer to something, and values that decide it and nothing else."""
+"""What runs come to: values that decide them and nothing else, and names that must refer to something."""
 
 import re
+import sys
 from typing import Any
 
 import pytest
@@ -12,136 +13,139 @@ from deepfake import config, layout, params, tables
 from deepfake.data import catalog
 from deepfake.errors import InputError
 
-COMMITTED = ROOT / "params.yaml"
-VALUES = yaml.safe_load(COMMITTED.read_text("utf-8"))
-CUSTOM = {
-    "view": "crop_low",
-    "fraction": "small",
-    "augmentation": "none",
-    "normalization": "imagenet",
-    "pretrained": None,
-}
-FIXED = {
-    "model": "simple_cnn",
-    "preset": "quick",
-    "custom": CUSTOM,
-    "presets.quick.loader": "dali",
-    "presets.full.loader": "dali",
-    "presets.quick.lr_scale": 10.0,
-    "presets.quick.resolution": {"low": 48, "high": 64},
-    "presets.quick.fraction": {"small": 0.5, "medium": 0.75, "all": 1.0},
-    "cache.oversampling": 1.25,
-    "faces.margin": 0.3,
-    "views": {
-        "crop_low": {"geometry": "crop", "face_crop": False, "resolution": "low"},
-        "crop_high": {"geometry": "crop", "face_crop": False, "resolution": "high"},
-        "letterbox_low": {"geometry": "letterbox", "face_crop": False, "resolution": "low"},
-        "face_low": {"geometry": "crop", "face_crop": True, "resolution": "low"},
-        "face_high": {"geometry": "crop", "face_crop": True, "resolution": "high"},
-    },
-    "experiments": {
-        "simple_cnn_low": {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"},
-        "resnet18_low": {"model": "resnet18", "view": "crop_low", "augmentation": "none"},
-    },
-    "tables": {
-        name: {"simple_cnn_low": [], other: ["simple_cnn_low"]}
-        for name, other in (("phase1", "resnet18_low"), ("custom", "custom"))
-    },
-    "reevaluations": {"resnet18_again": {"experiment": "resnet18_low", "view": "letterbox_low"}},
-    "candidates": {
-        "resnet34": {"model": "resnet34", "ranked": True},
-        "resnet50": {"model": "resnet50", "ranked": True},
-        "guest": {"model": "resnet18", "ranked": False, "pretrained": True},
-    },
-    "presets.quick.top": 2,
-    "presets.full.top": 2,
-    "presets.quick.pretrained": False,
-    "audit.views": ["crop_low"],
-    "audit.experiments": ["simple_cnn_low"],
-    "robustness.experiments": ["simple_cnn_low"],
-    "balance.detail": ["simple_cnn_low"],
-    "transfers": {
-        "resnet18_other": {"dataset": "dff", "model": "resnet18", "view": "crop_low", "augmentation": "none"}
-    },
-    "finetunings": {
-        "resnet18_on": {
-            "dataset": "union",
-            "start_from": "resnet18_low",
-            "model": "resnet18",
-            "view": "crop_low",
-            "augmentation": "none",
-        }
-    },
-    "ensembles": {"both": {"experiments": ["simple_cnn_low", "resnet18_low"], "weights": "mean"}},
-    "cross_dataset": {"away": ["dff"], "union": ["dff"], "models": ["simple_cnn_low", "resnet18_other", "both"]},
-}
-"""Values that tests name, whatever the committed study has."""
+VALUES = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
+FIXED = yaml.safe_load("""
+model: simple_cnn
+dataset: sample
+preset: quick
+custom: {view: crop_low, fraction: small, augmentation: none, normalization: imagenet, pretrained: null}
+presets.quick.folds: 3
+presets.quick.val_ratio: 0.2
+presets.quick.epochs: {short: 4, long: 12}
+presets.quick.lr: {base: 0.001, low: 0.0003}
+presets.quick.loader: dali
+presets.quick.pretrained: false
+presets.quick.top: 2
+presets.quick.resolution: {low: 48, high: 64}
+presets.quick.fraction: {small: 0.5, medium: 0.75, all: 1.0}
+presets.full.top: 2
+cache.oversampling: 1.25
+faces.margin: 0.3
+views:
+  crop_low: {geometry: crop, face_crop: false, resolution: low}
+  crop_high: {geometry: crop, face_crop: false, resolution: high}
+  face_low: {geometry: crop, face_crop: true, resolution: low}
+  face_high: {geometry: crop, face_crop: true, resolution: high}
+  letterbox_low: {geometry: letterbox, face_crop: false, resolution: low}
+studies:
+  custom: {contrasts: {custom: {custom: plain}}}
+  phase1:
+    base: {view: crop_low, optimizer: {weight_decay: 0.5}}
+    runs:
+      plain: {model: simple_cnn}
+      deep: {model: resnet18, optimizer: {lr: 0.002}}
+      wide: {model: resnet18, view: crop_high, optimizer: {weight_decay: 0.25}}
+    baselines: [plain, deep]
+  phase2:
+    base: {view: crop_high}
+    runs:
+      high: {model: resnet18}
+      again: {kind: re-evaluated, of: high, view: letterbox_low}
+    contrasts: {phase2b: {high: deep}, both: {high: [plain, deep]}}
+  phase3:
+    base: {view: best, augmentation: best}
+    runs:
+      first: {model: simple_cnn}
+      large: {model: resnet50, presets: [full]}
+      second: {model: resnet34, epochs: 7}
+      guest: {model: resnet18, pretrained: true, ranked: false}
+    baselines: [large, first]
+  phase4: {fractions: [medium, all]}
+  imbalance:
+    ratio: 9.0
+    thresholds: [0.5]
+    base: {view: crop_low, loss: {type: focal, gamma: 3.0}}
+    runs: {focal: {model: simple_cnn}, uneven: {model: simple_cnn, class_ratio: imbalanced}}
+    detail: [focal]
+  generalization:
+    datasets: [other]
+    union: [other]
+    base: {view: crop_low}
+    runs:
+      home: {model: resnet18}
+      joined: {model: resnet18, dataset: union}
+      tuned: {kind: fine-tuned, start_from: home, model: resnet18, dataset: other}
+      together: {kind: ensemble, members: [home, deep], weights: mean}
+  shortcuts: {severity: {weak: 0.6, moderate: 0.7, severe: 0.9}, views: [crop_low], runs: [plain], caliper: 0.2}
+  robustness: {runs: [plain], corruptions: {}}
+""")
+"""Values that tests name, whatever the committed study has; all others are the committed ones."""
+RUNS = "studies.phase1.runs"
 
 
 @pytest.fixture
 def edited(tmp_path):
     """Give a function that loads the committed file with the fixed values, and some of these changed."""
 
-    def load(changes: dict[str, Any] | None = None) -> params.Params:
+    def load(changes: dict[str, Any] | None = None, values: dict | None = None) -> params.Params:
         file = tmp_path / "params.yaml"
-        values = changed(changed(VALUES, FIXED), changes or {})
-        file.write_text(yaml.safe_dump(values), encoding="utf-8")
+        values = values or changed(VALUES, FIXED)
+        file.write_text(yaml.safe_dump(changed(values, changes or {}), sort_keys=False), encoding="utf-8")
         return config.load(file)
 
     return load
 
 
+@pytest.fixture
+def resolved(edited):
+    """Give a function that resolves a run of the fixed values, and some of these changed."""
+    return lambda name, changes=None: config.resolve(edited(changes), name)
+
+
+DECIDED = config.Decision(resolution="high", face_crop=True, augmentation="full")
+
+
+def trained(settings: params.Params) -> dict[str, config.RunConfig]:
+    """Return all runs that are trained, resolved."""
+    kinds = {name: entry.run.kind for name, entry in config.entries(settings).items()}
+    names = [name for name, kind in kinds.items() if kind in ("trained", "fine-tuned")]
+    return {name: config.resolve(settings, name, DECIDED) for name in names}
+
+
 # --- the committed file
 
 
-def test_every_committed_experiment_resolves():
-    committed = config.load(COMMITTED)
-    assert committed.experiments
-    for name in [*committed.experiments, "custom"]:
-        run = config.resolve(committed, name)
-        assert (run.experiment, run.dataset, run.preset) == (name, committed.dataset, committed.preset)
-        assert (run.view.dataset, run.view.loader) == (committed.dataset, committed.presets[committed.preset].loader)
+@pytest.mark.parametrize("preset", ["smoke", "quick", "full"])
+def test_every_committed_run_resolves_under_every_preset_and_no_two_are_the_same(edited, preset):
+    runs = trained(edited({"preset": preset}, VALUES))
+    assert {run.preset for run in runs.values()} == {preset}
+    # all that decides numbers: neither the name, nor which study it belongs to
+    alike = {}
+    for name, run in runs.items():
+        same = run.model_copy(update={"experiment": "", "study": ""})
+        alike.setdefault(same.model_dump_json(), set()).add(name)
+    # what phase 2 decides is one of its own runs, and the custom run is where the user starts from
+    repeated = [names for names in alike.values() if len(names) > 1]
+    assert all(names & {"custom", "simple_cnn_best", "resnet18_best"} for names in repeated), repeated
 
 
-def test_the_committed_data_sets_are_in_the_catalog():
-    committed = params.load(COMMITTED)
+def test_the_committed_data_sets_are_in_the_catalog(edited):
+    committed = edited({}, VALUES)
     known = catalog.load(ROOT / "data" / "catalog.yaml")
-    assert {committed.dataset, *committed.cross_dataset.away} <= set(known)
+    assert {committed.dataset, *committed.studies.generalization.datasets} <= set(known)
 
 
-def test_experiments_on_other_data_are_resolved_with_that_data(edited):
-    settings = edited({"presets.quick.pretrained": True})
-    other, on = (config.resolve(settings, name) for name in ("resnet18_other", "resnet18_on"))
-    assert (other.dataset, other.view.dataset, other.start_from, other.pretrained) == ("dff", "dff", None, True)
-    # what goes on from trained weights has no use for ImageNet's
-    assert (on.dataset, on.view.dataset, on.start_from, on.pretrained) == ("union", "union", "resnet18_low", False)
-    assert config.resolve(settings, "resnet18_low").dataset == settings.dataset
+@pytest.mark.parametrize("preset", ["smoke", "quick", "full"])
+@pytest.mark.parametrize("typed", [3.0e-4, "3e-4"])
+def test_the_learning_rate_that_is_typed_is_the_one_that_trains(edited, preset, typed):
+    # PyYAML reads 3e-4 (no point) as a string
+    runs = trained(edited({"preset": preset, "shared.optimizer.lr": typed}, VALUES))
+    own = {"simple_cnn_finetuned"}
+    assert {run.lr for name, run in runs.items() if name not in own} == {0.0003}
 
 
-def test_the_committed_comparison_trains_the_same_architecture_on_other_data():
-    """The plan's third question: architecture or data?"""
-    committed = config.load(COMMITTED)
-    baseline, other = (config.resolve(committed, name) for name in committed.cross_dataset.models[:2])
-    union = config.resolve(committed, "simple_cnn_union")
-    differing = {key for key, value in baseline.model_dump().items() if value != union.model_dump()[key]}
-    assert differing == {"experiment", "dataset", "view", "sampler"}
-    assert other.model != baseline.model and other.dataset == baseline.dataset
-
-
-def test_no_two_committed_experiments_are_the_same_configuration():
-    committed = params.load(COMMITTED)
-    runs = [config.resolve(committed, name).model_copy(update={"experiment": ""}) for name in committed.experiments]
-    assert len(runs) == len({run.model_dump_json() for run in runs})
-
-
-def test_the_committed_custom_run_repeats_the_baseline():
-    committed = params.load(COMMITTED)
-    run = config.resolve(committed, "custom").model_copy(update={"experiment": "simple_cnn_low"})
-    assert run == config.resolve(committed, "simple_cnn_low")
-
-
-# The plan's numbers, from its text: phase, model, pixels, face crop, augmentation, normalisation, held-out source.
-PLAN = {
+# The design's numbers, from its text: model, pixels, face crop, augmentation, normalisation, held-out source.
+DESIGN = {
     "simple_cnn_low": ("simple_cnn", 128, False, False, "imagenet", None),
     "resnet18_low": ("resnet18", 128, False, False, "imagenet", None),
     "simple_cnn_high": ("simple_cnn", 224, False, False, "imagenet", None),
@@ -157,6 +161,8 @@ PLAN = {
     "simple_cnn_face_augmented": ("simple_cnn", 224, True, True, "imagenet", None),
     "resnet18_face_augmented": ("resnet18", 224, True, True, "imagenet", None),
 }
+CANDIDATES = {"resnet34", "resnet50", "efficientnet_b0", "convnext_tiny", "mobilenetv3_small_100"}
+"""What phase 3 adds to the two baselines."""
 COMMON = {
     "seed": 42,
     "val_ratio": 0.1,
@@ -166,7 +172,6 @@ COMMON = {
     "epochs": 15,
     "early_stopping_patience": 5,
     "folds": 5,
-    "num_workers": 4,
     "monitor": "auc",
     "sampler": "shuffle",
     "class_ratio": None,
@@ -175,17 +180,16 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
 @pytest.fixture
-def full(tmp_path) -> params.Params:
-    file = tmp_path / "params.yaml"
-    file.write_text(yaml.safe_dump(VALUES | {"preset": "full"}))
-    return config.load(file)
+def full(edited) -> params.Params:
+    return edited({"preset": "full"}, VALUES)
 
 
-def test_the_full_preset_is_the_plan_in_phases_1_and_2(full):
-    of_other_studies = ("balance_", *full.cross_dataset.models)
-    assert {name for name in full.experiments if not name.startswith(of_other_studies)} == set(PLAN)
-    for name, (model, pixels, face, augmented, normalization, holdout) in PLAN.items():
-        run = config.resolve(full, name)
+def test_the_full_preset_is_the_design_in_phases_1_and_2(full):
+    runs = {name: run for name, run in trained(full).items() if run.study in ("phase1", "phase2")}
+    assert set(runs) == set(DESIGN)
+    assert full.shared.test_ratio == 0.1
+    for name, (model, pixels, face, augmented, normalization, holdout) in DESIGN.items():
+        run = runs[name]
         values = run.model_dump()
         assert {key: values[key] for key in COMMON} == COMMON
         assert (run.loss.type, run.loss.label_smoothing, run.domain.column) == ("bce", 0, "none")
@@ -194,6 +198,25 @@ def test_the_full_preset_is_the_plan_in_phases_1_and_2(full):
         assert (run.augmentation is not None) == augmented
         assert values["normalization"] == (IMAGENET if normalization == "imagenet" else None)
         assert run.pretrained == (model != "simple_cnn")
+    # the letterboxed reals are seen by the checkpoints of the same resolution
+    again = full.studies.phase2.runs["resnet18_letterboxed"]
+    view = config.resolve_view(full, again.view)
+    assert (again.of, view.geometry, view.size) == ("resnet18_high", "letterbox_real", 224)
+
+
+def test_the_full_preset_is_the_design_in_phases_3_and_4(full):
+    candidates = config.candidates(full)
+    assert {run.model for run in candidates.values() if run.ranked} == {"simple_cnn", "resnet18"} | CANDIDATES
+    assert full.presets["full"].top in (3, 4)
+    runs = trained(full)
+    for name, candidate in candidates.items():
+        for suffix, fraction in (("", 0.2), ("_medium", 0.5), ("_all", 1.0)):
+            run = runs[f"{name}{suffix}"]
+            values = run.model_dump()
+            assert {key: values[key] for key in COMMON} == COMMON
+            assert (run.model, run.fraction) == (candidate.model, fraction)
+            assert (run.resolution, run.view.view) == (224, "face_high")
+            assert run.augmentation == full.augmentations["full"]
 
 
 BALANCE = {
@@ -205,91 +228,120 @@ BALANCE = {
     "balance_by_f1": {"monitor": "f1"},
     "balance_domains": {"domain": "source"},
 }
-"""What each experiment of the class-balancing study changes."""
-
-
-def test_the_balancing_study_is_the_plan_s_and_varies_one_thing_at_a_time(full):
-    assert {name for name in full.experiments if name.startswith("balance_")} == set(BALANCE)
-    assert full.tables["balance"] == {name: ("balance_bce",) if name != "balance_bce" else () for name in BALANCE}
-    usual = {"loss": "bce", "sampler": "shuffle", "monitor": "auc", "domain": "none"}
-    for name, changes in BALANCE.items():
-        run = config.resolve(full, name)
-        found = {"loss": run.loss.type, "sampler": run.sampler, "monitor": run.monitor, "domain": run.domain.column}
-        assert found == usual | changes
-        assert (run.class_ratio, run.fraction) == (9, 1)
-        # values that are not in force are neutral
-        focal = run.loss.type == "focal"
-        assert (run.loss.gamma, run.loss.minority_alpha) == ((2, 0.75) if focal else (0, 0.5))
-        assert (run.model, run.view.view, run.augmentation) == ("simple_cnn", "crop_high", full.augmentations["light"])
+"""What each run of the study of class imbalance changes."""
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"shared.loss.type": "focal"},
+        {},
+        {"shared.loss": {"type": "focal", "gamma": 2.0, "minority_alpha": 0.75, "label_smoothing": 0.0}},
         {"shared.loss.label_smoothing": 0.1},
         {"shared.sampler": "weighted"},
         {"shared.monitor": "f1"},
         {"shared.domain.column": "source"},
     ],
+    ids=str,
 )
-def test_the_balancing_study_compares_what_its_names_say_whatever_is_shared(tmp_path, changes):
-    """As `dvc exp run -S` changes them; the custom run follows."""
-    before = config.load(COMMITTED)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed(VALUES, changes)))
-    after = config.load(tmp_path / "params.yaml")
-    for name in BALANCE:
-        assert config.resolve(after, name) == config.resolve(before, name)
-    assert config.resolve(after, "custom") != config.resolve(before, "custom")
+def test_the_study_of_imbalance_varies_one_thing_at_a_time_whatever_is_shared(edited, changes):
+    """As `dvc exp run -S` changes what is shared; the custom run follows."""
+    runs = trained(edited(changes, VALUES))
+    assert {name for name, run in runs.items() if run.study == "imbalance"} == set(BALANCE)
+    usual = {"loss": "bce", "sampler": "shuffle", "monitor": "auc", "domain": "none"}
+    for name, own in BALANCE.items():
+        run = runs[name]
+        found = {"loss": run.loss.type, "sampler": run.sampler, "monitor": run.monitor, "domain": run.domain.column}
+        assert found == usual | own
+        assert (run.class_ratio, run.fraction, run.model) == (9, 1, "simple_cnn")
+        # values that are not in force are neutral
+        assert (run.loss.gamma, run.loss.minority_alpha) == ((2, 0.75) if run.loss.type == "focal" else (0, 0.5))
+    custom = config.resolve(edited({}, VALUES), "custom")
+    assert (runs["custom"] == custom) == (not changes)
 
 
-@pytest.mark.parametrize("changes", [{"shared.loss.gamma": 5.0}, {"shared.domain.weight": 0.5}])
-def test_what_a_run_does_not_use_is_no_change_of_it(tmp_path, changes):
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed(VALUES, changes)))
-    before, after = config.load(COMMITTED), config.load(tmp_path / "params.yaml")
-    unchanged = [name for name in before.experiments if config.resolve(after, name) == config.resolve(before, name)]
-    uses = {
-        "shared.loss.gamma": {"balance_focal", "balance_focal_sampler"},
-        "shared.domain.weight": {"balance_domains"},
+def test_the_committed_comparison_trains_the_same_detector_on_other_data(edited):
+    """The design's question: architecture or data?"""
+    runs = trained(edited({}, VALUES))
+    home, other, union = (runs[name] for name in ("simple_cnn_home", "tiny_resnet_home", "simple_cnn_union"))
+    assert differences(home, union) == {"experiment", "dataset", "view.dataset", "sampler"}
+    assert differences(home, other) == {"experiment", "model"}
+
+
+# --- runs and the tables that compare them
+
+
+def test_a_study_s_base_lies_under_its_trained_runs_however_deep(edited):
+    runs = trained(edited())
+    assert {name: (runs[name].view.view, runs[name].lr, runs[name].weight_decay) for name in ("plain", "deep")} == {
+        "plain": ("crop_low", 0.001, 0.5),
+        "deep": ("crop_low", 0.002, 0.5),
     }
-    assert set(before.experiments) - set(unchanged) == uses[next(iter(changes))]
+    assert (runs["wide"].view.view, runs["wide"].weight_decay) == ("crop_high", 0.25)
+    assert (runs["tuned"].view.view, runs["focal"].loss.gamma) == ("crop_low", 3.0)
+    # what is shared counts where neither says anything
+    assert runs["focal"].loss.minority_alpha == VALUES["shared"]["loss"]["minority_alpha"]
+    assert runs["custom"].weight_decay == VALUES["shared"]["optimizer"]["weight_decay"]
 
 
-def test_the_full_preset_is_the_plan_in_phases_3_and_4(full):
-    extended = {
-        "resnet34": "resnet34",
-        "resnet50": "resnet50",
-        "efficientnet_b0": "efficientnet_b0",
-        "convnext_tiny": "convnext_tiny",
-        "mobilenetv3_small": "mobilenetv3_small_100",
-    }
-    ranked = {name: entry["model"] for name, entry in full.candidates.items() if entry["ranked"]}
-    assert ranked == {"simple_cnn": "simple_cnn", "resnet18": "resnet18", **extended}
-    assert full.presets["full"].top in (3, 4)
-    decision = config.Decision(resolution="high", face_crop=True, augmentation="full")
-    for name in ranked:
-        for suffix, fraction in (("_best", 0.2), ("_best_medium", 0.5), ("_best_all", 1.0)):
-            run = config.resolve(full, f"{name}{suffix}", decision)
-            values = run.model_dump()
-            assert {key: values[key] for key in COMMON} == COMMON
-            assert (run.fraction, run.resolution, run.view.view) == (fraction, 224, "face_high")
-            assert run.augmentation == full.augmentations["full"]
+def test_what_is_not_trained_has_nothing_of_the_base(edited):
+    runs = {name: entry.run for name, entry in config.entries(edited()).items()}
+    assert runs["again"].model_dump() == {"presets": (), "kind": "re-evaluated", "of": "high", "view": "letterbox_low"}
+    together = {"presets": (), "kind": "ensemble", "members": ("home", "deep"), "weights": "mean"}
+    assert runs["together"].model_dump() == together
 
 
-def test_the_full_preset_is_the_plan_in_what_all_share(full):
-    assert full.shared.test_ratio == 0.1
-    assert full.shared.optimizer.type == "adamw"
-    assert full.shared.scheduler.type == "cosine_annealing"
-    assert full.interpretation.source_specific == (0.05, 0.10)
+def test_only_what_is_trained_can_be_resolved(edited):
+    settings = edited()
+    for name, kind in (("again", "re-evaluated"), ("together", "ensemble")):
+        with pytest.raises(InputError, match=rf"^studies\.\w+\.runs\.{name}: {kind}, it is not trained"):
+            config.resolve(settings, name)
 
 
-def test_the_letterboxed_reals_are_seen_by_the_checkpoints_of_the_same_resolution(full):
-    entry = full.reevaluations["resnet18_letterboxed"]
-    view = config.resolve_view(full, entry.view)
-    assert (entry.experiment, view.geometry, view.size) == ("resnet18_high", "letterbox_real", 224)
+def test_runs_on_other_data_are_resolved_with_that_data(resolved):
+    home, joined, tuned = (resolved(name, {"presets.quick.pretrained": True}) for name in ("home", "joined", "tuned"))
+    assert (home.dataset, home.view.dataset, home.start_from, home.pretrained) == ("sample", "sample", None, True)
+    assert (joined.dataset, joined.view.dataset, joined.pretrained) == ("union", "union", True)
+    # what goes on from trained weights has no use for ImageNet's
+    assert (tuned.dataset, tuned.view.dataset, tuned.start_from, tuned.pretrained) == ("other", "other", "home", False)
 
 
-# --- candidates and what is decided
+def test_a_run_may_belong_to_some_presets(edited):
+    assert "large" not in config.entries(edited())
+    settings = edited({"preset": "full"})
+    assert {"large", "large_medium", "large_all"} <= set(config.entries(settings))
+    assert config.table(settings, "phase3")["second"] == ("large", "first")
+
+
+def test_phase_4_has_every_run_of_phase_3_on_each_of_its_shares(edited):
+    settings = edited({"studies.phase4.fractions": ["medium", 0.8, "all"]})
+    entries = config.entries(settings)
+    found = {name: entry.run for name, entry in entries.items() if entry.study == "phase4"}
+    shares = {"medium": 0.75, "0.8": 0.8, "all": 1.0}
+    assert set(found) == {f"{name}_{share}" for name in ("first", "second", "guest") for share in shares}
+    assert config.shares(settings) == ["small", "medium", 0.8, "all"]
+    for share, size in shares.items():
+        scaled, own = (config.resolve(settings, name, DECIDED) for name in (f"second_{share}", "second"))
+        assert differences(scaled, own) == {"experiment", "study", "fraction"}
+        assert (scaled.fraction, scaled.epochs) == (size, 7)
+
+
+def test_baselines_of_a_study_test_every_run_against_those_before_it(edited):
+    settings = edited()
+    assert config.table(settings, "phase1") == {"plain": (), "deep": ("plain",), "wide": ("plain", "deep")}
+    # large is no run of this preset
+    assert config.table(settings, "phase3") == {"first": (), "second": ("first",), "guest": ("first",)}
+
+
+def test_contrasts_name_one_baseline_or_several_also_of_other_studies(edited):
+    settings = edited()
+    assert config.table(settings, "phase2b") == {"deep": (), "high": ("deep",)}
+    assert config.table(settings, "both") == {"plain": (), "deep": (), "high": ("plain", "deep")}
+    assert config.table(settings, "custom") == {"plain": (), "custom": ("plain",)}
+    with pytest.raises(InputError, match=r"^studies: no table of contrasts is called phase2; add it to the contrasts"):
+        config.table(settings, "phase2")
+
+
+# --- what phase 2 decides
 
 
 @pytest.mark.parametrize(
@@ -301,163 +353,156 @@ def test_the_letterboxed_reals_are_seen_by_the_checkpoints_of_the_same_resolutio
         (("high", True, "light"), "face_high"),
     ],
 )
-def test_a_candidate_is_trained_as_was_decided(edited, decision, view):
-    settings = edited({"candidates.resnet34.optimizer": {"lr": 2e-4}})
+def test_the_best_is_what_was_decided(edited, decision, view):
+    settings = edited()
     resolution, face_crop, augmentation = decision
     chosen = config.Decision(resolution=resolution, face_crop=face_crop, augmentation=augmentation)
-    run = config.resolve(settings, "resnet34_best_medium", chosen)
-    assert (run.model, run.view.view, run.fraction) == ("resnet34", view, 0.75)
-    assert run.lr == pytest.approx(2e-3)
-    assert (run.augmentation is None) == (augmentation == "none")
-    assert config.resolve(settings, "guest_best", chosen).pretrained
-    assert not run.pretrained
+    for name in ("second", "second_medium"):
+        run = config.resolve(settings, name, chosen)
+        assert (run.model, run.view.view) == ("resnet34", view)
+        assert run.augmentation == (settings.augmentations[augmentation] if augmentation != "none" else None)
+    # the only one that says so itself
+    assert (config.resolve(settings, "guest", chosen).pretrained, run.pretrained) == (True, False)
 
 
-def test_names_of_candidates_experiments_lead_back_to_them(edited):
-    settings = edited()
-    names = config.candidate_experiments(settings)
-    assert {name: config.candidate_of(settings, name) for name in names} == {
-        f"{candidate}{suffix}": (candidate, fraction)
-        for candidate in ("resnet34", "resnet50", "guest")
-        for fraction, suffix in (("small", "_best"), ("medium", "_best_medium"), ("all", "_best_all"))
-    }
-    assert config.candidate_of(settings, "simple_cnn_low") is None
-    assert config.candidate_of(settings, "resnet18_best") is None
-
-
-def test_before_anything_is_decided_a_candidate_says_what_to_run(edited, tmp_path, monkeypatch):
-    settings = edited()
+def test_before_anything_is_decided_the_best_says_what_to_run(resolved, tmp_path, monkeypatch):
+    for name in ("second", "second_all"):
+        with pytest.raises(InputError, match=rf"{name}: nothing has been decided yet; run deepfake phase2"):
+            resolved(name)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"decisions/phase2\.json: not found; run deepfake decide, or dvc repro"):
-        config.resolve(settings, "resnet34_best")
-    with pytest.raises(InputError, match=r"decisions/phase4/resnet34\.json: not found; run deepfake rank"):
-        config.read_gate("resnet34")
+    for read, command in ((config.read_decision, "phase2"), (config.read_finalists, "phase3")):
+        with pytest.raises(InputError, match=rf"decisions/{command}\.json: not found; run deepfake {command}"):
+            read()
 
 
-@pytest.mark.parametrize("text", ['{"resolution": "huge"}', "{}", "high", '{"open": true, "score": 0.9}'])
+@pytest.mark.parametrize("text", ['{"resolution": "huge"}', "{}", "high", '{"runs": "all"}'])
 def test_a_decision_that_was_changed_by_hand_is_refused(tmp_path, text):
-    file = tmp_path / "phase2.json"
+    file = tmp_path / "changed.json"
     file.write_text(text)
-    with pytest.raises(InputError, match=r"phase2\.json: .*; run deepfake decide again"):
-        config.read_decision(file)
+    for read, command in ((config.read_decision, "phase2"), (config.read_finalists, "phase3")):
+        with pytest.raises(InputError, match=rf"changed\.json: .*; run deepfake {command} again"):
+            read(file)
+
+
+def test_resolving_reads_no_file(edited, tmp_path, monkeypatch):
+    settings = edited()
+    monkeypatch.chdir(tmp_path / "..")
+    opened: list[str] = []
+    watched = [True]
+
+    def watch(event: str, arguments: tuple) -> None:
+        if watched and event in ("open", "os.listdir", "os.scandir", "glob.glob"):
+            opened.append(str(arguments[0]))
+
+    sys.addaudithook(watch)  # it cannot be taken away again
+    try:
+        runs = trained(settings)
+    finally:
+        watched.clear()
+    assert len(runs) > 10 and not opened
 
 
 # --- mistakes
 
-LOW = "experiments.simple_cnn_low"
+TWO = {"kind": "ensemble", "weights": "mean"}
+PHASE2 = "studies.phase2"
+OTHERS = "studies.generalization"
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("path", "value", "message"),
     [
-        (
-            {"tables.phase1.resnet81_low": []},
-            r"tables\.phase1: unknown experiment 'resnet81_low'; did you mean resnet18_low",
-        ),
-        (
-            {"tables.phase1": {"resnet18_low": ["simple_cnn_low"]}},
-            r"tables\.phase1\.resnet18_low: its baseline 'simple_cnn_low' is no other experiment of the table",
-        ),
-        ({"cross_dataset.away": ["sample", "dff"]}, r"cross_dataset\.away: sample is the study's own data set"),
-        ({"cross_dataset.union": ["mine"]}, r"cross_dataset: .*union: mine must stand in away, too"),
-        ({"cross_dataset.away": ["dff", "dff"]}, r"away: dff stands there more than once"),
-        ({"cross_dataset.models": ["simple_cnn_lo"]}, r"cross_dataset\.models: .*did you mean simple_cnn_low"),
-        ({"cross_dataset.models": ["resnet34_best"]}, r"cross_dataset\.models: unknown experiment 'resnet34_best'"),
-        ({"transfers.resnet18_other.dataset": "mine"}, r"transfers\.resnet18_other\.dataset: unknown data set 'mine'"),
-        (
-            {"transfers.resnet18_other.dataset": GONE},
-            r"transfers\.resnet18_other\.dataset: give the name of a data set",
-        ),
-        ({"transfers.resnet18_other.start_from": "x"}, r"transfers\.resnet18_other\.start_from: unknown key"),
-        ({"experiments.simple_cnn_low.dataset": "dff"}, r"experiments\.simple_cnn_low\.dataset: unknown key"),
-        ({"finetunings.resnet18_on.start_from": "resnet"}, r"finetunings\.resnet18_on\.start_from: unknown experiment"),
-        ({"finetunings.resnet18_on.start_from": GONE}, r"finetunings\.resnet18_on\.start_from: give the name of"),
-        ({"ensembles.both.experiments": ["simple_cnn_low", "x"]}, r"ensembles\.both: unknown experiment 'x'"),
-        ({"ensembles.both.experiments": ["simple_cnn_low"]}, r"ensembles\.both\.experiments: .*at least 2"),
-        ({"ensembles.resnet18_again": {"experiments": ["a", "b"], "weights": "mean"}}, r"the name is taken"),
-        (
-            {"tables.phase1": {"resnet18_low": ["resnet18_low"]}},
-            r"tables\.phase1\.resnet18_low: its baseline 'resnet18_low' is no other experiment of the table",
-        ),
-        (
-            {"reevaluations.resnet18_again.experiment": "resnet81_low"},
-            r"reevaluations\.resnet18_again\.experiment: unknown experiment 'resnet81_low'; did you mean resnet18_low",
-        ),
-        (
-            {"reevaluations.resnet18_again.view": "letterbox"},
-            r"reevaluations\.resnet18_again\.view: unknown view 'letterbox'; did you mean letterbox_low",
-        ),
-        ({"candidates.resnet34.view": "crop_low"}, r"candidates\.resnet34\.view: it is not a candidate's own"),
-        ({"candidates.resnet34.fraction": "all"}, r"candidates\.resnet34\.fraction: it is not a candidate's own"),
-        ({"candidates.resnet34.ranked": GONE}, r"candidates\.resnet34\.ranked: true or false"),
-        ({"candidates.resnet34.optimizer": {"lrr": 1}}, r"candidates\.resnet34\.optimizer\.lrr: unknown key"),
-        ({"candidates.resnet34.pretrained": "yes"}, r"candidates\.resnet34\.pretrained: true, false, or null"),
-        ({"presets.quick.top": 3}, r"presets\.quick\.top: 3, but only 2 candidates are ranked"),
-        (
-            {"views.face_high": GONE},
-            r"views: none with geometry: crop, resolution: high and face_crop: true, which phase 2 may decide for",
-        ),
-        ({"experiments.resnet34_best": {"model": "a"}}, r"experiments\.resnet34_best: the name is taken"),
-        ({"experiments.resnet18_again": {"model": "a"}}, r"experiments\.resnet18_again: the name is taken"),
-        ({"audit.experiments": ["resnet81_low"]}, r"audit\.experiments: unknown experiment 'resnet81_low'"),
-        ({"audit.views": ["crop_lo"]}, r"audit\.views: unknown view 'crop_lo'; did you mean crop_low"),
-        ({"robustness.experiments": ["zzz"]}, r"robustness\.experiments: unknown experiment 'zzz'"),
-        ({f"{LOW}.view": "crop_lo"}, r"experiments\.simple_cnn_low\.view: unknown view 'crop_lo'; did you mean crop_l"),
-        (
-            {f"{LOW}.view": "zzz"},
-            r"simple_cnn_low\.view: unknown view 'zzz'; known: crop_high, crop_low, face_high, face_low",
-        ),
-        ({f"{LOW}.view": GONE}, r"experiments\.simple_cnn_low\.view: give the name of a view \(see `views`\)"),
-        ({f"{LOW}.view": {"geometry": "crop"}}, r"experiments\.simple_cnn_low\.view: give the name of a view"),
-        ({f"{LOW}.augmentation": "ful"}, r"experiments\.simple_cnn_low\.augmentation: unknown policy 'ful'; .* full\?"),
-        ({f"{LOW}.augmentation": GONE}, r"experiments\.simple_cnn_low\.augmentation: give the name of a policy"),
-        ({f"{LOW}.augmentation": None}, r"experiments\.simple_cnn_low\.augmentation: give the name of a policy"),
-        ({f"{LOW}.model": GONE}, r"experiments\.simple_cnn_low\.model: give the name of a model"),
-        ({"custom.view": "crop"}, r"custom\.view: unknown view 'crop'; did you mean crop_"),
-        ({"custom.augmentation": "hard"}, r"custom\.augmentation: unknown policy 'hard'; known: full, light, none"),
-        ({"views": {}}, r"view: unknown view 'crop_low'"),
-        ({"experiments.custom": {"model": "resnet18"}}, r"experiments\.custom: the name is taken"),
-        ({f"{LOW}.optimizer": {"lrr": 1}}, rf"{LOW}\.optimizer\.lrr: unknown key; did you mean optimizer\.lr\?"),
-        ({f"{LOW}.optimizer": {"lr": 0}}, rf"{LOW}\.optimizer\.lr: "),
-        ({f"{LOW}.optimizer": None}, rf"{LOW}\.optimizer: "),
-        ({f"{LOW}.normalization": "batch"}, rf"{LOW}\.normalization: input should be 'imagenet' or 'real_training'"),
-        ({f"{LOW}.normalization": {"mean": [0.5] * 3}}, rf"{LOW}\.normalization: "),
-        ({f"{LOW}.zzz": 1}, rf"{LOW}\.zzz: unknown key$"),
-        ({f"{LOW}.resolution": "high"}, rf"{LOW}\.resolution: unknown key"),
-        ({f"{LOW}.fractoin": "all"}, rf"{LOW}\.fractoin: unknown key; did you mean fraction\?"),
-        # the test set is common to all experiments: an own test_ratio would be ignored
-        ({f"{LOW}.test_ratio": 0.3}, rf"{LOW}\.test_ratio: all experiments share one test set"),
-        # what `params.load` finds is found here too
-        ({"preset": "quik"}, r"preset: unknown preset 'quik'; did you mean quick\?"),
+        # a run's own keys, of each kind
+        (f"{RUNS}.x", {}, ".model: this key is missing"),
+        (f"{RUNS}.ensemble", {}, ".model: this key is missing"),
+        ("studies.phase1.base.view", GONE, f"{RUNS}.plain.view: this key is missing (and 1 more)"),
+        (f"{RUNS}.x", {"kind": "trainde"}, ".kind: unknown kind 'trainde'; did you mean trained?"),
+        (f"{RUNS}.x", {"kind": None}, ".kind: unknown kind 'None'; known: ensemble, fine-tuned, re-evaluated, trained"),
+        (f"{RUNS}.x", {"kind": "fine-tuned", "model": "a"}, ".start_from: this key is missing"),
+        (f"{RUNS}.x", {"model": "a", "start_from": "deep"}, ".start_from: unknown key"),
+        (f"{RUNS}.x", {"kind": "re-evaluated", "of": "deep"}, ".view: this key is missing"),
+        (f"{RUNS}.x", {"kind": "re-evaluated", "off": "deep"}, f".off: unknown key; did you mean {RUNS}.<name>.of?"),
+        (f"{RUNS}.x", TWO | {"members": ["deep"]}, ".members: tuple should have at least 2 items"),
+        (f"{RUNS}.x", TWO | {"members": ["deep", "deep"]}, ".members: deep stands there more than once"),
+        (f"{RUNS}.x", TWO | {"members": ["deep", "plain"], "model": "a"}, ".model: unknown key"),
+        # what it overrides
+        (f"{RUNS}.plain.epochz", 3, ": unknown key; did you mean epochs?"),
+        (f"{RUNS}.plain.trained", 3, ": unknown key"),
+        (f"{RUNS}.plain.epochs", "medium", ": input should be 'short' or 'long', or a valid integer"),
+        (f"{RUNS}.plain.optimizer", {"lr": 0}, ".lr: input should be 'base' or 'low', or greater than 0"),
+        (f"{RUNS}.plain.optimizer", {"lrr": 1}, ".lrr: unknown key; did you mean optimizer.lr?"),
+        (f"{RUNS}.plain.optimizer", None, ": input should be a valid dictionary"),
+        (f"{RUNS}.plain.test_ratio", 0.3, ": all runs share one test set; change shared.test_ratio"),
+        ("studies.phase1.base.kind", "ensemble", "studies.phase1.base: a kind is each run's own"),
+        # names of runs and tables
+        (f"{RUNS}.a/b", {"model": "a"}, f"{RUNS}: 'a/b' cannot name a run's folder"),
+        (f"{RUNS}.custom", {"model": "a"}, ": custom has a run of this name"),
+        (f"{RUNS}.high", {"model": "a"}, f"{PHASE2}.runs.high: phase1 has a run of this name"),
+        (f"{PHASE2}.runs.deep", {"model": "resnet18", "view": "crop_low"}, ": phase1 has a run of this name"),
+        (f"{RUNS}.second_all", {"model": "a"}, "studies.phase4.runs.second_all: phase1 has a run of this name"),
+        (RUNS, {}, ": a study without runs; name at least one"),
+        (RUNS, GONE, ": this key is missing"),
+        (f"{PHASE2}.contrasts.phase1", {"high": "deep"}, ": phase1 has a table called phase1"),
+        ("studies.phase3.contrasts", {"both": {"first": "plain"}}, ".both: phase2 has a table called both"),
+        # what refers to runs
+        (f"{PHASE2}.contrasts.both", {"hgih": "deep"}, ": unknown run 'hgih'; did you mean high?"),
+        (f"{PHASE2}.contrasts.both.high", "depe", ": unknown run 'depe'; did you mean deep?"),
+        (f"{PHASE2}.contrasts.both.high", "high", ": it is its own baseline; name another run"),
+        (f"{PHASE2}.contrasts.both.high", ["deep", "high"], ": it is its own baseline"),
+        (f"{PHASE2}.contrasts.both.high", "large", ": large is a run of preset full, not of quick"),
+        ("studies.phase1.baselines", ["plian"], ": unknown run 'plian'; did you mean plain?"),
+        ("studies.phase1.baselines", ["high"], ": unknown run 'high'; known: deep, plain, wide"),
+        (f"{RUNS}.plain.presets", ["ful"], ": unknown preset 'ful'; did you mean full?"),
+        (f"{RUNS}.x", TWO | {"members": ["deep", "plian"]}, ".members: unknown run 'plian'; did you mean plain?"),
+        (f"{RUNS}.x", TWO | {"members": ["deep", "together"]}, ".members: unknown run 'together'"),
+        (f"{PHASE2}.runs.again.of", "hihg", ": unknown run 'hihg'; did you mean high?"),
+        (f"{PHASE2}.runs.again.of", "together", ": unknown run 'together'"),
+        (f"{OTHERS}.runs.tuned.start_from", "hoem", ": unknown run 'hoem'; did you mean home?"),
+        (f"{OTHERS}.runs.tuned.start_from", "tuned", ": unknown run 'tuned'"),
+        (f"{OTHERS}.runs.tuned.start_from", "first", ": unknown run 'first'"),
+        ("studies.shortcuts.runs", ["plian"], ": unknown run 'plian'; did you mean plain?"),
+        ("studies.shortcuts.runs", ["again"], ": unknown run 'again'"),
+        ("studies.robustness.runs", ["together"], ": unknown run 'together'"),
+        ("studies.imbalance.detail", ["plain"], ": unknown run 'plain'; known: focal, uneven"),
+        # what refers to the rest of the file
+        (f"{RUNS}.plain.view", "crop_lo", ": unknown view 'crop_lo'; did you mean crop_low"),
+        (f"{RUNS}.plain.view", "best", ": best is for runs of phase 3"),
+        (f"{RUNS}.plain.augmentation", "ful", ": unknown policy 'ful'; did you mean full?"),
+        ("custom.view", "crop_lo", ": unknown view 'crop_lo'"),
+        ("custom.augmentation", "best", ": best is for runs of phase 3"),
+        ("custom.augmentation", "hard", ": unknown policy 'hard'; known: full, light, none"),
+        (f"{PHASE2}.runs.again.view", "letterbox", ": unknown view 'letterbox'; did you mean letterbox_low?"),
+        ("studies.shortcuts.views", ["crop_lo"], ": unknown view 'crop_lo'; did you mean crop_low"),
+        ("augmentations.best", {}, ": the word for what phase 2 decides; choose another name"),
+        ("views.face_high", GONE, "views: none with geometry: crop, resolution: high and face_crop: true"),
+        (f"{RUNS}.plain.dataset", "mine", ": unknown data set 'mine'; known: other, sample, union"),
+        (f"{OTHERS}.datasets", ["sample", "other"], ": sample is the study's own data set; name others"),
+        (f"{OTHERS}.datasets", ["other", "other"], ": other stands there more than once"),
+        (f"{OTHERS}.union", ["mine"], f"{OTHERS}: union: mine must stand in datasets, too"),
+        # phases 3 and 4
+        ("presets.quick.top", 3, ": 3, but only 2 runs of phase 3 are ranked"),
+        ("studies.phase4.fractions", ["small"], ": small is the share of phase 3's own runs"),
+        ("studies.phase4.fractions", ["all", "all"], ": all stands there more than once"),
+        ("studies.phase4.fractions", ["all", "medium"], ": small (0.5), all (1.0), medium (0.75) must not decrease"),
+        # what `params.load` finds is found here, too
+        ("preset", "quik", ": unknown preset 'quik'; did you mean quick?"),
     ],
+    ids=str,
 )
-def test_a_wrong_name_is_told_by_its_path_and_its_file(edited, tmp_path, changes, message):
-    with pytest.raises(InputError, match=message) as caught:
-        edited(changes)
-    assert str(caught.value).startswith(f"{tmp_path / 'params.yaml'}: ")
-    assert "\n" not in str(caught.value)
+def test_a_mistake_is_one_line_that_names_its_file_and_path(edited, tmp_path, path, value, message):
+    with pytest.raises(InputError) as caught:
+        edited({path: value})
+    said = str(caught.value).removeprefix(f"{tmp_path / 'params.yaml'}: ")
+    assert said.startswith(f"{path}{message}" if message[0] in ".:" else message)
+    assert not re.search(r"\n|tag|literal\[", said)
 
 
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [("resnet81_low", "did you mean resnet18_low"), ("custm", r"did you mean custom\?")],
-)
-def test_an_unknown_experiment_is_answered_with_the_nearest(edited, asked, message):
-    with pytest.raises(InputError, match=rf"^experiments: unknown experiment '{asked}'; {message}"):
-        config.resolve(edited(), asked)
-
-
-def test_an_unknown_view_is_answered_with_the_nearest(edited):
+def test_an_unknown_name_is_answered_with_the_nearest(edited):
+    settings = edited()
+    with pytest.raises(InputError, match=r"^studies: unknown run 'plian'; did you mean plain\?"):
+        config.resolve(settings, "plian")
     with pytest.raises(InputError, match=r"^views: unknown view 'letterbox_lwo'; did you mean letterbox_low"):
-        config.resolve_view(edited(), "letterbox_lwo")
-
-
-def test_exponents_as_people_write_them_are_numbers(tmp_path):
-    # PyYAML reads 3e-4 (no point) as a string
-    file = tmp_path / "params.yaml"
-    file.write_text(re.sub(r"\blr: \S+", "lr: 3e-4", COMMITTED.read_text("utf-8")))
-    settings = config.load(file)
-    assert config.resolve(settings, "custom").lr == pytest.approx(3e-4 * settings.presets[settings.preset].lr_scale)
+        config.resolve_view(settings, "letterbox_lwo")
 
 
 # --- resolving
@@ -472,30 +517,35 @@ def differences(a: config.RunConfig, b: config.RunConfig) -> set[str]:
 @pytest.mark.parametrize(
     ("overlay", "key", "value"),
     [
-        ({"optimizer": {"lr": 2e-4}}, "lr", 2e-3),
-        ({"optimizer": {"weight_decay": 0.5}}, "weight_decay", 0.5),
+        ({"optimizer": {"lr": 2e-4}}, "lr", 2e-4),
+        ({"optimizer": {"lr": "low"}}, "lr", 3e-4),
+        ({"optimizer": {"weight_decay": 0.7}}, "weight_decay", 0.7),
+        ({"epochs": "long"}, "epochs", 12),
+        ({"epochs": 30}, "epochs", 30),
+        ({"fraction": "all"}, "fraction", 1.0),
+        ({"fraction": 0.37}, "fraction", 0.37),
         ({"batch_size": 8}, "batch_size", 8),
         ({"seed": 7}, "seed", 7),
         ({"early_stopping_patience": 2}, "early_stopping_patience", 2),
         ({"sampler": "weighted"}, "sampler", "weighted"),
+        ({"class_ratio": "imbalanced"}, "class_ratio", 9.0),
         ({"grad_clip": 1.5}, "grad_clip", 1.5),
         ({"precision": "fp32"}, "precision", "fp32"),
         ({"num_workers": 2}, "num_workers", 2),
-        ({"fraction": "all"}, "fraction", 1.0),
         ({"normalization": "real_training"}, "normalization", None),
         ({"holdout": "text2img"}, "holdout", "text2img"),
     ],
+    ids=str,
 )
-def test_an_overlay_changes_its_key_and_nothing_else(edited, overlay, key, value):
-    plain = {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"}
-    chosen = edited({"experiments.other": plain | overlay})
-    first, other = config.resolve(chosen, "simple_cnn_low"), config.resolve(chosen, "other")
-    assert differences(first, other) == {"experiment", key}
-    assert getattr(other, key) == (pytest.approx(value) if isinstance(value, float) else value)
-    assert chosen.shared == edited().shared
+def test_what_a_run_says_itself_changes_its_key_and_nothing_else(edited, overlay, key, value):
+    settings = edited({f"{RUNS}.other": {"model": "simple_cnn"} | overlay})
+    plain, other = config.resolve(settings, "plain"), config.resolve(settings, "other")
+    assert differences(plain, other) == {"experiment", key}
+    assert getattr(other, key) == value
+    assert settings.shared == edited().shared
 
 
-VIEWED = {"view.view", "view.face_margin"}
+OF_PRESET = {"preset", "folds", "val_ratio", "view.size"}
 
 
 @pytest.mark.parametrize(
@@ -504,123 +554,101 @@ VIEWED = {"view.view", "view.face_margin"}
         ({}, {"model": "resnet18"}, {"model"}),
         ({}, {"custom.view": "crop_high"}, {"view.view", "view.size"}),
         ({}, {"custom.view": "letterbox_low"}, {"view.view", "view.geometry"}),
-        ({}, {"custom.view": "face_low"}, VIEWED),
+        ({}, {"custom.view": "face_low"}, {"view.view", "view.face_margin"}),
         ({}, {"custom.augmentation": "light"}, {"augmentation", "oversampling"}),
-        ({}, {"custom.augmentation": "full"}, {"augmentation", "oversampling"}),
         ({"custom.augmentation": "light"}, {"custom.augmentation": "full"}, {"augmentation"}),
         ({}, {"custom.normalization": "real_training"}, {"normalization"}),
-        ({}, {"custom.fraction": "all"}, {"fraction"}),
+        ({}, {"custom.fraction": 0.37}, {"fraction"}),
         ({}, {"presets.quick.loader": "torchvision"}, {"view.loader"}),
-        ({}, {"presets.full.loader": "torchvision"}, set()),
-        ({}, {"shared.monitor": "f1"}, {"monitor"}),
-        ({}, {"shared.seed": 1}, {"seed"}),
-        ({}, {"shared.optimizer.lr": 1.0}, {"lr"}),
-        ({}, {"preset": "full"}, {"preset", "folds", "val_ratio", "epochs", "lr", "fraction", "view.size"}),
+        ({}, {"preset": "full"}, {*OF_PRESET, "epochs", "lr", "fraction"}),
+        # a number is the same under every preset
+        ({"shared.optimizer.lr": 0.1, "shared.epochs": 9, "custom.fraction": 0.37}, {"preset": "full"}, OF_PRESET),
         # nobody has pretrained SimpleCNN
         ({}, {"custom.pretrained": True}, set()),
         ({"model": "resnet18"}, {"custom.pretrained": True}, {"pretrained"}),
         ({"model": "resnet18"}, {"presets.quick.pretrained": True}, {"pretrained"}),
         ({"model": "resnet18", "custom.pretrained": False}, {"presets.quick.pretrained": True}, set()),
-        ({}, {"shared.holdout": "insight"}, {"holdout"}),
         # the custom run has these of its own
         ({}, {"shared.normalization": "real_training"}, set()),
         ({}, {"shared.fraction": "all"}, set()),
         # what decides nothing while it is not used, and something when it is
+        ({}, {"shared.loss.gamma": 5.0}, set()),
+        ({"shared.loss.type": "focal"}, {"shared.loss.gamma": 5.0}, {"loss"}),
+        ({}, {"shared.domain.weight": 0.5}, set()),
+        ({"shared.domain.column": "source"}, {"shared.domain.weight": 0.5}, {"domain"}),
+        ({}, {"studies.imbalance.ratio": 4.0}, set()),
         ({}, {"cache.oversampling": 1.5}, set()),
         ({"custom.augmentation": "light"}, {"cache.oversampling": 1.5}, {"oversampling"}),
         ({}, {"faces.margin": 0.5}, set()),
         ({"custom.view": "face_low"}, {"faces.margin": 0.5}, {"view.face_margin"}),
-        ({}, {"faces.confidence": 0.5}, set()),
-        ({"custom.view": "face_low"}, {"faces.confidence": 0.5}, set()),
         ({}, {"imagenet.mean": [0.5, 0.5, 0.5]}, {"normalization"}),
         ({"custom.normalization": "real_training"}, {"imagenet.mean": [0.5, 0.5, 0.5]}, set()),
         ({}, {"augmentations.full.flip": 0.1}, set()),
         ({"custom.augmentation": "full"}, {"augmentations.full.flip": 0.1}, {"augmentation"}),
-        ({}, {"augmentations.none.flip": 0.1}, {"augmentation", "oversampling"}),
-        ({}, {"presets.quick.resolution.low": 40}, {"view.size"}),
         ({}, {"presets.quick.resolution.high": 80}, set()),
-        ({}, {"presets.full.epochs.short": 99}, set()),
-        ({}, {"experiments.simple_cnn_low.sampler": "weighted"}, set()),
     ],
     ids=str,
 )
-def test_a_condition_is_switched_by_params_alone(edited, before, change, expected):
-    first, second = (config.resolve(edited(changes), "custom") for changes in (before, before | change))
+def test_a_condition_is_switched_by_params_alone(resolved, before, change, expected):
+    first, second = (resolved("custom", changes) for changes in (before, before | change))
     assert differences(first, second) == expected
 
 
-def test_values_that_are_switched_arrive(edited):
-    settings = edited(
-        {
-            "custom": CUSTOM | {"view": "face_low", "fraction": "medium", "augmentation": "full"},
-            "model": "convnext_tiny",
-            "presets.quick.loader": "torchvision",
-        }
-    )
-    run = config.resolve(settings, "custom")
-    assert run.view.model_dump() == {
-        "dataset": settings.dataset,
-        "view": "face_low",
-        "geometry": "crop",
-        "face_margin": 0.3,
-        "size": 48,
-        "loader": "torchvision",
-    }
-    assert (run.model, run.fraction, run.resolution, run.oversampling) == ("convnext_tiny", 0.75, 48, 1.25)
-    assert run.augmentation == settings.augmentations["full"]
-    assert run.normalization == settings.imagenet
+@pytest.mark.parametrize("preset", ["quick", "full"])
+def test_a_view_may_give_its_side_in_pixels(resolved, preset):
+    pixels = {"geometry": "resize", "face_crop": False, "resolution": 64}
+    run = resolved("custom", {"preset": preset, "views.small": pixels, "custom.view": "small"})
+    assert (run.view.view, run.view.geometry, run.resolution) == ("small", "resize", 64)
 
 
-def test_a_policy_that_changes_nothing_is_no_augmentation_by_whatever_name(edited):
-    idle = VALUES["augmentations"]["none"] | {"blur": {"probability": 0.0, "sigma": {"min": 3.0, "max": 4.0}}}
-    settings = edited({"augmentations.idle": idle, f"{LOW}.augmentation": "idle"})
-    run = config.resolve(settings, "simple_cnn_low")
+def test_a_policy_that_changes_nothing_is_no_augmentation_by_whatever_name(resolved):
+    idle = {"blur": {"probability": 0.0, "sigma": {"min": 3.0, "max": 4.0}}}
+    run = resolved("plain", {"augmentations.idle": idle, f"{RUNS}.plain.augmentation": "idle"})
     assert (run.augmentation, run.oversampling) == (None, None)
 
 
-def test_the_preset_scales_the_learning_rate(edited):
-    assert config.resolve(edited({"presets.quick.lr_scale": 2.5}), "simple_cnn_low").lr == pytest.approx(2.5e-4)
-    assert config.resolve(edited({"preset": "full"}), "simple_cnn_low").lr == 1e-4
-
-
-def test_a_resolved_run_is_frozen_and_is_read_back_from_its_file(edited):
+def test_a_resolved_run_is_frozen_and_is_read_back_from_its_file(resolved):
     for changes in ({}, {"custom.augmentation": "full", "custom.normalization": "real_training"}):
-        run = config.resolve(edited(changes), "custom")
+        run = resolved("custom", changes)
         assert config.RunConfig.model_validate_json(run.model_dump_json()) == run
         with pytest.raises(ValidationError, match="frozen"):
             run.seed = 1
 
 
-@pytest.mark.parametrize("schema", [config.RunConfig, config.ViewConfig, config.Decision, config.Gate])
-def test_no_value_has_a_default_in_python(schema):
-    assert all(field.is_required() for field in schema.model_fields.values())
-    assert schema.model_config["extra"] == "forbid"
+# --- what a finished run says
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("3", "not the configuration of a run"),
+        (None, "not found; run deepfake train run"),
+        ("{", "not JSON"),
         ("[1, 2]", "not the configuration of a run"),
-        ("{}", "was skipped by the study"),
+        ("{}", "folds is null"),
         ('{"folds": "4"}', 'folds is "4"'),
         ('{"folds": 0}', "folds is 0"),
     ],
 )
 def test_what_a_run_says_of_itself_is_told_when_it_is_damaged(tmp_path, monkeypatch, text, words):
     monkeypatch.chdir(tmp_path)
-    tables.write_text(text, layout.config("run"))
+    (layout.study("custom") / "run").mkdir(parents=True)
+    if text is not None:
+        tables.write_text(text, layout.config("run"))
     with pytest.raises(InputError) as error:
         config.facts_of("run")
-    assert f"{layout.config('run')}: " in str(error.value)
+    assert str(error.value).startswith("runs/custom/run/config.json: ")
     assert words in str(error.value)
 
 
-def test_a_configuration_counts_under_its_own_name_alone(edited, tmp_path, monkeypatch):
-    run = config.resolve(edited({}), "simple_cnn_low")
+def test_a_configuration_counts_under_its_own_name_alone(resolved, tmp_path, monkeypatch):
+    run = resolved("plain")
     monkeypatch.chdir(tmp_path)
-    for name in ("simple_cnn_low", "copy"):
+    for name in ("plain", "copy"):
+        (layout.study("phase1") / name).mkdir(parents=True)
         tables.write_text(run.model_dump_json(), layout.config(name))
-    assert config.config_of("simple_cnn_low") == run
-    with pytest.raises(InputError, match="that of simple_cnn_low, copied or renamed"):
+    assert config.config_of("plain") == run
+    with pytest.raises(InputError, match="that of plain, copied or renamed"):
         config.config_of("copy")
+    tables.write_text('{"folds": 3}', layout.config("plain"))
+    with pytest.raises(InputError, match="written by another version; run deepfake train plain again"):
+        config.config_of("plain")

@@ -161,6 +161,11 @@ def shares(settings: Params) -> list[Fraction]:
     return ["small", *settings.studies.phase4.fractions]
 
 
+def size_of(settings: Params, share: Fraction) -> float:
+    """Return a share of the data as a number, a word as the chosen preset means it."""
+    return _sized(settings.presets[settings.preset].fraction, share)
+
+
 def table(settings: Params, name: str) -> dict[str, tuple[str, ...]]:
     """Return the runs of a comparison in order, each with the baselines that it is tested against.
 
@@ -174,18 +179,30 @@ def table(settings: Params, name: str) -> dict[str, tuple[str, ...]]:
 
 
 def tables_of(settings: Params) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Return all comparisons by name; a study with `baselines` has one of its own name."""
+    """Return all comparisons by name; a study with `baselines` has one of its own name.
+
+    Raises:
+        InputError: two comparisons have the same name.
+    """
     known = entries(settings)
     found: dict[str, dict[str, tuple[str, ...]]] = {}
-    for study in ("custom", *TRAINING[1:]):
+    owners: dict[str, str] = {}
+
+    def add(study: str, where: str, name: str, rows: dict[str, tuple[str, ...]]) -> None:
+        if name in found:
+            raise InputError(f"studies.{study}.{where}: {owners[name]} has a table called {name}; choose another name")
+        found[name], owners[name] = rows, study
+
+    for study in TRAINING:
         section = getattr(settings.studies, study)
-        for name, rows in getattr(section, "contrasts", {}).items():
-            found[name] = _rows(rows)
+        for name, contrasts in getattr(section, "contrasts", {}).items():
+            add(study, f"contrasts.{name}", name, _rows(contrasts))
         if baselines := getattr(section, "baselines", ()):
             names = [name for name, entry in known.items() if entry.study == study]
-            found[study] = {
+            rows = {
                 name: tuple(base for base in baselines if base in names[:place]) for place, name in enumerate(names)
             }
+            add(study, "baselines", study, rows)
     return found
 
 
@@ -234,7 +251,7 @@ def resolve(settings: Params, name: str, decision: Decision | None = None) -> Ru
         dataset=dataset,
         preset=settings.preset,
         view=resolve_view(settings, view, f"{where}.view", dataset),
-        fraction=_sized(preset.fraction, shared.fraction),
+        fraction=size_of(settings, shared.fraction),
         folds=preset.folds,
         epochs=_sized(preset.epochs, shared.epochs),
         batch_size=shared.batch_size,

@@ -1,14 +1,22 @@
 """The section of params.yaml that says what each study trains and compares: runs, and planned contrasts."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from deepfake.params.judgement import Severity
 from deepfake.schema import Fraction, Ratio, Section
 
 BEST = "best"
 """Instead of a view or a policy: the one that phase 2 decided for."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""What can name a run: its folder is called so."""
+
+
+def _all_may_come_from_base(schema: dict[str, Any]) -> None:
+    """Say in the JSON schema that a trained run may leave out each key but a kind: `base` may have it."""
+    schema["required"] = [key for key in schema["required"] if key == "kind"]
 
 
 class Run(Section):
@@ -21,7 +29,7 @@ class Run(Section):
 class Trained(Run):
     """A detector that is trained; any key of `shared` may be overridden beside those listed here."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, json_schema_extra=_all_may_come_from_base)
 
     kind: Literal["trained"] = "trained"
     model: str
@@ -46,7 +54,7 @@ class Trained(Run):
 class FineTuned(Trained):
     """A trained detector whose every fold goes on from the same fold of another run."""
 
-    kind: Literal["fine-tuned"] = "fine-tuned"  # pyright: ignore[reportIncompatibleVariableOverride]
+    kind: Literal["fine-tuned"]  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
     start_from: str
     """The run that it goes on from."""
 
@@ -69,28 +77,37 @@ class Ensemble(Run):
     weights: Literal["mean", "fitted"]
     """`mean`: all alike; `fitted`: a logistic regression on each fold's inner validation."""
 
+    @field_validator("members")
+    @classmethod
+    def _different(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _once(value)
+
+
+def _once(names: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Refuse what stands there more than once."""
+    if repeated := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise ValueError(f"{repeated[0]} stands there more than once")
+    return names
+
 
 AnyRun = Annotated[Trained | FineTuned | Reevaluated | Ensemble, Field(discriminator="kind")]
 TRAINED_KINDS = ("trained", "fine-tuned")
 
 
+def _listed(value: Any) -> Any:
+    """Return one name as a list of it."""
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])]
+"""One name, or a list."""
+
+
 class Contrasts(Section):
     """Which runs a study compares; those of another study may be named, too."""
 
-    contrasts: dict[str, dict[str, tuple[str, ...]]] = Field(default_factory=dict)
-    """For each table its runs, each with the baselines that it is tested against (one name, or a list)."""
-
-    @field_validator("contrasts", mode="before")
-    @classmethod
-    def _one_baseline(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        return {
-            table: {run: (base,) if isinstance(base, str) else base for run, base in rows.items()}
-            if isinstance(rows, dict)
-            else rows
-            for table, rows in value.items()
-        }
+    contrasts: dict[str, dict[str, Names]] = Field(default_factory=dict)
+    """For each table its runs, each with the baselines that it is tested against."""
 
 
 class Study(Contrasts):
@@ -115,6 +132,16 @@ class Study(Contrasts):
     def _some(cls, value: dict[str, Any]) -> dict[str, Any]:
         if not value:
             raise ValueError("a study without runs; name at least one")
+        for name in value:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} cannot name a run's folder; use letters, digits, _, - and .")
+        return value
+
+    @field_validator("base")
+    @classmethod
+    def _kindless(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if "kind" in value:
+            raise ValueError("a kind is each run's own; name it there")
         return value
 
 
@@ -141,6 +168,13 @@ class Scaling(Section):
     fractions: Annotated[tuple[Fraction, ...], Field(min_length=1)]
     """The shares, the largest last; each chosen run of phase 3 is trained on every one."""
 
+    @field_validator("fractions")
+    @classmethod
+    def _others(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if "small" in value:
+            raise ValueError("small is the share of phase 3's own runs; name larger ones")
+        return _once(value)
+
 
 class Imbalance(Study):
     """The study of class imbalance: what it is trained on, and which thresholds it examines."""
@@ -161,12 +195,13 @@ class Generalization(Study):
     union: tuple[str, ...]
     """Those of them that are joined with the study's into the data set `union`, to be trained on."""
 
+    @field_validator("datasets", "union")
+    @classmethod
+    def _different(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _once(value)
+
     @model_validator(mode="after")
-    def _once(self) -> "Generalization":
-        for key in ("datasets", "union"):
-            names = getattr(self, key)
-            if repeated := [name for place, name in enumerate(names) if name in names[:place]]:
-                raise ValueError(f"{key}: {repeated[0]} stands there more than once")
+    def _known(self) -> "Generalization":
         if strange := [name for name in self.union if name not in self.datasets]:
             raise ValueError(f"union: {', '.join(strange)} must stand in datasets, too")
         return self
