@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import filelock
 import numpy as np
 import pandas as pd
 import psutil
@@ -256,6 +257,25 @@ def test_a_configuration_that_comes_back_is_not_trained_again(copied, monkeypatc
     assert files_of("simple_cnn_low") == before
     # the other one waits now
     cross_validation.run(config(epochs=1))
+    assert trained == []
+
+
+def test_what_another_process_has_finished_meanwhile_is_taken(copied, monkeypatch):
+    trained = count_training(monkeypatch)
+    folder, aside = layout.run("simple_cnn_low"), layout.RUNS.parent / "aside"
+    folder.rename(aside)
+    other = filelock.FileLock(layout.STORE / f"{cross_validation.prepare(config()).key}.lock", is_singleton=False)
+    other.acquire()
+
+    class Finishes(Heard):
+        def say(self, line):
+            super().say(line)
+            aside.rename(folder)
+            other.release()
+
+    heard = Finishes()
+    assert cross_validation.complete([config()], heard) == 0
+    assert heard.lines == ["another process computes the same run; waiting for it"]
     assert trained == []
 
 

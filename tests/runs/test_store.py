@@ -147,3 +147,12 @@ def test_a_second_process_waits():
     heard = Releases()
     with store.locked(["k1"], heard):
         assert heard.lines == ["another process computes the same run; waiting for it"]
+
+
+def test_what_another_process_works_on_is_not_pruned():
+    for key in ("k1", "k2"):
+        store.unfinished(key).mkdir(parents=True)
+    with filelock.FileLock(layout.STORE / "k1.lock", is_singleton=False):
+        assert store.prune() == 1
+    assert store.unfinished("k1").exists()
+    assert store.prune() == 1

@@ -71,25 +71,26 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
         raise InputError(f"{regions}: not found; run deepfake views {view.dataset}, or dvc repro")
     # what decides the experiment's numbers is behind its checkpoints
     parts = [layout.checkpoint(experiment, fold) for fold in range(trained.config.folds)]
-    parts.append(layout.predictions(experiment))
+    parts += [layout.predictions(experiment), layout.config(experiment)]
     if missing := next((path for path in parts if not path.exists()), None):
         raise InputError(f"{missing}: not found; run deepfake train {experiment}, or dvc repro")
     hashes = [runtime.file_hash(path) for path in (*parts, regions)]
     key = store.key(entry.study, name, view.model_dump_json(), hashes, code.digest("deepfake.runs.reevaluation"))
     if store.bring_back(entry.study, name, key, progress):
         return
-    again = _again(trained.config, name, view)
-    jobs = [
-        ReevaluationJob(job, trained) for job in folds.jobs(again, manifest, store.unfinished(key), progress=progress)
-    ]
-    remedy = "give it more, or let the program use fewer cores"
-    run_jobs(predict_fold, jobs, workers=folds.workers(), on_news=lambda news: None, remedy=remedy)
-    predictions = _with_validation_of(experiment, read_predictions([job.fold.folder for job in jobs]), name)
     facts |= {"experiment": name, "study": entry.study, "kind": entry.run.kind, "view": view.model_dump()}
     facts |= {"reevaluates": experiment}
-    store.put(
-        entry.study, name, entry.run.kind, key, lambda folder: write_results(folder, predictions, manifest, facts)
-    )
+    with store.locked([key], progress):
+        if store.bring_back(entry.study, name, key):
+            return
+        again = _again(trained.config, name, view)
+        found = folds.jobs(again, manifest, store.unfinished(key), progress=progress)
+        jobs = [ReevaluationJob(job, trained) for job in found]
+        remedy = "give it more, or let the program use fewer cores"
+        run_jobs(predict_fold, jobs, workers=folds.workers(), on_news=lambda news: None, remedy=remedy)
+        predictions = _with_validation_of(experiment, read_predictions([job.fold.folder for job in jobs]), name)
+        kind = entry.run.kind
+        store.put(entry.study, name, kind, key, lambda folder: write_results(folder, predictions, manifest, facts))
 
 
 def predict_fold(job: ReevaluationJob, tell: Tell[int]) -> None:

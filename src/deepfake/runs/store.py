@@ -140,18 +140,29 @@ def keep_only(study: str, runs: Collection[str]) -> None:
 
 
 def prune() -> int:
-    """Remove what no study holds, unfinished work included, and return how many folders that were."""
-    folders = [path for path in layout.STORE.glob("*") if path.is_dir() and path != layout.PROVENANCE]
-    for path in folders:
-        shutil.rmtree(path)
-    return len(folders)
+    """Remove what no study holds, unfinished work included, and return how many folders that were.
+
+    What another process works on stays.
+    """
+    count = 0
+    for path in layout.STORE.glob("*"):
+        if not path.is_dir() or path == layout.PROVENANCE:
+            continue
+        lock = _lock(path.name.split(".")[0])
+        try:
+            with lock.acquire(timeout=0):
+                shutil.rmtree(path)
+                count += 1
+        except filelock.Timeout:
+            continue
+    return count
 
 
 @contextmanager
 def locked(wanted: Collection[str], progress: Progress) -> Iterator[None]:
     """Let no other process compute the same entries; wait for one that does."""
     layout.STORE.mkdir(exist_ok=True)
-    locks = [filelock.FileLock(layout.STORE / f"{one}.lock") for one in sorted(wanted)]
+    locks = [_lock(one) for one in sorted(wanted)]
     try:
         for lock in locks:
             try:
@@ -163,6 +174,11 @@ def locked(wanted: Collection[str], progress: Progress) -> Iterator[None]:
     finally:
         for lock in locks:
             lock.release()
+
+
+def _lock(wanted: str) -> filelock.BaseFileLock:
+    """Return the lock of a key, which one process holds at a time."""
+    return filelock.FileLock(layout.STORE / f"{wanted}.lock")
 
 
 def _set_aside(path: Path) -> None:
