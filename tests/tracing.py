@@ -22,11 +22,11 @@ _log: int | None = None
 def install(log: Path) -> None:
     """Append every file that is opened to a log, for as long as the process lives."""
     global _log
-    if _log is None:
+    before, _log = _log, os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    if before is None:
         sys.addaudithook(_hook)
     else:
-        os.close(_log)
-    _log = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.close(before)
 
 
 def _hook(event: str, arguments: tuple) -> None:

@@ -3,12 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import scipy.stats
 
-from deepfake.evaluation import selection
-from deepfake.evaluation.statistics import held_out_share
+from deepfake.config import read_final
 from deepfake.params import Params
 from deepfake.reports.answers import AGAINST, EFFECT, Answer, compared, verdict
 from deepfake.reports.results import Results, source_columns
@@ -183,16 +181,14 @@ def scaling(results: Results, settings: Params) -> Answer:
 
 
 def final(results: Results, settings: Params) -> tuple[str, Answer]:
-    """Choose the final model: the best on all data, a tie going to the smaller.
+    """Say which model is the final one, as phase 4 decided: the best on all data, a tie going to the smaller.
 
     Returns:
-        Its experiment, and the answer that names it.
+        Its run, and the answer that names it.
     """
     names = results.rows["experiment"].tolist()
-    aucs = {name: results.by_fold(name, "auc").to_numpy(np.float64) for name in names}
-    sizes = dict(zip(names, results.rows["parameters"].tolist(), strict=True))
     errors = settings.selection.standard_errors
-    chosen = selection.rank(aucs, sizes, held_out_share(results.folds["fold"].nunique()), errors)[0]
+    chosen = read_final()
     leader = names[int(results.rows["auc"].to_numpy().argmax())]
     row, first = results.row(chosen), results.row(leader)
     numbers = (

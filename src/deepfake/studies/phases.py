@@ -1,11 +1,12 @@
 """The phases of the study: which tables each one fills, and what they hold beyond a plain comparison."""
 
+import numpy as np
 import pandas as pd
 
 from deepfake import layout, tables
-from deepfake.config import facts_of, read_finalists, scaled, shares, table
+from deepfake.config import Final, facts_of, read_finalists, scaled, shares, table
 from deepfake.errors import InputError
-from deepfake.evaluation import bootstrap, statistics, summary
+from deepfake.evaluation import bootstrap, selection, statistics, summary
 from deepfake.params import Evaluation, Params
 from deepfake.studies import comparison
 
@@ -138,8 +139,18 @@ def _phase4(settings: Params) -> None:
     comparison.write("phase4a", {"phase4a": scaling}, common, evaluation, seed)
     final = finalists(settings)
     best = max(final, key=lambda name: summary.by_fold(joined[name])["auc"].mean())
+    _decide(final, joined, settings)
     against_best = {name: () if name == best else (best,) for name in final}
     comparison.write("phase4b", {"phase4b": against_best}, joined, evaluation, seed)
+
+
+def _decide(final: list[str], joined: dict[str, pd.DataFrame], settings: Params) -> None:
+    """Write which model is the final one: the best on all data, a tie going to the smaller."""
+    aucs = {name: summary.by_fold(joined[name])["auc"].to_numpy(np.float64) for name in final}
+    sizes = {name: facts_of(name)["parameters"] for name in final}
+    share = statistics.held_out_share(len(next(iter(aucs.values()))))
+    chosen = selection.rank(aucs, sizes, share, settings.selection.standard_errors)[0]
+    tables.write_text(Final(run=chosen).model_dump_json(indent=2) + "\n", layout.FINAL)
 
 
 def _on_samples_of(small: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
