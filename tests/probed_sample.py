@@ -22,9 +22,3 @@ def settings(project) -> params.Params:
     tables.write(splits.split(samples, folds=2, test_ratio=0.1, seed=1), layout.manifest("sample"), tables.MANIFEST)
     views.write(config.resolve_view(found, "crop_low"), threads=1)
     return found
-
-
-def narrowed(settings: params.Params, **changes: object) -> params.Params:
-    """Return params with other values in the section of the search for shortcuts."""
-    shortcuts = settings.studies.shortcuts.model_copy(update=changes)
-    return settings.model_copy(update={"studies": settings.studies.model_copy(update={"shortcuts": shortcuts})})

@@ -7,10 +7,17 @@ from deepfake.data import framing
 from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, probes
 from deepfake.loading import views
+from deepfake.params import Params
 from deepfake.studies import probing
 from tiny_study import manifest
 
 pytest_plugins = ["probed_sample"]
+
+
+def narrowed(settings: Params, **changes: object) -> Params:
+    """Return params with other values in the section of the search for shortcuts."""
+    shortcuts = settings.studies.shortcuts.model_copy(update=changes)
+    return settings.model_copy(update={"studies": settings.studies.model_copy(update={"shortcuts": shortcuts})})
 
 
 def test_probes_are_written_without_any_trained_run(settings):
@@ -87,4 +94,4 @@ def test_another_data_set_is_probed_by_its_files_alone(settings):
     other = settings.model_copy(update={"dataset": "another"})
     rows = probing.run(other, "sample", threads=1)
     assert set(rows["subject"]) == {"files"}
-    assert layout.table("probes_sample").exists() and not layout.table("probes").exists()
+    assert layout.table("own_sample_probes").exists() and not layout.table("probes").exists()

@@ -12,7 +12,7 @@ from deepfake import config as configs
 from deepfake import layout, models, tables
 from deepfake.errors import InputError
 from deepfake.loading import views
-from deepfake.params import Robustness
+from deepfake.params.studies import Robustness
 from deepfake.studies import robustness
 from tiny_study import config, manifest
 

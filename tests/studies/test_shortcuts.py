@@ -77,8 +77,8 @@ def test_another_data_set_has_no_runs(settings):
     other = settings.model_copy(update={"dataset": "another"})
     probing.run(other, "sample", threads=1)
     assert shortcuts.run(other, "sample", threads=1).empty
-    assert pd.read_csv(layout.table("audit_sample_runs")).columns.tolist() == shortcuts.COLUMNS
-    metrics = json.loads(layout.study_metrics("audit_sample").read_text("utf-8"))
+    assert pd.read_csv(layout.table("own_sample_shortcuts_runs")).columns.tolist() == shortcuts.COLUMNS
+    metrics = json.loads(layout.study_metrics("own_sample_shortcuts").read_text("utf-8"))
     assert (metrics["view_auc"], metrics["r2"]) == (None, None)
     assert not layout.table("shortcuts_runs").exists()
 
