@@ -77,8 +77,8 @@ def run(
 ) -> None:
     """Explain finished experiments: write four tables and draw two figures.
 
-    The tables: `gradcam` (`attention.summary`), `hard_examples`, `confidence` and `confident_errors`, each with the
-    column `experiment`. The figures, `gradcam` and `hard_examples`, show photographs.
+    The tables: `explain_gradcam` (`attention.summary`), `explain_hard_examples`, `explain_confidence` and
+    `explain_confident_errors`, each with the column `experiment`. The figures, `gradcam` and `hard_examples`, show photographs.
 
     Args:
         experiments: names of finished experiments of one data set; the first one's verdicts choose what is shown.
