@@ -85,7 +85,7 @@ def test_another_data_set_has_no_runs(settings):
 
 def test_an_experiment_that_was_not_trained_is_named(probed):
     layout.predictions("simple_cnn_low").unlink()
-    with pytest.raises(InputError, match=r"run deepfake train simple_cnn_low, or take it out of studies\.shortcuts\.runs"):
+    with pytest.raises(InputError, match=r"train simple_cnn_low, or take it out of studies\.shortcuts\.runs"):
         shortcuts.run(probed, "sample", threads=1)
 
 
