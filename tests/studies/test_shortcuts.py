@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from deepfake import layout, tables
+from deepfake import config, layout, tables
 from deepfake.errors import InputError
 from deepfake.evaluation import leakage
 from deepfake.params import Params
@@ -115,3 +116,16 @@ def test_scores_of_other_folds_or_of_another_subject_are_refused(probed, change)
     tables.write(pd.concat([files, scores]), path, tables.PROBE_SCORES)
     with pytest.raises(InputError, match="not of crop_low and the manifest's folds; run deepfake probe sample again"):
         shortcuts.run(probed, "sample", threads=1)
+
+
+def test_a_run_that_waits_for_phase_2_cannot_be_examined(settings):
+    values = yaml.safe_load(layout.PARAMS.read_text("utf-8"))
+    values["studies"]["phase3"]["runs"]["simple_cnn_best"]["view"] = "best"
+    values["studies"]["shortcuts"]["runs"] = ["simple_cnn_best"]
+    values["views"]["crop_high"] = values["views"]["crop_low"] | {"resolution": "high"}
+    values["views"] |= {
+        f"face_{size}": {**values["views"][f"crop_{size}"], "face_crop": True} for size in ("low", "high")
+    }
+    layout.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
+    with pytest.raises(InputError, match=r"studies\.shortcuts\.runs: simple_cnn_best waits for phase 2"):
+        config.load()
