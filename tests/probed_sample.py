@@ -13,7 +13,7 @@ from deepfake.loading import views
 def settings(project) -> params.Params:
     """The tiny project, ingested and split, with a view; one experiment is to be held against the probes."""
     values = yaml.safe_load(layout.PARAMS.read_text("utf-8"))
-    values = changed(values, {"audit.views": ["crop_low"], "audit.experiments": ["simple_cnn_low"]})
+    values = changed(values, {"studies.shortcuts.views": ["crop_low"], "studies.shortcuts.runs": ["simple_cnn_low"]})
     layout.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
     found = config.load()
     entry = catalog.find("sample")

@@ -1,4 +1,4 @@
-"""A finished study without any training: predictions of chosen quality for every experiment of params.yaml.
+"""A finished study without any training: predictions of chosen quality for the runs of params.yaml.
 
 What reads predictions (comparisons, selection, phases, reports) can be tried on it in a second or two.
 """
@@ -14,7 +14,8 @@ from deepfake.config import RunConfig
 from deepfake.data import splits
 from deepfake.evaluation import summary
 from deepfake.params import Params
-from deepfake.runs import records
+from deepfake.params.studies import Reevaluated
+from deepfake.runs import completion, records
 
 SOURCES = {"wiki": 0, "text2img": 1, "inpainting": 1, "insight": 1}
 PARAMETERS = {
@@ -89,10 +90,12 @@ def write_run(
         plots: whether to write records of checkpoints, plots and metrics too, which takes most of the time.
         facts: more for its configuration.
     """
-    entry = settings.reevaluations.get(name)
-    run = config.resolve(settings, entry.experiment if entry else name)
-    if entry:
-        run = run.model_copy(update={"experiment": name, "view": config.resolve_view(settings, entry.view)})
+    study, entry = config.entries(settings)[name]
+    run = completion.resolved(settings, entry.of if isinstance(entry, Reevaluated) else name)
+    if isinstance(entry, Reevaluated):
+        view = config.resolve_view(settings, entry.view)
+        run = run.model_copy(update={"experiment": name, "study": study, "view": view})
+    (layout.study(study) / name).mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(sum(map(ord, name)))
     groups = manifest["group"].unique()
     by_group = dict(zip(groups, np.random.default_rng(0).normal(0, 0.3, len(groups)), strict=True))
@@ -121,16 +124,16 @@ def write_run(
     predictions = pd.concat(parts, ignore_index=True)[list(tables.PREDICTIONS.columns)]
     tables.write(predictions, layout.predictions(name), tables.PREDICTIONS)
     found = run.model_dump() | {
+        "kind": entry.kind,
         "resolution": run.resolution,
         "parameters": PARAMETERS.get(run.model, 11_177_025 + sum(map(ord, run.model))),
-        "best_epoch": [1] * run.folds,
-        "threshold": [0.0] * run.folds,
         **facts,
     }
     tables.write_text(json.dumps(found), layout.config(name))
+    tables.write_text("{}", layout.headline(name))
     if plots:
         joined = summary.join(predictions, manifest)
-        if not entry:  # a re-evaluation has no checkpoints of its own
+        if not isinstance(entry, Reevaluated):  # it has no checkpoints of its own
             _write_records(settings, run, joined)
         _write_plots(run, joined)
 
@@ -173,7 +176,7 @@ def _epoch(epoch: int, *, domains: bool) -> dict[str, float]:
 def _write_plots(run: RunConfig, joined: pd.DataFrame) -> None:
     """Write what training leaves for people to look at."""
     name, folds = run.experiment, summary.by_fold(joined)
-    tables.write_text(summary.headline_json(folds), layout.train_metrics(name))
+    tables.write_text(summary.headline_json(folds), layout.headline(name))
     domains = run.domain.column != "none"
     epochs = [_epoch(epoch, domains=domains) | {"fold": fold} for fold in range(run.folds) for epoch in (1, 2)]
     tables.write_csv(pd.DataFrame(epochs), layout.history(name))
@@ -182,8 +185,8 @@ def _write_plots(run: RunConfig, joined: pd.DataFrame) -> None:
     tables.write_csv(summary.confusion(held_out, folds), layout.confusion(name))
 
 
-def write_audit(settings: Params, **severities: str) -> None:
-    """Write what the audit says of the framing of each view: harmless, but for those whose severity is given."""
+def write_probes(settings: Params, **severities: str) -> None:
+    """Write what the probes say of the framing of each view: harmless, but for those whose severity is given."""
     rows = [
         {"subject": view, "level": "family", "name": "framing", "family": "framing", "nature": "container"}
         | {"auc": auc, "auc_low": auc - 0.05, "auc_high": auc + 0.04, "severity": severity}
@@ -191,7 +194,7 @@ def write_audit(settings: Params, **severities: str) -> None:
         for severity in [severities.get(view, "none")]
         for auc in [SEVERITIES[severity]]
     ]
-    tables.write_csv(pd.DataFrame(rows), layout.table("audit"))
+    tables.write_csv(pd.DataFrame(rows), layout.table("probes"))
 
 
 def write_study(
@@ -202,7 +205,7 @@ def write_study(
     own: float = 1.0,
     plots: bool = True,
 ) -> pd.DataFrame:
-    """Write a manifest, a harmless audit, and the runs of phases 1 and 2, of the custom run and of the candidates.
+    """Write a manifest, harmless probes, and the runs of phases 1 and 2, and of the custom run.
 
     Args:
         settings: checked params.
@@ -213,10 +216,9 @@ def write_study(
     """
     quality_of = quality if callable(quality) else lambda name: quality.get(name, 1.0)
     manifest = write_manifest(settings)
-    write_audit(settings)
-    names = [*settings.experiments, layout.CUSTOM_EXPERIMENT, *settings.reevaluations]
-    if candidates:
-        names += config.candidate_experiments(settings)
+    write_probes(settings)
+    studies = ("custom", "phase1", "phase2", *(("phase3", "phase4") if candidates else ()))
+    names = [name for name, entry in config.entries(settings).items() if entry.study in studies]
     for name in names:
         write_run(settings, name, manifest, quality_of(name), own=own, plots=plots)
     return manifest

@@ -214,7 +214,9 @@ def read(path: Path, schema: Schema) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        frame = pd.read_parquet(path)
+        # opened here and not by pyarrow, so that a test can trace what is read
+        with path.open("rb") as file:
+            frame = pd.read_parquet(file)
     except FileNotFoundError:
         raise InputError(f"{path}: not found; run the stage that writes it, or dvc repro") from None
     except (OSError, ValueError) as error:

@@ -89,6 +89,14 @@ def test_a_face_view_counts_the_images_without_a_face(contents):
     assert tuple(regions[["left", "top", "right", "bottom"]].iloc[0]) == (2, 3, 8, 9)
 
 
+def test_faces_have_to_be_looked_for_in_all_samples(contents):
+    from deepfake.studies import faces
+
+    faces.write_none("sample")
+    with pytest.raises(InputError, match="run deepfake faces sample again"):
+        views.write(view(view="face_low", face_margin=0.3), threads=1)
+
+
 def test_a_face_view_needs_the_faces_and_others_do_not(contents):
     layout.faces("sample").unlink()
     views.write(view(), threads=1)

@@ -6,7 +6,8 @@ import torch
 from conftest import FACE_BOX
 from deepfake import config as configs
 from deepfake import layout, tables
-from deepfake.studies import explanation, montage
+from deepfake.reports import galleries
+from deepfake.studies import explanation, faces, montage
 from tiny_study import manifest
 
 NAME = "simple_cnn_low"
@@ -20,7 +21,7 @@ def run(**options) -> None:
 
 
 def table(name: str) -> pd.DataFrame:
-    return pd.read_csv(layout.table(name))
+    return pd.read_csv(layout.table(f"explain_{name}"))
 
 
 def held_out() -> pd.DataFrame:
@@ -58,12 +59,19 @@ def test_heat_is_held_against_the_area_of_the_face(copied, one_process, monkeypa
 def test_every_held_out_image_with_a_face_counts_once(copied):
     run()
     rows = table("gradcam").set_index(["source", "verdict"])
-    faces = tables.read(layout.faces("sample"), tables.FACES).query("faces > 0")["sample_id"]
-    expected = held_out()[held_out()["sample_id"].isin(faces)].groupby("source").size()
+    found = tables.read(layout.faces("sample"), tables.FACES).query("faces > 0")["sample_id"]
+    expected = held_out()[held_out()["sample_id"].isin(found)].groupby("source").size()
     counts = rows["images"] + rows["without_heat"]
     for source, count in expected.items():
         assert counts[source, "all"] == counts[source, "correct"] + counts[source, "wrong"] == count
     assert (rows["cells"] == 2).all()  # 32 pixels, halved four times
+
+
+def test_where_no_faces_were_looked_for_no_image_counts_and_the_page_is_written(copied):
+    faces.write_none("sample")
+    run()
+    assert table("gradcam").empty
+    assert NAME in galleries.certainty(0.95) and galleries.attention(0.95)
 
 
 def test_verdicts_are_those_of_the_thresholds_that_training_wrote(copied):
@@ -81,8 +89,8 @@ def test_verdicts_are_those_of_the_thresholds_that_training_wrote(copied):
 
 
 def test_a_second_run_writes_the_same_bytes(copied, monkeypatch):
-    paths = [layout.table(name) for name in ("gradcam", "hard_examples", "confidence", "confident_errors")]
-    paths += [layout.figure(name) for name in ("gradcam", "hard_examples")]
+    paths = [layout.table(f"explain_{name}") for name in ("gradcam", "hard_examples", "confidence", "confident_errors")]
+    paths += [layout.photograph(name) for name in ("gradcam", "hard_examples")]
     written = []
     for cores in (2, 1):
         monkeypatch.setattr("deepfake.runtime.cores", lambda cores=cores: cores)

@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from deepfake import layout, tables
+from deepfake import config, layout, tables
 from deepfake.errors import InputError
 from deepfake.evaluation import leakage
 from deepfake.params import Params
@@ -25,6 +26,7 @@ def write_predictions(manifest: pd.DataFrame, shift: int = 0) -> None:
         condition="standard",
         logit=development["label"] + rng.normal(size=len(development)),
     )
+    (layout.study("phase1") / "simple_cnn_low").mkdir(parents=True, exist_ok=True)
     tables.write(rows, layout.predictions("simple_cnn_low"), tables.PREDICTIONS)
 
 
@@ -39,12 +41,12 @@ def probed(settings, monkeypatch) -> Params:
 
 def test_runs_are_held_against_the_files_and_their_own_view(probed):
     runs = shortcuts.run(probed, "sample", threads=2)
-    written = pd.read_csv(layout.table("audit_runs"))
+    written = pd.read_csv(layout.table("shortcuts_runs"))
     assert written.columns.tolist() == ["experiment", "view", "leak", *leakage.COLUMNS]
     assert written["leak"].tolist() == ["files", "crop_low"]
-    metrics = json.loads(layout.study_metrics("audit").read_text("utf-8"))
+    metrics = json.loads(layout.study_metrics("shortcuts").read_text("utf-8"))
     assert tuple(metrics) == shortcuts.METRICS
-    judged = pd.read_csv(layout.table("audit"))
+    judged = pd.read_csv(layout.table("probes"))
     joint = judged[judged["level"] == "all"].set_index("subject")["auc"]
     assert metrics["files_auc"] == joint["files"]
     assert metrics["view_auc"] == joint["crop_low"]
@@ -67,24 +69,24 @@ def test_logits_are_held_against_their_own_samples(probed):
 
 def test_the_table_of_runs_is_the_same_whatever_the_threads(probed):
     shortcuts.run(probed, "sample", threads=1)
-    before = layout.table("audit_runs").read_bytes()
+    before = layout.table("shortcuts_runs").read_bytes()
     shortcuts.run(probed, "sample", threads=3)
-    assert layout.table("audit_runs").read_bytes() == before
+    assert layout.table("shortcuts_runs").read_bytes() == before
 
 
 def test_another_data_set_has_no_runs(settings):
     other = settings.model_copy(update={"dataset": "another"})
     probing.run(other, "sample", threads=1)
     assert shortcuts.run(other, "sample", threads=1).empty
-    assert pd.read_csv(layout.table("audit_sample_runs")).columns.tolist() == shortcuts.COLUMNS
-    metrics = json.loads(layout.study_metrics("audit_sample").read_text("utf-8"))
+    assert pd.read_csv(layout.table("own_sample_shortcuts_runs")).columns.tolist() == shortcuts.COLUMNS
+    metrics = json.loads(layout.study_metrics("own_sample_shortcuts").read_text("utf-8"))
     assert (metrics["view_auc"], metrics["r2"]) == (None, None)
-    assert not layout.table("audit_runs").exists()
+    assert not layout.table("shortcuts_runs").exists()
 
 
 def test_an_experiment_that_was_not_trained_is_named(probed):
     layout.predictions("simple_cnn_low").unlink()
-    with pytest.raises(InputError, match=r"run deepfake train simple_cnn_low, or take it out of audit\.experiments"):
+    with pytest.raises(InputError, match=r"train simple_cnn_low, or take it out of studies\.shortcuts\.runs"):
         shortcuts.run(probed, "sample", threads=1)
 
 
@@ -102,7 +104,7 @@ def test_predictions_of_other_samples_are_refused(probed):
 
 
 def test_without_probes_it_says_what_to_run(settings):
-    with pytest.raises(InputError, match=r"audit\.csv: not found; run deepfake probe sample"):
+    with pytest.raises(InputError, match=r"probes\.csv: not found; run deepfake probe sample"):
         shortcuts.run(settings, "sample", threads=1)
 
 
@@ -114,3 +116,16 @@ def test_scores_of_other_folds_or_of_another_subject_are_refused(probed, change)
     tables.write(pd.concat([files, scores]), path, tables.PROBE_SCORES)
     with pytest.raises(InputError, match="not of crop_low and the manifest's folds; run deepfake probe sample again"):
         shortcuts.run(probed, "sample", threads=1)
+
+
+def test_a_run_that_waits_for_phase_2_cannot_be_examined(settings):
+    values = yaml.safe_load(layout.PARAMS.read_text("utf-8"))
+    values["studies"]["phase3"]["runs"]["simple_cnn_best"]["view"] = "best"
+    values["studies"]["shortcuts"]["runs"] = ["simple_cnn_best"]
+    values["views"]["crop_high"] = values["views"]["crop_low"] | {"resolution": "high"}
+    values["views"] |= {
+        f"face_{size}": {**values["views"][f"crop_{size}"], "face_crop": True} for size in ("low", "high")
+    }
+    layout.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
+    with pytest.raises(InputError, match=r"studies\.shortcuts\.runs: simple_cnn_best waits for phase 2"):
+        config.load()

@@ -40,6 +40,12 @@ def check(settings: Params) -> None:
         )
     trained = [name for name, entry in known.items() if isinstance(entry.run, Trained)]
     _check_names(settings, "studies.shortcuts.runs", studies.shortcuts.runs, trained)
+    for name in studies.shortcuts.runs:
+        run = known[name].run
+        if isinstance(run, Trained) and BEST in (run.view, run.augmentation):
+            raise InputError(
+                f"studies.shortcuts.runs: {name} waits for phase 2, which waits for the probes; name another"
+            )
     _check_names(settings, "studies.robustness.runs", studies.robustness.runs, trained)
     own = [name for name, entry in known.items() if entry.study == "imbalance"]
     _check_names(settings, "studies.imbalance.detail", studies.imbalance.detail, own)

@@ -6,6 +6,10 @@ import pandas as pd
 from deepfake.evaluation.hard_examples import mean_over_groups
 
 _CORNERS = ["left", "top", "right", "bottom"]
+_COLUMNS = [
+    *("label", "source", "verdict", "images", "groups", "without_heat"),
+    *("heat", "area", "excess", "low", "high"),
+]
 
 
 def boxes(faces: pd.DataFrame, regions: pd.DataFrame, size: int) -> np.ndarray:
@@ -66,4 +70,4 @@ def summary(found: pd.DataFrame, replicates: int, seed: int, level: float) -> pd
                 figures = {"heat": hot["heat"].mean(), "area": hot["area"].mean(), "excess": excess}
                 figures |= {"low": low, "high": high}
             rows.append({"label": label, "source": source, "verdict": verdict} | facts | figures)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=_COLUMNS)

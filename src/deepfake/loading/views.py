@@ -43,6 +43,9 @@ def write(
     """
     samples = tables.read(layout.samples(view.dataset), tables.SAMPLES)
     faces = None if view.face_margin is None else tables.read(layout.faces(view.dataset), tables.FACES)
+    if faces is not None and not samples["sample_id"].isin(faces["sample_id"]).all():
+        remedy = f"run deepfake faces {view.dataset} again, or dvc repro"
+        raise InputError(f"{layout.faces(view.dataset)}: faces were not looked for in all samples; {remedy}")
     regions = geometry.regions(samples, view.geometry, faces, view.face_margin or 0.0)
     path = _array(view, samples, regions, view.size, threads, cuda, announce, progress)
     facts = view.model_dump() | {

@@ -36,7 +36,10 @@ def draw(settings: Params) -> None:
     chosen = samples.groupby(["label", "source"])["sample_id"].apply(lambda ids: ids.iloc[len(ids) // 2])
     samples = samples.set_index("sample_id", drop=False).loc[chosen].reset_index(drop=True)
     shown = {"the file": _decode(samples, geometry.regions(samples, "letterbox", None, 0), settings, white=True)}
+    looked_for = chosen.isin(faces["sample_id"]).all()
     for name, (shape, face) in VIEWS.items():
+        if face and not looked_for:  # no view in use cuts out faces
+            continue
         regions = geometry.regions(samples, shape, faces if face else None, settings.faces.margin)
         shown[name] = _decode(samples, regions, settings)
     _figure(shown, samples, layout.photograph("views"))

@@ -77,8 +77,9 @@ def run(
 ) -> None:
     """Explain finished experiments: write four tables and draw two figures.
 
-    The tables: `gradcam` (`attention.summary`), `hard_examples`, `confidence` and `confident_errors`, each with the
-    column `experiment`. The figures, `gradcam` and `hard_examples`, show photographs.
+    The tables: `explain_gradcam` (`attention.summary`), `explain_hard_examples`, `explain_confidence` and
+    `explain_confident_errors`, each with the column `experiment`. The figures, `gradcam` and
+    `hard_examples`, show photographs.
 
     Args:
         experiments: names of finished experiments of one data set; the first one's verdicts choose what is shown.
@@ -187,7 +188,8 @@ def _attention(case: Case, maps: dict[int, np.ndarray], cells: int, options: tup
     faces = tables.read(layout.faces(config.dataset), tables.FACES)
     regions = tables.read(layout.regions(config.dataset, config.view.view), tables.REGIONS)
     chosen = _measured(case.verdicts)
-    faces = faces.set_index("sample_id").loc[chosen["sample_id"]]
+    # where no view in use cuts out faces, none were looked for
+    faces = faces.set_index("sample_id").reindex(chosen["sample_id"]).fillna(0)
     regions = regions.set_index("sample_id").loc[chosen["sample_id"]]
     boxes = attention.boxes(faces, regions, config.resolution)
     both = [attention.shares(maps[row], box) for row, box in zip(chosen["row"], boxes, strict=True)]
