@@ -20,7 +20,7 @@ EXPECTED = {
     "auc": ("ROC AUC", (0.70, 0.70), (0.85, 1.0)),
 }
 """What the plan expects before and after, without having measured it: a metric's name and two ranges."""
-_VARIED = ("experiment", "loss", "sampler", "monitor", "domain")
+_VARIED = ("experiment", "study", "loss", "sampler", "monitor", "domain")
 """What experiments of the table are meant to differ in."""
 
 
