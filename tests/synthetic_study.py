@@ -87,7 +87,7 @@ def write_run(
         quality: how far its fakes lie above its reals; hardest are those of the source that it holds out.
         own: share of the noise that is the experiment's own; the rest all experiments have in common.
         bias: how far all of its logits lie towards fake, as those of a detector that saw few reals.
-        plots: whether to write records of checkpoints and plots too, which takes most of the time.
+        plots: whether to write records of checkpoints, plots and metrics too, which takes most of the time.
         facts: more for its configuration.
     """
     study, entry = config.entries(settings)[name]
@@ -130,13 +130,12 @@ def write_run(
         **facts,
     }
     tables.write_text(json.dumps(found), layout.config(name))
-    joined = summary.join(predictions, manifest)
-    folds = summary.by_fold(joined)
-    tables.write_text(summary.headline_json(folds), layout.headline(name))
+    tables.write_text("{}", layout.headline(name))
     if plots:
+        joined = summary.join(predictions, manifest)
         if not isinstance(entry, Reevaluated):  # it has no checkpoints of its own
             _write_records(settings, run, joined)
-        _write_plots(run, joined, folds)
+        _write_plots(run, joined)
 
 
 def _write_records(settings: Params, run: RunConfig, joined: pd.DataFrame) -> None:
@@ -174,9 +173,10 @@ def _epoch(epoch: int, *, domains: bool) -> dict[str, float]:
     return found | {"validation_loss": 0.7 / epoch} | (heads if domains else {})
 
 
-def _write_plots(run: RunConfig, joined: pd.DataFrame, folds: pd.DataFrame) -> None:
+def _write_plots(run: RunConfig, joined: pd.DataFrame) -> None:
     """Write what training leaves for people to look at."""
-    name = run.experiment
+    name, folds = run.experiment, summary.by_fold(joined)
+    tables.write_text(summary.headline_json(folds), layout.headline(name))
     domains = run.domain.column != "none"
     epochs = [_epoch(epoch, domains=domains) | {"fold": fold} for fold in range(run.folds) for epoch in (1, 2)]
     tables.write_csv(pd.DataFrame(epochs), layout.history(name))

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from deepfake import layout, tables
+from deepfake import config, layout, tables
 from deepfake.errors import InputError
-from deepfake.studies import comparison, phases, scaling, selection
+from deepfake.studies import comparison, phases, selection
 
 
 def joined(name: str) -> pd.DataFrame:
@@ -45,33 +45,35 @@ def test_phase_2_holds_each_experiment_once_and_each_test_in_its_table(study):
     wanted = {
         (table, baseline, name)
         for table in phases.PHASES["phase2"]
-        for name, baselines in settings.tables[table].items()
+        for name, baselines in config.table(settings, table).items()
         for baseline in baselines
     }
     tests = pd.read_csv(layout.table("phase2_tests"))
     assert set(zip(tests["table"], tests["baseline"], tests["experiment"], strict=True)) == wanted
-    assert set(json.loads(layout.study_metrics("phase2").read_text())) == set(comparison.METRICS)
+    metrics = json.loads(layout.study_metrics("phase2").read_text())
+    assert set(metrics) == {*comparison.METRICS, "runs"}
+    # those of phase 1, which it is compared with, stand in that one's
+    assert set(metrics["runs"]) == {name for name in names if not name.endswith("_low")}
 
 
 def test_phase_4_measures_all_fractions_on_the_same_samples(study):
-    selection.decide(study({}))
-    settings = study({"resnet34_best_all": 2.0}, candidates=True)
+    decision = config.Decision(resolution="low", face_crop=False, augmentation="none")
+    tables.write_text(decision.model_dump_json(), layout.DECISION)
+    settings = study({"resnet18_best_all": 2.0}, candidates=True)
     chosen = selection.rank(settings)
     phases.run("phase4", settings)
     scaled = pd.read_csv(layout.table("phase4a_experiments")).set_index("experiment")
-    assert set(scaled.index) == {
-        f"{name}{suffix}" for name in chosen for suffix in ("_best", "_best_medium", "_best_all")
-    }
+    assert set(scaled.index) == {f"{name}{suffix}" for name in chosen for suffix in ("", "_medium", "_all")}
     assert scaled["samples"].nunique() == 1
     name = chosen[0]
-    small = joined(f"{name}_best")
-    everything = joined(f"{name}_best_all")
+    small = joined(name)
+    everything = joined(f"{name}_all")
     assert len(everything) > len(small)
     common = everything[everything["sample_id"].isin(small["sample_id"])]
-    assert scaled.loc[f"{name}_best_all", "auc"] == pytest.approx(mean_auc(common), abs=1e-5)
+    assert scaled.loc[f"{name}_all", "auc"] == pytest.approx(mean_auc(common), abs=1e-5)
     final = pd.read_csv(layout.table("phase4b_experiments")).set_index("experiment")
-    assert final.loc[f"{name}_best_all", "auc"] == pytest.approx(mean_auc(everything), abs=1e-5)
-    assert set(final.index) == {f"{candidate}_best_all" for candidate in chosen}
+    assert final.loc[f"{name}_all", "auc"] == pytest.approx(mean_auc(everything), abs=1e-5)
+    assert set(final.index) == {f"{candidate}_all" for candidate in chosen}
 
 
 def test_predictions_of_samples_that_are_gone_are_told(study):
@@ -80,35 +82,3 @@ def test_predictions_of_samples_that_are_gone_are_told(study):
     tables.write(manifest[manifest["group"] != manifest["group"].iloc[0]], layout.manifest("sample"), tables.MANIFEST)
     with pytest.raises(InputError, match="samples that are not in the manifest; run deepfake train"):
         phases.run("phase1", settings)
-
-
-# --- phase 4 trains those whose gate is open
-
-
-def scaled(candidate: str, settings) -> list[str]:
-    trained: list[str] = []
-    scaling.run(candidate, settings, trained.append)
-    return trained
-
-
-def test_an_open_gate_trains_and_a_closed_one_leaves_a_mark_everywhere(study):
-    selection.decide(study({}))
-    settings = study({}, candidates=True)
-    chosen = selection.rank(settings)
-    closed = next(name for name in settings.candidates if name not in chosen)
-    assert scaled(chosen[0], settings) == [f"{chosen[0]}_best_medium", f"{chosen[0]}_best_all"]
-    assert scaled(closed, settings) == []
-    for name in (f"{closed}_best_medium", f"{closed}_best_all"):
-        assert json.loads(layout.config(name).read_text()) == {"skipped": True}
-        assert json.loads(layout.train_metrics(name).read_text()) == {"skipped": True}
-        assert tables.read(layout.predictions(name), tables.PREDICTIONS).empty
-        for folder in (layout.checkpoints(name), layout.plots(name)):
-            assert any(folder.iterdir())
-
-
-def test_an_unknown_candidate_and_a_missing_gate_are_told(study):
-    settings = study({})
-    with pytest.raises(InputError, match="did you mean resnet34"):
-        scaled("resnet33", settings)
-    with pytest.raises(InputError, match="run deepfake rank, or dvc repro"):
-        scaled("resnet34", settings)

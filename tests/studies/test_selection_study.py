@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 import synthetic_study
 from deepfake import layout, tables
-from deepfake.config import Decision
+from deepfake.config import Decision, read_finalists
 from deepfake.errors import InputError
 from deepfake.studies import selection
 
@@ -61,8 +61,10 @@ def test_the_test_set_decides_nothing(study):
 
 
 def test_a_table_that_varies_two_things_at_once_is_refused(study):
-    settings = study({}, experiments__simple_cnn_high__view="crop_low")
-    with pytest.raises(InputError, match=r"tables\.phase2b: simple_cnn_high, resnet18_high differ in their resolution"):
+    settings = study({}, studies__phase2__runs__simple_cnn_high__view="crop_low")
+    with pytest.raises(
+        InputError, match=r"contrasts\.phase2b: simple_cnn_high, resnet18_high differ in their resolution"
+    ):
         selection.decide(settings)
 
 
@@ -75,7 +77,7 @@ VIEWS = ["crop_low", "crop_high", "face_high"]
 def decided(study, quality: dict[str, float], **severities: str) -> tuple[Decision, pd.Series]:
     """Decide with framings of some severities; return the decision and the evidence on the face crop."""
     settings = study(quality)
-    synthetic_study.write_audit(settings, **severities)
+    synthetic_study.write_probes(settings, **severities)
     decision = selection.decide(settings)
     return decision, pd.read_csv(layout.table("phase2_decision"), keep_default_na=False).set_index("factor")
 
@@ -102,12 +104,9 @@ def test_a_face_crop_is_refused_only_for_a_severe_framing_of_its_own(study, seve
     # where the crop is refused, augmentation counts that goes without it
     assert evidence.loc["augmentation", "counts"] == (not chosen)
     if not chosen:
-        assert row["refused"].startswith("the framing of face_high alone tells fakes from reals (AUC 0.950 [0.900, 0.9")
-        assert f"that of crop_high does not do so severely (AUC {evidence_auc(severities):.3f}" in row["refused"]
-
-
-def evidence_auc(severities: dict[str, str]) -> float:
-    return synthetic_study.SEVERITIES[severities.get("crop_high", "none")]
+        other = synthetic_study.SEVERITIES[severities.get("crop_high", "none")]
+        assert "face_high" in row["refused"] and "crop_high" in row["refused"]
+        assert "AUC 0.950 [0.900, 0.990], severe" in row["refused"] and f"AUC {other:.3f}" in row["refused"]
 
 
 def test_what_gains_nothing_needs_no_refusal(study):
@@ -125,20 +124,20 @@ def test_a_resolution_is_refused_in_the_same_way(study):
 
 
 @pytest.mark.parametrize("missing", VIEWS)
-def test_a_view_that_phase_2_may_decide_for_has_to_be_audited(study, missing):
-    settings = study({}, audit__views=[view for view in VIEWS if view != missing])
-    with pytest.raises(InputError, match=rf"audit\.views: add {missing}, which phase 2 may decide for"):
+def test_a_view_that_phase_2_may_decide_for_has_to_be_probed(study, missing):
+    settings = study({}, studies__shortcuts__views=[view for view in VIEWS if view != missing])
+    with pytest.raises(InputError, match=rf"studies\.shortcuts\.views: add {missing}, which phase 2 may decide for"):
         selection.decide(settings)
 
 
-def test_without_an_audit_nothing_is_decided(study):
+def test_without_probes_nothing_is_decided(study):
     settings = study({})
-    rows = pd.read_csv(layout.table("audit"))
-    tables.write_csv(rows[rows["subject"] != "face_high"], layout.table("audit"))
+    rows = pd.read_csv(layout.table("probes"))
+    tables.write_csv(rows[rows["subject"] != "face_high"], layout.table("probes"))
     with pytest.raises(InputError, match=r"nothing about the framing of face_high; run deepfake probe again"):
         selection.decide(settings)
-    layout.table("audit").unlink()
-    with pytest.raises(InputError, match=r"audit\.csv: not found; run deepfake probe"):
+    layout.table("probes").unlink()
+    with pytest.raises(InputError, match=r"probes\.csv: not found; run deepfake probe"):
         selection.decide(settings)
     assert not layout.DECISION.exists()
 
@@ -151,32 +150,33 @@ def test_an_experiment_that_was_not_trained_is_named(study):
 
 
 BEST = {"simple_cnn_best": 0.3, "resnet34_best": 2.5, "convnext_tiny_best": 3.5, "mobilenetv3_small_best": 1.8}
+BEST |= {"resnet18_best": 0.5, "efficientnet_lite0_imagenet_best": 9.0}
+EVERYWHERE = {f"studies__phase3__runs__{name}__presets": [] for name in BEST}
 
 
-def ranked(study, **changes):
-    settings = study({})
-    selection.decide(settings)
-    return study(BEST | {"efficientnet_lite0_imagenet_best": 9.0}, candidates=True, **changes)
+@pytest.fixture
+def candidates(study):
+    decision = Decision(resolution="low", face_crop=False, augmentation="none")
+    tables.write_text(decision.model_dump_json(), layout.DECISION)
+    return study(BEST, candidates=True, presets__quick__top=3, **EVERYWHERE)
 
 
-def test_the_best_go_on_and_those_out_of_competition_do_not(study):
-    settings = ranked(study)
-    best = selection.rank(settings)
-    assert set(best) == {"resnet34", "convnext_tiny", "mobilenetv3_small"}
-    for name in settings.candidates:
-        assert json.loads(layout.gate(name).read_text()) == {"open": name in best}
+def test_the_best_go_on_and_those_out_of_competition_do_not(candidates):
+    best = selection.rank(candidates)
+    # in the order of params.yaml
+    assert read_finalists() == ("resnet34_best", "convnext_tiny_best", "mobilenetv3_small_best")
+    assert set(best) == set(read_finalists())
     ranking = pd.read_csv(layout.table("phase3_ranking"))
     assert ranking.loc[ranking["chosen"], "candidate"].tolist() == best
     for _, row in ranking.iterrows():
-        assert row["auc"] == pytest.approx(held_out_auc(f"{row['candidate']}_best").mean(), abs=1e-5)
+        assert row["auc"] == pytest.approx(held_out_auc(row["candidate"]).mean(), abs=1e-5)
 
 
-def test_an_exchange_of_ranks_among_the_best_changes_no_gate(study):
-    settings = ranked(study)
-    before, gates = selection.rank(settings), {name: layout.gate(name).read_bytes() for name in settings.candidates}
-    first, second = (layout.predictions(f"{name}_best") for name in before[:2])
+def test_an_exchange_of_ranks_among_the_best_changes_no_finalist(candidates):
+    before, chosen = selection.rank(candidates), layout.FINALISTS.read_bytes()
+    first, second = (layout.predictions(name) for name in before[:2])
     one, other = first.read_bytes(), second.read_bytes()
     first.write_bytes(other)
     second.write_bytes(one)
-    assert selection.rank(settings) != before
-    assert {name: layout.gate(name).read_bytes() for name in settings.candidates} == gates
+    assert selection.rank(candidates) != before
+    assert layout.FINALISTS.read_bytes() == chosen
