@@ -68,6 +68,13 @@ def reported(finished_study, tmp_path_factory) -> tuple[Path, Params]:
         patch.chdir(root)
         for phase in pages.TITLES:
             pages.write(phase, finished_study[1])
+        # what other stages leave
+        for path in (
+            *(layout.page(name) for name in ("explain", "shortcuts")),
+            *(layout.photograph(name) for name in ("sample", "sample_edited", "sample_resent")),
+            *(layout.photograph(name) for name in ("views", "augmentation")),
+        ):
+            tables.write_text("", path)
         document.write(finished_study[1], {"shortcuts": "Width alone tells fakes from reals."})
     return root, finished_study[1]
 

@@ -114,7 +114,7 @@ def test_size_leaves_out_what_is_not_of_the_plan():
     assert "over 5 models" in rankings.size(study(RISING, unplanned=("f",)), 0.05).numbers
 
 
-RANKING = pd.DataFrame({"candidate": ["b", "a"], "chosen": [True, False]})
+RANKING = pd.DataFrame({"candidate": ["b_best", "a_best"], "chosen": [True, False]})
 
 
 @pytest.mark.parametrize(
@@ -217,5 +217,5 @@ def test_a_decision_tells_its_evidence_and_what_it_is_worth(study_settings, sign
 
 
 def test_more_data_is_all_against_the_smallest_share(study_settings):
-    answer = rankings.scaling(results.read("phase4a", study_settings))
+    answer = rankings.scaling(results.read("phase4a", study_settings), study_settings)
     assert answer.numbers.count("AUC") == study_settings.presets["quick"].top
