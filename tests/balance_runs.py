@@ -3,10 +3,9 @@
 import shutil
 from pathlib import Path
 
-import pytest
 import yaml
 
-from conftest import ROOT, changed
+from conftest import ROOT
 from deepfake import config
 from deepfake.params import Params
 
@@ -28,23 +27,14 @@ RUNS = {
 its own, and the same again with a domain head."""
 
 
-def write_project(root: Path, **changes: object) -> Params:
-    """Write a project whose balance table has these runs, without the runs; it becomes no one's current folder."""
+def write_project(root: Path) -> Params:
+    """Write a project whose study of imbalance has these runs, without the runs; it becomes no one's current folder."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    table = {name: [] if name == BASELINE else [BASELINE] for name in RUNS}
-    values = changed(
-        values,
-        {
-            "presets.quick.folds": 4,
-            "evaluation.bootstrap_replicates": 1000,
-            "tables.balance": table,
-            "balance.detail": [BASELINE, BETTER],
-            **{path.replace("__", "."): value for path, value in changes.items()},
-        },
-    )
+    values["presets"]["quick"]["folds"] = 4
+    values["evaluation"]["bootstrap_replicates"] = 1000
+    study = values["studies"]["imbalance"]
+    study |= {"runs": {name: study["runs"][name] for name in RUNS}, "detail": [BASELINE, BETTER]}
     (root / "data").mkdir(parents=True)
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     shutil.copy(ROOT / "data/catalog.yaml", root / "data/catalog.yaml")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        return config.load()
+    return config.load(root / "params.yaml")

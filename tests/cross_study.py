@@ -1,5 +1,6 @@
 """A comparison across data sets of made-up predictions: what each detector is worth where is chosen here."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from conftest import ROOT, changed
+from conftest import ROOT
 from deepfake import config, layout, params, tables
 from deepfake.config import RunConfig
 from deepfake.evaluation import performance, thresholds
@@ -43,48 +44,57 @@ WEAK = "insight"
 FOLDS = 4
 
 
-_COMMON = {"view": "crop_high", "augmentation": "none"}
-_MEMBERS = [BASELINE, OTHER]
-SECTIONS = {
-    "experiments": {BASELINE: {"model": "simple_cnn"}, OTHER: {"model": "resnet18"}},
-    "transfers": {
-        "simple_cnn_union": {"model": "simple_cnn", "dataset": "union"},
-        "resnet_union": {"model": "resnet18", "dataset": "union", "epochs": "short"},
-        "simple_cnn_union_domains": {"model": "simple_cnn", "dataset": "union", "domain": {"column": "dataset"}},
-        "simple_cnn_away": {"model": "simple_cnn", "dataset": EDITED},
+_TRAINED = {
+    BASELINE: {"model": "simple_cnn"},
+    OTHER: {"model": "resnet18"},
+    "simple_cnn_union": {"model": "simple_cnn", "dataset": "union"},
+    "resnet_union": {"model": "resnet18", "dataset": "union", "epochs": "short"},
+    "simple_cnn_union_domains": {"model": "simple_cnn", "dataset": "union", "domain": {"column": "dataset"}},
+    "simple_cnn_finetuned": {
+        "kind": "fine-tuned",
+        "model": "simple_cnn",
+        "dataset": EDITED,
+        "start_from": BASELINE,
     },
-    "finetunings": {"simple_cnn_finetuned": {"model": "simple_cnn", "dataset": EDITED, "start_from": BASELINE}},
-    "ensembles": {
-        name: {"experiments": _MEMBERS, "weights": name[9:]} for name in ("ensemble_mean", "ensemble_fitted")
-    },
-    "cross_dataset": {"away": [EDITED, RESENT], "union": [EDITED], "models": list(QUALITY)},
+    "simple_cnn_away": {"model": "simple_cnn", "dataset": EDITED},
 }
-"""What of params.yaml the comparison is made of, so that other experiments in there change no test."""
+_ENSEMBLES = {
+    name: {"kind": "ensemble", "members": [BASELINE, OTHER], "weights": name[9:]}
+    for name in ("ensemble_mean", "ensemble_fitted")
+}
+RUNS = _TRAINED | _ENSEMBLES
+"""The runs of the comparison, so that others in params.yaml change no test."""
 
 
-def settings_of(root: Path, **changes: object) -> Params:
-    """Write a project of nothing but params and catalog, and return its params."""
+def settings_of(
+    root: Path,
+    *runs: str,
+    datasets: tuple[str, ...] = (EDITED, RESENT),
+    union: tuple[str, ...] = (EDITED,),
+    replicates: int = 1000,
+) -> Params:
+    """Write a project of nothing but params and catalog, with all runs or those named, and return its params."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    for section in ("experiments", "transfers", "finetunings"):
-        values[section] = {name: _COMMON | {"epochs": "long"} | own for name, own in SECTIONS[section].items()}
-    values |= {section: SECTIONS[section] for section in ("ensembles", "cross_dataset")}
-    facts = {"evaluation.bootstrap_replicates": 1000}
-    facts |= {key.replace("__", "."): value for key, value in changes.items()}
+    values["evaluation"]["bootstrap_replicates"] = replicates
+    values["studies"]["generalization"] = {
+        "datasets": list(datasets),
+        "union": list(union),
+        "base": {"view": "crop_high", "epochs": "long"},
+        "runs": {name: RUNS[name] for name in runs or RUNS},
+    }
     (root / "data").mkdir(parents=True)
-    (root / "params.yaml").write_text(yaml.safe_dump(changed(values, facts), sort_keys=False))
+    (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     shutil.copy(ROOT / "data/catalog.yaml", root / "data/catalog.yaml")
     return params.load(root / "params.yaml")
 
 
 def configs_of(settings: Params) -> dict[str, RunConfig]:
     """Return what each detector was trained under; ensembles are like their first member."""
-    trained = [name for name in settings.cross_dataset.models if name not in settings.ensembles]
-    found = {name: config.resolve(settings, name) for name in trained}
-    for name in settings.cross_dataset.models:
-        if name in settings.ensembles:
-            first = found[settings.ensembles[name].experiments[0]]
-            found[name] = first.model_copy(update={"experiment": name, "model": "ensemble"})
-    return {name: found[name] for name in settings.cross_dataset.models}
+    found = {}
+    for name in settings.studies.generalization.runs:
+        run = config.resolve(settings, BASELINE if name in _ENSEMBLES else name)
+        found[name] = run.model_copy(update={"experiment": name, "model": "ensemble"} if name in _ENSEMBLES else {})
+    return found
 
 
 def samples(dataset: str, groups: int, per_group: int) -> pd.DataFrame:
@@ -144,7 +154,7 @@ def cells_of(
     """Return every detector on every data set; thresholds are those of the first data set that it has seen."""
     configs = configs_of(settings)
     found = []
-    datasets = [HOME, *settings.cross_dataset.away]
+    datasets = [HOME, *settings.studies.generalization.datasets]
     strengths = quality or QUALITY
     for number, name in enumerate(configs):
         exposed = _seen(configs, name, settings)
@@ -163,13 +173,15 @@ def cells_of(
 def _seen(configs: dict[str, RunConfig], name: str, settings: Params) -> set[str]:
     """Return the data sets that a detector was trained on."""
     own = configs[name]
-    found = {HOME, *settings.cross_dataset.union} if own.dataset == layout.UNION else {own.dataset}
+    found = {HOME, *settings.studies.generalization.union} if own.dataset == layout.UNION else {own.dataset}
     return found | (_seen(configs, own.start_from, settings) if own.start_from else set())
 
 
 def features_of(settings: Params, groups: int = 24, per_group: int = 4) -> dict[str, pd.DataFrame]:
     """Return the features of every data set."""
-    return {dataset: features(dataset, groups, per_group) for dataset in (HOME, *settings.cross_dataset.away)}
+    return {
+        dataset: features(dataset, groups, per_group) for dataset in (HOME, *settings.studies.generalization.datasets)
+    }
 
 
 def foreign_rows() -> list[ForeignRow]:
@@ -186,6 +198,9 @@ def foreign_rows() -> list[ForeignRow]:
 def write_inputs(settings: Params, **sizes: int) -> None:
     """Write what the comparison reads beside the cells: each detector's configuration, each data set's features."""
     for name, each in configs_of(settings).items():
-        tables.write_text(each.model_dump_json(), layout.config(name))
+        (layout.study("generalization") / name).mkdir(parents=True)
+        facts = each.model_dump() | ({"ensemble": {"experiments": [BASELINE, OTHER]}} if name in _ENSEMBLES else {})
+        tables.write_text(json.dumps(facts), layout.config(name))
+        tables.write_text("{}", layout.headline(name))
     for dataset, frame in features_of(settings, **sizes).items():
         tables.write(frame, layout.features(dataset), tables.FEATURES)

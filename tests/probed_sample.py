@@ -13,7 +13,7 @@ from deepfake.loading import views
 def settings(project) -> params.Params:
     """The tiny project, ingested and split, with a view; one experiment is to be held against the probes."""
     values = yaml.safe_load(layout.PARAMS.read_text("utf-8"))
-    values = changed(values, {"audit.views": ["crop_low"], "audit.experiments": ["simple_cnn_low"]})
+    values = changed(values, {"studies.shortcuts.views": ["crop_low"], "studies.shortcuts.runs": ["simple_cnn_low"]})
     layout.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
     found = config.load()
     entry = catalog.find("sample")
@@ -22,3 +22,9 @@ def settings(project) -> params.Params:
     tables.write(splits.split(samples, folds=2, test_ratio=0.1, seed=1), layout.manifest("sample"), tables.MANIFEST)
     views.write(config.resolve_view(found, "crop_low"), threads=1)
     return found
+
+
+def narrowed(settings: params.Params, **changes: object) -> params.Params:
+    """Return params with other values in the section of the search for shortcuts."""
+    shortcuts = settings.studies.shortcuts.model_copy(update=changes)
+    return settings.model_copy(update={"studies": settings.studies.model_copy(update={"shortcuts": shortcuts})})

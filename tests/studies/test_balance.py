@@ -6,22 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-import yaml
 from scipy.special import expit
 from sklearn import metrics as sk
 from statsmodels.stats.multitest import multipletests
 
 import synthetic_study
 from balance_runs import BASELINE, BETTER, DOMAINS, NOISE, RUNS, SHIFTED, write_project
-from conftest import GONE
 from deepfake import cli, layout, tables
 from deepfake.errors import InputError
 from deepfake.evaluation import thresholds
-from deepfake.params.judgement import Balance
+from deepfake.params import Params
+from deepfake.reports import balance as page
 from deepfake.studies import balance, cuts
 
 pytest_plugins = ["balanced_study"]
-ONE = Balance(ratio=9.0, thresholds=(0.5,), detail=(BASELINE,))
 
 
 def held_out(name: str, subset: str = "held_out") -> list[pd.DataFrame]:
@@ -190,12 +188,13 @@ def test_calibration_is_what_scikit_learn_says(balance_found):
 
 def test_all_is_written_and_metrics_have_stable_keys(balance_found):
     for part, frame in zip(balance.PARTS, balance_found, strict=True):
-        written = pd.read_csv(layout.table(f"balance{part}"))
+        written = pd.read_csv(layout.table(f"imbalance{part}"))
         assert list(written) == list(frame) and len(written) == len(frame)
-    found = json.loads(layout.study_metrics("balance").read_text())
+    found = json.loads(layout.study_metrics("imbalance").read_text())
     rows = balance_found.rows
     learned = balance_found.experiments.query("learned")["experiment"].tolist()
     assert len(learned) > 2
+    assert list(found.pop("runs")) == list(RUNS)
     assert found == {
         "baseline_recall_real": round(rows.iloc[0]["recall_real"], 6),
         "baseline_f1": round(rows.iloc[0]["f1_macro"], 6),
@@ -221,71 +220,55 @@ def test_how_each_was_trained_stands_beside_what_it_ranks(balance_found):
     assert rows.loc[BASELINE, "learned"] and np.isnan(rows.loc[BASELINE, "source_auc_variance_change"])
 
 
-def test_experiments_that_were_held_out_on_other_samples_are_not_paired(balance_copy):
+def narrowed(settings: Params, *names: str) -> Params:
+    """Return params whose study has these runs alone."""
+    study = settings.studies.imbalance
+    study = study.model_copy(update={"runs": {name: study.runs[name] for name in names}, "detail": (BASELINE,)})
+    return settings.model_copy(update={"studies": settings.studies.model_copy(update={"imbalance": study})})
+
+
+@pytest.mark.parametrize("names", [(BASELINE,), (BASELINE, NOISE)], ids=["one run", "nothing to compare it with"])
+def test_runs_that_were_held_out_on_other_samples_are_not_paired(balance_copy, names):
     predictions = tables.read(layout.predictions(NOISE), tables.PREDICTIONS)
     last = predictions.index[predictions["subset"] == "held_out"][-1]
     tables.write(predictions.drop(last), layout.predictions(NOISE), tables.PREDICTIONS)
-    table = {BASELINE: (), NOISE: (BASELINE,)}
-    found = balance.run(balance_copy.model_copy(update={"tables": {"balance": table}, "balance": ONE}))
-    assert set(found.tests.query("experiment == @NOISE")["question"]) == {"threshold"}
-    assert NOISE in set(found.rows["experiment"])
+    settings = narrowed(balance_copy, *names)
+    found = balance.run(settings)
+    assert set(found.tests["question"]) == {"threshold"}
+    assert set(found.rows["experiment"]) == set(names)
+    page.write(settings)
+    told = f"Not compared with {BASELINE}, since held out on other samples: {NOISE}."
+    assert (told in layout.page("imbalance").read_text()) is (NOISE in names)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"tables__balance": GONE}, "tables.balance: the study compares it, but params.yaml has no such table"),
-        ({"balance__detail": ["balance_sampler"]}, "balance.detail: unknown experiment 'balance_sampler'"),
-        ({}, "runs/balance_bce/predictions.parquet: not found; run deepfake train balance_bce"),
-    ],
-)
-def test_mistakes_are_one_line_and_exit_2(tmp_path, monkeypatch, runner, changes, message):
-    settings = write_project(tmp_path / "project", **changes)
+def test_a_run_that_was_not_trained_is_named(tmp_path, monkeypatch):
+    settings = write_project(tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
     synthetic_study.write_manifest(settings)
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError, match=r"predictions\.parquet: not found; run deepfake train balance_bce"):
         balance.run(settings)
-    assert message in str(error.value)
-    result = runner.invoke(cli.main, ["balance"])
-    assert result.exit_code == 2 and message in result.stderr and len(result.stderr.splitlines()) == 1
 
 
 def test_one_experiment_is_shown_at_every_threshold(balance_copy, runner):
     result = runner.invoke(cli.main, ["thresholds", BETTER])
     assert result.exit_code == 0, result.output
-    page = layout.page(f"thresholds_{BETTER}").read_text()
+    written = layout.page(f"thresholds_{BETTER}").read_text()
     expected = examined(BETTER, balance_copy).cuts.set_index("cut")
     for cut, name in (("0.3", "0.3"), ("best_f1", "best F1"), ("youden", "Youden's J (tuned)")):
         row = next(line for line in result.output.splitlines() if line.startswith(f"| {name} "))
         assert f"{expected.loc[cut, 'f1_macro']:.3f} ± {expected.loc[cut, 'f1_macro_std']:.3f}" in row
-        assert row in page
+        assert row in written
     for kind in ("roc", "confusion", "reliability"):
-        assert f"figures/thresholds_{BETTER}_{kind}.png" in page
-        assert layout.figure(f"thresholds_{BETTER}_{kind}").stat().st_size > 10_000
-    assert not layout.page("balance").exists()
+        figure = layout.figure(f"thresholds_{BETTER}_{kind}")
+        assert str(figure.relative_to(layout.REPORTS)) in written
+        assert figure.stat().st_size > 10_000
+    assert not layout.page("imbalance").exists()
 
 
 def test_thresholds_of_what_was_not_trained_is_one_line_and_exit_2(balance_copy, runner):
     result = runner.invoke(cli.main, ["thresholds", "balance_sampler"])
-    assert result.exit_code == 2
-    missing = "runs/balance_sampler/predictions.parquet: not found; run deepfake train balance_sampler, or dvc repro"
-    assert result.stderr.strip() == f"deepfake: {missing}"
-
-
-@pytest.mark.parametrize("alone", [True, False], ids=["one experiment", "nothing to compare it with"])
-def test_a_table_without_pairs_still_has_its_page(balance_copy, runner, alone):
-    """One experiment; or another that was held out on other samples."""
-    values = yaml.safe_load(layout.PARAMS.read_text())
-    values["tables"]["balance"] = {BASELINE: []} if alone else {BASELINE: [], NOISE: [BASELINE]}
-    values["balance"]["detail"] = [BASELINE]
-    layout.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
-    predictions = tables.read(layout.predictions(NOISE), tables.PREDICTIONS)
-    last = predictions.index[predictions["subset"] == "held_out"][-1]
-    tables.write(predictions.drop(last), layout.predictions(NOISE), tables.PREDICTIONS)
-    result = runner.invoke(cli.main, ["balance"])
-    assert result.exit_code == 0, result.output
-    told = f"Not compared with {BASELINE}, since held out on other samples: {NOISE}."
-    assert (told in layout.page("balance").read_text()) is not alone
+    assert result.exit_code == 2 and len(result.stderr.splitlines()) == 1
+    assert "predictions.parquet: not found; run deepfake train balance_sampler, or dvc repro" in result.stderr
 
 
 def test_epochs_are_blind_only_where_everything_is_called_fake(balance_copy):
@@ -293,6 +276,5 @@ def test_epochs_are_blind_only_where_everything_is_called_fake(balance_copy):
         changed = record(BASELINE, fold)
         changed["metrics"] |= {"validation_recall_real": 0.0, "validation_recall_fake": recall_fake}
         tables.write_text(json.dumps(changed), layout.checkpoint_record(BASELINE, fold))
-    table = {BASELINE: ()}
-    found = balance.run(balance_copy.model_copy(update={"tables": {"balance": table}, "balance": ONE}))
+    found = balance.run(narrowed(balance_copy, BASELINE))
     assert found.experiments["blind_folds"].tolist() == [3]

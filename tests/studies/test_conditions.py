@@ -13,7 +13,7 @@ def test_both_figures_are_drawn(project, runner):
         result = runner.invoke(cli.main, command)
         assert result.exit_code == 0, result.output
     for name in ("views", "augmentation"):
-        with Image.open(layout.figure(name)) as picture:
+        with Image.open(layout.photograph(name)) as picture:
             assert np.asarray(picture.convert("L")).std() > 10
 
 

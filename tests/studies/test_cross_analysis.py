@@ -22,7 +22,9 @@ pytest_plugins = ["crossed_study"]
 
 
 @pytest.fixture
-def found(crossed) -> analysis.Found:
+def found(crossed, monkeypatch) -> analysis.Found:
+    """What the comparison found, with its project as the current folder."""
+    monkeypatch.chdir(crossed[0])
     return crossed[2]
 
 
@@ -55,7 +57,7 @@ def means(cell, figure, cuts=None) -> float:
 
 
 def test_there_is_a_row_for_each_detector_and_data_set_and_then_for_others(crossed, found):
-    models = list(crossed[1].cross_dataset.models)
+    models = list(crossed[1].studies.generalization.runs)
     assert list(zip(found.rows["model"], found.rows["dataset"], strict=True))[:-2] == [
         (model, dataset) for model in models for dataset in (HOME, EDITED, RESENT)
     ]
@@ -113,7 +115,7 @@ def test_p_values_are_corrected_over_a_question_and_metric(found):
     assert found.tests["significant"].tolist() == both.tolist()
 
 
-def test_detectors_are_compared_by_what_they_were_trained_under(crossed):
+def test_detectors_are_compared_by_what_they_were_trained_under(crossed, found):
     settings = crossed[1]
     assert list(map(tuple, questions.pairs(cross_study.configs_of(settings), settings))) == [
         ("architecture", OTHER, BASELINE),
@@ -195,17 +197,17 @@ def test_a_guessing_detector_has_not_learned(found):
     assert row(found, BASELINE, HOME)["learned"] and not row(found, "simple_cnn_away", HOME)["learned"]
 
 
-def test_tables_and_metrics_are_written(crossed, found, monkeypatch):
-    monkeypatch.chdir(crossed[0])
+def test_tables_and_metrics_are_written(found):
     for part, frame in zip(("", "_tests", "_sources", "_features", "_matrix"), found, strict=True):
-        assert len(pd.read_csv(layout.table(f"cross_dataset{part}"))) == len(frame)
-    written = pd.read_csv(layout.table("cross_dataset"))
+        assert len(pd.read_csv(layout.table(f"generalization{part}"))) == len(frame)
+    written = pd.read_csv(layout.table("generalization"))
     assert {"model", "dataset", "home", "auc", "auc_low", "auc_high", "gap_low", "retuned_f1_high"} <= set(written)
-    figures = json.loads(layout.study_metrics("cross_dataset").read_text())
+    figures = json.loads(layout.study_metrics("generalization").read_text())
     assert list(figures) == [
         *("baseline_home_auc", "baseline_away_auc", "baseline_gap", "union_away_auc", "best_away_auc"),
-        "significant_gaps",
+        *("significant_gaps", "runs"),
     ]
+    assert list(figures["runs"]) == list(cross_study.RUNS)
     away = [row(found, BASELINE, dataset)["auc"] for dataset in (EDITED, RESENT)]
     assert figures["baseline_away_auc"] == pytest.approx(np.mean(away), abs=1e-6)
     assert figures["baseline_gap"] == pytest.approx(row(found, BASELINE, HOME)["auc"] - np.mean(away), abs=1e-6)
@@ -243,23 +245,22 @@ def test_the_baseline_is_at_home_where_it_was_trained_whatever_the_studys_data_s
     assert figures["baseline_away_auc"] == pytest.approx(np.mean(away), abs=1e-6)
 
 
+def small(root, *names: str) -> analysis.Found:
+    """Compare some detectors, with a union of the study's data set alone."""
+    settings = cross_study.settings_of(root, *names, datasets=(RESENT,), union=())
+    cells, configs = cross_study.cells_of(settings), cross_study.configs_of(settings)
+    return analysis.analyse(cells, configs, cross_study.features_of(settings), settings)
+
+
 def test_the_matrix_keeps_the_first_of_detectors_that_are_plain_and_alike(tmp_path):
-    # a union of the study's data set alone: the same architecture and training data as the baseline
-    sections = {"away": [RESENT], "union": [], "models": [BASELINE, "simple_cnn_union"]}
-    settings = cross_study.settings_of(tmp_path / "project", cross_dataset=sections)
-    found = analysis.analyse(
-        cross_study.cells_of(settings), cross_study.configs_of(settings), cross_study.features_of(settings), settings
-    )
+    # the same architecture and training data as the baseline
+    found = small(tmp_path / "project", BASELINE, "simple_cnn_union")
     assert found.matrix["model"].tolist() == [BASELINE] * 2
     assert found.matrix["tested_on"].tolist() == [HOME, RESENT]
 
 
 def test_one_away_data_set_and_one_detector_are_enough(tmp_path):
-    sections = {"away": [RESENT], "union": [], "models": [BASELINE]}
-    settings = cross_study.settings_of(tmp_path / "project", cross_dataset=sections)
-    found = analysis.analyse(
-        cross_study.cells_of(settings), cross_study.configs_of(settings), cross_study.features_of(settings), settings
-    )
+    found = small(tmp_path / "project", BASELINE)
     assert set(found.tests["question"]) == {"gap", "threshold", "class", "source"}
     assert analysis.metrics(found)["union_away_auc"] is None
 

@@ -20,7 +20,7 @@ def run(**options) -> None:
 
 
 def table(name: str) -> pd.DataFrame:
-    return pd.read_csv(layout.table(name))
+    return pd.read_csv(layout.table(f"explain_{name}"))
 
 
 def held_out() -> pd.DataFrame:
@@ -81,8 +81,8 @@ def test_verdicts_are_those_of_the_thresholds_that_training_wrote(copied):
 
 
 def test_a_second_run_writes_the_same_bytes(copied, monkeypatch):
-    paths = [layout.table(name) for name in ("gradcam", "hard_examples", "confidence", "confident_errors")]
-    paths += [layout.figure(name) for name in ("gradcam", "hard_examples")]
+    paths = [layout.table(f"explain_{name}") for name in ("gradcam", "hard_examples", "confidence", "confident_errors")]
+    paths += [layout.photograph(name) for name in ("gradcam", "hard_examples")]
     written = []
     for cores in (2, 1):
         monkeypatch.setattr("deepfake.runtime.cores", lambda cores=cores: cores)

@@ -16,7 +16,7 @@ pytest_plugins = ["probed_sample"]
 def test_probes_are_written_without_any_trained_run(settings):
     rows = probing.run(settings, "sample", threads=2)
     assert not layout.RUNS.exists()
-    written = pd.read_csv(layout.table("audit"))
+    written = pd.read_csv(layout.table("probes"))
     assert written[["subject", "level", "name"]].equals(rows[["subject", "level", "name"]])
     assert written["subject"].unique().tolist() == ["files", "crop_low"]
     alone = written[written["level"] == "feature"].set_index(["subject", "name"])
@@ -43,19 +43,14 @@ def test_the_scores_are_those_of_the_joint_probes(settings):
     assert set(written["subject"]) == {"files", "crop_low"}
 
 
-def test_the_view_of_an_audited_experiment_is_probed_without_being_listed(settings):
-    unlisted = settings.model_copy(update={"audit": settings.audit.model_copy(update={"views": ()})})
-    assert set(probing.run(unlisted, "sample", threads=1)["subject"]) == {"files", "crop_low"}
+def test_the_view_of_an_examined_run_is_probed_without_being_listed(settings):
+    assert set(probing.run(narrowed(settings, views=()), "sample", threads=1)["subject"]) == {"files", "crop_low"}
 
 
 def test_of_a_face_crop_counts_how_the_face_lies_in_the_square_and_not_where_it_stood(settings):
     face = settings.views["crop_low"].model_copy(update={"face_crop": True})
-    found = settings.model_copy(
-        update={
-            "views": {"crop_low": settings.views["crop_low"], "face": face},
-            "audit": settings.audit.model_copy(update={"views": ("face",), "experiments": ()}),
-        }
-    )
+    found = narrowed(settings, views=("face",), runs=())
+    found = found.model_copy(update={"views": {"crop_low": settings.views["crop_low"], "face": face}})
     write_tiny_faces()
     views.write(config.resolve_view(found, "face"), threads=1)
     rows = probing.run(found, "sample", threads=1)
@@ -67,7 +62,7 @@ def test_of_a_face_crop_counts_how_the_face_lies_in_the_square_and_not_where_it_
 
 
 def test_probes_are_the_same_whatever_the_threads(settings):
-    written = [layout.table("audit"), layout.probe_scores("sample")]
+    written = [layout.table("probes"), layout.probe_scores("sample")]
     probing.run(settings, "sample", threads=1)
     before = [path.read_bytes() for path in written]
     probing.run(settings, "sample", threads=3)
@@ -92,4 +87,4 @@ def test_another_data_set_is_probed_by_its_files_alone(settings):
     other = settings.model_copy(update={"dataset": "another"})
     rows = probing.run(other, "sample", threads=1)
     assert set(rows["subject"]) == {"files"}
-    assert layout.table("audit_sample").exists() and not layout.table("audit").exists()
+    assert layout.table("probes_sample").exists() and not layout.table("probes").exists()

@@ -19,7 +19,7 @@ from tiny_study import config, manifest
 NAME = "simple_cnn_low"
 BLOCKS = (2, 4, 8, 16, 32)
 SETTINGS = Robustness(
-    experiments=(NAME,), corruptions={"pixelation": BLOCKS, "jpeg": (90, 70, 50, 30, 10), "noise": (5, 10, 20, 30, 50)}
+    runs=(NAME,), corruptions={"pixelation": BLOCKS, "jpeg": (90, 70, 50, 30, 10), "noise": (5, 10, 20, 30, 50)}
 )
 
 
@@ -108,7 +108,7 @@ def test_the_number_of_processes_changes_nothing(found, monkeypatch):
 def test_further_experiments_are_held_against_the_first(copied):
     """A run of the same weights, and one that was held out on other samples."""
     for name in ("again", "elsewhere"):
-        layout.run(name).mkdir()
+        (layout.study("phase1") / name).mkdir()
         layout.checkpoints(name).symlink_to(layout.checkpoints(NAME).resolve())
         facts = json.loads(layout.config(NAME).read_text()) | {"experiment": name}
         layout.config(name).write_text(json.dumps(facts))
@@ -130,7 +130,7 @@ def test_further_experiments_are_held_against_the_first(copied):
     ("experiments", "corruptions", "message"),
     [
         ((NAME,), {"blurr": BLOCKS}, "unknown corruption 'blurr'; did you mean blur?"),
-        (("resnet18_low",), SETTINGS.corruptions, "runs/resnet18_low/config.json: not found; run deepfake train"),
+        (("resnet18_low",), SETTINGS.corruptions, "resnet18_low/config.json: not found; run deepfake train"),
     ],
 )
 def test_mistakes_are_named_before_anything_is_predicted(copied, experiments, corruptions, message):

@@ -62,9 +62,7 @@ def test_the_test_set_decides_nothing(study):
 
 def test_a_table_that_varies_two_things_at_once_is_refused(study):
     settings = study({}, studies__phase2__runs__simple_cnn_high__view="crop_low")
-    with pytest.raises(
-        InputError, match=r"contrasts\.phase2b: simple_cnn_high, resnet18_high differ in their resolution"
-    ):
+    with pytest.raises(InputError, match=r"contrasts\.phase2b: .* differ in their resolution"):
         selection.decide(settings)
 
 

@@ -25,6 +25,7 @@ def write_predictions(manifest: pd.DataFrame, shift: int = 0) -> None:
         condition="standard",
         logit=development["label"] + rng.normal(size=len(development)),
     )
+    (layout.study("phase1") / "simple_cnn_low").mkdir(parents=True, exist_ok=True)
     tables.write(rows, layout.predictions("simple_cnn_low"), tables.PREDICTIONS)
 
 
@@ -39,12 +40,12 @@ def probed(settings, monkeypatch) -> Params:
 
 def test_runs_are_held_against_the_files_and_their_own_view(probed):
     runs = shortcuts.run(probed, "sample", threads=2)
-    written = pd.read_csv(layout.table("audit_runs"))
+    written = pd.read_csv(layout.table("shortcuts_runs"))
     assert written.columns.tolist() == ["experiment", "view", "leak", *leakage.COLUMNS]
     assert written["leak"].tolist() == ["files", "crop_low"]
-    metrics = json.loads(layout.study_metrics("audit").read_text("utf-8"))
+    metrics = json.loads(layout.study_metrics("shortcuts").read_text("utf-8"))
     assert tuple(metrics) == shortcuts.METRICS
-    judged = pd.read_csv(layout.table("audit"))
+    judged = pd.read_csv(layout.table("probes"))
     joint = judged[judged["level"] == "all"].set_index("subject")["auc"]
     assert metrics["files_auc"] == joint["files"]
     assert metrics["view_auc"] == joint["crop_low"]
@@ -67,9 +68,9 @@ def test_logits_are_held_against_their_own_samples(probed):
 
 def test_the_table_of_runs_is_the_same_whatever_the_threads(probed):
     shortcuts.run(probed, "sample", threads=1)
-    before = layout.table("audit_runs").read_bytes()
+    before = layout.table("shortcuts_runs").read_bytes()
     shortcuts.run(probed, "sample", threads=3)
-    assert layout.table("audit_runs").read_bytes() == before
+    assert layout.table("shortcuts_runs").read_bytes() == before
 
 
 def test_another_data_set_has_no_runs(settings):
@@ -79,12 +80,12 @@ def test_another_data_set_has_no_runs(settings):
     assert pd.read_csv(layout.table("audit_sample_runs")).columns.tolist() == shortcuts.COLUMNS
     metrics = json.loads(layout.study_metrics("audit_sample").read_text("utf-8"))
     assert (metrics["view_auc"], metrics["r2"]) == (None, None)
-    assert not layout.table("audit_runs").exists()
+    assert not layout.table("shortcuts_runs").exists()
 
 
 def test_an_experiment_that_was_not_trained_is_named(probed):
     layout.predictions("simple_cnn_low").unlink()
-    with pytest.raises(InputError, match=r"run deepfake train simple_cnn_low, or take it out of audit\.experiments"):
+    with pytest.raises(InputError, match=r"run deepfake train simple_cnn_low, or take it out of studies\.shortcuts\.runs"):
         shortcuts.run(probed, "sample", threads=1)
 
 
@@ -102,7 +103,7 @@ def test_predictions_of_other_samples_are_refused(probed):
 
 
 def test_without_probes_it_says_what_to_run(settings):
-    with pytest.raises(InputError, match=r"audit\.csv: not found; run deepfake probe sample"):
+    with pytest.raises(InputError, match=r"probes\.csv: not found; run deepfake probe sample"):
         shortcuts.run(settings, "sample", threads=1)
 
 
