@@ -26,7 +26,9 @@ def test_the_page_is_written_with_its_figure(project):
     tables.write_csv(frame(run(), run(leak="files", overlap=False)), layout.table("shortcuts_runs"))
     audit.write(config.load(), "sample")
     assert shown("shortcuts") == ["shortcuts/shortcuts.png"]
-    assert audit.runs_table(frame(run(), run(leak="files", overlap=False))) in layout.page("shortcuts").read_text("utf-8")
+    assert audit.runs_table(frame(run(), run(leak="files", overlap=False))) in layout.page("shortcuts").read_text(
+        "utf-8"
+    )
     with Image.open(layout.figure("shortcuts")) as picture:
         assert picture.format == "PNG" and picture.width > 300
     assert "width (AUC 0.970" in audit.headline(config.load())

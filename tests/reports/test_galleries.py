@@ -50,9 +50,7 @@ def certainty(rows: list[dict]) -> str:
     return galleries.certainty(0.95)
 
 
-@pytest.mark.parametrize(
-    ("others", "below"), [((0.05, 0.15), True), ((0.05, 0.35), False)]
-)
+@pytest.mark.parametrize(("others", "below"), [((0.05, 0.15), True), ((0.05, 0.35), False)])
 def test_the_source_of_confident_errors_is_told_from_the_others_by_intervals(others, below):
     rows = [errors("wiki", 10, *others), errors("insight", 30, 0.2, 0.4), errors("text2img", 10, *others)]
     text = certainty(rows)

@@ -163,7 +163,9 @@ def test_a_policy_tells_what_it_does_and_nothing_else():
 
     single = [told(VALUES["augmentations"]["none"] | {key: STRONG[key]}).split(": ")[1] for key in STRONG]
     assert told(STRONG).split(": ")[1] == ", ".join(single)
-    for key, number in zip(STRONG, ("50%", "80%", "10°", "1.5 px", "25%", "20%", "15%", "10%", "5°", "95"), strict=True):
+    for key, number in zip(
+        STRONG, ("50%", "80%", "10°", "1.5 px", "25%", "20%", "15%", "10%", "5°", "95"), strict=True
+    ):
         assert number in single[list(STRONG).index(key)]
     weaker = STRONG | {"jpeg": {"probability": 0.5, "quality": {"min": 30, "max": 95}}}
     assert "50 to 95" in told(STRONG) and "30 to 95" in told(weaker)
