@@ -1,4 +1,8 @@
-"""Markdown tables, taken apart by hand."""
+"""Markdown pages, taken apart by hand."""
+
+import re
+
+from deepfake import layout
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -15,3 +19,20 @@ def tables(text: str) -> list[list[list[str]]]:
         ruler = rows.pop(1)
         assert all(set(cell) <= {"-", ":"} for cell in ruler)
     return found
+
+
+def table(text: str, *headings: str) -> list[list[str]]:
+    """Return the first table of a page that begins with these headings."""
+    return next(rows for rows in tables(text) if rows[0][: len(headings)] == list(headings))
+
+
+def links(text: str) -> set[str]:
+    """Return what a page links or shows."""
+    return set(re.findall(r"\]\(([^)]+)\)", text))
+
+
+def shown(name: str) -> list[str]:
+    """Return the pictures that a page shows, by their paths below the reports; all that it links has to be there."""
+    text = layout.page(name).read_text("utf-8")
+    assert [link for link in links(text) if not (layout.REPORTS / link).is_file()] == []
+    return re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)

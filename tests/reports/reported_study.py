@@ -9,7 +9,7 @@ import yaml
 
 import synthetic_study
 from conftest import ROOT
-from deepfake import config, layout
+from deepfake import config, layout, tables
 from deepfake.params import Params
 from deepfake.studies import phases, selection
 
@@ -31,6 +31,8 @@ def finished_study(tmp_path_factory) -> tuple[Path, Params]:
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     values["evaluation"]["bootstrap_replicates"] = 100
     values["presets"]["quick"] |= SIZES
+    for run in values["studies"]["phase3"]["runs"].values():
+        run.pop("presets", None)
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     (root / "data").mkdir()
     shutil.copy(ROOT / "data/catalog.yaml", root / "data/catalog.yaml")
@@ -39,19 +41,18 @@ def finished_study(tmp_path_factory) -> tuple[Path, Params]:
         settings = config.load()
         manifest = synthetic_study.write_study(settings, QUALITY)
         selection.decide(settings)
-        small, *larger = config.SCALES.values()
-        for name in settings.candidates:
-            synthetic_study.write_run(settings, f"{name}{small}", manifest, 1.0)
+        for name in config.candidates(settings):
+            synthetic_study.write_run(settings, name, manifest, 1.0)
         for name in selection.rank(settings):
-            for scale in larger:
-                synthetic_study.write_run(settings, f"{name}{scale}", manifest, 1.0)
+            for share in settings.studies.phase4.fractions:
+                synthetic_study.write_run(settings, config.scaled(name, share), manifest, 1.0)
         for phase in ("phase1", "phase2", "phase3", "phase4", "custom"):
             phases.run(phase, settings)
         empty = pd.DataFrame({"path": []})
         for path in (layout.quarantine(settings.dataset), layout.duplicates(settings.dataset)):
             empty.to_csv(path, index=False)
         rates = {"source": ["wiki", "insight"], "samples": [10, 10], "found": [10, 9], "share": [1.0, 0.9]}
-        pd.DataFrame(rates).to_csv(layout.table("faces"), index=False)
+        tables.write_csv(pd.DataFrame(rates), layout.table(f"faces_{settings.dataset}"))
     return root, settings
 
 
@@ -67,7 +68,14 @@ def reported(finished_study, tmp_path_factory) -> tuple[Path, Params]:
         patch.chdir(root)
         for phase in pages.TITLES:
             pages.write(phase, finished_study[1])
-        document.write(finished_study[1], {"audit": "Width alone tells fakes from reals."})
+        # what other stages leave
+        for path in (
+            *(layout.page(name) for name in ("explain", "shortcuts")),
+            *(layout.photograph(name) for name in ("sample", "sample_edited", "sample_resent")),
+            *(layout.photograph(name) for name in ("views", "augmentation")),
+        ):
+            tables.write_text("", path)
+        document.write(finished_study[1], {"shortcuts": "Width alone tells fakes from reals."})
     return root, finished_study[1]
 
 

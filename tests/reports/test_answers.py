@@ -37,34 +37,32 @@ def pairs(*rows: dict) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (pair(), "it improves A (+0.100)"),
-        (pair(difference=-0.1), "it hurts A (-0.100)"),
-        (pair(significant=False), "no significant difference for A (+0.100)"),
-        (pair(learned=(False, False)), "cannot be said for A: not told from guessing"),
-        (pair(learned=(False, True)), "it improves A (+0.100)"),
+        (pair(), "better"),
+        (pair(difference=-0.1), "worse"),
+        (pair(significant=False), "open"),
+        (pair(learned=(False, False)), "noise"),
+        (pair(learned=(False, True)), "better"),
     ],
 )
 def test_an_effect_is_said_only_when_it_is_significant_and_something_was_learned(row, said):
     answer = answers.compared("Does it help?", pairs(row), answers.EFFECT)
-    assert answer.short.startswith(said)
-    clauses = ["it improves", "it hurts", "no significant", "cannot be said"]
-    assert sum(clause in answer.short for clause in clauses) == 1
+    figure = "" if said == "noise" else f" ({row['difference']:+.3f})"
+    assert answers.verdict(row) == said
+    assert answer.short == answers.EFFECT[said].format(names=f"A{figure}")
 
 
 def test_models_are_told_apart_and_all_numbers_given():
     rows = [pair("A"), pair("B", -0.2), pair("C", 0.03, significant=False), pair("D")]
     text = answers.compared("Does it help?", pairs(*rows), answers.EFFECT).text()
-    start = (
-        "**Does it help?** It improves A (+0.100) and D (+0.100); it hurts B (-0.200); no significant difference for C"
-    )
-    assert text.startswith(start)
+    places = [text.index(part) for part in ("Does it help?", "A (+0.100) and D (+0.100)", "B (-0.200)", "C (+0.030)")]
+    assert places == sorted(places)
     assert "B: AUC 0.700 → 0.500, Δ -0.200 [-0.250, -0.150], p = 0.010" in text
 
 
 def test_the_larger_p_is_shown_and_a_disagreement_named():
     row = pair(significant=False, low=0.02, high=0.18)
     text = answers.compared("?", pairs(row), answers.EFFECT).text()
-    assert "p = 0.400, the tests over groups and folds do not both agree" in text
+    assert "p = 0.400, " in text and "agree" in text
     assert "agree" not in answers.compared("?", pairs(pair()), answers.EFFECT).text()
     assert "agree" not in answers.compared("?", pairs(pair(significant=False)), answers.EFFECT).text()
 
@@ -72,8 +70,8 @@ def test_the_larger_p_is_shown_and_a_disagreement_named():
 def test_models_are_ranked_against_each_baseline():
     rows = [pair("A"), pair("A", -0.2) | {"against": "Other"}, pair("B")]
     short = answers.compared("?", pairs(*rows), answers.AGAINST).short
-    assert "A (+0.100) and B (+0.100) significantly above Base" in short
-    assert "A (-0.200) significantly below Other" in short
+    assert answers.AGAINST["better"].format(names="A (+0.100) and B (+0.100)", against="Base") in short
+    assert answers.AGAINST["worse"].format(names="A (-0.200)", against="Other") in short
 
 
 def framings(**severities: str) -> pd.DataFrame:
@@ -81,7 +79,7 @@ def framings(**severities: str) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(auc=0.95, auc_low=0.9, auc_high=0.97).set_index("subject")
 
 
-LEAK = "; but the framing alone tells fakes from reals in {} (AUC 0.950 [0.900, 0.970], severe), so "
+LEAK = "{} (AUC 0.950 [0.900, 0.970], severe), so "
 
 
 @pytest.mark.parametrize(
@@ -89,37 +87,33 @@ LEAK = "; but the framing alone tells fakes from reals in {} (AUC 0.950 [0.900, 
     [
         (pair(), {"crop": "none", "face": "moderate"}, ""),
         (pair(), {"crop": "none", "face": "none", "other": "severe"}, ""),
-        (pair(), {"crop": "none", "face": "severe"}, LEAK.format("face") + "the gain is not evidence of better"),
-        (
-            pair(significant=False),
-            {"crop": "none", "face": "severe"},
-            LEAK.format("face") + "a gain would not be evidence of better detection",
-        ),
-        (pair(), {"crop": "severe", "face": "none"}, LEAK.format("crop") + "their AUC is not evidence of detection"),
+        (pair(), {"crop": "none", "face": "severe"}, LEAK.format("face") + "the gain is not"),
+        (pair(significant=False), {"crop": "none", "face": "severe"}, LEAK.format("face") + "a gain would not"),
+        (pair(), {"crop": "severe", "face": "none"}, LEAK.format("crop") + "their AUC is not"),
     ],
 )
 def test_an_answer_says_what_a_framing_gives_away_only_when_it_is_severe(row, severities, added):
     plain = answers.compared("Does it help?", pairs(row), answers.EFFECT)
     found = answers.framed(plain, pairs(row), {"base": "crop", "other": "face"}, framings(**severities))
-    assert found.short.startswith(plain.short + added)
+    assert found.short.startswith(plain.short) and added in found.short
     assert (found == plain) is (added == "")
 
 
 def test_where_both_sides_leak_neither_auc_counts():
     plain = answers.compared("Does it help?", pairs(pair()), answers.EFFECT)
     found = answers.framed(plain, pairs(pair()), {"base": "face", "other": "face"}, framings(face="severe"))
-    assert found.short == plain.short + LEAK.format("face") + "their AUC is not evidence of detection"
+    assert LEAK.format("face") + "their AUC is not" in found.short
 
 
 @pytest.mark.parametrize(
     ("row", "said", "noted"),
     [
-        (pair(difference=-0.1), "yes, geometry is a cue for A", "black bars"),
-        (pair(difference=0.1), "no, A (+0.100) even gains", ""),
-        (pair(difference=-0.1, significant=False, low=-0.3), "no evidence that geometry is a cue", "up to 0.300"),
-        (pair(difference=0.2, significant=False, low=0.1), "no evidence that geometry is a cue", "up to 0.000"),
-        (pair(difference=0.3, learned=(False, True)), "whether geometry is a cue cannot be said", ""),
-        (pair(difference=-0.3, learned=(True, False)), "yes, geometry is a cue for A", "black bars"),
+        (pair(difference=-0.1), "yes", "black bars"),
+        (pair(difference=0.1), "no, A (+0.100)", ""),
+        (pair(difference=-0.1, significant=False, low=-0.3), "no evidence", "up to 0.300"),
+        (pair(difference=0.2, significant=False, low=0.1), "no evidence", "up to 0.000"),
+        (pair(difference=0.3, learned=(False, True)), "whether geometry", ""),
+        (pair(difference=-0.3, learned=(True, False)), "yes", "black bars"),
     ],
 )
 def test_geometry_is_a_cue_when_matching_it_takes_something_away(row, said, noted):
@@ -132,16 +126,16 @@ def test_geometry_is_a_cue_when_matching_it_takes_something_away(row, said, note
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (pair(difference=-0.1), "yes, colour statistics matter for A"),
-        (pair(difference=0.1), "colour statistics matter for A (+0.100), but"),
-        (pair(significant=False), "no evidence that colour"),
-        (pair(learned=(False, True)), "whether colour is a cue cannot be said"),
+        (pair(difference=-0.1), "yes"),
+        (pair(difference=0.1), "colour statistics matter"),
+        (pair(significant=False), "no evidence"),
+        (pair(learned=(False, True)), "whether colour"),
     ],
 )
 def test_colour_is_a_cue_only_by_a_significant_difference(row, said):
     answer = answers.colour(pairs(row))
     assert answer.short.startswith(said)
-    assert ("does not exclude" in answer.note) is (said == "no evidence that colour")
+    assert bool(answer.note) is (said == "no evidence")
 
 
 def source(name="s", delta=0.2, low=0.12, *, significant=True, benefit=0.1, foreign=True) -> dict:
@@ -180,16 +174,16 @@ def test_the_plans_thresholds_hold_for_the_interval_not_the_estimate(row, kind):
 def test_sources_are_grouped_and_the_benefit_is_said():
     rows = pd.DataFrame([source("x"), source("y", low=0.0, foreign=False), source("z")])
     answer = answers.sources(rows, (0.05, 0.1), learned=True)
-    assert answer.short.startswith("features clearly specific to sources without x (+0.200) and z (+0.200)")
-    assert "suggested, not established, without y (+0.200)" in answer.short
-    assert answer.short.endswith("brings significantly more for x and z")
-    assert "Suggested: Δ lies above 0.05" in answer.note
+    assert "clearly" in answer.short.split("x (+0.200) and z (+0.200)")[0]
+    assert "suggested" in answer.short.split("y (+0.200)")[0]
+    assert answer.short.endswith("more for x and z")
+    assert "0.05" in answer.note
 
 
 @pytest.mark.parametrize("row", [source(foreign=False), source(benefit=-0.1)])
 def test_no_benefit_is_no_evidence_of_a_foreign_source(row):
     short = answers.sources(pd.DataFrame([row]), (0.05, 0.1), learned=True).short
-    assert short.endswith("for no source is a benefit of having been trained on it significant")
+    assert "for no source is a benefit" in short
 
 
 def test_a_detector_of_nothing_has_no_source_specific_features():
@@ -246,12 +240,13 @@ def interacting(gains: dict[str, list[float]], *, learned=True) -> Results:
 @pytest.mark.parametrize(
     ("plain", "face", "learned", "said"),
     [
-        ([0.5, 0.51, 0.5, 0.51], [0.71, 0.71, 0.7, 0.7], True, "yes, it brings more with a face crop for A (+0.200)"),
-        ([0.71, 0.71, 0.7, 0.7], [0.5, 0.51, 0.5, 0.51], True, "yes, it brings less with a face crop for A (-0.200)"),
-        ([0.5, 0.6, 0.7, 0.8], [0.8, 0.7, 0.6, 0.5], True, "no interaction is shown for A (+0.000)"),
-        ([0.5, 0.51, 0.5, 0.51], [0.7, 0.71, 0.7, 0.7], False, "cannot be said for A"),
+        ([0.5, 0.51, 0.5, 0.51], [0.71, 0.71, 0.7, 0.7], True, "more"),
+        ([0.71, 0.71, 0.7, 0.7], [0.5, 0.51, 0.5, 0.51], True, "less"),
+        ([0.5, 0.6, 0.7, 0.8], [0.8, 0.7, 0.6, 0.5], True, "open"),
+        ([0.5, 0.51, 0.5, 0.51], [0.7, 0.71, 0.7, 0.7], False, "noise"),
     ],
 )
 def test_interaction_is_a_difference_of_differences(plain, face, learned, said):
     answer = answers.interaction(interacting({"plain": plain, "face": face}, learned=learned), 0.95)
-    assert answer.short.replace("-0.000", "+0.000").startswith(said)
+    gained = sum(face) / 4 - sum(plain) / 4
+    assert answer.short.replace("-0.000", "+0.000") == answers._INTERACTION[said].format(names=f"A ({gained:+.3f})")

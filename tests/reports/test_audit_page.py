@@ -1,5 +1,6 @@
 import pytest
 from leak_rows import frame, row, run
+from markdown_tables import shown
 from PIL import Image
 
 from deepfake import config, layout, tables
@@ -21,21 +22,29 @@ def test_a_run_without_overlap_has_no_figure_on_matched_samples():
 
 def test_the_page_is_written_with_its_figure(project):
     rows = frame(row("width", 0.97, "severe"), row("noise"), row("all", 0.97, "severe"))
-    tables.write_csv(rows, layout.table("audit"))
-    tables.write_csv(frame(run(), run(leak="files", overlap=False)), layout.table("audit_runs"))
+    tables.write_csv(rows, layout.table("probes"))
+    tables.write_csv(frame(run(), run(leak="files", overlap=False)), layout.table("shortcuts_runs"))
     audit.write(config.load(), "sample")
-    text = layout.page("audit").read_text("utf-8")
-    assert "weak** from 0.6" in text and "(figures/audit.png)" in text and "## What detectors make of it" in text
-    with Image.open(layout.figure("audit")) as picture:
+    assert shown("shortcuts") == ["shortcuts/shortcuts.png"]
+    assert audit.runs_table(frame(run(), run(leak="files", overlap=False))) in layout.page("shortcuts").read_text(
+        "utf-8"
+    )
+    with Image.open(layout.figure("shortcuts")) as picture:
         assert picture.format == "PNG" and picture.width > 300
-    assert audit.headline(config.load()).startswith("Without a look at the content, geometry by width (AUC 0.970")
-    before = layout.figure("audit").read_bytes()
+    assert "width (AUC 0.970" in audit.headline(config.load())
+    before = layout.figure("shortcuts").read_bytes()
     audit.write(config.load(), "sample")
-    assert layout.figure("audit").read_bytes() == before
+    assert layout.figure("shortcuts").read_bytes() == before
+
+
+def test_a_page_of_another_data_set_has_a_name_of_its_own(project):
+    tables.write_csv(frame(row("width", 0.97, "severe"), row("noise"), row("all")), layout.table("own_mine_probes"))
+    tables.write_csv(frame(run()), layout.table("own_mine_shortcuts_runs"))
+    audit.write(config.load(), "mine")
+    assert shown("own_mine_shortcuts") == ["own/own_mine_shortcuts.png"]
 
 
 def test_a_page_without_an_audit_says_what_to_run(project):
-    with pytest.raises(InputError, match="run deepfake probe sample, then deepfake shortcuts sample"):
-        audit.write(config.load(), "sample")
-    with pytest.raises(InputError, match="run deepfake probe sample, then deepfake shortcuts sample"):
-        audit.headline(config.load())
+    for write in (lambda: audit.write(config.load(), "sample"), lambda: audit.headline(config.load())):
+        with pytest.raises(InputError, match="deepfake probe sample"):
+            write()

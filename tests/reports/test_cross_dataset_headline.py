@@ -38,13 +38,10 @@ def test_the_headline_of_a_detector_alone_says_that_nothing_else_was_tried(found
 @pytest.mark.parametrize(
     ("questions", "words"),
     [
-        (["ensemble"], "an ensemble is not shown to do better there."),
-        (
-            ["data", "architecture"],
-            "neither another architecture nor training on the union is shown to do better there.",
-        ),
-        (["fine_tuning", "ensemble", "domains"], "neither fine-tuning nor an ensemble is shown to do better there."),
-        (["data", "elsewhere"], "neither training on the union nor training on another data set is shown"),
+        (["ensemble"], "an ensemble is not"),
+        (["data", "architecture"], "neither another architecture nor training on the union"),
+        (["fine_tuning", "ensemble", "domains"], "neither fine-tuning nor an ensemble"),
+        (["data", "elsewhere"], "neither training on the union nor training on another data set"),
     ],
 )
 def test_the_headline_names_what_was_held_against_the_baseline_and_nothing_else(found, questions, words):
@@ -56,4 +53,4 @@ def test_the_headline_names_what_was_held_against_the_baseline_and_nothing_else(
 def test_the_headline_knows_detectors_that_were_trained_on_the_other_data_set_itself(found):
     lifted = judged(quiet(found), LOST | {"difference": 0.2}, question="elsewhere", dataset=EDITED)
     text = findings.headline(lifted)
-    assert text.endswith(f"; significantly better there: simple_cnn_away on {EDITED} (+0.200, seen in training).")
+    assert text.count("(+0.200") == 1 and f"simple_cnn_away on {EDITED} (+0.200, seen" in text

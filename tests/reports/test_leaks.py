@@ -8,15 +8,13 @@ from deepfake.reports import leaks
 
 def test_a_leak_in_the_container_is_a_shortcut_for_certain():
     lines = leaks.findings(frame(row("width", 0.97, "severe"), row("noise"), row("all", 0.97, "severe")), 0.6)
-    assert "shortcut for certain (severe)" in lines[0] and "width 0.970" in lines[0]
-    assert "No leak in plain statistics of the pixels" in lines[1]
-    assert "noise) reaches AUC 0.550 [0.450, 0.570]: not told from chance" in lines[1]
+    assert "for certain (severe)" in lines[0] and "width 0.970" in lines[0]
+    assert lines[1].startswith("**No leak") and "noise) reaches AUC 0.550 [0.450, 0.570]" in lines[1]
 
 
 def test_a_leak_in_the_pixels_is_not_called_certain():
     lines = leaks.findings(frame(row("width", 0.5), row("noise", 0.75, "moderate"), row("all", 0.75, "moderate")), 0.6)
-    assert "No leak in the container**: no probe gets beyond AUC 0.5" in lines[0]
-    assert "give fakes away (moderate)" in lines[1] and "cannot tell the two apart" in lines[1]
+    assert lines[0].startswith("**No leak") and "(moderate)" in lines[1]
     assert "certain" not in " ".join(lines)
 
 
@@ -30,16 +28,16 @@ def test_the_size_of_files_is_told_only_when_it_leaks(severity, told):
     ("changes", "words"),
     [
         ({}, "not told from chance"),
-        ({"auc_low": 0.52, "fold_low": 0.51}, "too little to be called a leak"),
-        ({"auc_low": 0.52, "fold_low": 0.51, "auc": 0.61}, "not told from chance among so many probes"),
+        ({"auc_low": 0.52, "fold_low": 0.51}, "too little"),
+        ({"auc_low": 0.52, "fold_low": 0.51, "auc": 0.61}, "among so many probes"),
     ],
 )
 def test_why_a_probe_is_no_leak(changes, words):
     lines = leaks.findings(frame(row("width") | changes, row("noise", 0.5), row("all")), 0.6)
-    assert lines[0].endswith(f": {words}.")
+    assert words in lines[0]
 
 
-@pytest.mark.parametrize(("severity", "words"), [("weak", "noise still does"), ("none", "none does alone any more")])
+@pytest.mark.parametrize(("severity", "words"), [("weak", "noise still"), ("none", "none does")])
 def test_what_a_view_leaves_of_a_leak(severity, words):
     rows = frame(
         *(row("width", 0.5), row("noise", 0.8, "moderate"), row("all", 0.8, "moderate")),
@@ -49,9 +47,8 @@ def test_what_a_view_leaves_of_a_leak(severity, words):
         row("all", 0.61, "weak", subject="crop"),
     )
     line = next(line for line in leaks.findings(rows, 0.6) if line.startswith("**crop**"))
-    assert f"of 1 pixel feature leaking in the files, {words}" in line
-    assert "AUC 0.610 [0.580, 0.630] together: weak" in line
-    assert "AUC 1.000 from the factor alone" in line
+    assert words in line
+    assert "AUC 0.610 [0.580, 0.630] together: weak" in line and "AUC 1.000" in line
 
 
 FILES = (row("width", 0.5), row("noise", 0.5), row("all", 0.5))
@@ -67,28 +64,27 @@ def view(*rows: dict) -> list[dict]:
     [
         (
             [row("framing", 0.95, "severe"), row("face_x", 0.6), row("face_y", 0.94, "severe")],
-            r"shortcut for certain \(severe\)\*\*: framing together AUC 0.950 \[0.920, 0.970\]; alone: face_y 0.940. "
-            "The detector sees where the face stands in its square, whatever is shown there",
+            r"AUC 0.950 \[0.920, 0.970\]; alone: face_y 0.940.*where the face stands in its square, what",
         ),
         (
             [row("framing", 0.7, "moderate"), row("face_cut", 0.61, "weak"), row("face_x", 0.62, "weak")],
-            "sees where the face stands in its square and how tightly the square is cut around the face, whatever",
+            "where the face stands in its square and how tightly",
         ),
         (
             [row("framing", 0.65, "weak"), row("face_x", 0.6), row("face_y", 0.6)],
-            r"certain \(weak\)\*\*: framing together AUC 0.650 \[0.620, 0.670\]; none of it alone\.$",
+            r"\(weak\).* AUC 0.650 \[0.620, 0.670\]; none of it alone\.$",
         ),
         (
             [row("framing", 0.55), row("face_x", 0.55)],
-            r"The framing is no leak \(AUC 0.550 \[0.450, 0.570\]: not told from chance\)",
+            r"framing is no leak \(AUC 0.550 \[0.450, 0.570\]",
         ),
-        ([row("framing", 0.5), row("face_x", 0.5)], r"The framing is no leak \(no probe gets beyond AUC 0.5\)"),
+        ([row("framing", 0.5), row("face_x", 0.5)], "framing is no leak"),
     ],
 )
 def test_what_a_framing_shows_follows_from_what_leaks(rows, words):
     line = next(line for line in leaks.findings(frame(*FILES, *view(*rows)), 0.6) if line.startswith("**face**"))
     assert re.search(words, line)
-    assert ("shortcut for certain" in line) == (rows[0]["severity"] != "none")
+    assert ("for certain" in line) == (rows[0]["severity"] != "none")
 
 
 def test_the_headline_names_the_worst_of_each_family_and_what_survives():
@@ -98,27 +94,30 @@ def test_the_headline_names_the_worst_of_each_family_and_what_survives():
         *(each | {"subject": "crop"} for each in view(row("framing", 0.5), row("scale", 1.0, "severe"))),
     )
     text = leaks.brief(rows, frame(run(), run(leak="files")))
-    assert text.startswith(
-        "Without a look at the content, sharpness by noise (AUC 0.990 [0.960, 1.010], severe) and geometry by width "
-        "(AUC 0.970 [0.940, 0.990], severe) give fakes away in files; framing (AUC 0.950 [0.920, 0.970], severe) gives "
-        "fakes away in face; no family of features gives fakes away in crop; the logits of net follow the probe of "
-        "crop (R² 0.30 [0.100, 0.600]), and it sees more than that (AUC 0.600 [0.550, 0.600] on matched pairs)"
-    )
+    told = [
+        "sharpness by noise (AUC 0.990 [0.960, 1.010], severe) and geometry by width (AUC 0.970 [0.940, 0.990], severe)",
+        "files; framing (AUC 0.950 [0.920, 0.970], severe)",
+        "face; no ",
+        "crop; ",
+        "net follow the probe of crop (R² 0.30 [0.100, 0.600])",
+        "AUC 0.600 [0.550, 0.600]",
+    ]
+    places = [text.index(part) for part in told]
+    assert places == sorted(places)
     assert text.count("net") == 1
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"r2_low": -0.1}, "net cannot be told to follow the probe of crop"),
-        ({"matched_auc_low": 0.4}, "without it, it is not told from guessing"),
-        ({"overlap": False}, "with no overlap of reals and fakes to test it without the leak."),
+        ({"r2_low": -0.1}, "net cannot be told to follow"),
+        ({"matched_auc_low": 0.4}, "guessing"),
+        ({"overlap": False}, "no overlap"),
     ],
 )
 def test_the_headline_says_what_runs_make_of_it(changes, words):
     text = leaks.brief(frame(*FILES), frame(run(**changes)))
-    assert text.startswith("Without a look at the content, no family of features gives fakes away in files")
-    assert words in text
+    assert "no family of features" in text and words in text
 
 
 def test_sources_are_listed_from_the_easiest_on():
@@ -129,10 +128,10 @@ def test_sources_are_listed_from_the_easiest_on():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "explains 30% of the logit's variance"),
-        ({"r2_low": -0.1}, "no share of the logit's variance can be told from 0"),
+        ({}, "explains 30%"),
+        ({"r2_low": -0.1}, "can be told from 0"),
         ({}, "sees more than this leak"),
-        ({"matched_auc_low": 0.49}, "without the leak it is not told from guessing"),
+        ({"matched_auc_low": 0.49}, "not told from guessing"),
         ({"overlap": False, "matched_auc": float("nan"), "pairs": 3}, r"\(3 pairs\): \*\*no overlap\*\*"),
     ],
 )

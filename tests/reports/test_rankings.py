@@ -54,33 +54,33 @@ def beside(table, baseline, experiment, difference, *, significant=True) -> tupl
 
 
 @pytest.mark.parametrize(
-    ("aucs", "chosen", "noted"),
+    ("aucs", "chosen", "leader"),
     [
-        ({"small": 0.80, "large": 0.90}, "large", "also has the highest AUC"),
-        ({"small": 0.899, "large": 0.90}, "small", "LARGE has the highest AUC (0.900), but leads by no more than 1"),
-        ({"small": 0.95, "large": 0.90}, "small", "also has the highest AUC"),
+        ({"small": 0.80, "large": 0.90}, "large", False),
+        ({"small": 0.899, "large": 0.90}, "small", True),
+        ({"small": 0.95, "large": 0.90}, "small", False),
     ],
 )
-def test_the_final_model_is_the_smallest_of_those_that_tie(study_settings, aucs, chosen, noted):
+def test_the_final_model_is_the_smallest_of_those_that_tie(study_settings, aucs, chosen, leader):
     name, answer = rankings.final(study(aucs), study_settings)
     assert name == chosen
-    assert answer.short == f"{chosen.upper()} by the rule, AUC {aucs[chosen]:.3f}"
-    assert noted in answer.note
+    assert chosen.upper() in answer.short and f"{aucs[chosen]:.3f}" in answer.short
+    assert ("LARGE" in answer.note) is leader
 
 
 def test_a_final_model_that_guesses_is_called_so(study_settings):
     found = study({"a": 0.51, "b": 0.49}, learned=("a", "b"))
     name, answer = rankings.final(found, study_settings)
-    assert answer.short.endswith("not told from guessing")
-    assert rankings.errors(found, name).short.startswith("those of guessing")
+    assert "guessing" in answer.short
+    assert "guessing" in rankings.errors(found, name).short
 
 
 @pytest.mark.parametrize(
     ("fake", "real", "said"),
     [
-        (0.9, 0.6, "it accuses reals more often than it misses fakes: 10% of fakes are called real, 40% of reals fake"),
-        (0.6, 0.9, "it misses fakes more often than it accuses reals: 40% of fakes"),
-        (0.7, 0.7, "it misses fakes as often as it accuses reals"),
+        (0.9, 0.6, "it accuses reals more"),
+        (0.6, 0.9, "it misses fakes more"),
+        (0.7, 0.7, "it misses fakes as often"),
     ],
 )
 def test_errors_are_told_by_their_direction(fake, real, said):
@@ -88,7 +88,8 @@ def test_errors_are_told_by_their_direction(fake, real, said):
     found.rows[["recall_fake", "recall_real"]] = [[fake, real]]
     answer = rankings.errors(found, "a")
     assert answer.short.startswith(said)
-    assert answer.short.endswith("insight is hardest")
+    assert f"{1 - fake:.0%} of fakes" in answer.short and f"{1 - real:.0%} of reals" in answer.short
+    assert "insight" in answer.short and "text2img" not in answer.short
     assert "insight 0.600, text2img 0.900" in answer.numbers
 
 
@@ -98,10 +99,10 @@ RISING = {"a": 0.6, "b": 0.65, "c": 0.7, "d": 0.75, "e": 0.8, "f": 0.85}
 @pytest.mark.parametrize(
     ("aucs", "learned", "said"),
     [
-        (RISING, (), "yes, larger models rank higher"),
-        (dict(zip(RISING, reversed(RISING.values()), strict=True)), (), "no, larger models rank lower"),
+        (RISING, (), "yes"),
+        (dict(zip(RISING, reversed(RISING.values()), strict=True)), (), "no, "),
         ({"a": 0.6, "b": 0.8, "c": 0.7, "d": 0.65}, (), "no trend is shown"),
-        (RISING, ("a", "b", "c"), "cannot be said: fewer than 4"),
+        (RISING, ("a", "b", "c"), "cannot be said"),
     ],
 )
 def test_size_helps_only_when_ranks_agree_and_models_have_learned(aucs, learned, said):
@@ -114,27 +115,21 @@ def test_size_leaves_out_what_is_not_of_the_plan():
     assert "over 5 models" in rankings.size(study(RISING, unplanned=("f",)), 0.05).numbers
 
 
-RANKING = pd.DataFrame({"candidate": ["b", "a"], "chosen": [True, False]})
+RANKING = pd.DataFrame({"candidate": ["b_best", "a_best"], "chosen": [True, False]})
 
 
 @pytest.mark.parametrize(
     ("tests", "said"),
     [
-        (
-            [beside("phase3", "a_best", "b_best", 0.1)],
-            "B_BEST has the highest AUC (0.800), significantly above A_BEST; 2",
-        ),
-        (
-            [beside("phase3", "a_best", "b_best", 0.1, significant=False)],
-            "(0.800), not significantly above A_BEST; 2 of 2",
-        ),
-        ([], "B_BEST has the highest AUC (0.800); 2 of 2 models are told from guessing"),
+        ([beside("phase3", "a_best", "b_best", 0.1)], ", significantly above A_BEST"),
+        ([beside("phase3", "a_best", "b_best", 0.1, significant=False)], ", not significantly above A_BEST"),
+        ([], "; 2 of 2"),
     ],
 )
 def test_the_best_architecture_is_said_with_what_it_is_above(study_settings, tests, said):
     answer = rankings.best(study({"a_best": 0.7, "b_best": 0.8}, tests=tests), RANKING, study_settings)
-    assert said in answer.short
-    assert answer.note.startswith("B_BEST go")
+    assert answer.short.startswith("B_BEST") and f"(0.800){said}" in answer.short
+    assert answer.note.startswith("B_BEST") and "A_BEST" not in answer.note
 
 
 def test_architectures_that_guess_are_not_ranked(study_settings):
@@ -148,21 +143,21 @@ def test_a_model_outside_the_plan_is_never_called_best(study_settings):
     found = study({"a_best": 0.7, "b_best": 0.8, "other": 0.99}, unplanned=("other",))
     answer = rankings.best(found, RANKING, study_settings)
     assert answer.short.startswith("B_BEST")
-    assert answer.note.endswith("Not of the plan, shown for comparison and never chosen: OTHER (AUC 0.990).")
+    assert "OTHER (AUC 0.990)" in answer.note
 
 
 def test_depth_compares_the_resnets_alone():
     tests = [beside("phase3", "resnet18", "resnet34", 0.1), beside("phase3", "resnet18", "other", 0.2)]
     aucs = {"resnet18": 0.6, "resnet34": 0.7, "other": 0.8}
     answer = rankings.depth(study(aucs, tests=tests))
-    assert answer.short == "RESNET34 (+0.100) significantly above RESNET18"
+    assert "RESNET34 (+0.100)" in answer.short and "OTHER" not in answer.text()
     assert rankings.depth(study(aucs, tests=tests[1:])) is None
 
 
 def test_one_final_model_leaves_nothing_undecided():
     assert rankings.undecided(study({"a": 0.8})) is None
     tests = [beside("phase4b", "a", "b", -0.1, significant=False)]
-    assert rankings.undecided(study({"a": 0.8, "b": 0.7}, tests=tests)).short.startswith("no significant difference")
+    assert "B (-0.100)" in rankings.undecided(study({"a": 0.8, "b": 0.7}, tests=tests)).short
 
 
 def evidence() -> pd.DataFrame:
@@ -183,12 +178,8 @@ def test_a_decision_says_what_was_refused_and_why(study_settings):
     rows["refused"] = [np.nan, "the framing of face_high tells it (AUC 0.950)", np.nan, np.nan]
     answer = rankings.decision(rows, found, study_settings)
     assert answer.short == "64×64, no face crop, full augmentation"
-    assert "face crop: face crop over no face crop +0.010, standard error 0.020, refused, so no face" in answer.numbers
     assert answer.numbers.count("refused") == 1
-    assert (
-        "The gain of face crop (+0.010) does not count, so it was refused: the framing of face_high tells it "
-        "(AUC 0.950)." in answer.note
-    )
+    assert "(+0.010)" in answer.note and rows["refused"][1] in answer.note
     assert "refused" not in rankings.decision(evidence(), found, study_settings).text()
 
 
@@ -196,8 +187,8 @@ def test_a_decision_says_what_was_refused_and_why(study_settings):
     ("significant", "learned", "noted"),
     [
         (True, (), None),
-        (False, (), "no single difference is significant for resolution, face crop and augmentation without face crop"),
-        (True, ("a", "b"), "it rests on noise"),
+        (False, (), "significant"),
+        (True, ("a", "b"), "noise"),
     ],
 )
 def test_a_decision_tells_its_evidence_and_what_it_is_worth(study_settings, significant, learned, noted):
@@ -207,15 +198,9 @@ def test_a_decision_tells_its_evidence_and_what_it_is_worth(study_settings, sign
     assert answer.short == "64×64, no face crop, full augmentation"
     assert "resolution: 64×64 over 48×48 +0.040, standard error 0.010, so 64×64" in answer.numbers
     assert "augmentation with face crop: full augmentation over no augmentation -0.100" in answer.numbers
-    if noted is None:
-        assert (
-            answer.note
-            == "A setting that costs more is chosen when its mean gain over models exceeds 1 standard error."
-        )
-    else:
-        assert noted in answer.note
+    assert [word for word in ("significant", "noise") if word in answer.note] == ([noted] if noted else [])
 
 
 def test_more_data_is_all_against_the_smallest_share(study_settings):
-    answer = rankings.scaling(results.read("phase4a", study_settings))
+    answer = rankings.scaling(results.read("phase4a", study_settings), study_settings)
     assert answer.numbers.count("AUC") == study_settings.presets["quick"].top

@@ -1,8 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from markdown_tables import shown, table
 
-from conftest import tiny_params
+from conftest import changed, tiny_params
 from deepfake import layout, params, tables
 from deepfake.reports import robustness
 
@@ -64,37 +65,43 @@ def folder(tmp_path, monkeypatch) -> None:
 
 def test_the_page_says_what_costs_most_and_where_chance_begins():
     page = write({"plain": 0.7}, [])
-    assert "blur costs **plain** most: 0.150 [0.130, 0.170] on average over its strengths; every other" in page
-    assert "Of jpeg no loss can be shown." in page
-    assert "first reaches chance at blur 1.5 (sigma, px) and stays above it at every strength of jpeg." in page
-    assert "loses 0.150 of its clean AUC 0.700 [0.680, 0.720] at the greatest strengths" in page
-    assert "under jpeg 90 **plain** still ranks with AUC 0.690 [0.670, 0.710]" in page
-    assert "| jpeg (quality) " in page and "30: 0.660 [0.640, 0.680]" in page
-    assert "plain on 1,200 samples of 14 groups" in page and "under 10 corruptions" in page
+    findings = page.split("\n## ")[1]
+    for told in (
+        "blur costs **plain** most: 0.150 [0.130, 0.170]",
+        "Of jpeg no loss",
+        "blur 1.5 (sigma, px)",
+        "loses 0.150 of its clean AUC 0.700 [0.680, 0.720]",
+        "under jpeg 90 **plain** still ranks with AUC 0.690 [0.670, 0.710]",
+    ):
+        assert told in findings
+    assert "cannot be told" not in findings
+    assert "1,200 samples of 14 groups" in page and "under 10 corruptions" in page
+    heading, blur, jpeg = table(page, "corruption")
+    assert heading[1:] == list("12345") and jpeg[0] == "jpeg (quality)"
+    assert jpeg[4] == "30: 0.660 [0.640, 0.680]"
+    assert shown("robustness") == ["robustness/robustness.png"]
     assert layout.figure("robustness").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
     ("auc", "drop", "words"),
     [
-        (-0.05, -0.05, ("**augmented** loses less than **plain**: -0.050", "it is worse than it in AUC: -0.050")),
-        (0.05, 0.05, ("**augmented** loses more than **plain**: +0.050", "it is better than it in AUC: +0.050")),
-        (0.01, -0.01, ("cannot be told to lose less or more than **plain**", "it cannot be told from it in AUC: +0.0")),
+        (-0.05, -0.05, ("loses less than **plain**: -0.050", "is worse than it in AUC: -0.050")),
+        (0.05, 0.05, ("loses more than **plain**: +0.050", "is better than it in AUC: +0.050")),
+        (0.01, -0.01, ("cannot be told to lose less or more than **plain**", "cannot be told from it in AUC: +0.010")),
     ],
 )
 def test_experiments_are_compared_by_intervals(auc, drop, words):
     rows = [contrast("all", auc, drop), contrast("blur", 0.1, 0.0), contrast("jpeg", 0.0, 0.0)]
     page = write({"plain": 0.7, "augmented": 0.65}, rows)
     assert all(word in page for word in words)
-    assert "One by one, under no corruption can it be shown that **augmented** loses less or more than" in page
-    assert "One by one, **augmented** is better under blur than **plain**." in page
+    assert "better under blur" in page and "better under jpeg" not in page
 
 
 def test_what_guesses_has_nothing_to_lose():
     page = write({"plain": 0.7, "augmented": 0.51}, [contrast("all", -0.1, -0.1)])
     assert "**augmented** cannot be told from guessing on clean images (AUC 0.510 [0.490, 0.530])" in page
-    assert "costs **augmented** most" not in page
-    assert "loses less than" not in page
+    assert "costs **augmented** most" not in page and "than **plain**" not in page
 
 
 # --- the headline
@@ -105,8 +112,8 @@ SAME = {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"}
 
 def headline(augmentation: str) -> str:
     """Return the headline of two experiments, of which the second has an augmentation."""
-    entries = {"plain": SAME, "augmented": SAME | {"augmentation": augmentation}}
-    return robustness.headline(SETTINGS.model_copy(update={"experiments": entries}))
+    runs = {"plain": SAME, "augmented": SAME | {"augmentation": augmentation}}
+    return robustness.headline(params.Params.model_validate(changed(tiny_params(), {"studies.phase2.runs": runs})))
 
 
 @pytest.mark.parametrize(
@@ -115,37 +122,29 @@ def headline(augmentation: str) -> str:
         (0.05, "full", "full augmentation in place of none helps (augmented against plain): AUC +0.050 [0.030, 0.070]"),
         (-0.05, "full", "full augmentation in place of none hurts (augmented against plain): AUC -0.050"),
         (0.01, "full", "full augmentation in place of none cannot be shown to help or hurt (augmented"),
-        (0.05, "none", "under corruption augmented is better than plain: AUC +0.050"),
+        (0.05, "none", "augmented is better than plain: AUC +0.050"),
     ],
 )
 def test_the_headline_says_what_costs_most_and_whether_augmentation_helps(auc, augmentation, words):
     write({"plain": 0.7, "augmented": 0.65}, [contrast("all", auc, -0.03), contrast("blur", 0.3, 0.3)])
     text = headline(augmentation)
-    assert text.startswith("Blur costs plain most (AUC -0.150, loss [0.130, 0.170]); blur costs augmented most")
-    assert words in text
-    assert text.endswith("loss -0.030 [-0.050, -0.010].")
-    assert "0.300" not in text
+    assert text.count("most (AUC -0.150, loss [0.130, 0.170])") == 2 and "0.300" not in text
+    assert words in text and "loss -0.030 [-0.050, -0.010]" in text
 
 
 def test_the_headline_leaves_out_what_guesses():
     write({"plain": 0.7, "augmented": 0.51}, [contrast("all", 0.1, -0.1)])
-    assert headline("full") == "Blur costs plain most (AUC -0.150, loss [0.130, 0.170])."
+    text = headline("full")
+    assert text.startswith("Blur costs plain most (AUC -0.150") and "augmented" not in text
     write({"plain": 0.51, "augmented": 0.51}, [contrast("all", 0.1, -0.1)])
     assert headline("full").startswith("plain and augmented cannot be told from guessing")
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"drop_low": -0.01}, "No corruption can be shown to cost plain anything."),
-        (
-            {"behind_low": -0.01},
-            "Blur costs plain most (AUC -0.150, loss [0.130, 0.170]), from which jpeg cannot be told.",
-        ),
-    ],
+    ("changes", "words"), [({"drop_low": -0.01}, "No corruption"), ({"behind_low": -0.01}, "jpeg cannot be told")]
 )
 def test_the_headline_claims_no_order_that_is_not_shown(changes, words):
     write({"plain": 0.7}, [])
     path = layout.table("robustness_corruptions")
     tables.write_csv(pd.read_csv(path).assign(**changes), path)
-    assert headline("full") == words
+    assert words in headline("full")

@@ -67,107 +67,80 @@ def verdict(*, difference=0.1, low=0.05, high=0.15, bootstrap=0.001, ttest=0.01,
 
 
 def test_learning_is_said_only_above_chance():
-    assert "better than chance" in wording.learned(row(low=0.51), 0.95)
-    assert "cannot be told from guessing" in wording.learned(row(low=0.49), 0.95)
+    assert "guessing" not in wording.learned(row(low=0.51), 0.95)
+    assert "guessing" in wording.learned(row(low=0.49), 0.95)
 
 
-def test_a_significant_difference_says_so_with_its_direction():
-    assert "0.100 above a" in verdict()
-    assert "significant at 0.05" in verdict()
-    assert "not significant" not in verdict()
-    assert "0.100 below a" in verdict(difference=-0.1, low=-0.15, high=-0.05)
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "0.100 above a"),
+        ({"difference": -0.1, "low": -0.15, "high": -0.05}, "0.100 below a"),
+        ({"ttest": 0.3}, "**not significant**"),
+        ({"bootstrap": 0.4, "ttest": 0.3}, "**not significant**"),
+        ({"ttest": 0.0}, "p < 0.001"),
+        ({"learned": (False, False)}, "would rank noise"),
+        ({"difference": 0.0, "low": 0.0, "high": 0.0, "bootstrap": 1.0, "ttest": 1.0}, "the same"),
+    ],
+)
+def test_a_difference_is_told_with_its_direction_and_verdict(changes, told):
+    text = verdict(**changes)
+    assert told in text
+    assert ("not significant" in text) == ("not significant" in told)
+    assert ("would rank noise" in text) == (changes.get("learned") == (False, False))
 
 
 def test_a_small_p_value_is_never_written_as_zero():
-    assert "p < 0.001 by corrected t-test" in verdict(ttest=0.0)
-    assert "p = 0.001 by bootstrap" in verdict(bootstrap=0.001)
-
-
-def test_disagreeing_tests_are_not_significant():
-    assert "the two tests do not agree" in verdict(ttest=0.3)
-    assert "neither test tells it from noise" in verdict(bootstrap=0.4, ttest=0.3)
+    assert [wording.p_value(value) for value in (0.0, 0.001)] == ["p < 0.001", "p = 0.001"]
 
 
 def named(name: str, **changes) -> config.RunConfig:
     return run(**changes).model_copy(update={"experiment": name})
 
 
-def test_conditions_are_called_identical_only_when_they_are():
-    first = named("a", model="simple_cnn")
-    assert wording.sameness([first, named("b", model="resnet18")]) == "Identical conditions for all:"
-    text = wording.sameness([first, named("b", shared__optimizer__lr=0.5)])
-    assert "Identical" not in text
-    assert "lr: 0.001 in a, 5.0 in b" in text
-    assert text.endswith("Those of a:")
-
-
 @pytest.mark.parametrize(
-    ("change", "key", "told"),
+    ("change", "key"),
     [
-        ({"custom__view": "letterbox"}, "view", "whole image, letterboxed in b"),
-        ({"custom__view": "face"}, "view", "face crop with a margin of 30% (central square where there is no face)"),
-        (
-            {"custom__augmentation": "light"},
-            "augmentation",
-            "no augmentation in a, augmentation: flip 50%, crop 80% to",
-        ),
-        ({"custom__normalization": "real_training"}, "normalization", "by the fold's real training images in b"),
-        ({"custom__fraction": "small", "presets__quick__fraction__small": 0.5}, "fraction", "1.0 in a, 0.5 in b"),
-        (
-            {"shared__loss__type": "bce_pos_weight"},
-            "loss",
-            "cross-entropy in a, cross-entropy, fakes weighed by reals over fakes in b",
-        ),
-        (
-            {"shared__loss__type": "focal", "shared__loss__minority_alpha": 0.8},
-            "loss",
-            "focal loss (gamma 2, alpha 0.8 for the rarer class, 0.2 for the other) in b",
-        ),
-        ({"shared__loss__label_smoothing": 0.1}, "loss", "cross-entropy, labels smoothed by 0.1 in b"),
-        ({"shared__class_ratio": "imbalanced"}, "class_ratio", "all samples in a, 9 fakes for each real in b"),
-        ({"shared__sampler": "stratified"}, "sampler", "shuffled samples in a, stratified batches in b"),
-        ({"shared__monitor": "f1"}, "monitor", "best epoch by auc in a, best epoch by f1 in b"),
-        ({"shared__domain__column": "source"}, "domain", "no domain head in a, features made blind to the source"),
+        ({"model": "resnet18"}, None),
+        ({"shared__optimizer__lr": 0.5}, "lr"),
+        ({"custom__view": "letterbox"}, "view"),
+        ({"custom__view": "face"}, "view"),
+        ({"custom__augmentation": "light"}, "augmentation"),
+        ({"custom__normalization": "real_training"}, "normalization"),
+        ({"custom__fraction": "small", "presets__quick__fraction__small": 0.5}, "fraction"),
+        ({"shared__loss__type": "bce_pos_weight"}, "loss"),
+        ({"shared__loss__type": "focal", "shared__loss__minority_alpha": 0.8}, "loss"),
+        ({"shared__loss__label_smoothing": 0.1}, "loss"),
+        ({"shared__class_ratio": "imbalanced"}, "class_ratio"),
+        ({"shared__sampler": "stratified"}, "sampler"),
+        ({"shared__monitor": "f1"}, "monitor"),
+        ({"shared__domain__column": "source"}, "domain"),
+        # two views of one content are one condition
+        ({"views__other": VALUES["views"]["crop_low"], "custom__view": "other"}, None),
     ],
 )
-def test_the_condition_that_differs_is_told_in_words_and_no_other(change, key, told):
-    text = wording.sameness([named("a"), named("b", **change)])
-    listed = text[text.index("(") + 1 : text.rindex(")")]
-    assert listed.startswith(f"{key}: ")
-    assert told in listed
-    assert "; " not in listed
+def test_the_condition_that_differs_is_told_and_no_other(change, key):
+    first, other = named("a"), named("b", **change)
+    assert wording._differing([first, other]) == ([key] if key else [])
+    assert wording.sameness([first, other]).startswith("Identical") is (key is None)
+    if key:
+        values = [wording._tell(key, each) for each in (first, other)]
+        assert values[0] != values[1]
+        assert f"{key}: {values[0]} in a, {values[1]} in b" in wording.sameness([first, other])
+        assert f"{values[0]} → {values[1]}" in wording.varied([(first, other)])
 
 
-@pytest.mark.parametrize(
-    ("view", "told"),
-    [
-        ("crop", "48×48 px, central square"),
-        ("letterbox", "48×48 px, whole image, letterboxed"),
-        ("letterbox_real", "48×48 px, reals letterboxed, fakes' central square"),
-        ("resize", "48×48 px, whole image squeezed into a square"),
-        ("face", "48×48 px, face crop with a margin of 30% (central square where there is no face)"),
-    ],
-)
-def test_a_view_in_words(view, told):
-    assert wording.view(run(custom__view=view, presets__quick__resolution__low=48)) == told
+def test_the_study_of_a_run_is_no_condition():
+    assert wording._differing([run(), run().model_copy(update={"study": "phase2"})]) == []
 
 
-def test_there_is_a_word_for_every_geometry():
+def test_every_geometry_has_words_of_its_own():
     assert set(wording._GEOMETRY) == set(params.View.model_fields["geometry"].annotation.__args__)
+    views = ("crop", "letterbox", "letterbox_real", "resize", "face")
+    told = [wording.view(run(custom__view=view, presets__quick__resolution__low=48)) for view in views]
+    assert len(set(told)) == len(views) and all("48×48" in each for each in told)
 
 
-STRENGTHS = {
-    "flip": "flip 50%",
-    "scale": "crop 80% to 100% of the side",
-    "rotation": "rotation ±10°",
-    "blur": "blur 30% (sigma 0.5 to 1.5 px)",
-    "noise": "noise 25% (std 2 to 8 of 255)",
-    "brightness": "brightness ±20%",
-    "contrast": "contrast ±15%",
-    "saturation": "saturation ±10%",
-    "hue": "hue ±5°",
-    "jpeg": "JPEG 50% (quality 50 to 95)",
-}
 STRONG = {
     "flip": 0.5,
     "scale": {"min": 0.8, "max": 1.0},
@@ -182,24 +155,25 @@ STRONG = {
 }
 
 
-@pytest.mark.parametrize("key", STRENGTHS)
-def test_a_policy_tells_what_it_does_and_nothing_else(key):
-    policy = VALUES["augmentations"]["none"] | {key: STRONG[key]}
-    told = wording.augmentation(run(augmentations__mine=policy, custom__augmentation="mine"))
-    assert told == f"augmentation: {STRENGTHS[key]}"
-
-
-def test_a_policy_with_everything_tells_everything():
+def test_a_policy_tells_what_it_does_and_nothing_else():
     assert list(STRONG) == list(params.Augmentation.model_fields)
-    told = wording.augmentation(run(augmentations__mine=STRONG, custom__augmentation="mine"))
-    assert told == f"augmentation: {', '.join(STRENGTHS.values())}"
-    assert wording.augmentation(run()) == "no augmentation"
+
+    def told(policy: dict) -> str:
+        return wording.augmentation(run(augmentations__mine=policy, custom__augmentation="mine"))
+
+    single = [told(VALUES["augmentations"]["none"] | {key: STRONG[key]}).split(": ")[1] for key in STRONG]
+    assert told(STRONG).split(": ")[1] == ", ".join(single)
+    for key, number in zip(
+        STRONG, ("50%", "80%", "10°", "1.5 px", "25%", "20%", "15%", "10%", "5°", "95"), strict=True
+    ):
+        assert number in single[list(STRONG).index(key)]
+    weaker = STRONG | {"jpeg": {"probability": 0.5, "quality": {"min": 30, "max": 95}}}
+    assert "50 to 95" in told(STRONG) and "30 to 95" in told(weaker)
 
 
 def test_statistics_in_words():
-    assert wording.statistics(run()) == "normalised by fixed statistics (mean 0.485, 0.456, 0.406)"
-    real = run(custom__normalization="real_training")
-    assert wording.statistics(real) == "normalised by the fold's real training images"
+    assert "0.485, 0.456, 0.406" in wording.statistics(run())
+    assert "0." not in wording.statistics(run(custom__normalization="real_training"))
 
 
 @pytest.mark.parametrize(("other", "warned"), [(96, False), (94, True)])
@@ -207,40 +181,33 @@ def test_missing_faces_are_a_warning_when_sources_differ(other, warned):
     rates = pd.DataFrame({"source": ["a", "b"], "samples": [1000, 100], "found": [1000, other]})
     text = wording.faces(rates.assign(share=rates["found"] / rates["samples"]))
     assert f"{1000 + other:,} of 1,100 images (a 100.0%, b {other}.0%)" in text
-    assert ("give away a source" in text) is warned
+    assert ("differ" in text) is warned
 
 
 @pytest.mark.parametrize(
-    ("size", "low", "said"),
-    [(0.2, 0.6, "learned by heart"), (0.05, 0.6, "no more than 0.05"), (0.2, 0.4, "the gap is not interpreted")],
+    ("size", "low", "said"), [(0.2, 0.6, "by heart"), (0.05, 0.6, "no more than"), (0.2, 0.4, "not interpreted")]
 )
 def test_a_gap_is_read_only_where_something_was_learned(size, low, said):
     text = wording.gap(pd.Series({**row(low=low), "train_val_gap": size}), 0.05)
-    assert text.startswith(f"**b** scores 0.900 on its own training samples, a gap of {size:.3f}")
-    told = ["learned by heart", "no more than 0.05", "the gap is not interpreted"]
+    assert "0.900" in text and f"{size:.3f}" in text
+    told = ["by heart", "no more than", "not interpreted"]
     assert [words for words in told if words in text] == [said]
 
 
 def test_a_condition_is_told_once_for_all_that_share_it():
-    first = named("a", model="resnet18")
-    other = named("c", model="resnet18", custom__pretrained=True)
+    first, other = named("a", model="resnet18"), named("c", model="resnet18", custom__pretrained=True)
     text = wording.sameness([first, named("b", model="resnet18"), other])
-    assert "(pretrained: trained from scratch in a and b, from ImageNet weights in c)" in text
+    assert f"(pretrained: {wording.weights(first)} in a and b, {wording.weights(other)} in c)" in text
 
 
-def test_what_varies_is_told_and_two_conditions_at_once_are_a_warning():
-    size = {"presets__quick__resolution__low": 48}
-    crop, face = run(**size), run(custom__view="face", **size)
-    told = "Varied: 48×48 px, central square → 48×48 px, face crop with a margin of 30% (central square where there is "
-    assert wording.varied([(crop, face), (crop, face)]) == f"{told}no face)."
-    both = wording.varied([(crop, run(custom__view="face", shared__sampler="weighted", **size))])
-    assert "shuffled samples → samples drawn with replacement, both classes as likely" in both
-    assert "**2 conditions differ, so a difference is not due to one of them.**" in both
-
-
-def test_sources_that_were_left_out_are_told():
+def test_what_varies_is_told_once_and_two_conditions_at_once_are_a_warning():
+    crop, face = run(), run(custom__view="face")
+    once = wording.varied([(crop, face), (crop, face)])
+    assert once.count("→") == 1 and "**" not in once
+    both = wording.varied([(crop, run(custom__view="face", shared__sampler="weighted"))])
+    assert both.count("→") == 2 and "**2 conditions differ" in both
     held_out = run().model_copy(update={"holdout": "insight"})
-    assert wording.varied([(run(), held_out)]) == "Varied: trained on all sources → trained without insight."
+    assert "insight" in wording.varied([(run(), held_out)])
 
 
 @pytest.mark.parametrize(("names", "told"), [("a", "a"), ("ab", "a and b"), ("abc", "a, b and c")])
@@ -253,19 +220,9 @@ def test_standard_errors_in_words(count, told):
     assert wording.standard_errors(count) == told
 
 
-def test_noise_is_not_ranked():
-    assert "would rank noise" in verdict(learned=(False, False))
-    assert "would rank noise" not in verdict(learned=(False, True))
-
-
-def test_equal_predictions_are_called_equal():
-    assert "the same predictions" in verdict(difference=0.0, low=0.0, high=0.0, bootstrap=1.0, ttest=1.0)
-
-
 def test_sources_are_named_by_their_numbers():
     text = wording.sources(row(), ["auc_insight", "auc_text2img"])
-    assert "text2img is the easiest source (AUC 0.900)" in text
-    assert "insight the hardest (0.600)" in text
+    assert text.index("text2img") < text.index("0.900") < text.index("insight") < text.index("0.600")
 
 
 @pytest.mark.parametrize(
@@ -274,16 +231,3 @@ def test_sources_are_named_by_their_numbers():
 )
 def test_the_scope_is_said_where_it_applies(preset, dataset, expected):
     assert wording.scope(preset, dataset).count("**") // 2 == expected
-
-
-def test_two_views_of_one_content_are_one_condition():
-    other = run(views__other=VALUES["views"]["crop_low"], custom__view="other")
-    assert wording.sameness([run(), other]).startswith("Identical")
-
-
-def test_what_differs_is_told_apart():
-    strong = {"augmentations__mine": STRONG, "custom__augmentation": "mine"}
-    weaker = STRONG | {"jpeg": {"probability": 0.5, "quality": {"min": 30, "max": 95}}}
-    told = wording.sameness([run(**strong), run(**(strong | {"augmentations__mine": weaker}))])
-    assert "quality 50 to 95" in told
-    assert "quality 30 to 95" in told

@@ -20,12 +20,12 @@ EXPECTED = {
     "auc": ("ROC AUC", (0.70, 0.70), (0.85, 1.0)),
 }
 """What the plan expects before and after, without having measured it: a metric's name and two ranges."""
-_VARIED = ("experiment", "loss", "sampler", "monitor", "domain")
+_VARIED = ("experiment", "study", "loss", "sampler", "monitor", "domain")
 """What experiments of the table are meant to differ in."""
 
 
 def write(settings: Params) -> None:
-    """Write reports/balance.md and its figures from the tables of the study."""
+    """Write the page and its figures from the tables of the study."""
     found = balance_tables.read(settings)
     expected = [name for name, baselines in table(settings, NAME).items() if found.baseline in baselines]
     detail = list(settings.studies.imbalance.detail) or [found.baseline]
@@ -78,9 +78,9 @@ def _draw(found: Found, detail: list[str], histories: dict[str, pd.DataFrame], h
     known = found.experiments.set_index("experiment")
     best = {name: [int(epoch) for epoch in str(known.loc[name, "best_epochs"]).split()] for name in found.names}
     balance_figures.training(histories, best, layout.figure(f"{NAME}_training"))
-    chance = known["domain_chance"]
-    with_head = {name: histories[name] for name in heads}
-    balance_figures.domains(with_head, {name: chance[name] for name in heads}, layout.figure(f"{NAME}_domains"))
+    if heads:
+        chance, with_head = known["domain_chance"].to_dict(), {name: histories[name] for name in heads}
+        balance_figures.domains(with_head, chance, layout.figure(f"{NAME}_domains"))
     curves = {name: pd.read_csv(layout.roc(name)) for name in detail}
     cuts.draw(NAME, _of(found.cuts, detail), _of(found.reliability, detail), curves, found.calibration)
     expected = {metric: (heading, *after) for metric, (heading, _, after) in EXPECTED.items()}

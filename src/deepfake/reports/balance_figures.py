@@ -106,8 +106,6 @@ def domains(history: Mapping[str, pd.DataFrame], chance: Mapping[str, float], pa
     """
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(1, 4, figsize=(11, 2.8), layout="constrained")
-        if not history:
-            figure.text(0.5, 0.5, "no experiment of the table has a domain head", ha="center", va="center")
         for (name, epochs), colour in zip(history.items(), colours(len(history)), strict=True):
             columns = ("train_class_loss", "train_domain_loss", "train_domain_accuracy", "train_domain_weight")
             for axes, column in zip(panels, columns, strict=True):

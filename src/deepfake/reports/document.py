@@ -28,7 +28,7 @@ def write(settings: Params, headlines: Mapping[str, str] | None = None) -> None:
 
     Args:
         settings: checked params.
-        headlines: what other pages found, a sentence each, by the page's name (`audit`, `robustness`, ...).
+        headlines: what other pages found, a sentence each, by the page's name (`shortcuts`, `robustness`, ...).
     """
     headlines = headlines or {}
     manifest = tables.read(layout.manifest(settings.dataset), tables.MANIFEST)
@@ -212,7 +212,7 @@ def _data(settings: Params, manifest: pd.DataFrame) -> str:
             f"({', '.join(str(count) for count in folds)}); the other groups are the test set.",
             rows.to_markdown(index=False),
             wording.faces(pd.read_csv(layout.table(f"faces_{settings.dataset}"))),
-            *(f"{wording.picture(name, caption)}\n\n*{caption}.*" for name, caption in pictures.items()),
+            *(f"{wording.photographs(name, caption)}\n\n*{caption}.*" for name, caption in pictures.items()),
             "*The pictures are made by `dvc repro` and not kept in git: the photographs may not be redistributed.*",
         ]
     )

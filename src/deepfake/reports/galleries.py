@@ -98,7 +98,7 @@ def certainty(confidence: float) -> str:
     sentences = [_mistaken(name, part) for name, part in rows.groupby("experiment", sort=False)]
     return "\n\n".join(
         [
-            picture("confidence", "probabilities"),
+            picture("explain_confidence", "probabilities"),
             "\n".join(f"- {sentence}" for sentence in sentences),
             shown.to_markdown(index=False, disable_numparse=True),
             "Errors are counted at each fold's threshold, confident errors by the probability of the wrong class "

@@ -184,7 +184,7 @@ _TOLD = {
     "monitor": _monitor,
 }
 """What is said of the settings that have several values."""
-_FOLLOWS = {"experiment", "model", "oversampling", "keep_optimizer"}
+_FOLLOWS = {"experiment", "study", "model", "oversampling", "keep_optimizer"}
 """What differs without being a condition of its own."""
 _NAMELESS = {"view": {"view", "dataset"}}
 """The names inside settings, which are no conditions either."""

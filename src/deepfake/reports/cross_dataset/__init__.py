@@ -230,7 +230,7 @@ _COMPARED = {
     "scratch": {"start_from"},
 }
 """In what the detectors of each question are meant to differ."""
-_FOLLOWS = {"experiment", "oversampling", "keep_optimizer", "view"}
+_FOLLOWS = {"experiment", "study", "oversampling", "keep_optimizer", "view"}
 """What differs without being a condition of its own."""
 _WORDS = {
     "pretrained": wording.weights,

@@ -115,7 +115,7 @@ def read(settings: Params) -> Found:
     frames = []
     for part in _PARTS:
         if not (path := layout.table(f"{NAME}{part}")).exists():
-            raise InputError(f"{path}: not found; run the comparison across data sets, or dvc repro")
+            raise InputError(f"{path}: not found; run deepfake generalization, or dvc repro")
         frames.append(pd.read_csv(path))
     rows, tests, sources, features, matrix = frames
     evaluation = settings.evaluation
