@@ -240,7 +240,7 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(runtime.cores(), 8)
 
 
-SHARED = ("finished_study", "crossed", "balanced", "original", "raw")
+SHARED = ("finished_study", "crossed", "balanced", "original", "raw", "traced")
 """Fixtures that take long to make: of processes that run tests side by side, one has all tests of such a fixture."""
 LONGEST = ("test_whole_study.py", "test_dvc.py")
 
