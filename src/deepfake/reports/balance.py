@@ -79,7 +79,7 @@ def _draw(found: Found, detail: list[str], histories: dict[str, pd.DataFrame], h
     best = {name: [int(epoch) for epoch in str(known.loc[name, "best_epochs"]).split()] for name in found.names}
     balance_figures.training(histories, best, layout.figure(f"{NAME}_training"))
     if heads:
-        chance = {name: float(known.loc[name, "domain_chance"]) for name in heads}
+        chance = dict(zip(heads, known.loc[heads, "domain_chance"].tolist(), strict=True))
         with_head = {name: histories[name] for name in heads}
         balance_figures.domains(with_head, chance, layout.figure(f"{NAME}_domains"))
     curves = {name: pd.read_csv(layout.roc(name)) for name in detail}
