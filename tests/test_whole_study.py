@@ -22,7 +22,8 @@ pytestmark = pytest.mark.slow
 UNTRACKED = re.compile(r"\.scratch/|\.store/|data/[^/]+/cache/|(.*/)?__pycache__/")
 """What can be made again, or changes with every run."""
 PLUMBING = re.compile(
-    r"src/deepfake/(cli/.*|studies/verification/.*|(.*/)?__init__|console|errors|layout|limits|progress|runtime|schema)\.py$"
+    r"src/deepfake/(cli/.*|studies/verification/.*|(.*/)?__init__"
+    r"|console|errors|layout|limits|progress|runtime|schema)\.py$"
 )
 """Code that decides no number: commands, paths, messages, checks."""
 CONDITIONAL = ("data/raw/", "data/weights", "data/predictions", "data/prepared", "src/")
