@@ -95,7 +95,8 @@ def test_the_headline_names_the_worst_of_each_family_and_what_survives():
     )
     text = leaks.brief(rows, frame(run(), run(leak="files")))
     told = [
-        "sharpness by noise (AUC 0.990 [0.960, 1.010], severe) and geometry by width (AUC 0.970 [0.940, 0.990], severe)",
+        "sharpness by noise (AUC 0.990 [0.960, 1.010], severe)",
+        "geometry by width (AUC 0.970 [0.940, 0.990], severe)",
         "files; framing (AUC 0.950 [0.920, 0.970], severe)",
         "face; no ",
         "crop; ",

@@ -76,7 +76,7 @@ def test_the_page_says_what_costs_most_and_where_chance_begins():
         assert told in findings
     assert "cannot be told" not in findings
     assert "1,200 samples of 14 groups" in page and "under 10 corruptions" in page
-    heading, blur, jpeg = table(page, "corruption")
+    heading, _, jpeg = table(page, "corruption")
     assert heading[1:] == list("12345") and jpeg[0] == "jpeg (quality)"
     assert jpeg[4] == "30: 0.660 [0.640, 0.680]"
     assert shown("robustness") == ["robustness/robustness.png"]
