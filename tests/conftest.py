@@ -245,6 +245,7 @@ SHARED = ("finished_study", "crossed", "balanced", "original", "raw", "traced")
 LONGEST = ("test_whole_study.py", "test_dvc.py")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Say what stays together under `pytest -n --dist loadgroup`, and put first what takes long."""
     if not hasattr(config, "workerinput"):

@@ -79,9 +79,8 @@ def _draw(found: Found, detail: list[str], histories: dict[str, pd.DataFrame], h
     best = {name: [int(epoch) for epoch in str(known.loc[name, "best_epochs"]).split()] for name in found.names}
     balance_figures.training(histories, best, layout.figure(f"{NAME}_training"))
     if heads:
-        chance = dict(zip(heads, known.loc[heads, "domain_chance"].tolist(), strict=True))
-        with_head = {name: histories[name] for name in heads}
-        balance_figures.domains(with_head, chance, layout.figure(f"{NAME}_domains"))
+        with_head, chance = {name: histories[name] for name in heads}, known["domain_chance"]
+        balance_figures.domains(with_head, {name: chance[name] for name in heads}, layout.figure(f"{NAME}_domains"))
     curves = {name: pd.read_csv(layout.roc(name)) for name in detail}
     cuts.draw(NAME, _of(found.cuts, detail), _of(found.reliability, detail), curves, found.calibration)
     expected = {metric: (heading, *after) for metric, (heading, _, after) in EXPECTED.items()}
