@@ -23,7 +23,7 @@ from deepfake.evaluation import face_rates
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = {"wiki": 0, "inpainting": 1, "insight": 1, "text2img": 1}
-GONE = object()
+GONE = type("Gone", (), {"__repr__": lambda self: "GONE"})()  # its name is the same in every process
 """Instead of a value in `changed`: the key is taken away."""
 
 
