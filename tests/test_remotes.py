@@ -308,14 +308,14 @@ def make_pipeline() -> None:
     write("data/catalog.yaml", {"mine": entry})
     shutil.copy(ROOT / "params.yaml", "params.yaml")
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
-    ingest = stages["ingest"] | {"deps": ["data/catalog.yaml", str(RAW)]}
+    ingest = stages["ingest"]["do"] | {"deps": ["data/catalog.yaml", str(RAW)]}
     describe = {
         "cmd": f"{sys.executable} describe.py",
         "deps": ["data/mine/samples.parquet", "describe.py"],
         "metrics": [{"metrics.json": {"cache": False}}],
     }
     Path("describe.py").write_text(DESCRIBE)
-    ingest = json.loads(json.dumps(ingest).replace("${dataset}", "mine"))
+    ingest = json.loads(json.dumps(ingest).replace("${item}", "mine"))
     write("dvc.yaml", {"stages": {"ingest": ingest, "describe": describe}})
 
 

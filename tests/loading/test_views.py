@@ -203,10 +203,3 @@ def test_runs_of_any_study_may_be_trained_on_another_data_set(tmp_path):
     found = wanted(tmp_path, "sample_edited", **changes)
     assert set(found) == {"crop_low", "crop_high", "letterbox_real_high"}
     assert wanted(tmp_path, "sample_resent", **changes) == ["crop_high"]
-
-
-def test_of_an_undecided_view_all_are_made_that_may_be_decided_for(tmp_path):
-    run = {"model": "simple_cnn", "view": "best"}
-    found = wanted(tmp_path, "sample_edited", generalization__runs__simple_cnn_home=run)
-    assert found == [name for name in found if name.startswith(("crop_", "face_"))]
-    assert {"crop_low", "crop_high", "face_high"} <= set(found)

@@ -179,7 +179,6 @@ def test_what_waits_for_phase_2_says_so(copied):
     for (resolution, face), name in crops.items():
         values["views"][name] = {"geometry": "crop", "face_crop": face, "resolution": resolution}
     layout.PARAMS.write_text(yaml.safe_dump(values))
-    chosen = settings(phase1={"a": PLAIN | {"view": "best"}})
-    with pytest.raises(InputError, match=r"studies\.phase1\.runs\.a: nothing has been decided yet; run deepfake"):
-        completion.complete(chosen, "phase1")
-    assert held("phase1") == {"simple_cnn_low"}, "nothing is taken away before it can be replaced"
+    chosen = settings(phase3={"a": PLAIN | {"view": "best"}})
+    with pytest.raises(InputError, match=r"phase2\.json: not found; run deepfake phase2"):
+        completion.complete(chosen, "phase3")

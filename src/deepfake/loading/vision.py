@@ -1,4 +1,4 @@
-"""The backend of PIL and torchvision: it runs everywhere, and it is what the other backend is tested against.
+"""The backend of PIL and torchvision: it runs everywhere, and it is what the others are tested against.
 
 torch is imported where images are augmented: to decode must not cost the seconds that its import takes.
 """

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from deepfake import layout
-from deepfake.config import entries
+from deepfake.config import entries, read_final
 from deepfake.params import Params
 from deepfake.params.studies import Trained
 from deepfake.reports import answers, rankings
@@ -57,10 +57,10 @@ def phase3(found: Results, settings: Params) -> dict[str, Answer]:
 
 def phase4(scaled: Results, final: Results, settings: Params) -> dict[str, Answer]:
     """Answer the questions of phase 4, by name."""
-    chosen, told = rankings.final(final, settings)
+    chosen = read_final()
     found = {
         "scaling": rankings.scaling(scaled, settings),
-        "final": told,
+        "final": rankings.final(final, chosen, settings),
         "errors": rankings.errors(final, chosen),
         "undecided": rankings.undecided(final),
     }

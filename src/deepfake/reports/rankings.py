@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 import scipy.stats
 
-from deepfake.config import read_final
 from deepfake.params import Params
 from deepfake.reports.answers import AGAINST, EFFECT, Answer, compared, verdict
 from deepfake.reports.results import Results, source_columns
@@ -180,15 +179,10 @@ def scaling(results: Results, settings: Params) -> Answer:
     return compared("Does more data improve performance?", whole, EFFECT)
 
 
-def final(results: Results, settings: Params) -> tuple[str, Answer]:
-    """Say which model is the final one, as phase 4 decided: the best on all data, a tie going to the smaller.
-
-    Returns:
-        Its run, and the answer that names it.
-    """
+def final(results: Results, chosen: str, settings: Params) -> Answer:
+    """Say which model is the final one, as phase 4 decided: the best on all data, a tie going to the smaller."""
     names = results.rows["experiment"].tolist()
     errors = settings.selection.standard_errors
-    chosen = read_final()
     leader = names[int(results.rows["auc"].to_numpy().argmax())]
     row, first = results.row(chosen), results.row(leader)
     numbers = (
@@ -204,7 +198,7 @@ def final(results: Results, settings: Params) -> tuple[str, Answer]:
     )
     guess = "" if row["learned"] else ", but not told from guessing"
     short = f"{results.titles[chosen]} by the rule, AUC {row['auc']:.3f}{guess}"
-    return chosen, Answer("Which model is the final one?", short, numbers, note)
+    return Answer("Which model is the final one?", short, numbers, note)
 
 
 def errors(results: Results, experiment: str) -> Answer:

@@ -6,7 +6,7 @@ from deepfake import config, layout
 from deepfake.config import RunConfig
 from deepfake.errors import InputError, unknown
 from deepfake.params import Params
-from deepfake.params.studies import Ensemble, FineTuned, Reevaluated
+from deepfake.params.studies import BEST, Ensemble, FineTuned, Reevaluated, Trained
 from deepfake.progress import SILENT, Progress
 from deepfake.runs import cross_validation, store, weights
 
@@ -74,5 +74,6 @@ def resolved(settings: Params, name: str) -> RunConfig:
     Raises:
         InputError: as in `config.resolve`.
     """
-    decision = config.read_decision() if layout.DECISION.exists() else None
-    return config.resolve(settings, name, decision)
+    entry = config.entries(settings).get(name)
+    waits = entry is not None and isinstance(entry.run, Trained) and BEST in (entry.run.view, entry.run.augmentation)
+    return config.resolve(settings, name, config.read_decision() if waits else None)
