@@ -37,8 +37,6 @@ def _hook(event: str, arguments: tuple) -> None:
         writes = any(letter in mode for letter in "wax+") if mode else bool(flags & (os.O_WRONLY | os.O_RDWR))
         line = f"{'w' if writes else 'r'} {os.path.abspath(os.fsdecode(path))}\n"
         os.write(_log, line.encode(errors="surrogateescape"))  # one write a line: processes share the log
-            _log, f"{'w' if writes else 'r'} {os.path.abspath(os.fsdecode(path))}\n".encode(errors="surrogateescape")
-        )
 
 
 def opened(log: Path, root: Path) -> Opened:

@@ -74,6 +74,8 @@ def test_phase_4_measures_all_fractions_on_the_same_samples(study):
     final = pd.read_csv(layout.table("phase4b_experiments")).set_index("experiment")
     assert final.loc[f"{name}_all", "auc"] == pytest.approx(mean_auc(everything), abs=1e-5)
     assert set(final.index) == {f"{candidate}_all" for candidate in chosen}
+    # far better than the others, so no tie that the smaller one would win
+    assert config.read_final() == final["auc"].idxmax() == "resnet18_best_all"
 
 
 def test_predictions_of_samples_that_are_gone_are_told(study):
