@@ -111,7 +111,7 @@ def test_an_empty_folder_becomes_a_project_of_its_owner(tmp_path):
     code, output = run("check", flags=mounted(empty))
     assert code == 0, output
     assert "results stay in the folder mounted there" in output
-    assert (empty / "data/checked.json").exists()
+    assert (empty / "params.yaml").exists()
     assert owners(empty) == {OWNER}
 
 
