@@ -6,15 +6,15 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 import tiny_study
 from deepfake import layout, tables
 from deepfake.errors import InputError
 from deepfake.loading import views
-from deepfake.runs import detectors, records
+from deepfake.runs import detectors
+from stored_runs import RUN, add_ensemble, edit
 
-RUN = "simple_cnn_low"
 STUDY = layout.study("phase1")
 CPU = torch.device("cpu")
 
@@ -22,33 +22,6 @@ CPU = torch.device("cpu")
 def images() -> dict[str, np.ndarray]:
     run = tiny_study.config(RUN)
     return {run.view.view: np.load(views.pixels(run.view, tiny_study.manifest(), threads=1), mmap_mode="r")}
-
-
-def edit(path, **changes) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-def add_run(name: str, *, factor: float) -> None:
-    """Write another run: that of the tiny study with its last layer multiplied."""
-    shutil.copytree(layout.run(RUN), STUDY / name)
-    for fold in range(2):
-        weights = load_file(layout.checkpoint(name, fold))
-        weights["head.weight"] *= factor
-        weights["head.bias"] *= factor
-        save_file(weights, layout.checkpoint(name, fold))
-        record = records.read(layout.checkpoint_record(name, fold))
-        own = record.model_copy(update={"config": record.config.model_copy(update={"experiment": name})})
-        layout.checkpoint_record(name, fold).write_text(own.model_dump_json())
-    edit(layout.config(name), experiment=name)
-
-
-def add_ensemble(name: str, **changes) -> None:
-    """Write an ensemble of the run and of one with twice its logits."""
-    add_run("twice", factor=2.0)
-    shutil.copytree(layout.run(RUN), STUDY / name)
-    combination = {"experiments": [RUN, "twice"], "weights": "fitted"}
-    combination |= {"coefficients": [[1.0, 0.5], [0.25, 2.0]], "intercepts": [0.0, -3.0]} | changes
-    edit(layout.config(name), experiment=name, kind="ensemble", model="ensemble", ensemble=combination)
 
 
 def fails(name: str) -> str:
