@@ -7,7 +7,7 @@ import yaml
 
 from conftest import ROOT
 from deepfake import config
-from deepfake.params import Params
+from deepfake.config.params import Params
 
 BASELINE, SHIFTED, BETTER, NOISE, DOMAINS = (
     "balance_bce",

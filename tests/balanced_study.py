@@ -7,12 +7,12 @@ import pytest
 
 import synthetic_study
 from balance_runs import RUNS, write_project
-from deepfake.params import Params
-from deepfake.studies import balance
+from deepfake.config.params import Params
+from deepfake.studies.imbalance import analysis as imbalance
 
 
 @pytest.fixture(scope="session")
-def balanced(tmp_path_factory) -> tuple[Path, Params, balance.Found]:
+def balanced(tmp_path_factory) -> tuple[Path, Params, imbalance.Found]:
     """A project in which the study has run, its params, and what it found; not to be changed."""
     root = tmp_path_factory.mktemp("balance") / "project"
     settings = write_project(root)
@@ -21,7 +21,7 @@ def balanced(tmp_path_factory) -> tuple[Path, Params, balance.Found]:
         manifest = synthetic_study.write_manifest(settings, groups=40, per_group=12)
         for name, facts in RUNS.items():
             synthetic_study.write_run(settings, name, manifest, **({"own": 0.0} | facts))
-        return root, settings, balance.run(settings)
+        return root, settings, imbalance.run(settings)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def balance_copy(balanced, tmp_path, monkeypatch) -> Params:
 
 
 @pytest.fixture
-def balance_found(balanced, monkeypatch) -> balance.Found:
+def balance_found(balanced, monkeypatch) -> imbalance.Found:
     """What the study found, with its project as the current folder; nothing may be written there."""
     monkeypatch.chdir(balanced[0])
     return balanced[2]

@@ -18,13 +18,17 @@ import yaml
 from click.testing import CliRunner
 from PIL import Image
 
-from deepfake import layout, runtime, tables
+from deepfake import runtime, tables
 from deepfake.evaluation import face_rates
+from deepfake.project import Project, paths
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = {"wiki": 0, "inpainting": 1, "insight": 1, "text2img": 1}
 GONE = type("Gone", (), {"__repr__": lambda self: "GONE"})()  # its name is the same in every process
 """Instead of a value in `changed`: the key is taken away."""
+
+
+Project(Path()).enter()  # tests work in the folder that they are in, as commands do
 
 
 def changed(values: dict, changes: dict[str, Any]) -> dict:
@@ -123,7 +127,7 @@ def _filled(entry: Any, names: dict) -> Any:
     return re.sub(r"\$\{([\w.]+)\}", lambda match: str(value_at(match.group(1))), entry)
 
 
-def paths(stage: dict, *kinds: str) -> set[str]:
+def declared_paths(stage: dict, *kinds: str) -> set[str]:
     """Return the paths that a stage declares as its deps, outs, metrics or plots."""
     entries = [entry for kind in kinds for entry in stage.get(kind, [])]
     return {next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries}
@@ -215,12 +219,12 @@ FACE_BOX = (10.0, 8.0, 26.0, 24.0)
 
 def write_tiny_faces() -> None:
     """Write what `deepfake faces` leaves, without a detector: the tiny images show noise."""
-    samples = tables.read(layout.samples("sample"), tables.SAMPLES)
+    samples = tables.read(paths().samples("sample"), tables.SAMPLES)
     faces = pd.DataFrame(0.0, index=samples.index, columns=list(tables.FACES.columns))
     faces = faces.assign(sample_id=samples["sample_id"], faces=(np.arange(len(samples)) % 3 > 0).astype(int))
     faces.loc[faces["faces"] > 0, ["left", "top", "right", "bottom"]] = FACE_BOX
-    tables.write(faces, layout.faces("sample"), tables.FACES)
-    tables.write_csv(face_rates.summary(faces, samples), layout.table("faces_sample"))
+    tables.write(faces, paths().faces("sample"), tables.FACES)
+    tables.write_csv(face_rates.summary(faces, samples), paths().table("faces_sample"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -346,12 +350,12 @@ def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     values = changed(values, {"presets.quick.folds": 4, "evaluation.bootstrap_replicates": 200})
-    layout.CATALOG.parent.mkdir(parents=True)
-    shutil.copy(ROOT / layout.CATALOG, layout.CATALOG)
+    paths().catalog.parent.mkdir(parents=True)
+    shutil.copy(ROOT / paths().catalog, paths().catalog)
 
     def write(quality: dict[str, float], *, candidates: bool = False, **changes):
         found = changed(values, {path.replace("__", "."): value for path, value in changes.items()})
-        layout.PARAMS.write_text(yaml.safe_dump(found, sort_keys=False))
+        paths().params.write_text(yaml.safe_dump(found, sort_keys=False))
         settings = config.load()
         synthetic_study.write_study(settings, quality, candidates=candidates, own=0.0, plots=False)
         return settings

@@ -9,13 +9,14 @@ import pandas as pd
 import yaml
 
 from conftest import ROOT
-from deepfake import config, layout, params, tables
-from deepfake.config import RunConfig
+from deepfake import config, project, tables
+from deepfake.config import RunConfig, params
+from deepfake.config.params import Params
 from deepfake.evaluation import performance, thresholds
 from deepfake.evaluation.bootstrap import Interval
-from deepfake.params import Params
-from deepfake.studies.cross_dataset.cells import Cell
-from deepfake.studies.foreign import ForeignRow
+from deepfake.project import paths
+from deepfake.studies.generalization.cells import Cell
+from deepfake.studies.generalization.external import ForeignRow
 
 HOME, EDITED, RESENT = "sample", "sample_edited", "sample_resent"
 SOURCES = {
@@ -173,7 +174,7 @@ def cells_of(
 def _seen(configs: dict[str, RunConfig], name: str, settings: Params) -> set[str]:
     """Return the data sets that a detector was trained on."""
     own = configs[name]
-    found = {HOME, *settings.studies.generalization.union} if own.dataset == layout.UNION else {own.dataset}
+    found = {HOME, *settings.studies.generalization.union} if own.dataset == project.UNION else {own.dataset}
     return found | (_seen(configs, own.start_from, settings) if own.start_from else set())
 
 
@@ -198,9 +199,9 @@ def foreign_rows() -> list[ForeignRow]:
 def write_inputs(settings: Params, **sizes: int) -> None:
     """Write what the comparison reads beside the cells: each detector's configuration, each data set's features."""
     for name, each in configs_of(settings).items():
-        (layout.study("generalization") / name).mkdir(parents=True)
+        (paths().study("generalization") / name).mkdir(parents=True)
         facts = each.model_dump() | ({"ensemble": {"experiments": [BASELINE, OTHER]}} if name in _ENSEMBLES else {})
-        tables.write_text(json.dumps(facts), layout.config(name))
-        tables.write_text("{}", layout.headline(name))
+        tables.write_text(json.dumps(facts), paths().config(name))
+        tables.write_text("{}", paths().headline(name))
     for dataset, frame in features_of(settings, **sizes).items():
-        tables.write(frame, layout.features(dataset), tables.FEATURES)
+        tables.write(frame, paths().features(dataset), tables.FEATURES)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 
 from cross_study import BASELINE, EDITED, RESENT
-from deepfake.reports.cross_dataset.tables import Found
+from deepfake.studies.generalization.results import Found
 
 LOST = {"significant": True, "over_groups": True, "p_bootstrap_holm": 0.001, "p_ttest_holm": 0.002}
 KEPT = {"significant": False, "over_groups": False, "p_bootstrap_holm": 0.7, "p_ttest_holm": 0.8}

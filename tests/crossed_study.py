@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 import cross_study
-from deepfake.params import Params
-from deepfake.reports.cross_dataset import tables as cross_tables
-from deepfake.reports.cross_dataset.tables import Found
-from deepfake.studies.cross_dataset import analysis
+from deepfake.config.params import Params
+from deepfake.studies.generalization import analysis
+from deepfake.studies.generalization import results as cross_tables
+from deepfake.studies.generalization.results import Found
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Augmentation policies for tests: the one that changes nothing, changed."""
 
 from conftest import changed
-from deepfake.params import Augmentation
+from deepfake.config.params import Augmentation
 
 NONE = Augmentation().model_dump()
 EVERYTHING = {

@@ -4,21 +4,23 @@ import pytest
 import yaml
 
 from conftest import changed
-from deepfake import config, layout, params, tables
-from deepfake.data import catalog, ingest, splits
+from deepfake import config, tables
+from deepfake.config import params
+from deepfake.datasets import catalog, ingest, splits
 from deepfake.loading import views
+from deepfake.project import paths
 
 
 @pytest.fixture
 def settings(project) -> params.Params:
     """The tiny project, ingested and split, with a view; one experiment is to be held against the probes."""
-    values = yaml.safe_load(layout.PARAMS.read_text("utf-8"))
+    values = yaml.safe_load(paths().params.read_text("utf-8"))
     values = changed(values, {"studies.shortcuts.views": ["crop_low"], "studies.shortcuts.runs": ["simple_cnn_low"]})
-    layout.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
+    paths().params.write_text(yaml.safe_dump(values, sort_keys=False))
     found = config.load()
     entry = catalog.find("sample")
-    samples, _ = ingest.ingest("sample", entry, layout.raw("sample"), max_quarantined=0, threads=1)
-    tables.write(samples, layout.samples("sample"), tables.SAMPLES)
-    tables.write(splits.split(samples, folds=2, test_ratio=0.1, seed=1), layout.manifest("sample"), tables.MANIFEST)
+    samples, _ = ingest.ingest("sample", entry, paths().raw("sample"), max_quarantined=0, threads=1)
+    tables.write(samples, paths().samples("sample"), tables.SAMPLES)
+    tables.write(splits.split(samples, folds=2, test_ratio=0.1, seed=1), paths().manifest("sample"), tables.MANIFEST)
     views.write(config.resolve_view(found, "crop_low"), threads=1)
     return found

@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from deepfake import config, layout, tables
+from deepfake import config, tables
 from deepfake.config import RunConfig
-from deepfake.data import splits
+from deepfake.config.params import Params
+from deepfake.config.studies import Reevaluated
+from deepfake.datasets import splits
 from deepfake.evaluation import summary
-from deepfake.params import Params
-from deepfake.params.studies import Reevaluated
-from deepfake.runs import completion, records
+from deepfake.project import paths
+from deepfake.runs import checkpoint_metadata, completion
 
 SOURCES = {"wiki": 0, "text2img": 1, "inpainting": 1, "insight": 1}
 PARAMETERS = {
@@ -62,8 +63,8 @@ def write_manifest(settings: Params, *, groups: int = 24, per_group: int = 4) ->
     manifest = splits.split(
         samples, folds=preset.folds, test_ratio=settings.shared.test_ratio, seed=settings.shared.seed
     )
-    tables.write(samples, layout.samples(settings.dataset), tables.SAMPLES)
-    tables.write(manifest, layout.manifest(settings.dataset), tables.MANIFEST)
+    tables.write(samples, paths().samples(settings.dataset), tables.SAMPLES)
+    tables.write(manifest, paths().manifest(settings.dataset), tables.MANIFEST)
     return manifest
 
 
@@ -95,7 +96,7 @@ def write_run(
     if isinstance(entry, Reevaluated):
         view = config.resolve_view(settings, entry.view)
         run = run.model_copy(update={"experiment": name, "study": study, "view": view})
-    (layout.study(study) / name).mkdir(parents=True, exist_ok=True)
+    (paths().study(study) / name).mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(sum(map(ord, name)))
     groups = manifest["group"].unique()
     by_group = dict(zip(groups, np.random.default_rng(0).normal(0, 0.3, len(groups)), strict=True))
@@ -122,15 +123,15 @@ def write_run(
             )
         )
     predictions = pd.concat(parts, ignore_index=True)[list(tables.PREDICTIONS.columns)]
-    tables.write(predictions, layout.predictions(name), tables.PREDICTIONS)
+    tables.write(predictions, paths().predictions(name), tables.PREDICTIONS)
     found = run.model_dump() | {
         "kind": entry.kind,
         "resolution": run.resolution,
         "parameters": PARAMETERS.get(run.model, 11_177_025 + sum(map(ord, run.model))),
         **facts,
     }
-    tables.write_text(json.dumps(found), layout.config(name))
-    tables.write_text("{}", layout.headline(name))
+    tables.write_text(json.dumps(found), paths().config(name))
+    tables.write_text("{}", paths().headline(name))
     if plots:
         joined = summary.join(predictions, manifest)
         if not isinstance(entry, Reevaluated):  # it has no checkpoints of its own
@@ -142,7 +143,7 @@ def _write_records(settings: Params, run: RunConfig, joined: pd.DataFrame) -> No
     """Write what is known of each fold's checkpoint; thresholds and temperature follow from its inner validation."""
     for fold in range(run.folds):
         rows = joined[(joined["subset"] == "validation") & (joined["fold"] == fold)]
-        record = records.of(
+        record = checkpoint_metadata.of(
             run,
             fold,
             epoch=1,
@@ -152,7 +153,7 @@ def _write_records(settings: Params, run: RunConfig, joined: pd.DataFrame) -> No
             labels=rows["label"].to_numpy(),
             logits=rows["logit"].to_numpy(),
         )
-        tables.write_text(record.model_dump_json(), layout.checkpoint_record(run.experiment, fold))
+        tables.write_text(record.model_dump_json(), paths().checkpoint_record(run.experiment, fold))
 
 
 _METRICS = (
@@ -176,13 +177,13 @@ def _epoch(epoch: int, *, domains: bool) -> dict[str, float]:
 def _write_plots(run: RunConfig, joined: pd.DataFrame) -> None:
     """Write what training leaves for people to look at."""
     name, folds = run.experiment, summary.by_fold(joined)
-    tables.write_text(summary.headline_json(folds), layout.headline(name))
+    tables.write_text(summary.headline_json(folds), paths().headline(name))
     domains = run.domain.column != "none"
     epochs = [_epoch(epoch, domains=domains) | {"fold": fold} for fold in range(run.folds) for epoch in (1, 2)]
-    tables.write_csv(pd.DataFrame(epochs), layout.history(name))
+    tables.write_csv(pd.DataFrame(epochs), paths().history(name))
     held_out = joined[joined["subset"] == "held_out"]
-    tables.write_csv(summary.roc(held_out), layout.roc(name))
-    tables.write_csv(summary.confusion(held_out, folds), layout.confusion(name))
+    tables.write_csv(summary.roc(held_out), paths().roc(name))
+    tables.write_csv(summary.confusion(held_out, folds), paths().confusion(name))
 
 
 def write_probes(settings: Params, **severities: str) -> None:
@@ -194,7 +195,7 @@ def write_probes(settings: Params, **severities: str) -> None:
         for severity in [severities.get(view, "none")]
         for auc in [SEVERITIES[severity]]
     ]
-    tables.write_csv(pd.DataFrame(rows), layout.table("probes"))
+    tables.write_csv(pd.DataFrame(rows), paths().table("probes"))
 
 
 def write_study(

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT, changed, tiny_params
-from deepfake import cli, layout
-from deepfake.reports import changes as page
-from deepfake.studies import changes
+from deepfake import cli
+from deepfake.ops.ci_report import changes
+from deepfake.ops.ci_report import comment as page
+from deepfake.project import paths
 from dvc_repository import call, commit, isolate, make_repository, write
 
 # DVC's own
@@ -117,7 +118,7 @@ def original(home, tmp_path_factory) -> Path:
     """A repository whose branch `faster` changed a parameter and its results, while main went on with another."""
     root = tmp_path_factory.mktemp("original") / "project"
     (root / "data").mkdir(parents=True)
-    shutil.copy(ROOT / layout.CATALOG, root / layout.CATALOG)
+    shutil.copy(ROOT / paths().catalog, root / paths().catalog)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         Path("study.py").write_text(STUDY)
@@ -250,7 +251,7 @@ def test_a_branch_that_changed_nothing(checkout, report):
 
 def edit_metrics(study: str, **runs: dict) -> None:
     """Write other metrics of runs into those of a study; None takes a run away."""
-    path = layout.study_metrics(study)
+    path = paths().study_metrics(study)
     found = json.loads(path.read_text())
     found["runs"] |= runs
     path.write_text(json.dumps(found | {"runs": {name: run for name, run in found["runs"].items() if run}}))
@@ -323,13 +324,13 @@ def test_a_figure_edited_by_hand_is_stale(checkout, report):
 
 
 def test_a_result_that_was_never_committed_is_stale(checkout, report):
-    (layout.REPORTS / "phase1/other.csv").write_text("a\n1\n")
+    (paths().reports / "phase1/other.csv").write_text("a\n1\n")
     # the summary reads all of the folder
     assert "would run 2 stages: `phase1`, `summary`" in report("--base", "main", "--strict", code=1)
 
 
 def test_other_code_is_stale_and_a_comment_in_params_is_not(checkout, report):
-    with layout.PARAMS.open("a") as params:
+    with paths().params.open("a") as params:
         params.write("# more to come\n")
     commit("a comment")
     assert "up to date with code and parameters.**" in report("--base", "main", "--strict")
@@ -475,7 +476,7 @@ def test_rows_of_one_name_are_told_apart_by_their_order():
 def test_every_committed_table_for_people_shows_its_scores():
     """A heading that is renamed must not vanish from the comment in silence."""
     shown = {}
-    for path in sorted((ROOT / layout.REPORTS).rglob("*.csv")):
+    for path in sorted((ROOT / paths().reports).rglob("*.csv")):
         text = page.table(None, path.read_text("utf-8")) if not changes.is_curve(path) else None
         if text:
             shown[path.stem] = text.split("\n")[0].count("|") - 2

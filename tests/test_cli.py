@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from conftest import ROOT, changed, write_tiny_faces
-from deepfake import cli, layout, tables
+from deepfake import cli, tables
+from deepfake.project import paths
 
 
 def fails(runner, *command: str) -> str:
@@ -23,9 +24,9 @@ def fails(runner, *command: str) -> str:
 
 def edit(**changes):
     """Change values of the project's params.yaml, by dotted path with __ for the dot."""
-    values = yaml.safe_load(layout.PARAMS.read_text())
+    values = yaml.safe_load(paths().params.read_text())
     values = changed(values, {path.replace("__", "."): value for path, value in changes.items()})
-    layout.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
+    paths().params.write_text(yaml.safe_dump(values, sort_keys=False))
 
 
 def files() -> set[str]:
@@ -73,9 +74,9 @@ def test_the_check_comes_before_any_work_and_counts_the_runs(project, runner):
 
 
 def test_a_data_set_that_is_not_there_says_how_to_obtain_it(project, runner):
-    catalog = yaml.safe_load(layout.CATALOG.read_text())
+    catalog = yaml.safe_load(paths().catalog.read_text())
     catalog["mine"] = catalog["sample"] | {"obtain": "ask the author"}
-    layout.CATALOG.write_text(yaml.safe_dump(catalog))
+    paths().catalog.write_text(yaml.safe_dump(catalog))
     edit(dataset="mine")
     assert "ask the author" in fails(runner, "check")
 
@@ -98,7 +99,7 @@ def test_a_typo_in_params_is_named_by_its_path(project, runner):
 
 
 def test_params_that_are_not_yaml(project, runner):
-    layout.PARAMS.write_text("model: [")
+    paths().params.write_text("model: [")
     assert "not valid YAML" in fails(runner, "train", "custom")
 
 
@@ -110,7 +111,7 @@ def test_outside_a_project(tmp_path, monkeypatch, runner):
 def test_a_command_works_from_a_folder_below(project, monkeypatch, runner):
     monkeypatch.chdir(project / "data")
     assert runner.invoke(cli.main, ["ingest", "sample"]).exit_code == 0
-    assert (project / layout.samples("sample")).exists()
+    assert (project / paths().samples("sample")).exists()
 
 
 def test_missing_tables_say_what_to_run(project, runner):
@@ -130,8 +131,8 @@ def test_every_view_is_written_with_its_pixels_and_says_how_large_they_are(proje
     assert "decoding face_low: 0.00 GB for 144 images of 32 px" in result.stderr
     assert result.stdout == "sample, face_low: 48 of 144 images have no face: their central square\n"
     for view in ("crop_low", "face_low"):
-        assert layout.regions("sample", view).exists() and layout.view_facts("sample", view).exists()
-    caches = {path.name.rsplit("-", 1)[0] for path in layout.cache("sample").iterdir()}
+        assert paths().regions("sample", view).exists() and paths().view_facts("sample", view).exists()
+    caches = {path.name.rsplit("-", 1)[0] for path in paths().cache("sample").iterdir()}
     assert caches == {"crop_low-32px", "face_low-32px"}
     # again: nothing is decoded, and nothing is said
     assert "decoding face_low:" not in runner.invoke(cli.main, ["views", "sample"]).stderr
@@ -141,7 +142,7 @@ def test_faces_are_looked_for_only_where_a_view_shows_them(project, runner):
     runner.invoke(cli.main, ["ingest", "sample"])
     result = runner.invoke(cli.main, ["faces", "sample"])
     assert result.stdout == "sample: no view in use cuts out faces, so none were looked for\n"
-    assert layout.faces("sample").exists()
+    assert paths().faces("sample").exists()
 
 
 def test_a_disk_that_is_too_small_is_one_line(project, runner, monkeypatch):
@@ -152,14 +153,14 @@ def test_a_disk_that_is_too_small_is_one_line(project, runner, monkeypatch):
     result = runner.invoke(cli.main, ["views", "sample"])
     assert result.exit_code == 2
     assert "only 0.00 GB are free" in result.stderr.strip().splitlines()[-1]
-    assert not list(layout.cache("sample").iterdir())
+    assert not list(paths().cache("sample").iterdir())
 
 
 def test_raw_data_that_changed_since_the_ingest_is_told(project, runner):
     import shutil
 
     runner.invoke(cli.main, ["ingest", "sample"])
-    shutil.copy(layout.raw("sample") / "wiki.zip", layout.raw("sample") / "insight.zip")
+    shutil.copy(paths().raw("sample") / "wiki.zip", paths().raw("sample") / "insight.zip")
     result = runner.invoke(cli.main, ["views", "sample"])
     assert result.exit_code == 2
     assert "ingest the data set again" in result.stderr.strip().splitlines()[-1]
@@ -170,7 +171,7 @@ def test_a_manifest_with_a_missing_column_or_a_repeated_id(project, runner):
 
     for command in ("ingest sample", "split sample", "views sample"):
         runner.invoke(cli.main, command.split())
-    path = layout.manifest("sample")
+    path = paths().manifest("sample")
     manifest = pd.read_parquet(path)
     manifest.drop(columns="group").to_parquet(path)
     assert "lacks column group" in fails(runner, "train", "simple_cnn_low")
@@ -182,30 +183,30 @@ def test_too_few_groups_for_the_folds(project, runner):
     runner.invoke(cli.main, ["ingest", "sample"])
     edit(presets__quick__folds=20)
     assert "use fewer folds" in fails(runner, "split", "sample")
-    assert not layout.manifest("sample").exists()
+    assert not paths().manifest("sample").exists()
 
 
 def test_missing_raw_data_says_how_to_obtain_it(project, runner):
     import shutil
 
-    shutil.rmtree(layout.raw("sample"))
+    shutil.rmtree(paths().raw("sample"))
     assert "deepfake sample" in fails(runner, "ingest", "sample")
 
 
 def test_no_permission_is_one_line_and_leaves_the_old_table(project, runner, monkeypatch):
     runner.invoke(cli.main, ["ingest", "sample"])
-    before = layout.samples("sample").read_bytes()
+    before = paths().samples("sample").read_bytes()
 
     def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied", "data/sample/samples.parquet")
 
     monkeypatch.setattr(tables.tempfile, "mkstemp", refuse)
     assert "Permission denied" in fails(runner, "ingest", "sample")
-    assert layout.samples("sample").read_bytes() == before
+    assert paths().samples("sample").read_bytes() == before
 
 
 def test_a_gpu_that_cannot_be_used_is_not_passed_over(project, runner, monkeypatch):
-    from deepfake.studies.doctor import gpu
+    from deepfake.ops.doctor import gpu
 
     seen = gpu.Seen(driver="535.104.05", given=True, names=("NVIDIA H100 (81559 MiB)",))
     monkeypatch.setattr(gpu, "look", lambda: seen)

@@ -9,9 +9,11 @@ import yaml
 from pydantic import ValidationError
 
 from conftest import GONE, ROOT, changed
-from deepfake import config, layout, params, tables
-from deepfake.data import catalog
+from deepfake import config, tables
+from deepfake.config import params
+from deepfake.datasets import catalog
 from deepfake.errors import InputError
+from deepfake.project import paths
 
 VALUES = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
 FIXED = yaml.safe_load("""
@@ -631,9 +633,9 @@ def test_a_resolved_run_is_frozen_and_is_read_back_from_its_file(resolved):
 )
 def test_what_a_run_says_of_itself_is_told_when_it_is_damaged(tmp_path, monkeypatch, text, words):
     monkeypatch.chdir(tmp_path)
-    (layout.study("custom") / "run").mkdir(parents=True)
+    (paths().study("custom") / "run").mkdir(parents=True)
     if text is not None:
-        tables.write_text(text, layout.config("run"))
+        tables.write_text(text, paths().config("run"))
     with pytest.raises(InputError) as error:
         config.facts_of("run")
     assert str(error.value).startswith("runs/custom/run/config.json: ")
@@ -644,11 +646,11 @@ def test_a_configuration_counts_under_its_own_name_alone(resolved, tmp_path, mon
     run = resolved("plain")
     monkeypatch.chdir(tmp_path)
     for name in ("plain", "copy"):
-        (layout.study("phase1") / name).mkdir(parents=True)
-        tables.write_text(run.model_dump_json(), layout.config(name))
+        (paths().study("phase1") / name).mkdir(parents=True)
+        tables.write_text(run.model_dump_json(), paths().config(name))
     assert config.config_of("plain") == run
     with pytest.raises(InputError, match="that of plain, copied or renamed"):
         config.config_of("copy")
-    tables.write_text('{"folds": 3}', layout.config("plain"))
+    tables.write_text('{"folds": 3}', paths().config("plain"))
     with pytest.raises(InputError, match="written by another version; run deepfake train plain again"):
         config.config_of("plain")

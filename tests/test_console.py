@@ -6,7 +6,7 @@ import threading
 import pytest
 from rich.console import Console
 
-from deepfake import console
+from deepfake.cli import console
 from deepfake.progress import FoldNews
 
 

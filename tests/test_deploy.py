@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from deepfake import cli, config, layout
+from deepfake import cli, config
+from deepfake.project import paths
 from dvc_repository import call, isolate
 
 DEPLOY = ROOT / "deploy"
@@ -196,14 +197,14 @@ def test_what_workers_train_side_by_side_is_trained_once(project, tmp_path, runn
     from deepfake.runs import completion, cross_validation
 
     def files() -> dict[Path, int]:
-        return {path: path.stat().st_mtime_ns for path in layout.RUNS.rglob("*") if path.is_file()}
+        return {path: path.stat().st_mtime_ns for path in paths().runs.rglob("*") if path.is_file()}
 
     found, trained = files(), []
     monkeypatch.setattr(cross_validation, "train", lambda jobs, *_: trained.extend(jobs))
     completion.runs(config.load(), ["custom", "simple_cnn_low"])
     assert (trained, files()) == ([], found)
-    assert [path.name for path in sorted(layout.RUNS.glob("*/*"))] == ["custom", "simple_cnn_low"]
-    assert len(list(layout.PROVENANCE.iterdir())) == 1  # whoever came second copied
+    assert [path.name for path in sorted(paths().runs.glob("*/*"))] == ["custom", "simple_cnn_low"]
+    assert len(list(paths().provenances.iterdir())) == 1  # whoever came second copied
 
 
 # --- Slurm

@@ -11,12 +11,13 @@ import pytest
 import yaml
 
 from conftest import ROOT, changed, tiny_params
-from deepfake import cli, config, layout, runtime
-from deepfake.studies.doctor import data, examination, gpu, machine, packages, versioned
-from deepfake.studies.doctor import probe as probes
-from deepfake.studies.doctor import project as place
-from deepfake.studies.doctor.finding import Finding
-from deepfake.studies.doctor.probe import Question
+from deepfake import cli, config, runtime
+from deepfake.ops.doctor import data, examination, gpu, machine, packages, versioned
+from deepfake.ops.doctor import probe as probes
+from deepfake.ops.doctor import project as place
+from deepfake.ops.doctor.finding import Finding
+from deepfake.ops.doctor.probe import Question
+from deepfake.project import UNION, paths
 
 CLOSED = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\nGCC version: 12\n"
 OPEN = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (dvs-builder@U22-I3)\n"
@@ -47,7 +48,7 @@ def write(path: Path, text: str) -> None:
 def edit(**changes) -> None:
     """Change the project's params.yaml, by dotted path with __ for the dot."""
     values = changed(tiny_params(), {path.replace("__", "."): value for path, value in changes.items()})
-    layout.PARAMS.write_text(yaml.safe_dump(values))
+    paths().params.write_text(yaml.safe_dump(values))
 
 
 def call(*command: str) -> None:
@@ -247,8 +248,8 @@ def test_an_answer_that_does_not_come_is_an_error_and_leaves_no_process(standins
 def test_other_versions_than_those_of_the_lock_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert packages.versions().mark == "ok"
-    shutil.copy(ROOT / layout.LOCK, layout.LOCK)
-    pinned = packages.pins(layout.LOCK.read_text())
+    shutil.copy(ROOT / paths().lock, paths().lock)
+    pinned = packages.pins(paths().lock.read_text())
     assert {"torch", "torchvision", "dvc"} <= set(pinned)
     monkeypatch.setattr(runtime, "versions", lambda names: {"torch": "0.1+cu132", "dvc": "3.67.1", "timm": None})
     finding = packages.versions()
@@ -363,13 +364,13 @@ def test_a_folder_that_may_not_be_written_is_told_with_its_owner(project, monkey
 
 def test_raw_data_that_is_not_there_says_how_to_obtain_it(project):
     assert line(data.raw(config.load())) == "ok: sample in data/raw/sample -> "
-    shutil.rmtree(layout.raw("sample"))
+    shutil.rmtree(paths().raw("sample"))
     assert data.raw(config.load()).mark == "ok"  # the pipeline makes it
     edit(dataset="dff")
     assert line(data.raw(config.load())) == "missing: data/raw/dff is not there -> deepfake data fetch dff"
     write(Path("data/raw/dff.dvc"), "outs: []\n")
     assert data.raw(config.load()).remedy == "dvc pull data/raw/dff.dvc"
-    layout.raw("dff").symlink_to("/nowhere/dff")
+    paths().raw("dff").symlink_to("/nowhere/dff")
     assert "is a link to /nowhere/dff, which is not here" in data.raw(config.load()).found
     edit(dataset="smple")
     assert "did you mean sample?" in data.raw(config.load()).found
@@ -387,13 +388,13 @@ def test_weights_that_are_not_there_are_named(project):
     assert finding.mark == "note"
     # one starts from scratch always, one comes in a package
     assert finding.found == "ImageNet weights of resnet18 are not in data/weights"
-    write(layout.weights("resnet18"), "")
+    write(paths().weights("resnet18"), "")
     assert data.weights(config.load()).mark == "ok"
 
 
 def test_the_disk_is_measured_by_the_arrays_that_a_study_makes(project, runner, monkeypatch):
     # what is made of another data set lies elsewhere
-    away = {"dataset": layout.UNION, "augmentation": "full", "view": "crop_high", "model": "simple_cnn"}
+    away = {"dataset": UNION, "augmentation": "full", "view": "crop_high", "model": "simple_cnn"}
     high = {"geometry": "crop", "face_crop": False, "resolution": "high"}
     edit(custom__augmentation="full", studies__phase3__runs__away=away, views__crop_high=high)
     arrays = {("crop_low", 32), ("crop_low", 48), ("crop_high", 40)}
@@ -413,7 +414,7 @@ def test_the_disk_is_measured_by_the_arrays_that_a_study_makes(project, runner, 
     monkeypatch.undo()
     monkeypatch.chdir(project)
     assert runner.invoke(cli.main, ["views", "sample"]).exit_code == 0
-    (array,) = layout.cache("sample").iterdir()
+    (array,) = paths().cache("sample").iterdir()
     assert 0 < array.stat().st_size - 144 * 3 * 32**2 < 200  # its header
     rest = 144 * 3 * 48**2
     assert (free(rest).mark, free(rest - 1).mark) == ("ok", "missing")

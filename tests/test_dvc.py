@@ -13,8 +13,9 @@ from dvc.repo import Repo
 from dvc.utils.serialize import _yaml
 from ruamel.yaml import YAML
 
-from conftest import ROOT, changed, paths, stages, tiny_params
-from deepfake import layout, tables
+from conftest import ROOT, changed, declared_paths, stages, tiny_params
+from deepfake import tables
+from deepfake.project import paths
 from dvc_repository import call, commit, isolate, make_repository, write
 
 pytestmark = pytest.mark.slow
@@ -109,8 +110,8 @@ class Pipeline:
         plan = {
             name: {
                 "params": sorted(stage.get("params", [])),
-                "deps": sorted(paths(stage, "deps")),
-                "outs": sorted(paths(stage, "outs", "metrics")),
+                "deps": sorted(declared_paths(stage, "deps")),
+                "outs": sorted(declared_paths(stage, "outs", "metrics")),
             }
             for name, stage in stages(self.values, self.stages).items()
         }
@@ -125,11 +126,11 @@ class Pipeline:
 @pytest.fixture
 def pipeline(repository) -> Pipeline:
     """The pipeline; weights and what phases decide are what lies below prepared/, whatever params say."""
-    shutil.rmtree(layout.raw("sample"))
-    shutil.copytree(ROOT / layout.FOREIGN, layout.FOREIGN)
+    shutil.rmtree(paths().raw("sample"))
+    shutil.copytree(ROOT / paths().external_predictions, paths().external_predictions)
     prepare("data/weights/content", "weights")
-    prepare(layout.DECISION, DECISION % "false")
-    prepare(layout.FINALISTS, '{"runs": ["resnet34_best", "resnet50_best"]}')
+    prepare(paths().decision, DECISION % "false")
+    prepare(paths().finalists, '{"runs": ["resnet34_best", "resnet50_best"]}')
     return Pipeline()
 
 
@@ -178,12 +179,12 @@ def test_only_a_decision_that_changes_re_runs_what_follows_from_it(pipeline):
     run = pipeline(studies__phase2__runs__simple_cnn_face__seed=1)
     assert run & ({"phase2"} | follow) == {"phase2"}
     # the decision flips: phase 3 and what follows, and nothing above it
-    prepare(layout.DECISION, DECISION % "true")
+    prepare(paths().decision, DECISION % "true")
     run = pipeline(studies__phase2__runs__simple_cnn_face__seed=2)
     assert run & (STUDIES | EXAMINED) == {"phase2", "shortcuts", "robustness"} | follow
     assert pipeline() == set()
     # others go on
-    prepare(layout.FINALISTS, '{"runs": ["resnet18_best", "resnet34_best"]}')
+    prepare(paths().finalists, '{"runs": ["resnet18_best", "resnet34_best"]}')
     assert pipeline(studies__phase3__runs__resnet50_best__seed=1) & (STUDIES | EXAMINED) == follow
 
 

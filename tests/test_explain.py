@@ -3,8 +3,9 @@ import timm
 import torch
 from torch import nn
 
-from deepfake import explain, models
+from deepfake import models
 from deepfake.errors import InputError
+from deepfake.studies.explain import gradcam
 
 
 def simple_cnn(seed: int = 0) -> models.SimpleCNN:
@@ -35,9 +36,9 @@ def test_heatmaps_are_those_of_the_paper():
     model, inputs = simple_cnn(), images()
     features = model.features(inputs)
     expected = by_hand(features, model.head(features.mean(dim=(2, 3))), 24)
-    layer, cells = explain.feature_layer(model, 24)
+    layer, cells = gradcam.feature_layer(model, 24)
     assert cells == 6
-    found = explain.heatmaps(model, layer, inputs)
+    found = gradcam.heatmaps(model, layer, inputs)
     torch.testing.assert_close(found, expected)
     assert found.min() >= 0 and found.std() > 0.05
 
@@ -47,9 +48,9 @@ def test_a_backbone_of_timm_is_explained_at_its_last_feature_map():
     model, inputs = timm.create_model("resnet18", num_classes=1).eval(), images(2, 64)
     features = model.forward_features(inputs)
     expected = by_hand(features, model.forward_head(features), 64)
-    layer, cells = explain.feature_layer(model, 64)
+    layer, cells = gradcam.feature_layer(model, 64)
     assert layer is model.layer4 and cells == 2
-    torch.testing.assert_close(explain.heatmaps(model, layer, inputs), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(gradcam.heatmaps(model, layer, inputs), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_a_backbone_of_timm_is_explained_at_its_last_feature_map():
 )
 def test_the_layer_is_the_outermost_that_gives_the_map(name, last):
     model = timm.create_model(name, num_classes=1).eval()
-    layer, cells = explain.feature_layer(model, 64)
+    layer, cells = gradcam.feature_layer(model, 64)
     assert layer is model.get_submodule(last)
     assert cells == 2
     assert not any(module._forward_hooks for module in model.modules())
@@ -68,19 +69,19 @@ def test_the_layer_is_the_outermost_that_gives_the_map(name, last):
 def test_a_model_without_a_feature_map_is_named(name):
     model = timm.create_model(name, num_classes=1, img_size=32).eval()
     with pytest.raises(InputError, match="has no feature map to explain by Grad-CAM; choose a convolutional model"):
-        explain.feature_layer(model, 32)
+        gradcam.feature_layer(model, 32)
 
 
 def test_where_nothing_speaks_for_a_fake_there_is_no_heat():
     model = simple_cnn()
     with torch.no_grad():
         model.head.weight.copy_(-model.head.weight.abs())
-    layer, _ = explain.feature_layer(model, 24)
-    assert (explain.heatmaps(model, layer, images()) == 0).all()
+    layer, _ = gradcam.feature_layer(model, 24)
+    assert (gradcam.heatmaps(model, layer, images()) == 0).all()
 
 
 def test_an_image_is_explained_alike_alone_and_among_others():
     model, inputs = simple_cnn(), images()
-    layer, _ = explain.feature_layer(model, 24)
-    together = explain.heatmaps(model, layer, inputs)
-    torch.testing.assert_close(explain.heatmaps(model, layer, inputs[3:4])[0], together[3])
+    layer, _ = gradcam.feature_layer(model, 24)
+    together = gradcam.heatmaps(model, layer, inputs)
+    torch.testing.assert_close(gradcam.heatmaps(model, layer, inputs[3:4])[0], together[3])

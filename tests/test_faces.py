@@ -6,9 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from deepfake import faces, tables
-from deepfake.data import photographs
-from deepfake.params import Faces
+from deepfake import tables
+from deepfake.config.params import Faces
+from deepfake.modalities.image import faces
+from deepfake.synthetic import photographs
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from conftest import GONE, ROOT, changed
-from deepfake import cli, params
+from deepfake import cli
+from deepfake.config import params
 from deepfake.errors import InputError
 
 VALUES = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))

@@ -12,8 +12,9 @@ from click.testing import Result
 from scipy.special import expit
 
 from conftest import encoded
-from deepfake import cli, layout, tables
+from deepfake import cli, tables
 from deepfake.cli import predict as command
+from deepfake.project import paths
 
 RUN = "simple_cnn_low"
 
@@ -58,7 +59,7 @@ def test_programs_get_one_object_a_file_and_nothing_else(photos, runner):
 
 
 def test_the_final_model_is_said_to_be_asked(photos, runner):
-    tables.write_text(json.dumps({"run": RUN}), Path("..") / layout.FINAL)
+    tables.write_text(json.dumps({"run": RUN}), Path("..") / paths().final)
     result = run(runner, "photos/0.jpg")
     assert result.exit_code == 0, result.stderr
     assert f"asking {RUN}: the study's final model\n" in result.stderr
@@ -115,7 +116,7 @@ def test_what_is_not_there_is_told_in_one_line(photos, runner, arguments, words)
 
 
 def test_without_a_run_the_command_that_makes_one_is_told(photos, runner):
-    shutil.rmtree(Path("..") / layout.RUNS)
+    shutil.rmtree(Path("..") / paths().runs)
     for options in ([], ["--run", RUN]):
         result = run(runner, "photos", *options)
         assert result.exit_code == 2

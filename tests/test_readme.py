@@ -10,7 +10,8 @@ import yaml
 from dvc.utils.hydra import apply_overrides
 
 from conftest import ROOT
-from deepfake import cli, config, layout
+from deepfake import cli, config
+from deepfake.project import paths
 from dvc_repository import write
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -23,11 +24,11 @@ EXPERIMENTS = sorted({found for found in CODE if found.startswith("dvc exp run -
 @pytest.mark.parametrize("command", EXPERIMENTS)
 def test_experiments_have_parameters_that_are_there(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    shutil.copy(ROOT / layout.PARAMS, layout.PARAMS)
+    shutil.copy(ROOT / paths().params, paths().params)
     words = shlex.split(command, comments=True)
     values = [value for option, value in itertools.pairwise(words) if option == "-S"]
-    apply_overrides(layout.PARAMS, values)
-    before, after = config.load(ROOT / layout.PARAMS), config.load()
+    apply_overrides(paths().params, values)
+    before, after = config.load(ROOT / paths().params), config.load()
     assert before != after
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"]
     assert len(words) - 3 - 2 * len(values) in (0, 1)
@@ -37,9 +38,9 @@ def test_experiments_have_parameters_that_are_there(command, tmp_path, monkeypat
 def test_an_experiment_is_one_entry(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (shown,) = (found for found in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if found.startswith("studies:"))
-    values = yaml.safe_load((ROOT / layout.PARAMS).read_text("utf-8"))
+    values = yaml.safe_load((ROOT / paths().params).read_text("utf-8"))
     values["studies"]["phase1"] = yaml.safe_load(shown)["studies"]["phase1"]
-    write(str(layout.PARAMS), values)
+    write(str(paths().params), values)
     settings = config.load()
     run = config.resolve(settings, "convnext_low")
     assert (run.study, run.model, run.lr) == ("phase1", "convnext_tiny", 0.0003)

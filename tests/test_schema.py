@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError, model_validator
 
+from deepfake.config.section import Epochs, Section, first_mistake
 from deepfake.errors import unknown
-from deepfake.schema import Epochs, Section, first_mistake
 
 
 class Leaf(Section):

@@ -13,16 +13,17 @@ import yaml
 from click.testing import CliRunner
 
 import tracing
-from conftest import AWAY, ROOT, make_project, paths, stages, write_tiny_away, write_tiny_faces
-from deepfake import cli, config, layout
-from deepfake.params.studies import TRAINED_KINDS
+from conftest import AWAY, ROOT, declared_paths, make_project, stages, write_tiny_away, write_tiny_faces
+from deepfake import cli, config, project
+from deepfake.config.studies import TRAINED_KINDS
+from deepfake.project import paths
 
 pytestmark = pytest.mark.slow
 
 UNTRACKED = re.compile(r"\.scratch/|\.store/|data/[^/]+/cache/|(.*/)?__pycache__/")
 """What can be made again, or changes with every run."""
 PLUMBING = re.compile(
-    r"src/deepfake/(cli/.*|studies/verification/.*|(.*/)?__init__"
+    r"src/deepfake/(cli/.*|ops/verify/.*|(.*/)?__init__"
     r"|console|errors|layout|limits|progress|runtime|schema)\.py$"
 )
 """Code that decides no number: commands, paths, messages, checks."""
@@ -50,12 +51,12 @@ def small_params() -> dict:
 
 def order(found: dict[str, dict]) -> list[str]:
     """Return the stages in an order in which each finds its deps, as DVC would run them."""
-    maker = {path: name for name, stage in found.items() for path in paths(stage, "outs", "metrics")}
+    maker = {path: name for name, stage in found.items() for path in declared_paths(stage, "outs", "metrics")}
 
     def makers(path: str) -> set[str]:
         return {name for out, name in maker.items() if is_below(path, out) or is_below(out, path)}
 
-    graph = {name: set().union(*map(makers, paths(stage, "deps"))) - {name} for name, stage in found.items()}
+    graph = {name: set().union(*map(makers, declared_paths(stage, "deps"))) - {name} for name, stage in found.items()}
     return list(TopologicalSorter(graph).static_order())
 
 
@@ -73,17 +74,17 @@ def undeclared_reads(stage: dict, read: set[str]) -> set[str]:
     Of other studies' runs, entries are looked at to find those of the same key, which may be taken: the results are the
     same bits as if they had been computed again.
     """
-    declared = {"params.yaml", *paths(stage, "deps", "outs", "metrics")}
+    declared = {"params.yaml", *declared_paths(stage, "deps", "outs", "metrics")}
     if "data/prepared" in declared:  # the hashes of all these
-        datasets = [path.stem for path in layout.PREPARED.glob("*.json")]
+        datasets = [path.stem for path in (paths().root / "data/prepared").glob("*.json")]
         declared |= {folder for name in datasets for folder in (f"data/{name}", f"data/raw/{name}")}
-    keys = {entry_key(path) for out in paths(stage, "outs") for path in Path(out).glob(f"*/{layout.ENTRY}")}
+    keys = {entry_key(path) for out in declared_paths(stage, "outs") for path in Path(out).glob(f"*/{project.ENTRY}")}
 
     def is_taken(path: str) -> bool:
         parts = Path(path).parts
         if parts[0] != "runs" or len(parts) < 4:
             return False
-        return parts[3] == layout.ENTRY or entry_key(Path(*parts[:3], layout.ENTRY)) in keys
+        return parts[3] == project.ENTRY or entry_key(Path(*parts[:3], project.ENTRY)) in keys
 
     return {
         path
@@ -98,7 +99,7 @@ def entry_key(path: Path) -> str:
 
 def unread_deps(stage: dict, read: set[str]) -> set[str]:
     """Return what a stage declares and does not open; no view of this project's other data sets cuts out faces."""
-    deps = {path for path in paths(stage, "deps") if not path.startswith(CONDITIONAL)}
+    deps = {path for path in declared_paths(stage, "deps") if not path.startswith(CONDITIONAL)}
     faces = {f"data/{dataset}/faces.parquet" for dataset in AWAY}
     return {dep for dep in deps - faces if not any(is_below(path, dep) for path in read)}
 
@@ -130,7 +131,7 @@ def traced(tmp_path_factory, tiny_raw, imported_before_the_fork):
     folder = tmp_path_factory.mktemp("whole")
     root = make_project(folder / "project", tiny_raw)
     write_tiny_away(root)
-    shutil.copytree(ROOT / layout.FOREIGN, root / layout.FOREIGN)
+    shutil.copytree(ROOT / paths().external_predictions, root / paths().external_predictions)
     values = small_params()
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     found, seen, trained = stages(values), {}, 0
@@ -145,7 +146,7 @@ def traced(tmp_path_factory, tiny_raw, imported_before_the_fork):
             if kind == "faces":  # what it finds is tested with images that show some
                 write_tiny_faces()
                 opened = tracing.Opened(set(), set())
-            elif "src/deepfake" in paths(found[name], "deps"):
+            elif "src/deepfake" in declared_paths(found[name], "deps"):
                 opened = run_here(command, log)
                 trained += log.with_suffix(".err").read_text().count("fold 0,")
             else:
@@ -173,7 +174,7 @@ def test_no_stage_declares_what_it_does_not_read(traced):
 def test_every_stage_leaves_what_it_declares_and_nothing_else(traced):
     root, found, seen, _ = traced
     for name, (changed, _, _) in seen.items():
-        declared = paths(found[name], "outs", "metrics")
+        declared = declared_paths(found[name], "outs", "metrics")
         strange = {
             path for path in changed if not UNTRACKED.match(path) and not any(is_below(path, out) for out in declared)
         }
@@ -201,7 +202,7 @@ def test_as_many_trainings_as_there_are_configurations(traced, monkeypatch):
 
 def test_links_of_the_pages_lead_somewhere(traced):
     root, *_ = traced
-    for page in (root / layout.REPORTS).glob("*.md"):
+    for page in (root / paths().reports).glob("*.md"):
         for link in re.findall(r"\]\(([^):]+)\)", page.read_text()):
             assert link.startswith("photographs/sample") or (page.parent / link).exists(), f"{page.name}: {link}"
 

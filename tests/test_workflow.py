@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from deepfake.reports import changes
+from deepfake.ops.ci_report import comment as changes
 
 FILES = sorted((ROOT / ".github/workflows").glob("*.y*ml"))
 # YAML 1.1 reads the key `on` as true

@@ -10,9 +10,10 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from conftest import make_project, tiny_params, write_tiny_faces
-from deepfake import cli, layout, tables
+from deepfake import cli, tables
 from deepfake import config as configs
 from deepfake.loading import views
+from deepfake.project import paths
 from deepfake.runs import cross_validation
 
 GEOMETRIES = {
@@ -83,13 +84,13 @@ def run_first_experiment(root: Path, raw: Path) -> cross_validation.Outcome:
 
 
 def manifest() -> pd.DataFrame:
-    return tables.read(layout.manifest("sample"), tables.MANIFEST)
+    return tables.read(paths().manifest("sample"), tables.MANIFEST)
 
 
 def weights(name: str) -> dict[str, torch.Tensor]:
     """Return the weights of all folds."""
     return {
         f"{path.name}/{key}": value
-        for path in layout.checkpoints(name).glob("*.safetensors")
+        for path in paths().checkpoints(name).glob("*.safetensors")
         for key, value in load_file(path).items()
     }

@@ -146,15 +146,15 @@ def _processor_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def provenance(**facts: Any) -> dict[str, Any]:
-    """Return the record of a run: commit, versions, and the facts given, `processor` among them.
+def provenance(root: Path, **facts: Any) -> dict[str, Any]:
+    """Return the record of a run of the project in a folder: commit, versions, and the facts given.
 
     Outside a git repository the commit is that of the container image, or None; `dirty` tells whether tracked files
     differ from it.
     """
     return {
-        "commit": _git("rev-parse", "HEAD") or os.environ.get("DEEPFAKE_COMMIT") or None,
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "commit": _git(root, "rev-parse", "HEAD") or os.environ.get("DEEPFAKE_COMMIT") or None,
+        "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no")),
         "code_sha256": code_hash(),
         "versions": versions(RECORDED_PACKAGES),
         "python": platform.python_version(),
@@ -162,10 +162,10 @@ def provenance(**facts: Any) -> dict[str, Any]:
     }
 
 
-def _git(*arguments: str) -> str | None:
+def _git(root: Path, *arguments: str) -> str | None:
     """Return what git prints, or None where there is no git or no repository."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None

@@ -118,7 +118,7 @@ FEATURES = Schema(
     {
         "sample_id": "str",
         "sha256": "str",  # of the encoded file that was measured
-        # the container (data/features.py says what each is); 0 or "none" where a format has no such thing
+        # the container (modalities/image/features.py says what each is); 0 or "none" where a format has no such thing
         **dict.fromkeys(("width", "height"), "int"),
         "aspect": "float",
         **dict.fromkeys(("pixels", "bytes"), "int"),

@@ -5,10 +5,11 @@ import torch
 from PIL import Image
 
 from conftest import write_noise
-from deepfake import cli, config, layout, tables
+from deepfake import cli, config, tables
 from deepfake.bench import loading as benchmark
 from deepfake.bench import rivals
 from deepfake.errors import InputError
+from deepfake.project import paths
 
 # the rivals are what their users write today; torchvision 0.29 announces that its decoder will move
 pytestmark = pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")
@@ -23,7 +24,7 @@ LOADERS = {
 @pytest.fixture
 def photographs(project, runner):
     """The tiny project with JPEG files, ingested."""
-    write_noise(layout.raw("sample"), "JPEG", 48, 40)
+    write_noise(paths().raw("sample"), "JPEG", 48, 40)
     assert runner.invoke(cli.main, ["ingest", "sample"]).exit_code == 0
     return config.load()
 
@@ -43,7 +44,7 @@ def test_every_loader_is_timed_on_every_kind_of_file(photographs, monkeypatch):
 
 
 def test_a_data_set_without_jpeg_cannot_be_compared(photographs):
-    path = layout.samples("sample")
+    path = paths().samples("sample")
     samples = tables.read(path, tables.SAMPLES)
     tables.write(samples.assign(format="PNG"), path, tables.SAMPLES)
     with pytest.raises(InputError, match="JPEG"):

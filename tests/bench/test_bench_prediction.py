@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deepfake import cli, layout
+from deepfake import cli
 from deepfake.bench import prediction as benchmark
 from deepfake.config import load
+from deepfake.project import paths
 
 
 @pytest.mark.slow
@@ -15,14 +16,14 @@ def test_loader_and_prediction_are_timed_on_the_same_files(project, runner):
     before = set(Path().rglob("*"))
     result = runner.invoke(cli.main, ["bench", "prediction", "--images", "9", "--repeats", "1", "--write"])
     assert result.exit_code == 0, result.output
-    text = layout.bench("prediction").read_text()
+    text = paths().bench("prediction").read_text()
     assert text.strip() == result.stdout.strip()
     table = [line for line in text.splitlines() if line.startswith("|")]
     sizes = [tuple(cell.strip() for cell in line.split("|")[1:3]) for line in table[2:]]
     assert sizes == [("32", "1"), ("32", "2"), ("40", "1"), ("40", "2")]
     assert "From the start of a process to its first verdict" in text
     # all else was made elsewhere, and is gone
-    assert {path for path in set(Path().rglob("*")) - before if path.is_file()} == {layout.bench("prediction")}
+    assert {path for path in set(Path().rglob("*")) - before if path.is_file()} == {paths().bench("prediction")}
 
 
 def test_the_share_is_that_of_the_passes(project, monkeypatch):

@@ -1,14 +1,15 @@
 import pytest
 
 from conftest import write_noise
-from deepfake import cli, config, layout
+from deepfake import cli, config
 from deepfake.bench import resampling
+from deepfake.project import paths
 
 
 @pytest.fixture
 def settings(project, runner):
     """The tiny project with images several times as large as the model's input, and as sharp as can be."""
-    write_noise(layout.raw("sample"), "PNG", 144, 128)
+    write_noise(paths().raw("sample"), "PNG", 144, 128)
     assert runner.invoke(cli.main, ["ingest", "sample"]).exit_code == 0
     return config.load()
 

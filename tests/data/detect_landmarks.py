@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from deepfake.data import landmarks, photographs
+from deepfake.synthetic import landmarks, photographs
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # facenet-pytorch 2.5.3 warns about its own torch.load calls

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from deepfake import tables
-from deepfake.data import adapters
-from deepfake.data.catalog import DataSet
+from deepfake.datasets import adapters
+from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
 
 

@@ -5,9 +5,9 @@ from typing import get_args
 import pytest
 import yaml
 
-from deepfake import layout
-from deepfake.data import adapters, catalog
+from deepfake.datasets import adapters, catalog
 from deepfake.errors import InputError
+from deepfake.project import paths
 
 COMMITTED = Path(__file__).parents[2] / "data" / "catalog.yaml"
 ENTRY = {
@@ -148,18 +148,18 @@ def project(tmp_path, monkeypatch) -> Path:
 @pytest.mark.parametrize("absolute", [True, False])
 def test_data_that_lies_elsewhere_is_linked(project, absolute):
     catalog.attach("mine", project / "elsewhere" if absolute else Path("elsewhere"))
-    assert layout.raw("mine").is_symlink()
-    assert (layout.raw("mine") / "real/a.jpg").read_bytes() == b"a"
+    assert paths().raw("mine").is_symlink()
+    assert (paths().raw("mine") / "real/a.jpg").read_bytes() == b"a"
     catalog.attach("mine", project / "elsewhere")  # again: nothing to do
-    catalog.attach("mine", layout.raw("mine"))
-    assert layout.raw("mine").resolve() == project / "elsewhere"
+    catalog.attach("mine", paths().raw("mine"))
+    assert paths().raw("mine").resolve() == project / "elsewhere"
 
 
 @pytest.mark.parametrize("path", ["missing", "elsewhere/real/a.jpg"])
 def test_what_is_no_folder_is_not_linked(project, path):
     with pytest.raises(InputError, match=rf"{path}: not a folder"):
         catalog.attach("mine", Path(path))
-    assert not layout.raw("mine").is_symlink()
+    assert not paths().raw("mine").is_symlink()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_what_is_no_folder_is_not_linked(project, path):
     ids=["folder", "file", "link", "dangling link"],
 )
 def test_what_is_there_is_never_replaced(project, make, message):
-    link = layout.raw("mine")
+    link = paths().raw("mine")
     link.parent.mkdir(parents=True)
     make(link)
     before = link.lstat()

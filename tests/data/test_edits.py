@@ -14,10 +14,10 @@ from scipy.spatial import procrustes
 from scipy.stats import ks_2samp
 from threadpoolctl import threadpool_limits
 
-from deepfake import params
-from deepfake.data import edited, edits, landmarks, manipulations, photographs, sample
-from deepfake.data.manipulations import Portrait
-from deepfake.params.images import Quality
+from deepfake.config import params
+from deepfake.config.images import Quality
+from deepfake.synthetic import edited, edits, landmarks, manipulations, photographs, sample
+from deepfake.synthetic.manipulations import Portrait
 
 FIRST = params.Sample(
     seed=42,

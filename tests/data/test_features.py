@@ -8,8 +8,8 @@ from PIL import Image
 
 from conftest import encoded, write_pictures
 from deepfake import tables
-from deepfake.data import features
 from deepfake.errors import InputError
+from deepfake.modalities.image import features
 
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
 SMOOTH = scipy.ndimage.gaussian_filter(NOISE.astype(float), (2, 2, 0))

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepfake.data import fetch
-from deepfake.data.catalog import DataSet
+from deepfake.datasets import fetch
+from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
 
 REVISION = "0123456789abcdef" * 2 + "01234567"
@@ -346,7 +346,7 @@ def test_progress_counts_the_bytes_that_are_there(hub, tmp_path):
 def test_a_killed_download_goes_on(hub, tmp_path):
     hub.cuts, hub.stalls = [2_000_000], True
     code = (
-        "import sys, pathlib; from deepfake.data import catalog, fetch; "
+        "import sys, pathlib; from deepfake.datasets import catalog, fetch; "
         "fetch.fetch('mine', catalog.find('mine', pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]))"
     )
     catalog = tmp_path / "catalog.yaml"

@@ -4,17 +4,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepfake.data import foreign
-from deepfake.data.foreign_rows import Options
+from deepfake.datasets import external_predictions
+from deepfake.datasets.external_columns import Options
 from deepfake.errors import InputError
 
 
 @pytest.fixture
 def read(tmp_path):
-    def read(content: str | bytes, **options) -> foreign.Foreign:
+    def read(content: str | bytes, **options) -> external_predictions.Foreign:
         path = tmp_path / "results.csv"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return foreign.read(path, Options(**options))
+        return external_predictions.read(path, Options(**options))
 
     return read
 
@@ -55,7 +55,7 @@ def test_files_are_understood_as_they_are_written(read, content):
 
 def test_what_was_taken_is_told(read):
     taken = read("File;Truth;P_real;Speaker\na;fake;.1;x\nb;real;.5;x\nc;fake;.51;y\n").taken
-    assert taken == foreign.Taken(
+    assert taken == external_predictions.Taken(
         separator="semicolon",
         truth="Truth",
         pred=None,
@@ -225,7 +225,7 @@ def test_what_is_no_file_is_told(tmp_path, make, message):
     if make:
         make(path)
     with pytest.raises(InputError, match=f"results: {message}"):
-        foreign.read(path, Options())
+        external_predictions.read(path, Options())
 
 
 def test_many_rows_come_out_as_they_went_in(read):

@@ -3,12 +3,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from deepfake.data import framing
+from deepfake.config.analysis import Severity
+from deepfake.config.params import Evaluation
 from deepfake.evaluation import probes
 from deepfake.evaluation.probes import Samples
-from deepfake.loading import geometry
-from deepfake.params import Evaluation
-from deepfake.params.judgement import Severity
+from deepfake.modalities.image import framing, geometry
 
 EVALUATION = Evaluation(confidence=0.95, bootstrap_replicates=300, significance=0.05)
 SEVERITY = Severity(weak=0.6, moderate=0.7, severe=0.9)

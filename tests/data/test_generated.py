@@ -5,8 +5,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from deepfake import cli, layout
-from deepfake.data import catalog, generated, photographs
+from deepfake import cli
+from deepfake.datasets import catalog
+from deepfake.project import paths
+from deepfake.synthetic import generated, photographs
 
 
 def test_there_is_a_recipe_for_every_generated_data_set_and_its_sources_are_the_catalogs() -> None:
@@ -25,9 +27,9 @@ def test_the_command_writes_a_data_set_and_its_contact_sheet(
     done = CliRunner().invoke(cli.main, ["sample", name])
     assert done.exit_code == 0, done.output
     for source in generated.RECIPES[name].titles:
-        with zipfile.ZipFile(layout.raw(name) / f"{source}.zip") as archive:
+        with zipfile.ZipFile(paths().raw(name) / f"{source}.zip") as archive:
             assert archive.namelist()
-    with Image.open(layout.photograph(name)) as sheet:
+    with Image.open(paths().photograph(name)) as sheet:
         assert min(sheet.size) > 300
 
 
@@ -36,8 +38,8 @@ def test_what_cannot_be_made_is_told_in_one_line(project: object) -> None:
     done = runner.invoke(cli.main, ["sample", "sample_editd"])
     assert (done.exit_code, done.stdout) == (2, "")
     assert "did you mean sample_edited" in done.stderr and done.stderr.count("\n") == 1
-    shutil.rmtree(layout.raw("sample"))
+    shutil.rmtree(paths().raw("sample"))
     done = runner.invoke(cli.main, ["sample", "sample_resent"])
     assert done.exit_code == 2
     assert done.stderr == "deepfake: data/raw/sample/wiki.zip: not found; run deepfake sample first\n"
-    assert not layout.raw("sample_resent").exists()
+    assert not paths().raw("sample_resent").exists()

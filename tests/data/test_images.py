@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepfake.data import images
+from deepfake.modalities.image import inspection
 
 
 def encoded(form: str = "JPEG", size: tuple[int, int] = (12, 9), mode: str = "RGB", **options) -> bytes:
@@ -68,11 +68,11 @@ def png(width: int, height: int, *, interlaced: bool = False, rows: bytes = b"")
     ],
 )
 def test_what_has_eight_bits_is_taken_as_it_is(form, mode):
-    assert images.inspect(encoded(form, (12, 9), mode)) == (12, 9, form, mode)
+    assert inspection.inspect(encoded(form, (12, 9), mode)) == (12, 9, form, mode)
 
 
 def test_one_pixel_is_an_image():
-    assert images.inspect(encoded("PNG", (1, 1))) == (1, 1, "PNG", "RGB")
+    assert inspection.inspect(encoded("PNG", (1, 1))) == (1, 1, "PNG", "RGB")
 
 
 def test_a_palette_with_transparency_is_taken():
@@ -80,13 +80,13 @@ def test_a_palette_with_transparency_is_taken():
     image.putpalette([0, 0, 0, 255, 0, 0])
     stream = io.BytesIO()
     image.save(stream, "PNG", transparency=b"\x00\x80")
-    assert images.inspect(stream.getvalue()) == (12, 9, "PNG", "P")
+    assert inspection.inspect(stream.getvalue()) == (12, 9, "PNG", "P")
 
 
 def test_an_interlaced_png_is_taken():
     # 2 x 2 px have two pixels in pass 1 and 6 and a row in pass 7 (PNG specification 8.2), each row after a filter byte
     rows = b"\x00\x01" + b"\x00\x02" + b"\x00\x03\x04"
-    assert images.inspect(png(2, 2, interlaced=True, rows=rows)) == (2, 2, "PNG", "L")
+    assert inspection.inspect(png(2, 2, interlaced=True, rows=rows)) == (2, 2, "PNG", "L")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -94,11 +94,11 @@ def test_an_interlaced_png_is_taken():
 def test_width_and_height_are_those_of_the_upright_image(form, orientation):
     # EXIF 2.3, tag 0x0112: from 5 on, rows of the file are columns of the picture
     expected = (9, 12) if orientation >= 5 else (12, 9)
-    assert images.inspect(rotated(form, orientation))[:2] == expected
+    assert inspection.inspect(rotated(form, orientation))[:2] == expected
 
 
 def test_an_orientation_that_does_not_exist_changes_nothing():
-    assert images.inspect(rotated("JPEG", 9))[:2] == (12, 9)
+    assert inspection.inspect(rotated("JPEG", 9))[:2] == (12, 9)
 
 
 @pytest.mark.parametrize(("form", "named"), [("PNG", "PNG"), ("WEBP", "WEBP"), ("MPO", "MPO"), ("TIFF", "TIFF")])
@@ -106,7 +106,7 @@ def test_of_several_frames_the_first_counts(form, named):
     data = frames(form)
     with Image.open(io.BytesIO(data)) as image:
         assert image.n_frames == 2
-    assert images.inspect(data)[:3] == (12, 9, named)
+    assert inspection.inspect(data)[:3] == (12, 9, named)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_of_several_frames_the_first_counts(form, named):
     ids=["empty", "text", "cut JPEG", "cut PNG", "GIF", "moving GIF", "16-bit L", "16-bit RGB", "16-bit RGBA", "TIFF"],
 )
 def test_what_cannot_be_used_is_refused_with_a_reason(data, reason):
-    found = images.inspect(data)
+    found = inspection.inspect(data)
     assert isinstance(found, str)
     assert found.startswith(reason.split(": ")[0])
     assert reason.split("*")[-1] in found
@@ -135,17 +135,17 @@ def test_what_cannot_be_used_is_refused_with_a_reason(data, reason):
 def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch):
     # 20,000 x 20,000 px would take 400 MB
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("it was decoded"))
-    assert images.inspect(png(20_000, 20_000)) == "too many pixels (decompression bomb)"
+    assert inspection.inspect(png(20_000, 20_000)) == "too many pixels (decompression bomb)"
 
 
 @pytest.mark.parametrize("factor", [1.5, 3.0], ids=["PIL warns", "PIL refuses"])
 def test_the_limit_is_that_of_pil(monkeypatch, factor):
     data = encoded("PNG", (100, 60))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", int(6000 / factor))
-    with images.quiet():
-        assert images.inspect(data) == "too many pixels (decompression bomb)"
+    with inspection.quiet():
+        assert inspection.inspect(data) == "too many pixels (decompression bomb)"
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6000)
-    assert images.inspect(data) == (100, 60, "PNG", "RGB")
+    assert inspection.inspect(data) == (100, 60, "PNG", "RGB")
 
 
 def test_nothing_that_pil_warns_about_leaks_from_a_thread(monkeypatch):
@@ -160,12 +160,12 @@ def test_nothing_that_pil_warns_about_leaks_from_a_thread(monkeypatch):
 
     def inspect(_):
         started.wait()
-        return images.inspect(data)
+        return inspection.inspect(data)
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         before = list(warnings.filters)
-        with images.quiet(), ThreadPoolExecutor(2) as pool:
+        with inspection.quiet(), ThreadPoolExecutor(2) as pool:
             found = list(pool.map(inspect, range(2)))
         assert warnings.filters == before
     assert [picture[:2] for picture in found] == [(12, 9)] * 2
@@ -180,7 +180,7 @@ def test_no_damage_raises(form):
         data = bytearray(original)
         for _ in range(rng.randint(1, 5)):
             data[rng.randrange(min(len(data), rng.choice([40, 200, len(data)])))] = rng.randrange(256)
-        found = images.inspect(bytes(data[: rng.choice([len(data), rng.randint(1, len(data))])]))
+        found = inspection.inspect(bytes(data[: rng.choice([len(data), rng.randint(1, len(data))])]))
         assert isinstance(found, (str, tuple))
 
 
@@ -195,4 +195,4 @@ def test_an_offset_that_makes_no_sense_raises_nothing(kind, raised):
     damaged = tiff[:entry] + struct.pack("<HHII", 273, kind, 1, len(tiff)) + tiff[entry + 12 :] + b"\xff" * 8
     with pytest.raises(raised), Image.open(io.BytesIO(damaged)) as image:
         image.load()
-    assert str(images.inspect(damaged)).startswith("cannot be decoded")
+    assert str(inspection.inspect(damaged)).startswith("cannot be decoded")

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from deepfake import tables
-from deepfake.data import adapters, images, ingest
-from deepfake.data.catalog import DataSet
+from deepfake.datasets import adapters, ingest
+from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
+from deepfake.modalities.image import inspection
 
 
 def dataset(group: str = "folder", **sources: str) -> DataSet:
@@ -191,7 +192,7 @@ def test_a_bomb_is_found_while_another_thread_decodes(tmp_path, monkeypatch):
     small, bomb = encoded("PNG", (20, 20)), encoded("PNG", (40, 40))
     pack(tmp_path, wiki={"p/a.png": small, "p/b.png": bomb}, insight={"p/a.png": encoded("PNG", (10, 10))})
     small_opened, bomb_opened, small_done = threading.Event(), threading.Event(), threading.Event()
-    real_open, real_inspect = Image.open, images.inspect
+    real_open, real_inspect = Image.open, inspection.inspect
 
     def open_in_turn(stream, **options):
         if stream.getvalue() == small:
@@ -212,7 +213,7 @@ def test_a_bomb_is_found_while_another_thread_decodes(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     monkeypatch.setattr(Image, "open", open_in_turn)
-    monkeypatch.setattr(images, "inspect", inspect_in_turn)
+    monkeypatch.setattr(inspection, "inspect", inspect_in_turn)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = list(warnings.filters)

@@ -1,7 +1,7 @@
 import pytest
 
 from deepfake import tables
-from deepfake.data import labels
+from deepfake.datasets import labels
 from deepfake.errors import InputError
 
 

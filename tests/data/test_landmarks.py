@@ -6,7 +6,7 @@ from detect_landmarks import detect
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake.data import landmarks, photographs
+from deepfake.synthetic import landmarks, photographs
 
 FRONTAL = np.array([[60.0, 100], [126, 100], [93, 138], [66, 170], [120, 170]])
 MIRROR = [1, 0, 2, 4, 3]
@@ -39,7 +39,7 @@ def test_every_photograph_has_points_that_form_a_face() -> None:
 
 
 def test_the_table_is_small_enough_to_commit() -> None:
-    assert len(resources.files("deepfake.data").joinpath("orl_landmarks.csv").read_bytes()) < 60_000
+    assert len(resources.files("deepfake.datasets").joinpath("orl_landmarks.csv").read_bytes()) < 60_000
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import yaml
 
 from conftest import ROOT
 from deepfake import tables
-from deepfake.data import catalog, lineage, splits
+from deepfake.datasets import catalog, shared_identities, splits
 from deepfake.errors import InputError
 
 KNOWN = catalog.load(ROOT / "data/catalog.yaml")
@@ -45,7 +45,7 @@ AWAY = samples("sample_edited", "morph", photos=2)
 
 
 def test_people_have_the_fold_that_they_have_in_the_data_set_they_come_from():
-    found = lineage.follow(AWAY, HOME, MANIFEST)
+    found = shared_identities.follow(AWAY, HOME, MANIFEST)
     tables.check(found, tables.MANIFEST, "here")
     for column in ("split", "fold", "fraction_rank"):
         mine, theirs = (frame.groupby("group")[column].agg(["first", "nunique"]) for frame in (found, MANIFEST))
@@ -59,7 +59,7 @@ def test_groups_that_share_a_file_at_home_stay_together_elsewhere():
     home = HOME.copy()
     home.loc[home["group"] == "01", "sha256"] = home.loc[home["group"] == "04", "sha256"].to_numpy()
     manifest = splits.split(home, folds=3, test_ratio=0.1, seed=1)
-    found = lineage.follow(AWAY, home, manifest).set_index("sample_id")
+    found = shared_identities.follow(AWAY, home, manifest).set_index("sample_id")
     assert set(found.loc[["morph/01_0", "morph/04_0"], "group"]) == {"01"}
     assert found.loc[["morph/01_0", "morph/04_0"], "fold"].nunique() == 1
 
@@ -67,7 +67,7 @@ def test_groups_that_share_a_file_at_home_stay_together_elsewhere():
 def test_a_group_that_is_unknown_at_home_is_named():
     away = AWAY.replace({"group": {"03": "stranger"}})
     with pytest.raises(InputError, match="group stranger is not a group of sample; mend or remove groups_of"):
-        lineage.follow(away, HOME, MANIFEST)
+        shared_identities.follow(away, HOME, MANIFEST)
 
 
 def test_files_shared_by_groups_of_different_folds_are_named():
@@ -79,27 +79,29 @@ def test_files_shared_by_groups_of_different_folds_are_named():
     with pytest.raises(
         InputError, match=r"is the same file as one of group .*, which stands in another fold of sample"
     ):
-        lineage.follow(away, HOME, MANIFEST)
+        shared_identities.follow(away, HOME, MANIFEST)
 
 
 def test_groups_are_called_after_the_data_set_that_they_come_from():
-    found = lineage.groups("sample_edited", lineage.follow(AWAY, HOME, MANIFEST), KNOWN)
+    found = shared_identities.groups("sample_edited", shared_identities.follow(AWAY, HOME, MANIFEST), KNOWN)
     assert (
-        set(found) == set(lineage.groups("sample", MANIFEST, KNOWN)) == {f"sample/{group:02d}" for group in range(12)}
+        set(found)
+        == set(shared_identities.groups("sample", MANIFEST, KNOWN))
+        == {f"sample/{group:02d}" for group in range(12)}
     )
-    assert lineage.groups("dff", MANIFEST, KNOWN).iloc[0] == "dff/00"
+    assert shared_identities.groups("dff", MANIFEST, KNOWN).iloc[0] == "dff/00"
 
 
 @pytest.mark.parametrize("named", ["nothing", "sample_edited"])
 def test_a_data_set_cannot_have_the_groups_of_one_without_its_own(named):
     wrong = KNOWN | {"dff": KNOWN["dff"].model_copy(update={"groups_of": named})}
     with pytest.raises(InputError, match=f"dff.groups_of: {named} is no data set with groups of its own"):
-        lineage.origin("dff", wrong)
+        shared_identities.origin("dff", wrong)
 
 
 def test_a_union_has_every_sample_once_in_its_own_fold_under_its_data_set():
-    away = lineage.follow(samples("sample_edited", "morph", archive=""), HOME, MANIFEST)
-    found = lineage.union({"sample": MANIFEST, "sample_edited": away}, KNOWN)
+    away = shared_identities.follow(samples("sample_edited", "morph", archive=""), HOME, MANIFEST)
+    found = shared_identities.union({"sample": MANIFEST, "sample_edited": away}, KNOWN)
     tables.check(found, tables.MANIFEST, "here")
     assert len(found) == len(MANIFEST) + len(away)
     assert found["fold"].tolist() == [*MANIFEST["fold"], *away["fold"]]
@@ -113,14 +115,14 @@ def test_a_union_has_every_sample_once_in_its_own_fold_under_its_data_set():
 
 def test_data_sets_without_people_in_common_keep_their_groups_apart():
     away = splits.split(AWAY.assign(dataset="dff"), folds=3, test_ratio=0.1, seed=2)
-    found = lineage.union({"sample": MANIFEST, "dff": away}, KNOWN)
+    found = shared_identities.union({"sample": MANIFEST, "dff": away}, KNOWN)
     assert found["group"].nunique() == 24
 
 
 def test_data_sets_of_different_folds_cannot_be_joined():
     away = splits.split(AWAY, folds=2, test_ratio=0.1, seed=2)
     with pytest.raises(InputError, match=r"different numbers of folds \(sample 3, sample_edited 2\)"):
-        lineage.union({"sample": MANIFEST, "sample_edited": away}, KNOWN)
+        shared_identities.union({"sample": MANIFEST, "sample_edited": away}, KNOWN)
 
 
 def test_a_file_in_two_groups_of_a_union_is_named():
@@ -128,10 +130,10 @@ def test_a_file_in_two_groups_of_a_union_is_named():
     theirs = away.index[away["fold"] == 1][0]
     away.loc[theirs, "sha256"] = MANIFEST.loc[MANIFEST["fold"] == 0, "sha256"].iloc[0]
     with pytest.raises(InputError, match="are the same file in different groups"):
-        lineage.union({"sample": MANIFEST, "dff": away}, KNOWN)
+        shared_identities.union({"sample": MANIFEST, "dff": away}, KNOWN)
 
 
 def test_every_data_set_of_the_catalog_has_an_origin():
     entries = yaml.safe_load((ROOT / "data/catalog.yaml").read_text("utf-8"))
-    found = {name: lineage.origin(name, KNOWN) for name in KNOWN}
+    found = {name: shared_identities.origin(name, KNOWN) for name in KNOWN}
     assert found == {name: entries[name].get("groups_of", name) for name in KNOWN}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deepfake.data import listing
+from deepfake.datasets import listing
 from deepfake.errors import InputError
 
 

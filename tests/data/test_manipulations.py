@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepfake.data import landmarks, manipulations, photographs, sample, synthesis
-from deepfake.data.manipulations import Portrait
+from deepfake.synthetic import landmarks, manipulations, photographs, sample, synthesis
+from deepfake.synthetic.manipulations import Portrait
 
 GRID = np.array([[x, y] for y in (0.0, 30, 59) for x in (0.0, 40, 79)])
 NOISE_IMAGE = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (60, 80), dtype=np.uint8), (0, 0), 3)

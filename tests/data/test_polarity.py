@@ -1,6 +1,6 @@
 import pytest
 
-from deepfake.data.polarity import FAKE, REAL, Polarity, listed, names_a_score, normal
+from deepfake.datasets.label_vocabulary import FAKE, REAL, Polarity, listed, names_a_score, normal
 
 
 @pytest.mark.parametrize("word", ["bona-fide", "Bona Fide", "bona_fide", " BONAFIDE "])

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from scipy.stats import ks_2samp
 
-from deepfake import params
-from deepfake.data import resent, sample
+from deepfake.config import params
+from deepfake.config.images import Quality, Range
 from deepfake.errors import InputError
-from deepfake.params.images import Quality, Range
+from deepfake.synthetic import resent, sample
 
 SETTINGS = params.Resent(seed=44, scale=Range(min=0.5, max=0.8), jpeg_quality=Quality(min=30, max=70))
 PHOTOGRAPHS = [

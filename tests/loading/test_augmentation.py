@@ -6,7 +6,15 @@ import torch
 from scipy import stats
 from torchvision.transforms import functional
 
-from deepfake.loading.augmentation import YIQ, AugmentationPlan, Draws, blur_window, noise_bank, possible, splitmix64
+from deepfake.modalities.image.augmentation import (
+    YIQ,
+    AugmentationPlan,
+    Draws,
+    blur_window,
+    noise_bank,
+    possible,
+    splitmix64,
+)
 from policies import policy
 
 SOURCE, SIZE = 50, 40

@@ -7,10 +7,10 @@ import yaml
 from torchvision.transforms import functional
 
 from conftest import ROOT
-from deepfake.loading import backends
+from deepfake.config.params import Augmentation, Normalization
 from deepfake.loading.batches import AugmentingLoader, Loader
 from deepfake.loading.pixels import Mapped
-from deepfake.params import Augmentation, Normalization
+from deepfake.modalities.image import backends
 
 IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 ODD = Normalization(mean=(0.1, 0.9, 0.5), std=(1.0, 0.5, 0.05))

@@ -17,7 +17,8 @@ import pytest
 from conftest import as_shown, encoded, write_pictures
 from deepfake import runtime
 from deepfake.errors import InputError
-from deepfake.loading import backends, cache, geometry
+from deepfake.loading import cache
+from deepfake.modalities.image import backends, geometry
 
 COUNT = 2 * cache.BATCH + 9
 SIZE = 6

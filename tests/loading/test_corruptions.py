@@ -8,7 +8,7 @@ from scipy import ndimage, stats
 
 from conftest import ROOT
 from deepfake.errors import InputError
-from deepfake.loading.corruptions import CORRUPTIONS, check, corrupt
+from deepfake.modalities.image.corruptions import CORRUPTIONS, check, corrupt
 
 SIZE = 48
 ROWS = np.array([3, 17, 4000, 70000])

@@ -12,12 +12,12 @@ from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
 from conftest import as_shown, encoded
-from deepfake.loading.augmentation import AugmentationPlan
-from deepfake.loading.files import Encoded
-from deepfake.params import Augmentation
+from deepfake.config.params import Augmentation
+from deepfake.modalities.image.augmentation import AugmentationPlan
+from deepfake.modalities.image.files import Encoded
 from policies import EVERYTHING, policy
 
-dali = pytest.importorskip("deepfake.loading.dali")
+dali = pytest.importorskip("deepfake.modalities.image.dali")
 
 CPU = torch.device("cpu")
 
@@ -117,7 +117,7 @@ def test_decoding_needs_no_torch():
         "import io, sys\n"
         "from PIL import Image\n"
         "from deepfake.loading import dali\n"
-        "from deepfake.loading.files import Encoded\n"
+        "from deepfake.modalities.image.files import Encoded\n"
         "stream = io.BytesIO()\n"
         "Image.new('RGB', (9, 9)).save(stream, 'JPEG')\n"
         "(found,) = dali.decode([[Encoded(stream.getvalue(), (0, 0, 9, 9), True)]], 8, threads=1)\n"

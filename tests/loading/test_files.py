@@ -8,7 +8,7 @@ from PIL import Image
 
 from conftest import encoded, write_pictures
 from deepfake.errors import InputError
-from deepfake.loading import files, geometry
+from deepfake.modalities.image import files, geometry
 
 
 def noise(seed: int, width: int = 9, height: int = 7) -> np.ndarray:

@@ -9,9 +9,9 @@ from PIL import Image, ImageOps
 
 from conftest import encoded
 from deepfake import tables
-from deepfake.loading import backends, geometry
-from deepfake.loading.files import Encoded
-from deepfake.loading.geometry import CORNERS
+from deepfake.modalities.image import backends, geometry
+from deepfake.modalities.image.files import Encoded
+from deepfake.modalities.image.geometry import CORNERS
 
 BOX = ["left", "top", "right", "bottom"]
 

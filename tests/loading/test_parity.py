@@ -10,10 +10,10 @@ from PIL import Image
 
 import policies
 from conftest import ROOT, encoded
-from deepfake.loading import backends
-from deepfake.loading.augmentation import AugmentationPlan, Draws
-from deepfake.loading.files import Encoded
-from deepfake.params import Augmentation
+from deepfake.config.params import Augmentation
+from deepfake.modalities.image import backends
+from deepfake.modalities.image.augmentation import AugmentationPlan, Draws
+from deepfake.modalities.image.files import Encoded
 
 POLICIES = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["augmentations"]
 CPU = torch.device("cpu")

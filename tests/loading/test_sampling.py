@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.utils.class_weight import compute_sample_weight
 
+from deepfake.config.training import Shared
 from deepfake.loading import sampling
-from deepfake.params.training import Shared
 
 ROWS = np.array([3, 1, 4, 15, 9, 26, 5])
 LISTS = st.lists(st.integers(0, 6), max_size=40).map(lambda values: np.array(values, np.int64))

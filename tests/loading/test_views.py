@@ -8,10 +8,12 @@ import pytest
 import yaml
 
 from conftest import ROOT, as_shown, changed, encoded, write_pictures
-from deepfake import config, layout, tables
+from deepfake import config, project, tables
 from deepfake.config import ViewConfig
 from deepfake.errors import InputError
-from deepfake.loading import backends, cache, views
+from deepfake.loading import cache, views
+from deepfake.modalities.image import backends
+from deepfake.project import paths
 
 SIZES = [(14, 10), (10, 14), (12, 12), (9, 20)]
 FACE_BOX = (2.0, 3.0, 8.0, 9.0)
@@ -49,29 +51,29 @@ def contents(tmp_path, monkeypatch, decodings) -> list[bytes]:
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     files = [encoded(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for width, height in SIZES]
-    samples = write_pictures(layout.raw("sample"), [("", f"{n}.png", data) for n, data in enumerate(files)])
-    tables.write(samples, layout.samples("sample"), tables.SAMPLES)
+    samples = write_pictures(paths().raw("sample"), [("", f"{n}.png", data) for n, data in enumerate(files)])
+    tables.write(samples, paths().samples("sample"), tables.SAMPLES)
     faces = pd.DataFrame(0.0, index=range(len(samples)), columns=list(tables.FACES.columns))
     faces = faces.assign(sample_id=samples["sample_id"], faces=[1, 0, 2, 0])
     faces.loc[faces["faces"] > 0, ["left", "top", "right", "bottom"]] = FACE_BOX
     # the table has an order of its own
-    tables.write(faces.iloc[::-1], layout.faces("sample"), tables.FACES)
+    tables.write(faces.iloc[::-1], paths().faces("sample"), tables.FACES)
     return files
 
 
 def manifest() -> pd.DataFrame:
-    samples = tables.read(layout.samples("sample"), tables.SAMPLES)
+    samples = tables.read(paths().samples("sample"), tables.SAMPLES)
     return samples.assign(split="dev", fold=[0, 1, 0, 1], fraction_rank=0.0, stratum="a")
 
 
 def test_writing_leaves_regions_and_facts_and_the_pixels(contents):
     facts = views.write(view(), threads=1)
-    assert facts == json.loads(layout.view_facts("sample", "crop_low").read_text())
-    regions = tables.read(layout.regions("sample", "crop_low"), tables.REGIONS)
+    assert facts == json.loads(paths().view_facts("sample", "crop_low").read_text())
+    regions = tables.read(paths().regions("sample", "crop_low"), tables.REGIONS)
     assert list(regions["sample_id"]) == list(manifest()["sample_id"])
     squares = [(2, 0, 12, 10), (0, 2, 10, 12), (0, 0, 12, 12), (0, 5, 9, 14)]
     assert list(regions[["left", "top", "right", "bottom"]].itertuples(index=False, name=None)) == squares
-    (array,) = layout.cache("sample").iterdir()
+    (array,) = paths().cache("sample").iterdir()
     pixels = np.load(array)
     np.testing.assert_array_equal(pixels, [as_shown(f, r, 8) for f, r in zip(contents, squares, strict=True)])
     assert facts == view().model_dump() | {
@@ -84,7 +86,7 @@ def test_writing_leaves_regions_and_facts_and_the_pixels(contents):
 def test_a_face_view_counts_the_images_without_a_face(contents):
     facts = views.write(view(view="face_low", face_margin=0.0), threads=1)
     assert facts["without_face"] == 2
-    regions = tables.read(layout.regions("sample", "face_low"), tables.REGIONS)
+    regions = tables.read(paths().regions("sample", "face_low"), tables.REGIONS)
     assert list(regions["face"]) == [1, 0, 1, 0]
     assert tuple(regions[["left", "top", "right", "bottom"]].iloc[0]) == (2, 3, 8, 9)
 
@@ -98,16 +100,16 @@ def test_faces_have_to_be_looked_for_in_all_samples(contents):
 
 
 def test_a_face_view_needs_the_faces_and_others_do_not(contents):
-    layout.faces("sample").unlink()
+    paths().faces("sample").unlink()
     views.write(view(), threads=1)
     with pytest.raises(InputError, match=r"faces\.parquet: not found"):
         views.write(view(view="face_low", face_margin=0.3), threads=1)
-    assert not layout.view("sample", "face_low").exists()
+    assert not paths().view("sample", "face_low").exists()
 
 
 def test_the_same_view_again_is_the_same_files_and_decodes_nothing(contents, decodings):
     views.write(view(), threads=1)
-    written = [layout.regions("sample", "crop_low"), layout.view_facts("sample", "crop_low")]
+    written = [paths().regions("sample", "crop_low"), paths().view_facts("sample", "crop_low")]
     before = [path.read_bytes() for path in written]
     views.write(view(), threads=4)
     assert [path.read_bytes() for path in written] == before
@@ -115,23 +117,23 @@ def test_the_same_view_again_is_the_same_files_and_decodes_nothing(contents, dec
 
 
 def test_a_failed_decoding_writes_no_facts(contents):
-    (layout.raw("sample") / "2.png").write_bytes(b"changed")
+    (paths().raw("sample") / "2.png").write_bytes(b"changed")
     with pytest.raises(InputError, match="differs"):
         views.write(view(), threads=1)
-    assert not layout.view("sample", "crop_low").exists()
-    assert not list(layout.cache("sample").iterdir())
+    assert not paths().view("sample", "crop_low").exists()
+    assert not list(paths().cache("sample").iterdir())
 
 
 def test_the_pixels_of_a_written_view_are_not_decoded_again(contents, decodings):
     views.write(view(), threads=1)
     path = views.pixels(view(), manifest(), threads=1)
     assert decodings == [8]
-    assert cache.pixels_hash(path) == json.loads(layout.view_facts("sample", "crop_low").read_text())["pixels_sha256"]
+    assert cache.pixels_hash(path) == json.loads(paths().view_facts("sample", "crop_low").read_text())["pixels_sha256"]
 
 
 def test_lost_pixels_are_made_again_the_same(contents, decodings):
     facts = views.write(view(), threads=1)
-    for array in layout.cache("sample").iterdir():
+    for array in paths().cache("sample").iterdir():
         array.unlink()
     announced = []
     path = views.pixels(view(), manifest(), threads=1, announce=announced.append)
@@ -148,7 +150,7 @@ def test_an_oversampled_view_shows_the_same_regions_larger(contents, decodings, 
     wanted = [as_shown(file, square, side) for file, square in zip(contents, squares, strict=True)]
     np.testing.assert_array_equal(np.load(path), wanted)
     # both sizes stay beside each other
-    assert len(list(layout.cache("sample").iterdir())) == len({8, side})
+    assert len(list(paths().cache("sample").iterdir())) == len({8, side})
 
 
 def test_pixels_without_their_view_say_what_to_run(contents):
@@ -170,24 +172,24 @@ def test_regions_of_other_samples_are_refused(contents, change):
 
 def wanted(tmp_path, dataset: str, **changes) -> list[str]:
     """Return the views that are made of a data set, with params changed by dotted path with __ for the dot."""
-    values = yaml.safe_load((ROOT / layout.PARAMS).read_text("utf-8"))
+    values = yaml.safe_load((ROOT / paths().params).read_text("utf-8"))
     values = changed(values, {f"studies.{path.replace('__', '.')}": value for path, value in changes.items()})
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     return views.wanted(config.load(tmp_path / "params.yaml"), dataset)
 
 
 def test_the_views_of_a_data_set_are_those_that_runs_look_through(tmp_path):
-    names = list(yaml.safe_load((ROOT / layout.PARAMS).read_text("utf-8"))["views"])
+    names = list(yaml.safe_load((ROOT / paths().params).read_text("utf-8"))["views"])
     assert wanted(tmp_path, "sample") == names
     assert wanted(tmp_path, "sample_edited") == ["crop_high"]
-    assert wanted(tmp_path, layout.UNION) == ["crop_high"]
+    assert wanted(tmp_path, project.UNION) == ["crop_high"]
     home = {"kind": "trained", "model": "simple_cnn"}
     # trained at home, it is asked about the others; trained on one of them, it needs that one alone
     changes = {"generalization__runs__simple_cnn_home": home | {"view": "crop_low"}}
     assert wanted(tmp_path, "sample_resent", **changes) == ["crop_low", "crop_high"]
-    assert wanted(tmp_path, layout.UNION, **changes) == ["crop_high"]
-    changes = {"generalization__runs__simple_cnn_union": home | {"view": "crop_low", "dataset": layout.UNION}}
-    assert wanted(tmp_path, layout.UNION, **changes) == ["crop_low", "crop_high"]
+    assert wanted(tmp_path, project.UNION, **changes) == ["crop_high"]
+    changes = {"generalization__runs__simple_cnn_union": home | {"view": "crop_low", "dataset": project.UNION}}
+    assert wanted(tmp_path, project.UNION, **changes) == ["crop_low", "crop_high"]
 
 
 def test_members_of_ensembles_are_asked_about_other_data_sets_through_their_own_views(tmp_path):

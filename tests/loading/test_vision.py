@@ -11,10 +11,10 @@ from PIL import Image
 from scipy import ndimage
 
 from conftest import encoded
-from deepfake.loading import vision
-from deepfake.loading.augmentation import AugmentationPlan, Draws, blur_window, noise_bank
-from deepfake.loading.files import Encoded
-from deepfake.params import Augmentation
+from deepfake.config.params import Augmentation
+from deepfake.modalities.image import vision
+from deepfake.modalities.image.augmentation import AugmentationPlan, Draws, blur_window, noise_bank
+from deepfake.modalities.image.files import Encoded
 from policies import EVERYTHING, policy
 
 CPU = torch.device("cpu")

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from deepfake.evaluation import leakage
+from deepfake.evaluation import shortcut_attribution
 
 FAMILIES = {
     **dict.fromkeys(("width", "scale"), ("geometry", "container")),
@@ -40,5 +40,5 @@ def frame(*rows: dict) -> pd.DataFrame:
 
 
 def run(**changes) -> dict:
-    values = dict.fromkeys(leakage.COLUMNS, 0.6) | {"experiment": "net", "view": "crop", "leak": "crop"}
+    values = dict.fromkeys(shortcut_attribution.COLUMNS, 0.6) | {"experiment": "net", "view": "crop", "leak": "crop"}
     return values | {"pairs": 120, "overlap": True, "r2": 0.3, "r2_low": 0.1, "matched_auc_low": 0.55} | changes

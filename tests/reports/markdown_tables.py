@@ -2,7 +2,7 @@
 
 import re
 
-from deepfake import layout
+from deepfake.project import paths
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -33,6 +33,6 @@ def links(text: str) -> set[str]:
 
 def shown(name: str) -> list[str]:
     """Return the pictures that a page shows, by their paths below the reports; all that it links has to be there."""
-    text = layout.page(name).read_text("utf-8")
-    assert [link for link in links(text) if not (layout.REPORTS / link).is_file()] == []
+    text = paths().page(name).read_text("utf-8")
+    assert [link for link in links(text) if not (paths().reports / link).is_file()] == []
     return re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)

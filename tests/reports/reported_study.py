@@ -9,9 +9,11 @@ import yaml
 
 import synthetic_study
 from conftest import ROOT
-from deepfake import config, layout, tables
-from deepfake.params import Params
-from deepfake.studies import phases, selection
+from deepfake import config, tables
+from deepfake.config.params import Params
+from deepfake.project import paths
+from deepfake.studies.phases import analysis as phases
+from deepfake.studies.phases import selection
 
 QUALITY = {"resnet18_high": 1.5, "resnet18_letterboxed": 0.1, "simple_cnn_low": 0.6, "simple_cnn_augmented": 0.3}
 """How far fakes lie above reals where it is not 1."""
@@ -49,18 +51,18 @@ def finished_study(tmp_path_factory) -> tuple[Path, Params]:
         for phase in ("phase1", "phase2", "phase3", "phase4", "custom"):
             phases.run(phase, settings)
         empty = pd.DataFrame({"path": []})
-        for path in (layout.quarantine(settings.dataset), layout.duplicates(settings.dataset)):
+        for path in (paths().quarantine(settings.dataset), paths().duplicates(settings.dataset)):
             empty.to_csv(path, index=False)
         rates = {"source": ["wiki", "insight"], "samples": [10, 10], "found": [10, 9], "share": [1.0, 0.9]}
-        tables.write_csv(pd.DataFrame(rates), layout.table(f"faces_{settings.dataset}"))
+        tables.write_csv(pd.DataFrame(rates), paths().table(f"faces_{settings.dataset}"))
     return root, settings
 
 
 @pytest.fixture(scope="session")
 def reported(finished_study, tmp_path_factory) -> tuple[Path, Params]:
     """A copy of the study with all of its pages."""
-    from deepfake.reports import document
-    from deepfake.reports import phases as pages
+    from deepfake.studies.phases import page as pages
+    from deepfake.studies.summary import page as summary_page
 
     root = tmp_path_factory.mktemp("reported") / "project"
     shutil.copytree(finished_study[0], root)
@@ -70,12 +72,12 @@ def reported(finished_study, tmp_path_factory) -> tuple[Path, Params]:
             pages.write(phase, finished_study[1])
         # what other stages leave
         for path in (
-            *(layout.page(name) for name in ("explain", "shortcuts")),
-            *(layout.photograph(name) for name in ("sample", "sample_edited", "sample_resent")),
-            *(layout.photograph(name) for name in ("views", "augmentation")),
+            *(paths().page(name) for name in ("explain", "shortcuts")),
+            *(paths().photograph(name) for name in ("sample", "sample_edited", "sample_resent")),
+            *(paths().photograph(name) for name in ("views", "augmentation")),
         ):
             tables.write_text("", path)
-        document.write(finished_study[1], {"shortcuts": "Width alone tells fakes from reals."})
+        summary_page.write(finished_study[1], {"shortcuts": "Width alone tells fakes from reals."})
     return root, finished_study[1]
 
 

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from deepfake.evaluation.bootstrap import Interval
-from deepfake.reports import answers
-from deepfake.reports.results import Results
+from deepfake.studies.phases import answers
+from deepfake.studies.results import Results
 
 
 def pair(title="A", difference=0.1, *, significant=True, learned=(True, True), **more) -> dict:

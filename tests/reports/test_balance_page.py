@@ -9,16 +9,19 @@ import pytest
 from markdown_tables import shown, table, tables
 
 from balance_runs import BASELINE, BETTER, DOMAINS, NOISE, RUNS, SHIFTED
-from deepfake import layout
-from deepfake.reports import balance, balance_findings, balance_tables, cuts
+from deepfake.project import paths
+from deepfake.studies.imbalance import findings as imbalance_findings
+from deepfake.studies.imbalance import page as imbalance_page
+from deepfake.studies.imbalance import results as imbalance_results
+from deepfake.studies.operating_points import page as operating_points_page
 
 pytest_plugins = ["balanced_study"]
 FIGURES = ("training", "domains", "roc", "confusion", "reliability", "recall")
 
 
 @pytest.fixture
-def found(balance_found, balanced) -> balance_tables.Found:
-    return balance_tables.read(balanced[1])
+def found(balance_found, balanced) -> imbalance_results.Found:
+    return imbalance_results.read(balanced[1])
 
 
 @pytest.fixture(scope="module")
@@ -28,26 +31,26 @@ def written(balanced, tmp_path_factory) -> Path:
     shutil.copytree(balanced[0], root)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        balance.write(balanced[1])
-        layout.SUMMARY.write_text("", "utf-8")
+        imbalance_page.write(balanced[1])
+        paths().summary.write_text("", "utf-8")
     return root
 
 
 @pytest.fixture
 def page(written, monkeypatch) -> str:
     monkeypatch.chdir(written)
-    return layout.page("imbalance").read_text()
+    return paths().page("imbalance").read_text()
 
 
 def test_the_page_and_its_figures_are_written(page):
     assert set(shown("imbalance")) == {f"imbalance/imbalance_{name}.png" for name in FIGURES}
-    assert all(layout.figure(f"imbalance_{name}").stat().st_size > 10_000 for name in FIGURES)
+    assert all(paths().figure(f"imbalance_{name}").stat().st_size > 10_000 for name in FIGURES)
     assert "1,440 samples of 36 groups, 144 of them real" in page
     assert "They also differ" not in page and "nan" not in page
 
 
 def test_before_and_after_are_the_figures_of_the_table(page):
-    rows = pd.read_csv(layout.table("imbalance"), dtype={"decision": str}).set_index(["experiment", "decision"])
+    rows = pd.read_csv(paths().table("imbalance"), dtype={"decision": str}).set_index(["experiment", "decision"])
     heading, *shown = table(page, "Experiment", "Recall (real), at 0.5")
     assert heading[1:] == [
         *("Recall (real), at 0.5", "Recall (real), tuned", "F1, at 0.5", "F1, tuned"),
@@ -58,7 +61,7 @@ def test_before_and_after_are_the_figures_of_the_table(page):
         for cell, (metric, decision) in zip(
             cells,
             [
-                *((metric, decision) for metric in balance_tables.DECIDED for decision in ("0.5", "tuned")),
+                *((metric, decision) for metric in imbalance_results.DECIDED for decision in ("0.5", "tuned")),
                 ("auc", "0.5"),
             ],
             strict=True,
@@ -70,7 +73,7 @@ def test_before_and_after_are_the_figures_of_the_table(page):
 
 
 def test_a_star_is_a_significant_test(page):
-    tests = pd.read_csv(layout.table("imbalance_tests"), dtype={"decision": str})
+    tests = pd.read_csv(paths().table("imbalance_tests"), dtype={"decision": str})
     heading, *shown = table(page, "Experiment", "recall (real)", "F1", "gap", "AUC")
     remedies = tests[tests["question"] == "remedy"]
     recall = remedies[(remedies["metric"] == "recall_real") & (remedies["decision"] == "0.5")].set_index("experiment")
@@ -89,12 +92,12 @@ def test_the_classification_report_counts_all_held_out_samples(page):
         assert [row[-1] for row in cells[1:]] == ["144", "1,296", "1,440"] * 2
 
 
-def told(found: balance_tables.Found) -> str:
-    return "\n".join(balance_findings.sentences(found))
+def told(found: imbalance_results.Found) -> str:
+    return "\n".join(imbalance_findings.sentences(found))
 
 
 def test_the_sentences_follow_from_the_tests(found):
-    text, head = told(found), balance_findings.headline(found)
+    text, head = told(found), imbalance_findings.headline(found)
     recall, auc = (
         found.asked("remedy", *what).set_index("experiment")["difference"]
         for what in (("recall_real", "0.5"), ("auc",))
@@ -117,7 +120,7 @@ def test_nothing_significant_is_not_called_a_gain(found):
     text = told(quiet)
     assert "no remedy is shown" in text and "changes significantly for none" in text
     assert "rises significantly" not in text and "falls significantly" not in text
-    assert "no other experiment is significantly above" in balance_findings.headline(quiet)
+    assert "no other experiment is significantly above" in imbalance_findings.headline(quiet)
 
 
 def test_a_gain_without_better_ranking_is_a_moved_threshold(found):
@@ -125,7 +128,7 @@ def test_a_gain_without_better_ranking_is_a_moved_threshold(found):
     same = replace(found, tests=found.tests.assign(significant=found.tests["significant"] & ~quiet))
     assert f"cannot be told from a moved threshold for {SHIFTED} and {BETTER}" in told(same)
     assert "more than a moved threshold" not in told(same)
-    assert balance_findings.headline(same).endswith("higher for none.")
+    assert imbalance_findings.headline(same).endswith("higher for none.")
 
 
 def test_a_loss_is_not_called_a_gain(found):
@@ -144,9 +147,9 @@ def test_a_loss_is_not_called_a_gain(found):
 )
 def test_guessing_is_told_first(found, learned, guessing):
     known = replace(found, experiments=found.experiments.assign(learned=learned))
-    first = next(iter(balance_findings.sentences(known)))
+    first = next(iter(imbalance_findings.sentences(known)))
     assert guessing in first and ("guessing" in first) is bool(guessing)
-    assert ("guessing" in balance_findings.headline(known)) is not any(learned)
+    assert ("guessing" in imbalance_findings.headline(known)) is not any(learned)
 
 
 def test_the_plans_values_stand_beside_what_was_measured(balanced, page):
@@ -180,12 +183,12 @@ def test_calibration_is_told_by_its_interval(found):
         log_loss_high=[-0.1, 0.3, 0.1],
         folds_at_bound=[0, 0, 2],
     )
-    text = cuts.calibrated(rows)
+    text = operating_points_page.calibrated(rows)
     words = [("lowers", "a ("), ("raises", "b ("), ("cannot be shown", "c ("), ("", "c (2)")]
     assert all(word in line and name in line for (word, name), line in zip(words, text, strict=True))
 
 
 def test_experiments_that_cannot_be_paired_are_named(found):
-    assert balance_findings.unpaired(found, list(RUNS)[1:]) == ""
+    assert imbalance_findings.unpaired(found, list(RUNS)[1:]) == ""
     tests = found.tests[(found.tests["experiment"] != NOISE) | (found.tests["question"] == "threshold")]
-    assert balance_findings.unpaired(replace(found, tests=tests), list(RUNS)[1:]).endswith(f": {NOISE}.")
+    assert imbalance_findings.unpaired(replace(found, tests=tests), list(RUNS)[1:]).endswith(f": {NOISE}.")

@@ -6,16 +6,16 @@ import pytest
 
 from cross_study import BASELINE, EDITED, HOME
 from cross_verdicts import KEPT, LOST, judged
-from deepfake.reports import cross_dataset
-from deepfake.reports.cross_dataset import findings
-from deepfake.reports.cross_dataset.tables import Found
+from deepfake.studies.generalization import findings
+from deepfake.studies.generalization import page as generalization_page
+from deepfake.studies.generalization.results import Found
 
 pytest_plugins = ["crossed_study"]
 REMEDIES = ("architecture", "data", "elsewhere", "fine_tuning", "ensemble")
 
 
 def test_the_headline_has_the_figures_of_the_baseline(crossed, found):
-    text = cross_dataset.headline(crossed[1])
+    text = generalization_page.headline(crossed[1])
     home, away = (found.row(BASELINE, dataset) for dataset in (HOME, EDITED))
     assert text.startswith(f"{BASELINE} has AUC {home['auc']:.3f} [{home['auc_low']:.3f}, {home['auc_high']:.3f}]")
     assert f"{away['auc']:.3f} on {EDITED} (home minus away {home['auc'] - away['auc']:+.3f}, " in text

@@ -11,12 +11,11 @@ from markdown_tables import shown, table, tables
 import cross_study
 from cross_study import BASELINE, EDITED, HOME, OTHER, QUALITY, RESENT
 from cross_verdicts import KEPT, LOST, gaps, guessing, judged
-from deepfake import layout
 from deepfake.errors import InputError
-from deepfake.reports import cross_dataset
-from deepfake.reports.cross_dataset import findings, hardness
-from deepfake.reports.cross_dataset import tables as cross_tables
-from deepfake.studies.cross_dataset import analysis
+from deepfake.project import paths
+from deepfake.studies.generalization import analysis, difficulty, findings
+from deepfake.studies.generalization import page as generalization_page
+from deepfake.studies.generalization import results as cross_tables
 
 pytest_plugins = ["crossed_study"]
 FIGURES = ("accuracy", "matrix", "sources", "thresholds")
@@ -29,20 +28,20 @@ def written(crossed, tmp_path_factory) -> Path:
     shutil.copytree(crossed[0], root)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        cross_dataset.write(crossed[1])
-        layout.SUMMARY.write_text("", "utf-8")
+        generalization_page.write(crossed[1])
+        paths().summary.write_text("", "utf-8")
     return root
 
 
 @pytest.fixture
 def page(written, monkeypatch) -> str:
     monkeypatch.chdir(written)
-    return layout.page("generalization").read_text()
+    return paths().page("generalization").read_text()
 
 
 def test_the_page_and_its_figures_are_written(page):
     assert set(shown("generalization")) == {f"generalization/generalization_{name}.png" for name in FIGURES}
-    assert all(layout.figure(f"generalization_{name}").stat().st_size > 10_000 for name in FIGURES)
+    assert all(paths().figure(f"generalization_{name}").stat().st_size > 10_000 for name in FIGURES)
     assert "nan" not in page and "{" not in page
 
 
@@ -52,7 +51,7 @@ def test_the_plans_table_comes_first_and_has_the_figures_of_the_csv(page):
         *("Dataset", "Total Files", "Accuracy", "Precision", "Recall", "F1"),
         *("AUC", "EER", "Balanced accuracy"),
     ]
-    known = pd.read_csv(layout.table("generalization"))
+    known = pd.read_csv(paths().table("generalization"))
     assert [row[0] for row in rows] == [
         *(f"{HOME} (home)", EDITED, RESENT, "Original Eval (reported)", "Theirs: their files"),
     ]
@@ -107,7 +106,7 @@ def test_with_one_away_data_set_this_one_and_any_are_not_told_apart(found):
 def test_a_detector_that_guesses_at_home_has_nothing_to_lose(found):
     lost = guessing(found, BASELINE, dataset=HOME)
     (only,) = findings.generality(lost)
-    text = "\n".join(hardness.sentences(lost))
+    text = "\n".join(difficulty.sentences(lost))
     assert all(told.startswith("**Cannot be said**") and "AUC 0." in told for told in (only, text))
     assert "guessing" in findings.headline(lost)
     assert "threshold or ranking" not in text and "alone cost" not in text
@@ -117,7 +116,7 @@ def test_where_it_guesses_away_nothing_follows_for_classes_and_thresholds(found)
     lost = guessing(gaps(found, KEPT, LOST), BASELINE, dataset=EDITED)
     text = list(findings.generality(lost))
     assert text[0].endswith("nothing can be said.")
-    told = [sentence for sentence in hardness.sentences(lost) if sentence.startswith(f"**{EDITED}**")]
+    told = [sentence for sentence in difficulty.sentences(lost) if sentence.startswith(f"**{EDITED}**")]
     assert len(told) == 3 and "cannot be said" in told[0]
 
 
@@ -132,7 +131,9 @@ def test_where_it_guesses_away_nothing_follows_for_classes_and_thresholds(found)
 )
 def test_threshold_or_ranking_follows_from_both_tests(found, mends, worse, words):
     told = judged(gaps(found, LOST, worse), mends, question="threshold", model=BASELINE, dataset=RESENT)
-    (sentence,) = [text for text in hardness.sentences(told) if text.startswith(f"**{RESENT}**, threshold or ranking")]
+    (sentence,) = [
+        text for text in difficulty.sentences(told) if text.startswith(f"**{RESENT}**, threshold or ranking")
+    ]
     assert words in sentence
     row = found.row(BASELINE, RESENT)
     assert f"{row['retuned_balanced_accuracy']:.1%} [" in sentence
@@ -140,17 +141,17 @@ def test_threshold_or_ranking_follows_from_both_tests(found, mends, worse, words
 
 def test_lost_fakes_and_accused_reals_are_told_by_their_tests(found):
     told = judged(found, LOST, question="class")
-    edited, resent = [text for text in hardness.sentences(told) if "'s own thresholds:" in text]
+    edited, resent = [text for text in difficulty.sentences(told) if "'s own thresholds:" in text]
     assert "**fakes get lost" in edited  # fewer fakes are found
     assert "**reals get accused**" in resent  # all logits lie higher there
     row = found.sources.set_index(["model", "dataset", "source"]).loc[(BASELINE, RESENT, "wiki")]
     assert f"{row['called']:.1%} of the reals" in resent
     quiet = judged(found, KEPT, question="class")
-    assert "neither lost fakes nor accused reals are shown" in "".join(hardness.sentences(quiet))
+    assert "neither lost fakes nor accused reals are shown" in "".join(difficulty.sentences(quiet))
 
 
 def test_shared_manipulations_are_held_against_home_and_others_are_not(found):
-    text = "\n".join(hardness.sentences(found))
+    text = "\n".join(difficulty.sentences(found))
     assert "insight +" in text and text.count("None of them is in sample") == 1
     assert text.count("only conditions differ") == 1 and f"{RESENT} has the manipulations of {HOME}" in text
 
@@ -164,7 +165,7 @@ def test_shared_manipulations_are_held_against_home_and_others_are_not(found):
     ],
 )
 def test_conditions_and_manipulations_are_weighed_by_the_difference_of_the_away_sets(found, verdict, words):
-    text = "\n".join(hardness.sentences(judged(found, verdict, question="between")))
+    text = "\n".join(difficulty.sentences(judged(found, verdict, question="between")))
     assert words in text
     # the edited set has conditions of its own, so its manipulations are weighed against nothing
     assert ("manipulations and its own conditions" in text) == (verdict is not KEPT)
@@ -175,24 +176,24 @@ def test_conditions_and_manipulations_are_weighed_by_the_difference_of_the_away_
 
 
 def test_data_sets_of_other_people_share_no_manipulations_by_name_alone(found):
-    text = "\n".join(hardness.sentences(replace(found, kin=frozenset())))
+    text = "\n".join(difficulty.sentences(replace(found, kin=frozenset())))
     assert "only conditions differ" not in text
 
 
 def test_conditions_are_told_by_separability_and_by_what_the_score_follows(found):
-    (text,) = [text for text in hardness.sentences(found) if text.startswith(f"**{RESENT}**, conditions")]
+    (text,) = [text for text in difficulty.sentences(found) if text.startswith(f"**{RESENT}**, conditions")]
     assert "width (median 184 → 120, separability 1.00)" in text
     assert "score moves with mean_r (+0." in text
     quiet = replace(found, features=found.features.assign(p_holm=1.0, separability=0.1))
-    (text,) = [text for text in hardness.sentences(quiet) if text.startswith(f"**{RESENT}**, conditions")]
+    (text,) = [text for text in difficulty.sentences(quiet) if text.startswith(f"**{RESENT}**, conditions")]
     assert "no single feature" in text and "no feature is shown to move" in text
 
 
 def test_a_data_set_that_can_be_learned_is_not_hard_in_itself(found):
     lifted = judged(found, LOST, question="elsewhere", dataset=EDITED)
-    assert "**it is not hard in itself**" in "\n".join(hardness.sentences(lifted))
+    assert "**it is not hard in itself**" in "\n".join(difficulty.sentences(lifted))
     lost = guessing(found, "simple_cnn_away", dataset=EDITED)
-    text = "\n".join(hardness.sentences(lost))
+    text = "\n".join(difficulty.sentences(lost))
     # not told from guessing is no finding
     assert "hard in itself cannot be said" in text
 
@@ -262,9 +263,9 @@ def test_the_people_are_those_of_the_baselines_home_wherever_that_is(crossed, fo
     assert found.kin == {EDITED, RESENT}
     shutil.copytree(crossed[0], tmp_path / "turned")
     monkeypatch.chdir(tmp_path / "turned")
-    rows = pd.read_csv(layout.table("generalization"))
+    rows = pd.read_csv(paths().table("generalization"))
     order = rows["model"].ne("simple_cnn_away").sort_values(kind="stable").index
-    rows.loc[order].to_csv(layout.table("generalization"), index=False)
+    rows.loc[order].to_csv(paths().table("generalization"), index=False)
     turned = cross_tables.read(crossed[1])
     assert (turned.home, turned.kin) == (EDITED, {HOME, RESENT})
 
@@ -275,11 +276,11 @@ def test_detectors_that_are_plain_and_alike_have_a_page_too(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path / "project")
     cross_study.write_inputs(settings)
     analysis.write(cross_study.cells_of(settings), (), settings)
-    cross_dataset.write(settings)
-    assert all(model in layout.page("generalization").read_text() for model in models)
+    generalization_page.write(settings)
+    assert all(model in paths().page("generalization").read_text() for model in models)
 
 
 def test_without_tables_one_is_told_what_to_run(tmp_path, crossed, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"generalization\.csv: .*deepfake generalization"):
-        cross_dataset.headline(crossed[1])
+        generalization_page.headline(crossed[1])

@@ -4,8 +4,11 @@ import pandas as pd
 import pytest
 from markdown_tables import links, tables
 
-from deepfake import layout
-from deepfake.reports import document, questions, results, wording
+from deepfake.project import paths
+from deepfake.reports import wording
+from deepfake.studies import results
+from deepfake.studies.phases import questions
+from deepfake.studies.summary import page as summary_page
 
 pytest_plugins = ["reported_study"]
 
@@ -13,12 +16,12 @@ pytest_plugins = ["reported_study"]
 @pytest.fixture
 def summary(reported, monkeypatch) -> str:
     monkeypatch.chdir(reported[0])
-    return layout.SUMMARY.read_text("utf-8")
+    return paths().summary.read_text("utf-8")
 
 
 def test_the_plans_summary_table_has_its_rows_and_a_conclusion(summary):
     plan = ["Phase", "Variable Tested", "Models", "Data", "Resolution", "Facecrop", "Augment", "CV"]
-    shown = pd.read_csv(layout.table("summary_study"), dtype=str)
+    shown = pd.read_csv(paths().table("summary_study"), dtype=str)
     assert list(shown) == [*plan, "Conclusion"]
     assert shown["Phase"].tolist() == ["1", "2A", "2A-Holdout", "2B", "2C", "2D", "2E", "3", "4A", "4B"]
     rows = shown.set_index("Phase")
@@ -34,9 +37,9 @@ def test_the_plans_summary_table_has_its_rows_and_a_conclusion(summary):
 
 
 def test_conclusions_are_those_of_the_pages(summary):
-    conclusions = pd.read_csv(layout.table("summary_study")).set_index("Phase")["Conclusion"]
+    conclusions = pd.read_csv(paths().table("summary_study")).set_index("Phase")["Conclusion"]
     for phase, page in (("2B", "phase2"), ("3", "phase3"), ("4A", "phase4")):
-        text = layout.page(page).read_text("utf-8")
+        text = paths().page(page).read_text("utf-8")
         assert conclusions[phase][1:] in text
 
 
@@ -51,11 +54,11 @@ def test_key_answers_are_few_and_come_first(summary):
 def test_every_page_is_linked_and_shortcuts_only_when_there_is_something_to_say(reported, summary):
     pages = {f"{page}.md" for page in ("phase1", "phase2", "phase3", "phase4", "custom", "explain")}
     assert {link for link in links(summary) if link.endswith(".md")} == pages | {"shortcuts.md"}
-    document.write(reported[1])
+    summary_page.write(reported[1])
     try:
-        assert "shortcuts.md" not in links(layout.SUMMARY.read_text("utf-8"))
+        assert "shortcuts.md" not in links(paths().summary.read_text("utf-8"))
     finally:
-        layout.SUMMARY.write_text(summary, "utf-8")
+        paths().summary.write_text(summary, "utf-8")
 
 
 def test_scope_data_decision_and_custom_run_stand_in_it(reported, summary):

@@ -6,9 +6,12 @@ import pytest
 from markdown_tables import shown, table
 
 from conftest import ROOT
-from deepfake import layout, params, tables
+from deepfake import tables
+from deepfake.config import params
 from deepfake.errors import InputError
-from deepfake.reports import explain, galleries
+from deepfake.project import paths
+from deepfake.studies.explain import galleries
+from deepfake.studies.explain import page as explain_page
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +29,7 @@ def heat(source: str, excess: float, verdict: str = "all", images: int = 50) -> 
 
 def test_where_heat_lies_follows_from_intervals():
     rows = [heat("a", 0.05), heat("b", -0.05), heat("c", 0.01), heat("c", 0, "wrong", images=0)]
-    tables.write_csv(pd.DataFrame(rows), layout.table("explain_gradcam"))
+    tables.write_csv(pd.DataFrame(rows), paths().table("explain_gradcam"))
     text = galleries.attention(0.95)
     for told in ("more than its area explains for a;", "less than its area explains for b;", "even heat for c."):
         assert told in text
@@ -43,10 +46,10 @@ def errors(source: str, confident: int, low: float, high: float) -> dict:
 
 
 def certainty(rows: list[dict]) -> str:
-    tables.write_csv(pd.DataFrame(rows), layout.table("explain_confident_errors"))
+    tables.write_csv(pd.DataFrame(rows), paths().table("explain_confident_errors"))
     bins = pd.DataFrame({"bin": range(20), "low": np.arange(20) / 20, "high": np.arange(1, 21) / 20, "count": 5})
     parts = [bins.assign(experiment="plain", label=row["label"], source=row["source"], share=0.05) for row in rows]
-    tables.write_csv(pd.concat(parts), layout.table("explain_confidence"))
+    tables.write_csv(pd.concat(parts), paths().table("explain_confidence"))
     return galleries.certainty(0.95)
 
 
@@ -57,7 +60,7 @@ def test_the_source_of_confident_errors_is_told_from_the_others_by_intervals(oth
     (sentence,) = [line for line in text.splitlines() if line.startswith("- ")]
     assert "50 of 300" in sentence and "insight: 30 of 100, 30.0% [20.0%, 40.0%]" in sentence
     assert ("text2img and wiki" in sentence) is below
-    assert layout.figure("explain_confidence").stat().st_size > 5_000
+    assert paths().figure("explain_confidence").stat().st_size > 5_000
 
 
 def test_where_no_error_is_confident_nothing_is_made_of_it():
@@ -68,7 +71,7 @@ def write_hard() -> None:
     rows = pd.DataFrame({"kind": "false negative", "rank": [1, 2, 3], "sample_id": ["x", "y", "z"], "fold": 2})
     facts = {"experiment": "plain", "group": "04", "logit": -4.25, "margin": -2.5}
     rows = rows.assign(source=["insight", "insight", "text2img"], **facts)
-    tables.write_csv(rows, layout.table("explain_hard_examples"))
+    tables.write_csv(rows, paths().table("explain_hard_examples"))
 
 
 def test_hard_examples_are_counted_by_source():
@@ -78,18 +81,18 @@ def test_hard_examples_are_counted_by_source():
 
 
 def test_the_page_shows_all_of_it_and_nothing_before_there_is_something_to_show():
-    shutil.copy(ROOT / layout.PARAMS, layout.PARAMS)
+    shutil.copy(ROOT / paths().params, paths().params)
     settings = params.load()
     with pytest.raises(InputError, match=r"explain_gradcam\.csv: .*deepfake explain"):
-        explain.write(settings)
-    tables.write_csv(pd.DataFrame([heat("a", 0.05)]), layout.table("explain_gradcam"))
+        explain_page.write(settings)
+    tables.write_csv(pd.DataFrame([heat("a", 0.05)]), paths().table("explain_gradcam"))
     told = certainty([errors("wiki", 10, 0.05, 0.15)])
     write_hard()
     # what comes from elsewhere
-    for path in (layout.SUMMARY, layout.page("phase4"), *map(layout.photograph, ("gradcam", "hard_examples"))):
+    for path in (paths().summary, paths().page("phase4"), *map(paths().photograph, ("gradcam", "hard_examples"))):
         tables.write_text("", path)
-    explain.write(settings)
+    explain_page.write(settings)
     pictures = ["photographs/gradcam.png", "explain/explain_confidence.png", "photographs/hard_examples.png"]
     assert shown("explain") == pictures
     for part in (galleries.attention(settings.evaluation.confidence), told, galleries.hard()):
-        assert part in layout.page("explain").read_text("utf-8")
+        assert part in paths().page("explain").read_text("utf-8")

@@ -3,24 +3,30 @@ import re
 import pytest
 from leak_rows import frame, row, run
 
-from deepfake.reports import leaks
+from deepfake.studies.shortcuts import findings as shortcuts_findings
 
 
 def test_a_leak_in_the_container_is_a_shortcut_for_certain():
-    lines = leaks.findings(frame(row("width", 0.97, "severe"), row("noise"), row("all", 0.97, "severe")), 0.6)
+    lines = shortcuts_findings.findings(
+        frame(row("width", 0.97, "severe"), row("noise"), row("all", 0.97, "severe")), 0.6
+    )
     assert "for certain (severe)" in lines[0] and "width 0.970" in lines[0]
     assert lines[1].startswith("**No leak") and "noise) reaches AUC 0.550 [0.450, 0.570]" in lines[1]
 
 
 def test_a_leak_in_the_pixels_is_not_called_certain():
-    lines = leaks.findings(frame(row("width", 0.5), row("noise", 0.75, "moderate"), row("all", 0.75, "moderate")), 0.6)
+    lines = shortcuts_findings.findings(
+        frame(row("width", 0.5), row("noise", 0.75, "moderate"), row("all", 0.75, "moderate")), 0.6
+    )
     assert lines[0].startswith("**No leak") and "(moderate)" in lines[1]
     assert "certain" not in " ".join(lines)
 
 
 @pytest.mark.parametrize(("severity", "told"), [("weak", True), ("none", False)])
 def test_the_size_of_files_is_told_only_when_it_leaks(severity, told):
-    lines = leaks.findings(frame(row("width", 0.5), row("bytes", 0.65, severity), row("noise"), row("all")), 0.6)
+    lines = shortcuts_findings.findings(
+        frame(row("width", 0.5), row("bytes", 0.65, severity), row("noise"), row("all")), 0.6
+    )
     assert any("size of the files" in line for line in lines) == told
 
 
@@ -33,7 +39,7 @@ def test_the_size_of_files_is_told_only_when_it_leaks(severity, told):
     ],
 )
 def test_why_a_probe_is_no_leak(changes, words):
-    lines = leaks.findings(frame(row("width") | changes, row("noise", 0.5), row("all")), 0.6)
+    lines = shortcuts_findings.findings(frame(row("width") | changes, row("noise", 0.5), row("all")), 0.6)
     assert words in lines[0]
 
 
@@ -46,7 +52,7 @@ def test_what_a_view_leaves_of_a_leak(severity, words):
         row("framing", 0.5, subject="crop"),
         row("all", 0.61, "weak", subject="crop"),
     )
-    line = next(line for line in leaks.findings(rows, 0.6) if line.startswith("**crop**"))
+    line = next(line for line in shortcuts_findings.findings(rows, 0.6) if line.startswith("**crop**"))
     assert words in line
     assert "AUC 0.610 [0.580, 0.630] together: weak" in line and "AUC 1.000" in line
 
@@ -82,7 +88,9 @@ def view(*rows: dict) -> list[dict]:
     ],
 )
 def test_what_a_framing_shows_follows_from_what_leaks(rows, words):
-    line = next(line for line in leaks.findings(frame(*FILES, *view(*rows)), 0.6) if line.startswith("**face**"))
+    line = next(
+        line for line in shortcuts_findings.findings(frame(*FILES, *view(*rows)), 0.6) if line.startswith("**face**")
+    )
     assert re.search(words, line)
     assert ("for certain" in line) == (rows[0]["severity"] != "none")
 
@@ -93,7 +101,7 @@ def test_the_headline_names_the_worst_of_each_family_and_what_survives():
         *view(row("framing", 0.95, "severe"), row("face_y", 0.99, "severe"), row("sharpness", 0.5)),
         *(each | {"subject": "crop"} for each in view(row("framing", 0.5), row("scale", 1.0, "severe"))),
     )
-    text = leaks.brief(rows, frame(run(), run(leak="files")))
+    text = shortcuts_findings.brief(rows, frame(run(), run(leak="files")))
     told = [
         "sharpness by noise (AUC 0.990 [0.960, 1.010], severe)",
         "geometry by width (AUC 0.970 [0.940, 0.990], severe)",
@@ -117,13 +125,13 @@ def test_the_headline_names_the_worst_of_each_family_and_what_survives():
     ],
 )
 def test_the_headline_says_what_runs_make_of_it(changes, words):
-    text = leaks.brief(frame(*FILES), frame(run(**changes)))
+    text = shortcuts_findings.brief(frame(*FILES), frame(run(**changes)))
     assert "no family of features" in text and words in text
 
 
 def test_sources_are_listed_from_the_easiest_on():
     rows = frame(row("width", 0.5), row("noise"), row("all"), row("insight", 0.6), row("text2img", 0.9, "severe"))
-    assert "text2img AUC 0.900 [0.870, 0.920], insight AUC 0.600" in leaks.findings(rows, 0.6)[-1]
+    assert "text2img AUC 0.900 [0.870, 0.920], insight AUC 0.600" in shortcuts_findings.findings(rows, 0.6)[-1]
 
 
 @pytest.mark.parametrize(
@@ -137,4 +145,4 @@ def test_sources_are_listed_from_the_easiest_on():
     ],
 )
 def test_what_is_said_of_a_detector_follows_from_its_figures(changes, words):
-    assert re.search(words, leaks.explained(frame(run(**changes)))[0])
+    assert re.search(words, shortcuts_findings.explained(frame(run(**changes)))[0])

@@ -7,8 +7,12 @@ import pytest
 from markdown_tables import links, shown, tables
 from PIL import Image
 
-from deepfake import config, layout
-from deepfake.reports import phases, questions, results, wording
+from deepfake import config
+from deepfake.project import paths
+from deepfake.reports import wording
+from deepfake.studies import results
+from deepfake.studies.phases import page as phases_page
+from deepfake.studies.phases import questions
 
 pytest_plugins = ["reported_study"]
 PAGES = ["phase1", "phase2", "phase3", "phase4", "custom", "summary"]
@@ -22,7 +26,7 @@ def there(reported, monkeypatch):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_row_of_a_table_has_as_many_cells_as_its_heading(there, name):
-    found = tables(layout.page(name).read_text("utf-8"))
+    found = tables(paths().page(name).read_text("utf-8"))
     assert found
     for heading, *rows in found:
         assert rows
@@ -31,21 +35,21 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_heading(there, name):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_no_number_is_missing_and_no_word_left_empty(there, name):
-    text = layout.page(name).read_text("utf-8")
+    text = paths().page(name).read_text("utf-8")
     for wrong in ("nan", "None)", "{", "}", "  ,", "()", "..", "Series", "Name:"):
         assert wrong not in re.sub(r"\]\([^)]*\)", "]", text), wrong
 
 
 def test_links_lead_somewhere_and_all_figures_are_shown(there):
     pictures = {path for name in PAGES for path in shown(name)}
-    assert {layout.REPORTS / path for path in pictures} == set(layout.REPORTS.glob("*/*.png"))
+    assert {paths().reports / path for path in pictures} == set(paths().reports.glob("*/*.png"))
     for name in PAGES[:-2]:
-        with Image.open(layout.REPORTS / shown(name)[0]) as picture:
+        with Image.open(paths().reports / shown(name)[0]) as picture:
             picture.load()
             assert min(picture.size) > 200
             assert len(picture.convert("L").getcolors()) > 10
     for name, linked in (("phase2", "phase2/phase2d.csv"), ("phase4", "explain.md")):
-        assert linked in links(layout.page(name).read_text("utf-8"))
+        assert linked in links(paths().page(name).read_text("utf-8"))
 
 
 def test_every_question_is_answered_once(there):
@@ -57,11 +61,11 @@ def test_every_question_is_answered_once(there):
     }
     assert [len(answers) for answers in told.values()] == [11, 4, 4]
     for name, answers in told.items():
-        text = layout.page(name).read_text("utf-8")
+        text = paths().page(name).read_text("utf-8")
         for answer in answers.values():
             assert text.count(answer.text()) == 1
     # the predictions have a geometry cue
-    assert pd.read_csv(layout.table("phase2a_geometry"))["Δ"][1] < -0.1
+    assert pd.read_csv(paths().table("phase2a_geometry"))["Δ"][1] < -0.1
     assert told["phase2"]["geometry"].short.startswith("yes")
 
 
@@ -74,7 +78,7 @@ def test_a_table_of_phase_2_varies_one_thing(there):
 
 
 def test_a_page_written_again_is_the_same_bit_for_bit(there):
-    written = [layout.page("phase2"), layout.figure("phase2_differences"), layout.table("phase2d")]
+    written = [paths().page("phase2"), paths().figure("phase2_differences"), paths().table("phase2d")]
     before = [path.read_bytes() for path in written]
-    phases.write("phase2", there)
+    phases_page.write("phase2", there)
     assert [path.read_bytes() for path in written] == before

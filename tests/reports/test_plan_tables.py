@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from markdown_tables import tables as taken_apart
 
-from deepfake import layout
-from deepfake.reports import plan_tables
+from deepfake.project import paths
+from deepfake.studies.phases import design_tables
 
 pytest_plugins = ["reported_study"]
 
@@ -41,17 +41,17 @@ def there(reported, monkeypatch):
 @pytest.mark.parametrize("name", HEADINGS)
 def test_the_plans_columns_come_first(there, name):
     headings = HEADINGS[name]
-    assert list(pd.read_csv(layout.table(name)))[: len(headings)] == headings
-    page = layout.page(name[: len("phase1")]).read_text("utf-8")
+    assert list(pd.read_csv(paths().table(name)))[: len(headings)] == headings
+    page = paths().page(name[: len("phase1")]).read_text("utf-8")
     assert headings in [rows[0][: len(headings)] for rows in taken_apart(page)]
 
 
 def figures(phase: str) -> pd.DataFrame:
-    return pd.read_csv(layout.table(f"{phase}_experiments")).set_index("experiment")
+    return pd.read_csv(paths().table(f"{phase}_experiments")).set_index("experiment")
 
 
 def test_a_paired_table_has_the_numbers_of_its_experiments(there):
-    shown, known = pd.read_csv(layout.table("phase2d")).set_index("Model"), figures("phase2")
+    shown, known = pd.read_csv(paths().table("phase2d")).set_index("Model"), figures("phase2")
     row = shown.loc["SimpleCNN"]
     assert row["No Aug AUC"] == known.loc["simple_cnn_high", "auc"]
     assert row["With Aug AUC"] == known.loc["simple_cnn_augmented", "auc"]
@@ -61,17 +61,17 @@ def test_a_paired_table_has_the_numbers_of_its_experiments(there):
 
 
 def test_scaling_has_the_numbers_of_each_share(there):
-    shown, known = pd.read_csv(layout.table("phase4a")), figures("phase4a")
+    shown, known = pd.read_csv(paths().table("phase4a")), figures("phase4a")
     for place, share in enumerate(["_best", "_best_medium", "_best_all"], start=1):
         names = [name for name in known.index if name.endswith(share)]
         assert shown.iloc[:, place].tolist() == known.loc[names, "auc"].tolist()
 
 
 def test_holdout_names_the_sources_that_were_trained_on(there):
-    shown = pd.read_csv(layout.table("phase2a_holdout"), keep_default_na=False).set_index("Experiment")
+    shown = pd.read_csv(paths().table("phase2a_holdout"), keep_default_na=False).set_index("Experiment")
     assert shown.loc["Baseline", ["Held-out Source", "Train Sources", "Held-out AUC"]].tolist() == ["None", "All", ""]
     assert shown.loc["Holdout insight", "Train Sources"] == "wiki, inpainting, text2img"
-    known = pd.read_csv(layout.table("phase2_holdout")).set_index("source")
+    known = pd.read_csv(paths().table("phase2_holdout")).set_index("source")
     assert float(shown.loc["Holdout insight", "Held-out AUC"]) == known.loc["insight", "held_out_auc"]
     assert float(shown.loc["Baseline", "In-Source AUC"]) == figures("phase2").loc["resnet18_high", "auc"]
 
@@ -81,16 +81,16 @@ def test_conditions_go_by_the_plans_names(there):
         ("phase2a_geometry", ["Original images (standard eval)", "Matched geometry (letterboxed real images)"]),
         ("phase2a_colour", ["ImageNet normalization", "Real-image-only normalization"]),
     ):
-        assert pd.read_csv(layout.table(name))["Experiment"].tolist() == told
+        assert pd.read_csv(paths().table(name))["Experiment"].tolist() == told
 
 
 def test_what_is_not_of_the_plan_is_marked(there):
-    marked = pd.read_csv(layout.table("phase3"))["Model"]
+    marked = pd.read_csv(paths().table("phase3"))["Model"]
     assert marked[marked.str.endswith("†")].tolist() == ["EfficientNet-Lite0 (ImageNet weights) †"]
 
 
 def test_shortcut_removal_has_the_plans_metrics(there):
-    changes = pd.read_csv(layout.table("phase2_shortcuts"))
+    changes = pd.read_csv(paths().table("phase2_shortcuts"))
     each = ["inpainting AUC", "insight AUC", "text2img AUC"]
     for _, rows in changes.groupby(["table", "model"]):
         assert rows["metric"].tolist() == ["Train AUC", "Val AUC", "Train/Val Gap", *each, "AUC Variance"]
@@ -113,6 +113,6 @@ def test_shortcut_removal_has_the_plans_metrics(there):
 )
 def test_a_change_is_read_by_what_is_wanted_of_its_metric(metric, change, low, high, reading):
     row = {"metric": metric, "without": 0.5, "with": 0.5 + change, "change": change, "low": low, "high": high}
-    table = plan_tables.removal(pd.DataFrame([row]), 0.95)
+    table = design_tables.removal(pd.DataFrame([row]), 0.95)
     assert table.csv()["Interpretation"].tolist() == [reading]
     assert list(table.csv())[:4] == ["Metric", "Without Aug", "With Aug", "Interpretation"]

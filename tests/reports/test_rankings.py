@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepfake.reports import rankings, results
-from deepfake.reports.results import Results
+from deepfake.studies import results
+from deepfake.studies.phases import rankings
+from deepfake.studies.results import Results
 
 pytest_plugins = ["reported_study"]
 SPREAD = np.array([-0.01, 0.0, 0.01, 0.0])

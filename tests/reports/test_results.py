@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from deepfake import layout
-from deepfake.reports import results
+from deepfake.project import paths
+from deepfake.studies import results
 
 pytest_plugins = ["reported_study"]
 
@@ -16,7 +16,7 @@ def found(study_settings):
 
 def test_pairs_stand_beside_the_figures_of_both_sides(found):
     pairs = found.pairs("phase2b").set_index("title")
-    known = pd.read_csv(layout.table("phase2_experiments")).set_index("experiment")
+    known = pd.read_csv(paths().table("phase2_experiments")).set_index("experiment")
     assert pairs.index.tolist() == ["SimpleCNN", "ResNet18"]
     assert pairs.loc["ResNet18", "a_auc"] == known.loc["resnet18_low", "auc"]
     assert pairs.loc["ResNet18", "b_auc"] == known.loc["resnet18_high", "auc"]
@@ -30,7 +30,7 @@ def test_experiments_of_a_table_follow_their_baselines(found):
 
 def test_a_change_has_the_interval_of_nadeau_and_bengio(found):
     change = found.change("simple_cnn_high", "simple_cnn_face", "train_auc", 0.95)
-    folds = pd.read_csv(layout.table("phase2_folds")).pivot(index="fold", columns="experiment", values="train_auc")
+    folds = pd.read_csv(paths().table("phase2_folds")).pivot(index="fold", columns="experiment", values="train_auc")
     values = (folds["simple_cnn_face"] - folds["simple_cnn_high"]).to_numpy()
     k = len(values)
     reach = scipy.stats.t.ppf(0.975, k - 1) * np.sqrt((1 / k + 1 / (k - 1)) * values.var(ddof=1))

@@ -4,8 +4,10 @@ import pytest
 from markdown_tables import shown, table
 
 from conftest import changed, tiny_params
-from deepfake import layout, params, tables
-from deepfake.reports import robustness
+from deepfake import tables
+from deepfake.config import params
+from deepfake.project import paths
+from deepfake.studies.robustness import page as robustness_page
 
 SETTINGS = params.Params.model_validate(tiny_params())
 STRENGTHS = {"blur": (0.5, 1, 1.5, 2, 3), "jpeg": (90, 70, 50, 30, 10)}
@@ -47,10 +49,10 @@ def write(qualities: dict[str, float], contrasts: list[dict]) -> str:
             )
     columns = ["baseline", "experiment", "corruption", *triple("auc", 0), *triple("drop", 0)]
     for part, rows in (("", conditions), ("_summary", summary), ("_corruptions", corruptions)):
-        tables.write_csv(pd.DataFrame(rows), layout.table(f"robustness{part}"))
-    tables.write_csv(pd.DataFrame(contrasts, columns=columns), layout.table("robustness_contrasts"))
-    robustness.write(SETTINGS)
-    return layout.page("robustness").read_text()
+        tables.write_csv(pd.DataFrame(rows), paths().table(f"robustness{part}"))
+    tables.write_csv(pd.DataFrame(contrasts, columns=columns), paths().table("robustness_contrasts"))
+    robustness_page.write(SETTINGS)
+    return paths().page("robustness").read_text()
 
 
 def contrast(corruption: str, auc: float, drop: float) -> dict:
@@ -80,7 +82,7 @@ def test_the_page_says_what_costs_most_and_where_chance_begins():
     assert heading[1:] == list("12345") and jpeg[0] == "jpeg (quality)"
     assert jpeg[4] == "30: 0.660 [0.640, 0.680]"
     assert shown("robustness") == ["robustness/robustness.png"]
-    assert layout.figure("robustness").stat().st_size > 10_000
+    assert paths().figure("robustness").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ SAME = {"model": "simple_cnn", "view": "crop_low", "augmentation": "none"}
 def headline(augmentation: str) -> str:
     """Return the headline of two experiments, of which the second has an augmentation."""
     runs = {"plain": SAME, "augmented": SAME | {"augmentation": augmentation}}
-    return robustness.headline(params.Params.model_validate(changed(tiny_params(), {"studies.phase2.runs": runs})))
+    return robustness_page.headline(params.Params.model_validate(changed(tiny_params(), {"studies.phase2.runs": runs})))
 
 
 @pytest.mark.parametrize(
@@ -145,6 +147,6 @@ def test_the_headline_leaves_out_what_guesses():
 )
 def test_the_headline_claims_no_order_that_is_not_shown(changes, words):
     write({"plain": 0.7}, [])
-    path = layout.table("robustness_corruptions")
+    path = paths().table("robustness_corruptions")
     tables.write_csv(pd.read_csv(path).assign(**changes), path)
     assert words in headline("full")

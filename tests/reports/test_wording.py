@@ -5,7 +5,8 @@ import pytest
 import yaml
 
 from conftest import ROOT, changed
-from deepfake import config, params
+from deepfake import config
+from deepfake.config import params
 from deepfake.reports import wording
 
 VALUES = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))

@@ -44,10 +44,10 @@ def _forgotten():
         "runs/fold.py",
         "training/engine.py",
         "models.py",
-        "loading/augmentation.py",
-        "loading/dali.py",
-        "loading/opencv.py",
-        "loading/vision.py",
+        "modalities/image/augmentation.py",
+        "modalities/image/dali.py",
+        "modalities/image/opencv.py",
+        "modalities/image/vision.py",
         "data/splits.py",
         "evaluation/thresholds.py",
     ],
@@ -60,7 +60,7 @@ def test_a_module_that_training_imports_changes_its_digest(source, path):
     assert digest(FOLD) != before
 
 
-@pytest.mark.parametrize("path", ["reports/phases.py", "studies/comparison.py", "cli/study.py", "runs/store.py"])
+@pytest.mark.parametrize("path", ["studies/phases/page.py", "studies/comparison.py", "cli/study.py", "runs/store.py"])
 def test_one_that_it_does_not_import_changes_nothing(source, path):
     before = digest(FOLD)
     with (source / path).open("a") as file:
@@ -69,6 +69,6 @@ def test_one_that_it_does_not_import_changes_nothing(source, path):
 
 
 def test_files_are_those_of_modules_and_packages(graph):
-    found = code.files(graph, ["deepfake.data.splits"])
+    found = code.files(graph, ["deepfake.datasets.splits"])
     assert found == ["data/splits.py", "errors.py", "tables.py"]
     assert "config/__init__.py" in code.files(graph, [FOLD])

@@ -6,9 +6,11 @@ import pytest
 import yaml
 
 from conftest import changed
-from deepfake import config, layout, params
+from deepfake import config
+from deepfake.config import params
 from deepfake.errors import InputError
 from deepfake.loading import views
+from deepfake.project import paths
 from deepfake.runs import completion, fold, reevaluation, store
 from heard import Heard
 
@@ -19,11 +21,11 @@ FIRST = {"model": "simple_cnn", "view": "crop_low"}
 
 def settings(**studies: dict) -> params.Params:
     """Write runs into params.yaml, by study, and return the settings."""
-    values = yaml.safe_load(layout.PARAMS.read_text())
+    values = yaml.safe_load(paths().params.read_text())
     values["studies"]["phase1"] |= {"runs": {"simple_cnn_low": FIRST}, "baselines": []}
     values["studies"]["custom"]["contrasts"] = {}
     values = changed(values, {f"studies.{study}.runs": runs for study, runs in studies.items()})
-    layout.PARAMS.write_text(yaml.safe_dump(values))
+    paths().params.write_text(yaml.safe_dump(values))
     return config.load()
 
 
@@ -40,12 +42,12 @@ def trained(copied, monkeypatch) -> list[tuple[str, int]]:
 
 
 def held(study: str) -> set[str]:
-    return {path.name for path in layout.study(study).iterdir()}
+    return {path.name for path in paths().study(study).iterdir()}
 
 
 def test_only_what_is_missing_is_trained(trained):
-    first = layout.entry("simple_cnn_low").read_bytes()
-    (layout.study("phase1") / "stray").mkdir()
+    first = paths().entry("simple_cnn_low").read_bytes()
+    (paths().study("phase1") / "stray").mkdir()
     completion.complete(settings(phase1={"simple_cnn_low": FIRST}), "phase1")
     assert trained == []
     assert held("phase1") == {"simple_cnn_low"}
@@ -55,7 +57,7 @@ def test_only_what_is_missing_is_trained(trained):
     assert trained == [("added", 0), ("added", 1)]
     assert heard.begun == 1
     assert held("phase1") == {"simple_cnn_low", "added"}
-    assert layout.entry("simple_cnn_low").read_bytes() == first
+    assert paths().entry("simple_cnn_low").read_bytes() == first
     # one that is taken out is kept, and is there when it comes back
     fewer = settings(phase1={"added": PLAIN})
     completion.complete(fewer, "phase1")
@@ -63,7 +65,7 @@ def test_only_what_is_missing_is_trained(trained):
     completion.complete(settings(phase1={"simple_cnn_low": FIRST, "added": PLAIN}), "phase1")
     assert len(trained) == 2
     assert held("phase1") == {"simple_cnn_low", "added"}
-    assert layout.entry("simple_cnn_low").read_bytes() == first
+    assert paths().entry("simple_cnn_low").read_bytes() == first
 
 
 def test_a_run_that_moves_to_another_study_is_not_trained_again(trained):
@@ -72,7 +74,7 @@ def test_a_run_that_moves_to_another_study_is_not_trained_again(trained):
     completion.complete(chosen, "phase1")
     assert trained == [("a", 0), ("a", 1)]
     assert (held("phase1"), held("phase2")) == ({"a"}, {"simple_cnn_low"})
-    assert json.loads(layout.config("simple_cnn_low").read_text())["study"] == "phase2"
+    assert json.loads(paths().config("simple_cnn_low").read_text())["study"] == "phase2"
 
 
 def test_runs_are_computed_after_what_they_need_in_one_call(trained):
@@ -98,7 +100,7 @@ def test_runs_are_computed_after_what_they_need_in_one_call(trained):
         "again": "re-evaluated",
     }
     for name, kind in kinds.items():
-        facts = json.loads(layout.config(name).read_text())
+        facts = json.loads(paths().config(name).read_text())
         assert (facts["kind"], facts["experiment"]) == (kind, name)
         assert facts["study"] == ("phase1" if name == "simple_cnn_low" else "generalization")
 
@@ -112,10 +114,10 @@ def test_what_is_there_is_not_computed_again(trained, monkeypatch):
         }
     )
     completion.complete(chosen, "generalization")
-    before = {name: layout.entry(name).stat().st_ino for name in ("sum", "again", "home")}
+    before = {name: paths().entry(name).stat().st_ino for name in ("sum", "again", "home")}
     monkeypatch.setattr(reevaluation, "run_jobs", lambda *a, **k: pytest.fail("predicted again"))
     completion.complete(chosen, "generalization")
-    assert {name: layout.entry(name).stat().st_ino for name in before} == before
+    assert {name: paths().entry(name).stat().st_ino for name in before} == before
     # nor when they lie in the store
     store.keep_only("generalization", [])
     completion.complete(chosen, "generalization")
@@ -137,8 +139,8 @@ def test_another_parent_is_another_run(trained):
 
 
 def finalists(*names: str) -> None:
-    layout.FINALISTS.parent.mkdir(parents=True, exist_ok=True)
-    layout.FINALISTS.write_text(json.dumps({"runs": names}))
+    paths().finalists.parent.mkdir(parents=True, exist_ok=True)
+    paths().finalists.write_text(json.dumps({"runs": names}))
 
 
 def test_phase_4_has_the_runs_of_the_finalists(copied):
@@ -174,11 +176,11 @@ def test_an_unknown_study_or_run_is_answered_with_the_nearest(copied):
 
 
 def test_what_waits_for_phase_2_says_so(copied):
-    values = yaml.safe_load(layout.PARAMS.read_text())
+    values = yaml.safe_load(paths().params.read_text())
     crops = {("low", False): "crop_low", ("low", True): "face_low", ("high", False): "b", ("high", True): "c"}
     for (resolution, face), name in crops.items():
         values["views"][name] = {"geometry": "crop", "face_crop": face, "resolution": resolution}
-    layout.PARAMS.write_text(yaml.safe_dump(values))
+    paths().params.write_text(yaml.safe_dump(values))
     chosen = settings(phase3={"a": PLAIN | {"view": "best"}})
     with pytest.raises(InputError, match=r"phase2\.json: not found; run deepfake phase2"):
         completion.complete(chosen, "phase3")

@@ -15,14 +15,15 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from deepfake import layout, tables
+from deepfake import tables
 from deepfake.config import RunConfig
 from deepfake.errors import InputError
 from deepfake.evaluation import summary
 from deepfake.loading import views
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import Mapped
-from deepfake.runs import code, cross_validation, fold, records, store, trained
+from deepfake.project import optimizer_name, paths
+from deepfake.runs import checkpoint_metadata, code, cross_validation, fold, store, trained
 from deepfake.runs import weights as pretrained
 from deepfake.training import engine
 from deepfake.training.predict import predict
@@ -41,16 +42,16 @@ def assert_same(a: cross_validation.Outcome, b: cross_validation.Outcome, *weigh
 
 def forget(name: str) -> None:
     """Remove the entry of a run."""
-    shutil.rmtree(layout.run(name))
+    shutil.rmtree(paths().run(name))
 
 
 def unfinished() -> list:
     """Return what is left of work that was not finished."""
-    return [*layout.STORE.glob("*.part"), *layout.STORE.glob("*.new")]
+    return [*paths().store.glob("*.part"), *paths().store.glob("*.new")]
 
 
 def test_a_run_leaves_all_its_artefacts(outcome):
-    folder = layout.study("phase1") / "simple_cnn_low"
+    folder = paths().study("phase1") / "simple_cnn_low"
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files == {
         *(f"checkpoints/fold{number}.{kind}" for number in range(2) for kind in ("safetensors", "json")),
@@ -61,9 +62,9 @@ def test_a_run_leaves_all_its_artefacts(outcome):
     assert found is not None and found.folder == folder
     assert (found.entry.run, found.entry.kind) == ("simple_cnn_low", "trained")
     assert set(found.entry.files) == files - {"entry.json"}
-    assert json.loads(layout.provenance("simple_cnn_low").read_text())["key"] == found.entry.key
+    assert json.loads(paths().provenance("simple_cnn_low").read_text())["key"] == found.entry.key
     assert not unfinished()
-    assert tuple(json.loads(layout.headline("simple_cnn_low").read_text())) == summary.HEADLINE
+    assert tuple(json.loads(paths().headline("simple_cnn_low").read_text())) == summary.HEADLINE
     assert outcome.by_fold["auc"].mean() > 0.8  # the stripes can be seen
 
 
@@ -84,7 +85,7 @@ REPEATED = ["simple_cnn_low", "opencv_full", "torchvision_light", "dali_full"]
 @pytest.mark.parametrize("name", REPEATED)
 def test_one_process_and_several_give_the_same_bits(copied, monkeypatch, name):
     run = prepared(name)
-    shutil.rmtree(layout.RUNS)
+    shutil.rmtree(paths().runs)
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 2)
     # the larger images are decoded right before the processes are made
     several, of_several = cross_validation.run(run), weights(name)
@@ -134,19 +135,19 @@ def test_a_killed_run_goes_on_under_another_name(copied, monkeypatch):
     run = cross_validation.run(config("custom", epochs=3), heard)
     assert {(news.experiment, news.fold) for news in heard.folds} == {("custom", 1)}
     assert set(run.predictions["experiment"]) == {"custom"}
-    records_of = records.read_records("custom").values()
+    records_of = checkpoint_metadata.read_records("custom").values()
     assert [record.config.experiment for record in records_of] == ["custom"] * 2
     assert not unfinished()
 
 
 @pytest.mark.slow
 def test_a_killed_process_takes_its_workers_along_and_the_next_run_ends_the_same(outcome, copied):
-    values = yaml.safe_load(layout.PARAMS.read_text())
+    values = yaml.safe_load(paths().params.read_text())
     values["presets"]["quick"]["epochs"]["short"] = 200  # long enough to be killed in
     values["shared"]["early_stopping_patience"] = 200
-    layout.PARAMS.write_text(yaml.safe_dump(values))
+    paths().params.write_text(yaml.safe_dump(values))
     command = [sys.executable, "-m", "deepfake", "train", "simple_cnn_low"]
-    before = layout.predictions("simple_cnn_low").read_bytes()
+    before = paths().predictions("simple_cnn_low").read_bytes()
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     workers = []
     deadline = time.monotonic() + 120
@@ -158,10 +159,10 @@ def test_a_killed_process_takes_its_workers_along_and_the_next_run_ends_the_same
     process.wait()
     _, alive = psutil.wait_procs(workers, timeout=10)
     assert not alive
-    assert layout.predictions("simple_cnn_low").read_bytes() == before  # nothing half-written
+    assert paths().predictions("simple_cnn_low").read_bytes() == before  # nothing half-written
     values["presets"]["quick"]["epochs"]["short"] = 2
     values["shared"]["early_stopping_patience"] = 5
-    layout.PARAMS.write_text(yaml.safe_dump(values))
+    paths().params.write_text(yaml.safe_dump(values))
     forget("simple_cnn_low")
     again = cross_validation.run(config())
     pd.testing.assert_frame_equal(again.predictions, outcome.predictions, check_exact=True)
@@ -182,7 +183,7 @@ def count_training(monkeypatch) -> list[tuple[str, int]]:
 
 
 def files_of(name: str) -> dict[str, bytes]:
-    folder = layout.run(name)
+    folder = paths().run(name)
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -197,11 +198,13 @@ def test_an_identical_configuration_is_not_trained_again(outcome, copied, monkey
     pd.testing.assert_frame_equal(same, outcome.predictions, check_exact=True)
     first, second = weights("simple_cnn_low"), weights("custom")
     assert all(torch.equal(value, second[key]) for key, value in first.items())
-    for path in (layout.history, layout.roc, layout.confusion, layout.headline):
+    for path in (paths().history, paths().roc, paths().confusion, paths().headline):
         assert path("custom").read_bytes() == path("simple_cnn_low").read_bytes(), path
-    facts = [json.loads(layout.config(name).read_text()) for name in ("custom", "simple_cnn_low")]
+    facts = [json.loads(paths().config(name).read_text()) for name in ("custom", "simple_cnn_low")]
     assert facts[0] == facts[1] | {"experiment": "custom", "study": "custom"}
-    record, own = (records.read(layout.checkpoint_record(name, 1)) for name in ("simple_cnn_low", "custom"))
+    record, own = (
+        checkpoint_metadata.read(paths().checkpoint_record(name, 1)) for name in ("simple_cnn_low", "custom")
+    )
     assert own.config == record.config.model_copy(update={"experiment": "custom", "study": "custom"})
     assert own == record.model_copy(update={"config": own.config})
     # and the next time it has its own
@@ -213,7 +216,7 @@ def test_an_identical_configuration_is_not_trained_again(outcome, copied, monkey
 def test_taken_over_or_trained_it_is_the_same_bytes(copied):
     cross_validation.run(config("custom"))
     taken = files_of("custom")
-    shutil.rmtree(layout.RUNS)
+    shutil.rmtree(paths().runs)
     cross_validation.run(config("custom"))
     assert files_of("custom") == taken
 
@@ -223,7 +226,7 @@ def test_two_names_of_one_configuration_train_once(copied, monkeypatch):
     both = [config("custom", epochs=1), config(epochs=1)]
     assert cross_validation.complete(both) == 1
     assert len(trained) == 2
-    tables_of = [tables.read(layout.predictions(run.experiment), tables.PREDICTIONS) for run in both]
+    tables_of = [tables.read(paths().predictions(run.experiment), tables.PREDICTIONS) for run in both]
     assert [set(table["experiment"]) for table in tables_of] == [{"custom"}, {"simple_cnn_low"}]
     assert tables_of[0]["logit"].equals(tables_of[1]["logit"])
     assert cross_validation.complete(both) == 0
@@ -249,7 +252,7 @@ def test_a_configuration_that_comes_back_is_not_trained_again(copied, monkeypatc
     before, key = files_of("simple_cnn_low"), cross_validation.prepare(config()).key
     cross_validation.run(config(epochs=1))
     kept = store.find(key)
-    assert kept is not None and kept.folder == layout.STORE / key
+    assert kept is not None and kept.folder == paths().store / key
     assert files_of("simple_cnn_low") != before
     trained = count_training(monkeypatch)
     cross_validation.run(config())
@@ -262,9 +265,9 @@ def test_a_configuration_that_comes_back_is_not_trained_again(copied, monkeypatc
 
 def test_what_another_process_has_finished_meanwhile_is_taken(copied, monkeypatch):
     trained = count_training(monkeypatch)
-    folder, aside = layout.run("simple_cnn_low"), layout.RUNS.parent / "aside"
+    folder, aside = paths().run("simple_cnn_low"), paths().runs.parent / "aside"
     folder.rename(aside)
-    other = filelock.FileLock(layout.STORE / f"{cross_validation.prepare(config()).key}.lock", is_singleton=False)
+    other = filelock.FileLock(paths().store / f"{cross_validation.prepare(config()).key}.lock", is_singleton=False)
     other.acquire()
 
     class Finishes(Heard):
@@ -285,9 +288,9 @@ def test_what_differs_in_more_than_its_name_is_trained(copied, monkeypatch, chan
     if change == "configuration":
         run = run.model_copy(update={"sampler": "weighted"})
     elif change == "data":
-        tables.write(manifest().assign(bytes=1), layout.manifest("sample"), tables.MANIFEST)
+        tables.write(manifest().assign(bytes=1), paths().manifest("sample"), tables.MANIFEST)
     elif change == "view":
-        regions = layout.regions("sample", "crop_low")
+        regions = paths().regions("sample", "crop_low")
         tables.write(tables.read(regions, tables.REGIONS).assign(left=5), regions, tables.REGIONS)
     elif change == "code":
         monkeypatch.setattr(code, "digest", lambda module: "changed")
@@ -314,7 +317,7 @@ def test_what_differs_in_more_than_its_name_is_trained(copied, monkeypatch, chan
 def test_a_damaged_entry_is_told_and_trained_again(copied, monkeypatch, file, spoil):
     before = files_of("simple_cnn_low")
     trained, heard = count_training(monkeypatch), Heard()
-    path = layout.run("simple_cnn_low") / file
+    path = paths().run("simple_cnn_low") / file
     path.unlink() if spoil == "remove" else path.write_bytes(b"{" + path.read_bytes())
     cross_validation.run(config(), heard)
     assert trained == [("simple_cnn_low", 0), ("simple_cnn_low", 1)]
@@ -379,7 +382,7 @@ def test_another_preset_of_the_same_values_is_written_with_its_name(copied, monk
     run = cross_validation.run(config(preset="other"))
     assert trained == []
     assert run.facts["preset"] == "other"
-    assert {record.config.preset for record in records.read_records("simple_cnn_low").values()} == {"other"}
+    assert {record.config.preset for record in checkpoint_metadata.read_records("simple_cnn_low").values()} == {"other"}
 
 
 # --- what it starts from, and what it leaves out
@@ -388,12 +391,12 @@ def test_another_preset_of_the_same_values_is_written_with_its_name(copied, monk
 def put_weights(seed: int, name: str = "test_resnet") -> str:
     """Write weights of a tiny model, and statistics, where training looks for them; return their SHA-256."""
     torch.manual_seed(seed)
-    path = layout.weights(name)
+    path = paths().weights(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(timm.create_model("test_resnet").state_dict(), path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     facts = pretrained.Facts(model=name, sha256=digest, mean=(0.5,) * 3, std=(0.25,) * 3)
-    layout.weights_facts(name).write_text(facts.model_dump_json())
+    paths().weights_facts(name).write_text(facts.model_dump_json())
     return digest
 
 
@@ -463,7 +466,7 @@ def test_a_view_that_was_not_written_says_what_to_run(outcome):
 
 
 def test_a_decoding_is_announced_and_counted(copied):
-    for array in layout.cache("sample").iterdir():
+    for array in paths().cache("sample").iterdir():
         array.unlink()
     heard = Heard()
     cross_validation.run(config(epochs=1), heard)
@@ -490,7 +493,7 @@ def test_a_checkpoint_reloads_to_identical_predictions_and_its_threshold(outcome
 
 
 def test_a_record_of_another_version_is_an_input_error(outcome, copied):
-    path = layout.checkpoint_record("simple_cnn_low", 0)
+    path = paths().checkpoint_record("simple_cnn_low", 0)
     values = json.loads(path.read_text())
     del values["temperature"]
     path.write_text(json.dumps(values))
@@ -519,14 +522,14 @@ def test_domains_that_cannot_be_told_apart_are_an_input_error(copied):
     domain = config().domain.model_copy(update={"column": "dataset"})
     with pytest.raises(InputError, match=r"custom: domain\.column: dataset has no two values"):
         cross_validation.run(config("custom", domain=domain))
-    assert not layout.run("custom").exists()
+    assert not paths().run("custom").exists()
     assert not unfinished()
 
 
 def test_a_kept_optimiser_goes_with_its_weights(copied, monkeypatch):
     folds = count_training(monkeypatch)
     cross_validation.run(config("custom", keep_optimizer=True, epochs=1))
-    files = [layout.checkpoint_optimizer("custom", fold) for fold in range(2)]
+    files = [paths().checkpoints("custom") / optimizer_name(fold) for fold in range(2)]
     assert all(file.exists() for file in files)
     # an entry without them is none
     files[1].unlink()
@@ -534,5 +537,5 @@ def test_a_kept_optimiser_goes_with_its_weights(copied, monkeypatch):
     assert folds == [("custom", 0), ("custom", 1), ("again", 0), ("again", 1)]
     # weights that were trained anew have no optimiser beside them that is not their own
     cross_validation.run(config("custom", epochs=2))
-    assert layout.checkpoint("custom", 0).exists()
+    assert paths().checkpoint("custom", 0).exists()
     assert not any(file.exists() for file in files)

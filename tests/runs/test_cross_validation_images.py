@@ -13,9 +13,10 @@ from safetensors.torch import load_file
 
 from conftest import FACE_BOX, TINY_HEIGHT, TINY_WIDTH
 from deepfake import config as configs
-from deepfake import layout, models, tables
-from deepfake.data import splits
-from deepfake.runs import cross_validation, records
+from deepfake import models, tables
+from deepfake.datasets import splits
+from deepfake.project import paths
+from deepfake.runs import checkpoint_metadata, cross_validation
 from tiny_study import MARGIN, VARIANTS, config, manifest, prepared
 
 FACE_SQUARE = (8, 6, 28, 26)  # 16 x 1.25 = 20 around (18, 16)
@@ -26,14 +27,14 @@ def files() -> list[tuple[Image.Image, pd.Series]]:
     """Return every image of the data set, opened by PIL, with its row of the manifest."""
     found = []
     for _, row in manifest().iterrows():
-        with zipfile.ZipFile(layout.raw("sample") / row["archive"]) as archive:
+        with zipfile.ZipFile(paths().raw("sample") / row["archive"]) as archive:
             found.append((Image.open(io.BytesIO(archive.read(row["path"]))).convert("RGB"), row))
     return found
 
 
 def by_hand(view: str, size: int) -> np.ndarray:
     """Return what a view shows of all images, by PIL alone: uint8 [n, size, size, 3]."""
-    faces = tables.read(layout.faces("sample"), tables.FACES).set_index("sample_id")["faces"]
+    faces = tables.read(paths().faces("sample"), tables.FACES).set_index("sample_id")["faces"]
     spare = (TINY_WIDTH - TINY_HEIGHT) // 2
     shown = []
     for image, row in files():
@@ -63,12 +64,12 @@ def test_predictions_are_those_of_images_prepared_by_hand(outcome, copied, name)
     """Whatever happens to training images, each subset is predicted as it is: the test set is never augmented."""
     run = prepared(name)
     result = cross_validation.run(run) if name != "simple_cnn_low" else outcome
-    written = json.loads(layout.config(name).read_text())
+    written = json.loads(paths().config(name).read_text())
     assert (written["augmentation"] is None) == (VARIANTS.get(name, ("", "none"))[1] == "none")
     pixels = by_hand(run.view.view, run.resolution).astype(np.float64) / 255
     rows = manifest()
     for held_out in range(run.folds):
-        used = records.read(layout.checkpoint_record(name, held_out)).normalization.model_dump(mode="json")
+        used = checkpoint_metadata.read(paths().checkpoint_record(name, held_out)).normalization.model_dump(mode="json")
         if run.normalization is None:
             mine = pixels[(parts(run, held_out) == "train") & (rows["label"] == 0)]
             # JPEGs may decode differently by a level, elsewhere than in PIL
@@ -79,7 +80,7 @@ def test_predictions_are_those_of_images_prepared_by_hand(outcome, copied, name)
             assert used == json.loads(run.normalization.model_dump_json())
         normalised = (pixels - used["mean"]) / used["std"]
         model = models.create(run.model, run.resolution)
-        model.load_state_dict(load_file(layout.checkpoint(name, held_out)))
+        model.load_state_dict(load_file(paths().checkpoint(name, held_out)))
         model.eval()
         with torch.inference_mode():
             logits = model(torch.from_numpy(normalised).permute(0, 3, 1, 2).float()).squeeze(1).numpy()
@@ -91,9 +92,9 @@ def test_predictions_are_those_of_images_prepared_by_hand(outcome, copied, name)
 
 
 def test_augmentation_reaches_the_training(outcome, copied):
-    before = {path.name for path in layout.cache("sample").iterdir()}
+    before = {path.name for path in paths().cache("sample").iterdir()}
     augmentation = config("opencv_full").augmentation
     changed = cross_validation.run(config(augmentation=augmentation, oversampling=1.25))
     assert not np.array_equal(outcome.predictions["logit"], changed.predictions["logit"])
-    (larger,) = {path.name for path in layout.cache("sample").iterdir()} - before
+    (larger,) = {path.name for path in paths().cache("sample").iterdir()} - before
     assert larger.startswith("crop_low-40px-")

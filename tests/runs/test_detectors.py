@@ -9,13 +9,14 @@ import torch
 from safetensors.torch import save_file
 
 import tiny_study
-from deepfake import layout, tables
+from deepfake import tables
 from deepfake.errors import InputError
 from deepfake.loading import views
+from deepfake.project import RUN_CONFIG, paths
 from deepfake.runs import detectors
 from stored_runs import RUN, add_ensemble, edit
 
-STUDY = layout.study("phase1")
+STUDY = paths().study("phase1")
 CPU = torch.device("cpu")
 
 
@@ -35,7 +36,7 @@ def fails(name: str) -> str:
 def test_a_detector_says_what_training_wrote(outcome, fuse):
     detector = detectors.read(RUN)
     manifest = tiny_study.manifest().reset_index(names="row").set_index("sample_id")
-    written = tables.read(layout.predictions(RUN), tables.PREDICTIONS)
+    written = tables.read(paths().predictions(RUN), tables.PREDICTIONS)
     for fold, expected in written.groupby("fold"):
         rows = manifest.loc[expected["sample_id"], "row"].to_numpy()
         found = detectors.LoadedFold(detector, fold, CPU, fuse=fuse).logits(images(), rows)
@@ -57,7 +58,7 @@ def test_an_ensemble_adds_up_its_members(copied):
 
 
 def write_config(name: str, text: str) -> None:
-    tables.write_text(text, STUDY / name / layout.RUN_CONFIG)
+    tables.write_text(text, STUDY / name / RUN_CONFIG)
 
 
 def test_what_is_no_run_is_told_with_what_to_do(copied):
@@ -69,7 +70,7 @@ def test_what_is_no_run_is_told_with_what_to_do(copied):
     write_config("old", '{"folds": 2}')
     assert "another version" in fails("old")
     # all of a run of the time before the store but what kind it is of
-    facts = json.loads(layout.config(RUN).read_text())
+    facts = json.loads(paths().config(RUN).read_text())
     del facts["kind"]
     write_config("older", json.dumps(facts | {"experiment": "older"}))
     assert "another version; run deepfake train older again" in fails("older")
@@ -88,28 +89,28 @@ def test_what_is_no_run_is_told_with_what_to_do(copied):
 )
 def test_a_damaged_configuration_is_told_in_one_line(project, text, words):
     write_config("damaged", text)
-    assert f"{layout.config('damaged')}: {words}" in fails("damaged")
+    assert f"{paths().config('damaged')}: {words}" in fails("damaged")
 
 
 def test_the_facts_of_a_run_are_checked_before_they_are_used(copied):
-    edit(layout.config(RUN), dataset=3)
+    edit(paths().config(RUN), dataset=3)
     with pytest.raises(InputError, match="another version"):
         detectors.read_facts(RUN)
 
 
 def test_a_copied_or_renamed_run_does_not_answer_for_another_one(copied):
-    shutil.copytree(layout.run(RUN), STUDY / "copy")
-    assert f"{layout.config('copy')}: that of {RUN}, copied or renamed" in fails("copy")
+    shutil.copytree(paths().run(RUN), STUDY / "copy")
+    assert f"{paths().config('copy')}: that of {RUN}, copied or renamed" in fails("copy")
     add_ensemble("both")
-    layout.run("both").rename(STUDY / "moved")
+    paths().run("both").rename(STUDY / "moved")
     assert "that of both, copied or renamed" in fails("moved")
     # the configuration alone was renamed: the checkpoints are still another run's
-    edit(layout.config("copy"), experiment="copy")
+    edit(paths().config("copy"), experiment="copy")
     assert "checkpoint and config disagree (experiment)" in fails("copy")
 
 
 def test_checkpoints_that_do_not_belong_are_told(copied):
-    path = layout.checkpoint_record(RUN, 1)
+    path = paths().checkpoint_record(RUN, 1)
     text = path.read_text()
     changes = [{"model": "resnet18"}, {"folds": 3}, {"view": {"geometry": "resize"}}]
     for change in (*changes, {"dataset": "union"}, {"normalization": None}, {"seed": 7}):
@@ -120,7 +121,7 @@ def test_checkpoints_that_do_not_belong_are_told(copied):
         path.write_text(json.dumps(facts))
         assert f"{path}: checkpoint and config disagree ({next(iter(change))})" in fails(RUN)
     path.write_text(text)
-    weights = layout.checkpoint(RUN, 0)
+    weights = paths().checkpoint(RUN, 0)
     save_file({"head.weight": torch.zeros(1, 2)}, weights)
     with pytest.raises(InputError, match="not weights of this model"):
         detectors.LoadedFold(detectors.read(RUN), 0, CPU)
@@ -146,7 +147,7 @@ def test_an_ensemble_that_is_not_whole_is_refused(copied, change, words):
 
 def test_members_that_mean_different_things_by_a_view_are_refused(copied):
     add_ensemble("both")
-    for path in (layout.config("twice"), *(layout.checkpoint_record("twice", fold) for fold in range(2))):
+    for path in (paths().config("twice"), *(paths().checkpoint_record("twice", fold) for fold in range(2))):
         facts = json.loads(path.read_text())
         facts.get("config", facts)["view"]["geometry"] = "resize"
         path.write_text(json.dumps(facts))

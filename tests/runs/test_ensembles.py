@@ -11,12 +11,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from conftest import changed, tiny_params
-from deepfake import config, layout, params, runtime, tables
-from deepfake.config import RunConfig
-from deepfake.data import splits
+from deepfake import config, runtime, tables
+from deepfake.config import RunConfig, params
+from deepfake.datasets import splits
 from deepfake.errors import InputError
 from deepfake.evaluation import calibration, thresholds
-from deepfake.runs import code, ensembles, records
+from deepfake.project import CHECKPOINTS, RUN_CONFIG, RUN_PREDICTIONS, paths, record_name
+from deepfake.runs import checkpoint_metadata, code, ensembles
 from heard import Heard
 from synthetic_study import write_manifest
 
@@ -30,7 +31,7 @@ def settings(project) -> params.Params:
     """A project with two trained experiments and an ensemble of each kind."""
     entries = {kind: {"kind": "ensemble", "members": list(MEMBERS), "weights": kind} for kind in ensembles.WEIGHTS}
     values = changed(tiny_params(), {"studies.generalization.runs": entries})
-    layout.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
+    paths().params.write_text(yaml.safe_dump(values, sort_keys=False))
     found = config.load()
     manifest = write_manifest(found)
     for name in MEMBERS:
@@ -42,14 +43,14 @@ def train(settings: params.Params, name: str, manifest: pd.DataFrame, quality: f
     """Write what training a run would leave, without its weights: its fakes lie above its reals by `quality`."""
     run = config.resolve(settings, name)
     rng = np.random.default_rng(sum(map(ord, name)))
-    folder = layout.study(run.study) / name
+    folder = paths().study(run.study) / name
     parts = []
     for fold in range(run.folds):
         subset = splits.subsets(manifest, fold, fraction=run.fraction, val_ratio=run.val_ratio, seed=run.seed)
         rows = manifest.loc[subset.index]
         logit = rng.normal((quality or QUALITY[name]) * rows["label"], 1.0)
         own = (subset == "validation").to_numpy()
-        record = records.of(
+        record = checkpoint_metadata.of(
             run,
             fold,
             epoch=1,
@@ -59,31 +60,31 @@ def train(settings: params.Params, name: str, manifest: pd.DataFrame, quality: f
             labels=rows["label"].to_numpy()[own],
             logits=logit[own],
         )
-        tables.write_text(record.model_dump_json(), folder / layout.CHECKPOINTS / layout.record_name(fold))
+        tables.write_text(record.model_dump_json(), folder / CHECKPOINTS / record_name(fold))
         found = {"sample_id": rows["sample_id"], "fold": fold, "subset": subset, "logit": logit}
         parts.append(pd.DataFrame(found).assign(experiment=name, condition=tables.STANDARD_CONDITION))
     predictions = pd.concat(parts, ignore_index=True)[list(tables.PREDICTIONS.columns)]
-    tables.write(predictions, folder / layout.RUN_PREDICTIONS, tables.PREDICTIONS)
-    digest = runtime.file_hash(layout.manifest("sample"))
+    tables.write(predictions, folder / RUN_PREDICTIONS, tables.PREDICTIONS)
+    digest = runtime.file_hash(paths().manifest("sample"))
     facts = run.model_dump() | {"kind": "trained", "parameters": len(name), "manifest_sha256": digest}
-    tables.write_text(json.dumps(facts), folder / layout.RUN_CONFIG)
+    tables.write_text(json.dumps(facts), folder / RUN_CONFIG)
 
 
 def samples(name: str, subset: str | None = None) -> pd.DataFrame:
     """Return a run's rows in one order, with labels, straight from the two tables."""
-    manifest = pd.read_parquet(layout.manifest("sample"))
-    rows = pd.read_parquet(layout.predictions(name)).merge(manifest[["sample_id", "label"]], on="sample_id")
+    manifest = pd.read_parquet(paths().manifest("sample"))
+    rows = pd.read_parquet(paths().predictions(name)).merge(manifest[["sample_id", "label"]], on="sample_id")
     rows = rows if subset is None else rows[rows["subset"] == subset]
     return rows.sort_values(["fold", "subset", "sample_id"], ignore_index=True)
 
 
 def facts(name: str) -> dict:
-    return json.loads(layout.config(name).read_text())
+    return json.loads(paths().config(name).read_text())
 
 
 def edit_predictions(name: str, change) -> None:
-    rows = pd.read_parquet(layout.predictions(name))
-    tables.write(change(rows), layout.predictions(name), tables.PREDICTIONS)
+    rows = pd.read_parquet(paths().predictions(name))
+    tables.write(change(rows), paths().predictions(name), tables.PREDICTIONS)
 
 
 def edit_json(path, **values: object) -> None:
@@ -131,7 +132,7 @@ def test_how_loud_a_member_is_changes_nothing_in_what_is_fitted(settings):
     before = samples("fitted")["logit"]
     edit_predictions(SECOND, lambda rows: rows.assign(logit=rows["logit"] * 50 + 7))
     for fold in range(2):
-        path = layout.checkpoint_record(SECOND, fold)
+        path = paths().checkpoint_record(SECOND, fold)
         own = json.loads(path.read_text())["validation"]
         edit_json(path, validation=own | {"logit": [50 * logit + 7 for logit in own["logit"]]})
     ensembles.run("fitted", settings)
@@ -142,7 +143,7 @@ def test_how_loud_a_member_is_changes_nothing_in_what_is_fitted(settings):
 def test_nothing_of_what_it_is_judged_by_comes_into_it(settings, kind):
     ensembles.run(kind, settings)
     before = facts(kind)
-    chosen = records.read_records(kind)
+    chosen = checkpoint_metadata.read_records(kind)
     rng = np.random.default_rng(0)
     for name in MEMBERS:
         edit_predictions(
@@ -153,7 +154,7 @@ def test_nothing_of_what_it_is_judged_by_comes_into_it(settings, kind):
         )
     ensembles.run(kind, settings)
     assert facts(kind) == before
-    assert records.read_records(kind) == chosen
+    assert checkpoint_metadata.read_records(kind) == chosen
     assert samples(kind, "held_out")["logit"].abs().max() > 10
 
 
@@ -166,7 +167,7 @@ def test_members_in_another_order_of_samples_give_the_same(settings):
 
 
 def test_a_negative_weight_is_said(settings):
-    manifest = tables.read(layout.manifest("sample"), tables.MANIFEST)
+    manifest = tables.read(paths().manifest("sample"), tables.MANIFEST)
     train(settings, SECOND, manifest, quality=-2.0)
     heard = Heard()
     ensembles.run("fitted", settings, heard)
@@ -209,7 +210,7 @@ def test_its_configuration_is_the_first_members_under_its_own_name(settings):
 @pytest.mark.parametrize("kind", ensembles.WEIGHTS)
 def test_thresholds_and_temperature_are_those_of_its_own_inner_validation(settings, kind):
     ensembles.run(kind, settings)
-    for fold, record in records.read_records(kind).items():
+    for fold, record in checkpoint_metadata.read_records(kind).items():
         rows = samples(kind, "validation").query("fold == @fold")
         assert dict(zip(record.validation.sample_id, record.validation.logit, strict=True)) == dict(
             zip(rows["sample_id"], rows["logit"], strict=True)
@@ -218,28 +219,28 @@ def test_thresholds_and_temperature_are_those_of_its_own_inner_validation(settin
         assert record.temperature == pytest.approx(calibration.temperature(rows["label"], rows["logit"]))
         assert record.metrics == {"validation_auc": pytest.approx(roc_auc_score(rows["label"], rows["logit"]))}
         assert (record.epoch, record.config.experiment, record.config.model) == (1, kind, "ensemble")
-        assert record.normalization == records.read_records(FIRST)[fold].normalization
+        assert record.normalization == checkpoint_metadata.read_records(FIRST)[fold].normalization
 
 
 def test_its_metrics_and_plots_are_those_of_its_held_out_folds(settings):
     ensembles.run("mean", settings)
     rows = samples("mean", "held_out")
     aucs = [roc_auc_score(part["label"], part["logit"]) for _, part in rows.groupby("fold")]
-    assert json.loads(layout.headline("mean").read_text())["auc"] == pytest.approx(np.mean(aucs), abs=1e-6)
-    counts = pd.read_csv(layout.confusion("mean"))["count"]
+    assert json.loads(paths().headline("mean").read_text())["auc"] == pytest.approx(np.mean(aucs), abs=1e-6)
+    counts = pd.read_csv(paths().confusion("mean"))["count"]
     assert counts.sum() == len(rows)
-    assert set(pd.read_csv(layout.roc("mean"))["fold"]) == {0, 1}
-    assert not layout.history("mean").exists() and not layout.checkpoint("mean", 0).exists()
+    assert set(pd.read_csv(paths().roc("mean"))["fold"]) == {0, 1}
+    assert not paths().history("mean").exists() and not paths().checkpoint("mean", 0).exists()
 
 
 def files() -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in layout.run("fitted").rglob("*") if path.is_file()}
+    return {str(path): path.read_bytes() for path in paths().run("fitted").rglob("*") if path.is_file()}
 
 
 def test_two_runs_leave_the_same_bytes(settings):
     ensembles.run("fitted", settings)
     before = files()
-    shutil.rmtree(layout.run("fitted"))
+    shutil.rmtree(paths().run("fitted"))
     ensembles.run("fitted", settings)
     assert len(before) == 8
     assert files() == before
@@ -262,7 +263,7 @@ def test_it_is_computed_once_and_again_when_what_it_is_made_of_changes(settings,
     edit_predictions(SECOND, lambda rows: rows.assign(logit=rows["logit"] + 1))
     ensembles.run("fitted", settings)
     assert len(written) == 3
-    layout.predictions("fitted").unlink()
+    paths().predictions("fitted").unlink()
     heard = Heard()
     ensembles.run("fitted", settings, heard)
     assert len(written) == 4
@@ -275,32 +276,32 @@ def test_it_is_computed_once_and_again_when_what_it_is_made_of_changes(settings,
 
 
 def without(name: str):
-    return lambda: layout.config(name).unlink()
+    return lambda: paths().config(name).unlink()
 
 
 def other_validation() -> None:
-    path = layout.checkpoint_record(SECOND, 1)
+    path = paths().checkpoint_record(SECOND, 1)
     own = json.loads(path.read_text())["validation"]
     edit_json(path, validation={key: values[1:] for key, values in own.items()})
 
 
 def changed_manifest() -> None:
-    manifest = tables.read(layout.manifest("sample"), tables.MANIFEST)
-    tables.write(manifest.assign(bytes=1), layout.manifest("sample"), tables.MANIFEST)
+    manifest = tables.read(paths().manifest("sample"), tables.MANIFEST)
+    tables.write(manifest.assign(bytes=1), paths().manifest("sample"), tables.MANIFEST)
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (without(SECOND), r"resnet18_low/config\.json: not found; run deepfake train resnet18_low, or dvc repro$"),
-        (lambda: layout.checkpoint_record(FIRST, 1).unlink(), r"fold1\.json: not found; train the experiment again"),
-        (lambda: layout.predictions(FIRST).unlink(), r"predictions\.parquet: not found; run the stage"),
+        (lambda: paths().checkpoint_record(FIRST, 1).unlink(), r"fold1\.json: not found; train the experiment again"),
+        (lambda: paths().predictions(FIRST).unlink(), r"predictions\.parquet: not found; run the stage"),
         (
-            lambda: edit_json(layout.config(SECOND), dataset="dff"),
+            lambda: edit_json(paths().config(SECOND), dataset="dff"),
             r"mean: resnet18_low and simple_cnn_low differ in dataset \(dff, sample\); name others",
         ),
-        (lambda: edit_json(layout.config(SECOND), manifest_sha256="0" * 64), r"differ in manifest_sha256 \(0000"),
-        (lambda: edit_json(layout.config(FIRST), folds=1), r"differ in folds \(2, 1\)"),
+        (lambda: edit_json(paths().config(SECOND), manifest_sha256="0" * 64), r"differ in manifest_sha256 \(0000"),
+        (lambda: edit_json(paths().config(FIRST), folds=1), r"differ in folds \(2, 1\)"),
         (other_validation, r"resnet18_low and simple_cnn_low differ in the inner validation of fold 1; name others$"),
         (
             lambda: edit_predictions(SECOND, lambda rows: rows.drop(rows[rows["subset"] == "train"].index[0])),
@@ -314,7 +315,7 @@ def test_members_that_are_missing_or_do_not_go_together_are_told(settings, spoil
     with pytest.raises(InputError, match=message) as caught:
         ensembles.run("mean", settings)
     assert "\n" not in str(caught.value)
-    assert not layout.run("mean").exists()
+    assert not paths().run("mean").exists()
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(settings):

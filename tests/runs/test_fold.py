@@ -10,9 +10,10 @@ from safetensors.torch import load_file, save_file
 from scipy.special import expit
 
 from conftest import changed, tiny_params
-from deepfake import config, layout, models, params, tables
+from deepfake import config, models, project, tables
+from deepfake.config import params
 from deepfake.evaluation import thresholds
-from deepfake.runs import cross_validation, fold, records
+from deepfake.runs import checkpoint_metadata, cross_validation, fold
 from deepfake.training.domains import codes
 
 PARTS = np.repeat(["train", "validation", "held_out", "test", ""], [32, 12, 12, 12, 4])
@@ -60,11 +61,11 @@ def trained(job: fold.FoldJob) -> dict:
     assert not cross_validation.is_done(job.folder)
     fold.train_fold(job, lambda news: None)
     assert cross_validation.is_done(job.folder)
-    return json.loads((job.folder / layout.FOLD_RECORD).read_text())
+    return json.loads((job.folder / project.FOLD_RECORD).read_text())
 
 
 def logits(job: fold.FoldJob) -> pd.Series:
-    return tables.read(job.folder / layout.FOLD_PREDICTIONS, tables.PREDICTIONS).set_index("sample_id")["logit"]
+    return tables.read(job.folder / project.FOLD_PREDICTIONS, tables.PREDICTIONS).set_index("sample_id")["logit"]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -105,7 +106,7 @@ def test_what_is_held_out_never_reaches_the_weights(job, augmentation):
     first, second = job(custom__augmentation=augmentation), job(rows, rows, custom__augmentation=augmentation)
     for each in (first, second):
         trained(each)
-    weights = [load_file(each.folder / layout.FOLD_WEIGHTS) for each in (first, second)]
+    weights = [load_file(each.folder / project.FOLD_WEIGHTS) for each in (first, second)]
     assert all(np.array_equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
@@ -127,7 +128,7 @@ def test_larger_images_are_for_training_alone(job):
 def test_every_sample_in_use_is_predicted_and_no_other(job):
     each = job()
     trained(each)
-    predictions = tables.read(each.folder / layout.FOLD_PREDICTIONS, tables.PREDICTIONS)
+    predictions = tables.read(each.folder / project.FOLD_PREDICTIONS, tables.PREDICTIONS)
     assert list(predictions["sample_id"]) == [f"s{row}" for row in np.flatnonzero(PARTS != "")]
     assert list(predictions["subset"]) == list(PARTS[PARTS != ""])
     assert set(predictions["condition"]) == {tables.STANDARD_CONDITION}
@@ -138,7 +139,7 @@ def test_a_fold_starts_from_the_weights_it_is_given(job, tmp_path):
     save_file(classifier.state_dict(), tmp_path / "given.safetensors")
     each = job((), (), tmp_path / "given.safetensors", model="test_resnet", shared__optimizer__lr=1e-12)
     trained(each)
-    weights = load_file(each.folder / layout.FOLD_WEIGHTS)
+    weights = load_file(each.folder / project.FOLD_WEIGHTS)
     convolutions = {name: value for name, value in classifier.state_dict().items() if value.dim() == 4}
     assert len(convolutions) > 5
     for name, value in convolutions.items():
@@ -151,8 +152,8 @@ def test_a_fold_starts_from_the_weights_it_is_given(job, tmp_path):
 def test_a_checkpoint_has_all_that_the_plan_lists(job):
     each = job(shared__keep_optimizer=True)
     trained(each)
-    record = records.read(each.folder / layout.FOLD_RECORD)
-    history = pd.read_csv(each.folder / layout.FOLD_HISTORY)
+    record = checkpoint_metadata.read(each.folder / project.FOLD_RECORD)
+    history = pd.read_csv(each.folder / project.FOLD_HISTORY)
     assert record.epoch == 1
     assert record.metrics["validation_f1_macro"] == pytest.approx(history["validation_f1_macro"][0], abs=1e-6)
     assert record.config == each.config
@@ -164,8 +165,8 @@ def test_a_checkpoint_has_all_that_the_plan_lists(job):
     assert set(record.thresholds) == set(thresholds.RULES)
     assert record.threshold == record.thresholds["youden"] == thresholds.youden(LABELS[rows], record.validation.logit)
     assert record.temperature > 0
-    optimizer = load_file(each.folder / layout.FOLD_OPTIMIZER)
-    weights = load_file(each.folder / layout.FOLD_WEIGHTS)
+    optimizer = load_file(each.folder / project.FOLD_OPTIMIZER)
+    weights = load_file(each.folder / project.FOLD_WEIGHTS)
     assert optimizer["detector.head.weight.exp_avg"].shape == weights["head.weight"].shape
 
 
@@ -180,7 +181,7 @@ def test_thresholds_and_temperature_know_the_inner_validation_alone(job):
 def test_the_optimiser_is_kept_only_when_it_is_asked_for(job):
     each = job()
     trained(each)
-    assert not (each.folder / layout.FOLD_OPTIMIZER).exists()
+    assert not (each.folder / project.FOLD_OPTIMIZER).exists()
 
 
 def with_domains(each: fold.FoldJob, names: list[str]) -> fold.FoldJob:
@@ -192,8 +193,8 @@ def with_domains(each: fold.FoldJob, names: list[str]) -> fold.FoldJob:
 def test_a_domain_head_is_no_part_of_the_detector(job):
     each = with_domains(job(shared__domain__column="source"), ["a", "b", "a", "c"])
     trained(each)
-    assert set(load_file(each.folder / layout.FOLD_WEIGHTS)) == set(models.create("simple_cnn", SIZE).state_dict())
-    history = pd.read_csv(each.folder / layout.FOLD_HISTORY)
+    assert set(load_file(each.folder / project.FOLD_WEIGHTS)) == set(models.create("simple_cnn", SIZE).state_dict())
+    history = pd.read_csv(each.folder / project.FOLD_HISTORY)
     assert {"train_class_loss", "train_domain_loss", "train_domain_accuracy", "train_domain_weight"} <= set(history)
 
 

@@ -13,12 +13,12 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from conftest import AWAY, make_project, tiny_params, write_tiny_away
-from deepfake import cli, config, layout, tables
-from deepfake.data import catalog, lineage
+from deepfake import cli, config, tables
+from deepfake.datasets import catalog, shared_identities
 from deepfake.errors import InputError
+from deepfake.project import paths
 from deepfake.runs import completion, cross_validation, overlap, store
-from deepfake.studies import union
-from deepfake.studies.cross_dataset import collect
+from deepfake.studies.generalization import collect, combined
 
 PLAIN = {"model": "simple_cnn", "view": "crop_low"}
 RUNS = {
@@ -88,7 +88,7 @@ def copied(made, tmp_path, monkeypatch) -> Path:
 
 
 def manifest(dataset: str) -> pd.DataFrame:
-    return tables.read(layout.manifest(dataset), tables.MANIFEST)
+    return tables.read(paths().manifest(dataset), tables.MANIFEST)
 
 
 def test_people_stand_in_the_same_fold_of_all_data_sets(project):
@@ -100,7 +100,7 @@ def test_people_stand_in_the_same_fold_of_all_data_sets(project):
 def test_people_stay_together_whichever_of_their_data_sets_is_the_studys(copied):
     found = with_runs("home", datasets=["sample", "sample_resent"], union=["sample"])
     found["dataset"] = "sample_edited"
-    layout.PARAMS.write_text(yaml.safe_dump(found))
+    paths().params.write_text(yaml.safe_dump(found))
     for name in ("sample_edited", "sample", "sample_resent"):
         run("split", name)
     folds = [manifest(name).groupby("group")["fold"].first() for name in ("sample_edited", "sample", "sample_resent")]
@@ -109,7 +109,7 @@ def test_people_stay_together_whichever_of_their_data_sets_is_the_studys(copied)
 
 
 def test_the_union_is_predicted_out_of_fold_like_any_data_set(project):
-    predictions = tables.read(layout.predictions("joined"), tables.PREDICTIONS)
+    predictions = tables.read(paths().predictions("joined"), tables.PREDICTIONS)
     held_out = predictions[predictions["subset"] == "held_out"]
     union = manifest("union")
     development = union[union["split"] == "dev"]
@@ -123,15 +123,15 @@ def test_the_union_is_predicted_out_of_fold_like_any_data_set(project):
 
 def test_what_is_trained_on_the_union_sees_the_images_of_its_members(project):
     """The decoded union against the decoded members, pixel by pixel."""
-    arrays = {name: np.load(next(layout.cache(name).glob("crop_low-32px-*.npy"))) for name in ("sample", "union")}
+    arrays = {name: np.load(next(paths().cache(name).glob("crop_low-32px-*.npy"))) for name in ("sample", "union")}
     first = len(arrays["sample"])
     np.testing.assert_array_equal(arrays["union"][:first], arrays["sample"])
-    away = next(layout.cache("sample_edited").glob("crop_low-32px-*.npy"))
+    away = next(paths().cache("sample_edited").glob("crop_low-32px-*.npy"))
     np.testing.assert_array_equal(arrays["union"][first:], np.load(away))
 
 
 def test_a_domain_head_tells_data_sets_apart(project):
-    history = pd.read_csv(layout.history("joined"))
+    history = pd.read_csv(paths().history("joined"))
     assert {"train_domain_loss", "train_domain_accuracy"} <= set(history.columns)
 
 
@@ -156,9 +156,9 @@ def test_every_fold_goes_on_from_the_same_fold_of_its_parent(copied, monkeypatch
 
     monkeypatch.setattr(torch.nn.Module, "load_state_dict", spy)
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
-    shutil.rmtree(layout.run("tuned"))
+    shutil.rmtree(paths().run("tuned"))
     cross_validation.run(config.resolve(config.load(), "tuned"))
-    parents = [load_file(layout.checkpoint("simple_cnn_low", fold)) for fold in (0, 1)]
+    parents = [load_file(paths().checkpoint("simple_cnn_low", fold)) for fold in (0, 1)]
     started = [state for state in seen if any(torch.equal(state["head.weight"], p["head.weight"]) for p in parents)]
     assert len(started) == 2
     for state, parent in zip(started, parents, strict=True):
@@ -168,15 +168,15 @@ def test_every_fold_goes_on_from_the_same_fold_of_its_parent(copied, monkeypatch
 def test_other_weights_of_the_parent_make_other_results(copied):
     """The key by which results are taken over, and the hash beside them."""
     before = cross_validation.prepare(config.resolve(config.load(), "tuned"))
-    facts = json.loads(layout.config("tuned").read_text())
+    facts = json.loads(paths().config("tuned").read_text())
     assert facts["start_sha256"] == before.inputs["start_sha256"]
-    shutil.copy(layout.checkpoint("resnet18_low", 1), layout.checkpoint("simple_cnn_low", 1))
+    shutil.copy(paths().checkpoint("resnet18_low", 1), paths().checkpoint("simple_cnn_low", 1))
     after = cross_validation.prepare(config.resolve(config.load(), "tuned"))
     assert after.key != before.key
 
 
 def test_a_parent_that_was_not_trained_is_named(copied):
-    shutil.rmtree(layout.run("simple_cnn_low"))
+    shutil.rmtree(paths().run("simple_cnn_low"))
     with pytest.raises(
         InputError, match=r"simple_cnn_low/checkpoints/fold0\.safetensors: not found; run deepfake train"
     ):
@@ -218,7 +218,7 @@ def test_a_parent_that_was_trained_on_the_inner_validation_is_refused(project):
 
 def test_what_was_trained_on_another_manifest_is_refused(copied):
     rows = manifest("sample")
-    tables.write(rows.assign(bytes=rows["bytes"] + 1), layout.manifest("sample"), tables.MANIFEST)
+    tables.write(rows.assign(bytes=rows["bytes"] + 1), paths().manifest("sample"), tables.MANIFEST)
     with pytest.raises(InputError, match=r"sample/manifest\.parquet: not what simple_cnn_low was trained on"):
         overlap.seen("tuned")
 
@@ -249,7 +249,7 @@ def test_every_model_is_judged_on_every_data_set_by_people_it_never_saw(project)
         rows = manifest(dataset)
         assert sorted(held_out["sample_id"]) == sorted(rows.loc[rows["split"] == "dev", "sample_id"])
         assert np.isfinite(cell.joined["logit"]).all()
-        groups = dict(zip(rows["sample_id"], lineage.groups(dataset, rows, known), strict=True))
+        groups = dict(zip(rows["sample_id"], shared_identities.groups(dataset, rows, known), strict=True))
         assert (held_out["sample_id"].map(groups) == held_out["group"]).all()
         seen = overlap.seen(model)
         for fold in (0, 1):
@@ -267,11 +267,11 @@ def test_every_model_is_judged_on_every_data_set_by_people_it_never_saw(project)
 
 def test_a_model_finds_at_home_what_it_found_when_it_was_trained(copied):
     """Home predictions are read, others computed: under another name the home set must give the same logits."""
-    entry = yaml.safe_load(layout.CATALOG.read_text())
+    entry = yaml.safe_load(paths().catalog.read_text())
     entry["twin"] = entry["sample_resent"]
-    layout.CATALOG.write_text(yaml.safe_dump(entry))
+    paths().catalog.write_text(yaml.safe_dump(entry))
     shutil.copytree("data/raw/sample", "data/raw/twin")
-    layout.PARAMS.write_text(yaml.safe_dump(with_runs("home", "both", datasets=["sample_edited", "twin"])))
+    paths().params.write_text(yaml.safe_dump(with_runs("home", "both", datasets=["sample_edited", "twin"])))
     make("twin")
     said = []
     judged = {(c.model, c.dataset): c.joined for c in collect.run(config.load(), announce=said.append)}
@@ -285,11 +285,11 @@ def test_a_model_finds_at_home_what_it_found_when_it_was_trained(copied):
 
 def test_known_files_are_left_out_and_counted(copied):
     """Without groups_of, but with files of the training set among the strangers."""
-    entry = yaml.safe_load(layout.CATALOG.read_text())
+    entry = yaml.safe_load(paths().catalog.read_text())
     entry["twin"] = {k: v for k, v in entry["sample_resent"].items() if k != "groups_of"}
-    layout.CATALOG.write_text(yaml.safe_dump(entry))
+    paths().catalog.write_text(yaml.safe_dump(entry))
     shutil.copytree("data/raw/sample", "data/raw/twin")
-    layout.PARAMS.write_text(yaml.safe_dump(with_runs("home", datasets=["sample_edited", "twin"])))
+    paths().params.write_text(yaml.safe_dump(with_runs("home", datasets=["sample_edited", "twin"])))
     make("twin")
     # other folds than at home, so that every detector knows some of what is held out
     rows = manifest("twin")
@@ -299,7 +299,7 @@ def test_known_files_are_left_out_and_counted(copied):
             rows.groupby("group")[["split", "fold"]].first(), left_on="key", right_index=True, how="left"
         )[["split", "fold"]]
     )
-    tables.write(moved, layout.manifest("twin"), tables.MANIFEST)
+    tables.write(moved, paths().manifest("twin"), tables.MANIFEST)
     said = []
     judged = {(c.model, c.dataset): c.joined for c in collect.run(config.load(), announce=said.append)}
     (line,) = [line for line in said if "left out" in line]
@@ -314,7 +314,7 @@ def test_known_files_are_left_out_and_counted(copied):
 
 def test_a_data_set_of_other_folds_is_refused(copied):
     rows = manifest("sample_resent")
-    tables.write(rows.assign(fold=rows["fold"].clip(upper=0)), layout.manifest("sample_resent"), tables.MANIFEST)
+    tables.write(rows.assign(fold=rows["fold"].clip(upper=0)), paths().manifest("sample_resent"), tables.MANIFEST)
     with pytest.raises(InputError, match=r"sample_resent/manifest\.parquet: it has 1 folds, away has 2"):
         collect.run(config.load())
 
@@ -326,4 +326,4 @@ def test_what_was_not_prepared_says_what_to_run(copied):
         collect.run(config.load())
     shutil.rmtree("data/sample_edited/views")
     with pytest.raises(InputError, match=missing.replace("resent", "edited")):
-        union.run(config.load())
+        combined.run(config.load())

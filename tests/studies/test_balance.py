@@ -12,26 +12,28 @@ from statsmodels.stats.multitest import multipletests
 
 import synthetic_study
 from balance_runs import BASELINE, BETTER, DOMAINS, NOISE, RUNS, SHIFTED, write_project
-from deepfake import cli, layout, tables
+from deepfake import cli, tables
+from deepfake.config.params import Params
 from deepfake.errors import InputError
 from deepfake.evaluation import thresholds
-from deepfake.params import Params
-from deepfake.reports import balance as page
-from deepfake.studies import balance, cuts
+from deepfake.project import paths
+from deepfake.studies.imbalance import analysis as imbalance
+from deepfake.studies.imbalance import page
+from deepfake.studies.operating_points import analysis as operating_points
 
 pytest_plugins = ["balanced_study"]
 
 
 def held_out(name: str, subset: str = "held_out") -> list[pd.DataFrame]:
     """Return the samples of each fold with labels, straight from the two tables."""
-    label_of = pd.read_parquet(layout.manifest("sample")).set_index("sample_id")["label"]
-    rows = pd.read_parquet(layout.predictions(name)).query("subset == @subset")
+    label_of = pd.read_parquet(paths().manifest("sample")).set_index("sample_id")["label"]
+    rows = pd.read_parquet(paths().predictions(name)).query("subset == @subset")
     rows["label"] = label_of.loc[rows["sample_id"]].to_numpy()
     return [part for _, part in rows.groupby("fold")]
 
 
 def record(name: str, fold: int) -> dict:
-    return json.loads(layout.checkpoint_record(name, fold).read_text())
+    return json.loads(paths().checkpoint_record(name, fold).read_text())
 
 
 def by_hand(name: str, cut_of) -> pd.DataFrame:
@@ -69,7 +71,7 @@ def test_before_and_after_are_what_scikit_learn_says(balance_found, name, decisi
     row = balance_found.rows.set_index(["experiment", "decision"]).loc[(name, decision)]
     for metric in expected:
         assert row[metric] == pytest.approx(expected[metric].mean(), abs=1e-12), metric
-    for metric in (*balance.COMPARED, "auc"):
+    for metric in (*imbalance.COMPARED, "auc"):
         assert row[f"{metric}_std"] == pytest.approx(expected[metric].std(ddof=1))
         assert row[f"{metric}_low"] - 1e-12 <= row[metric] <= row[f"{metric}_high"] + 1e-12
         assert row[f"{metric}_fold_low"] <= row[metric] <= row[f"{metric}_fold_high"]
@@ -99,28 +101,28 @@ def test_every_cut_is_there_with_its_counts(balance_found):
     assert tuned["f1_macro"] == balance_found.rows.query("decision == 'tuned'").iloc[0]["f1_macro"]
 
 
-def examined(name: str, settings) -> cuts.Examined:
-    return cuts.examine(cuts.read([name], settings)[name], settings)
+def examined(name: str, settings) -> operating_points.Examined:
+    return operating_points.examine(operating_points.read([name], settings)[name], settings)
 
 
 def test_thresholds_are_those_of_the_records_and_see_no_held_out_sample(balance_copy):
     before = examined(BASELINE, balance_copy)
-    predictions = tables.read(layout.predictions(BASELINE), tables.PREDICTIONS)
+    predictions = tables.read(paths().predictions(BASELINE), tables.PREDICTIONS)
     outside = predictions["subset"].isin(["held_out", "test"])
     predictions.loc[outside, "logit"] *= -1
-    tables.write(predictions, layout.predictions(BASELINE), tables.PREDICTIONS)
+    tables.write(predictions, paths().predictions(BASELINE), tables.PREDICTIONS)
     after = examined(BASELINE, balance_copy)
     assert after.folds["threshold"].tolist() == before.folds["threshold"].tolist()
     assert after.calibration["temperature"] == before.calibration["temperature"]
     assert after.folds["recall_fake"].tolist() != before.folds["recall_fake"].tolist()
     for fold in range(4):
         changed = json.dumps(record(BASELINE, fold) | {"threshold": 99.0})
-        tables.write_text(changed, layout.checkpoint_record(BASELINE, fold))
+        tables.write_text(changed, paths().checkpoint_record(BASELINE, fold))
     tuned = examined(BASELINE, balance_copy).folds.query("rule == 'tuned'")
     assert (tuned["recall_real"] == 1).all() and (tuned["recall_fake"] == 0).all()
 
 
-def asked(found: balance.Found, question: str, metric: str, decision: str) -> pd.DataFrame:
+def asked(found: imbalance.Found, question: str, metric: str, decision: str) -> pd.DataFrame:
     tests = found.tests.query("question == @question and metric == @metric and decision == @decision")
     return tests.set_index("experiment")
 
@@ -137,9 +139,9 @@ def test_what_truly_raises_recall_is_significant_and_noise_is_not(balance_found)
 
 def test_a_shift_of_all_logits_is_no_more_than_a_moved_threshold(balance_found):
     assert asked(balance_found, "remedy", "auc", "").loc[SHIFTED, "difference"] == pytest.approx(0, abs=1e-12)
-    for metric in balance.COMPARED:
+    for metric in imbalance.COMPARED:
         assert asked(balance_found, "remedy", metric, "tuned").loc[SHIFTED, "difference"] == pytest.approx(0, abs=1e-12)
-    for metric, decision in balance.MOVED.items():
+    for metric, decision in imbalance.MOVED.items():
         beyond = asked(balance_found, "beyond", metric, decision)
         assert beyond.loc[SHIFTED, "difference"] == pytest.approx(0, abs=1e-12)
         assert not beyond.loc[SHIFTED, "significant"]
@@ -150,7 +152,7 @@ def test_both_thresholds_are_those_chosen_for_the_metric(balance_found):
     here, there = (by_hand(name, lambda of: of["thresholds"]["best_f1"])["f1_macro"] for name in (BASELINE, BETTER))
     test = asked(balance_found, "beyond", "f1_macro", "best_f1").loc[BETTER]
     assert test["difference"] == pytest.approx((there - here).mean())
-    parts = pd.read_parquet(layout.predictions(BASELINE))["subset"].value_counts()
+    parts = pd.read_parquet(paths().predictions(BASELINE))["subset"].value_counts()
     share = parts["held_out"] / (parts["train"] + parts["validation"])
     error = np.sqrt((1 / 4 + share) * (there - here).var(ddof=1))
     assert test["p_ttest"] == pytest.approx(2 * scipy.stats.t.sf(abs((there - here).mean() / error), 3))
@@ -187,10 +189,10 @@ def test_calibration_is_what_scikit_learn_says(balance_found):
 
 
 def test_all_is_written_and_metrics_have_stable_keys(balance_found):
-    for part, frame in zip(balance.PARTS, balance_found, strict=True):
-        written = pd.read_csv(layout.table(f"imbalance{part}"))
+    for part, frame in zip(imbalance.PARTS, balance_found, strict=True):
+        written = pd.read_csv(paths().table(f"imbalance{part}"))
         assert list(written) == list(frame) and len(written) == len(frame)
-    found = json.loads(layout.study_metrics("imbalance").read_text())
+    found = json.loads(paths().study_metrics("imbalance").read_text())
     rows = balance_found.rows
     learned = balance_found.experiments.query("learned")["experiment"].tolist()
     assert len(learned) > 2
@@ -229,16 +231,16 @@ def narrowed(settings: Params, *names: str) -> Params:
 
 @pytest.mark.parametrize("names", [(BASELINE,), (BASELINE, NOISE)], ids=["one run", "nothing to compare it with"])
 def test_runs_that_were_held_out_on_other_samples_are_not_paired(balance_copy, names):
-    predictions = tables.read(layout.predictions(NOISE), tables.PREDICTIONS)
+    predictions = tables.read(paths().predictions(NOISE), tables.PREDICTIONS)
     last = predictions.index[predictions["subset"] == "held_out"][-1]
-    tables.write(predictions.drop(last), layout.predictions(NOISE), tables.PREDICTIONS)
+    tables.write(predictions.drop(last), paths().predictions(NOISE), tables.PREDICTIONS)
     settings = narrowed(balance_copy, *names)
-    found = balance.run(settings)
+    found = imbalance.run(settings)
     assert set(found.tests["question"]) == {"threshold"}
     assert set(found.rows["experiment"]) == set(names)
     page.write(settings)
     told = f"Not compared with {BASELINE}, since held out on other samples: {NOISE}."
-    assert (told in layout.page("imbalance").read_text()) is (NOISE in names)
+    assert (told in paths().page("imbalance").read_text()) is (NOISE in names)
 
 
 def test_a_run_that_was_not_trained_is_named(tmp_path, monkeypatch):
@@ -246,23 +248,23 @@ def test_a_run_that_was_not_trained_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "project")
     synthetic_study.write_manifest(settings)
     with pytest.raises(InputError, match=r"predictions\.parquet: not found; run deepfake train balance_bce"):
-        balance.run(settings)
+        imbalance.run(settings)
 
 
 def test_one_experiment_is_shown_at_every_threshold(balance_copy, runner):
     result = runner.invoke(cli.main, ["thresholds", BETTER])
     assert result.exit_code == 0, result.output
-    written = layout.page(f"thresholds_{BETTER}").read_text()
+    written = paths().page(f"thresholds_{BETTER}").read_text()
     expected = examined(BETTER, balance_copy).cuts.set_index("cut")
     for cut, name in (("0.3", "0.3"), ("best_f1", "best F1"), ("youden", "Youden's J (tuned)")):
         row = next(line for line in result.output.splitlines() if line.startswith(f"| {name} "))
         assert f"{expected.loc[cut, 'f1_macro']:.3f} ± {expected.loc[cut, 'f1_macro_std']:.3f}" in row
         assert row in written
     for kind in ("roc", "confusion", "reliability"):
-        figure = layout.figure(f"thresholds_{BETTER}_{kind}")
-        assert str(figure.relative_to(layout.REPORTS)) in written
+        figure = paths().figure(f"thresholds_{BETTER}_{kind}")
+        assert str(figure.relative_to(paths().reports)) in written
         assert figure.stat().st_size > 10_000
-    assert not layout.page("imbalance").exists()
+    assert not paths().page("imbalance").exists()
 
 
 def test_thresholds_of_what_was_not_trained_is_one_line_and_exit_2(balance_copy, runner):
@@ -275,6 +277,6 @@ def test_epochs_are_blind_only_where_everything_is_called_fake(balance_copy):
     for fold, recall_fake in enumerate([1.0, 0.99, 1.0, 1.0]):
         changed = record(BASELINE, fold)
         changed["metrics"] |= {"validation_recall_real": 0.0, "validation_recall_fake": recall_fake}
-        tables.write_text(json.dumps(changed), layout.checkpoint_record(BASELINE, fold))
-    found = balance.run(narrowed(balance_copy, BASELINE))
+        tables.write_text(json.dumps(changed), paths().checkpoint_record(BASELINE, fold))
+    found = imbalance.run(narrowed(balance_copy, BASELINE))
     assert found.experiments["blind_folds"].tolist() == [3]

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deepfake.config.params import Evaluation
 from deepfake.evaluation import statistics, summary
-from deepfake.params import Evaluation
 from deepfake.studies import comparison
 
 EVALUATION = Evaluation(confidence=0.95, bootstrap_replicates=400, significance=0.05)

@@ -13,10 +13,10 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, r
 
 import cross_study
 from cross_study import BASELINE, EDITED, HOME, OTHER, RESENT
-from deepfake import layout
 from deepfake.evaluation import statistics, thresholds
-from deepfake.studies.cross_dataset import analysis, questions
-from deepfake.studies.cross_dataset.scores import Scores
+from deepfake.project import paths
+from deepfake.studies.generalization import analysis, questions
+from deepfake.studies.generalization.scores import Scores
 
 pytest_plugins = ["crossed_study"]
 
@@ -199,10 +199,10 @@ def test_a_guessing_detector_has_not_learned(found):
 
 def test_tables_and_metrics_are_written(found):
     for part, frame in zip(("", "_tests", "_sources", "_features", "_matrix"), found, strict=True):
-        assert len(pd.read_csv(layout.table(f"generalization{part}"))) == len(frame)
-    written = pd.read_csv(layout.table("generalization"))
+        assert len(pd.read_csv(paths().table(f"generalization{part}"))) == len(frame)
+    written = pd.read_csv(paths().table("generalization"))
     assert {"model", "dataset", "home", "auc", "auc_low", "auc_high", "gap_low", "retuned_f1_high"} <= set(written)
-    figures = json.loads(layout.study_metrics("generalization").read_text())
+    figures = json.loads(paths().study_metrics("generalization").read_text())
     assert list(figures) == [
         *("baseline_home_auc", "baseline_away_auc", "baseline_gap", "union_away_auc", "best_away_auc"),
         *("significant_gaps", "runs"),
@@ -266,5 +266,5 @@ def test_one_away_data_set_and_one_detector_are_enough(tmp_path):
 
 
 def test_the_analysis_imports_no_torch():
-    code = "import sys, deepfake.studies.cross_dataset.analysis; sys.exit('torch' in sys.modules)"
+    code = "import sys, deepfake.studies.generalization.analysis; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,9 +5,12 @@ import torch
 
 from conftest import FACE_BOX
 from deepfake import config as configs
-from deepfake import layout, tables
-from deepfake.reports import galleries
-from deepfake.studies import explanation, faces, montage
+from deepfake import tables
+from deepfake.project import paths
+from deepfake.reports import image_grid
+from deepfake.studies import faces
+from deepfake.studies.explain import analysis as explain
+from deepfake.studies.explain import galleries
 from tiny_study import manifest
 
 NAME = "simple_cnn_low"
@@ -17,15 +20,15 @@ BOX = (4.8, 6.4, 17.6, 19.2)
 
 
 def run(**options) -> None:
-    explanation.run((NAME,), configs.load().evaluation, 3, **options)
+    explain.run((NAME,), configs.load().evaluation, 3, **options)
 
 
 def table(name: str) -> pd.DataFrame:
-    return pd.read_csv(layout.table(f"explain_{name}"))
+    return pd.read_csv(paths().table(f"explain_{name}"))
 
 
 def held_out() -> pd.DataFrame:
-    predictions = tables.read(layout.predictions(NAME), tables.PREDICTIONS)
+    predictions = tables.read(paths().predictions(NAME), tables.PREDICTIONS)
     return predictions[predictions["subset"] == "held_out"].merge(manifest(), on=["sample_id", "fold"])
 
 
@@ -46,7 +49,9 @@ def test_heat_is_held_against_the_area_of_the_face(copied, one_process, monkeypa
     outside = torch.zeros(SIDE, SIDE)
     outside[21:] = 1
     heat = {"everywhere": torch.ones(SIDE, SIDE), "inside": inside, "outside": outside}[where]
-    monkeypatch.setattr("deepfake.explain.heatmaps", lambda model, layer, images: heat.repeat(len(images), 1, 1))
+    monkeypatch.setattr(
+        "deepfake.studies.explain.gradcam.heatmaps", lambda model, layer, images: heat.repeat(len(images), 1, 1)
+    )
     run()
     rows = table("gradcam")
     area = (BOX[2] - BOX[0]) * (BOX[3] - BOX[1]) / SIDE**2
@@ -59,7 +64,7 @@ def test_heat_is_held_against_the_area_of_the_face(copied, one_process, monkeypa
 def test_every_held_out_image_with_a_face_counts_once(copied):
     run()
     rows = table("gradcam").set_index(["source", "verdict"])
-    found = tables.read(layout.faces("sample"), tables.FACES).query("faces > 0")["sample_id"]
+    found = tables.read(paths().faces("sample"), tables.FACES).query("faces > 0")["sample_id"]
     expected = held_out()[held_out()["sample_id"].isin(found)].groupby("source").size()
     counts = rows["images"] + rows["without_heat"]
     for source, count in expected.items():
@@ -77,20 +82,22 @@ def test_where_no_faces_were_looked_for_no_image_counts_and_the_page_is_written(
 def test_verdicts_are_those_of_the_thresholds_that_training_wrote(copied):
     run()
     predictions = held_out()
-    thresholds = explanation.trained.read(NAME).thresholds
+    thresholds = explain.trained.read(NAME).thresholds
     called = predictions["logit"] >= np.array(thresholds)[predictions["fold"]]
     wrong = predictions[called != (predictions["label"] == 1)]
     errors = table("confident_errors").set_index("source")["errors"]
     assert errors.to_dict() == wrong["source"].value_counts().reindex(errors.index, fill_value=0).to_dict()
     hard = table("hard_examples")
     assert set(hard["sample_id"]) <= set(wrong["sample_id"])
-    assert len(hard) == wrong["label"].value_counts().clip(upper=explanation.HARD).sum()
+    assert len(hard) == wrong["label"].value_counts().clip(upper=explain.HARD).sum()
     assert table("confidence")["count"].sum() == len(predictions)
 
 
 def test_a_second_run_writes_the_same_bytes(copied, monkeypatch):
-    paths = [layout.table(f"explain_{name}") for name in ("gradcam", "hard_examples", "confidence", "confident_errors")]
-    paths += [layout.photograph(name) for name in ("gradcam", "hard_examples")]
+    paths = [
+        paths().table(f"explain_{name}") for name in ("gradcam", "hard_examples", "confidence", "confident_errors")
+    ]
+    paths += [paths().photograph(name) for name in ("gradcam", "hard_examples")]
     written = []
     for cores in (2, 1):
         monkeypatch.setattr("deepfake.runtime.cores", lambda cores=cores: cores)
@@ -102,18 +109,18 @@ def test_a_second_run_writes_the_same_bytes(copied, monkeypatch):
 
 
 def test_images_are_chosen_by_their_names_and_of_every_kind(copied):
-    verdicts = explanation.hard_examples.judged(explanation.trained.predicted(NAME, manifest()))
-    shown = explanation._shown(verdicts)
+    verdicts = explain.hard_examples.judged(explain.trained.predicted(NAME, manifest()))
+    shown = explain._shown(verdicts)
     kinds = verdicts.groupby(["source", "wrong"]).size().clip(upper=2)
     assert shown.groupby(["source", "wrong"]).size().to_dict() == kinds.to_dict()
     shuffled = verdicts.sample(frac=1, random_state=0)
-    assert explanation._shown(shuffled)["sample_id"].tolist() == shown["sample_id"].tolist()
+    assert explain._shown(shuffled)["sample_id"].tolist() == shown["sample_id"].tolist()
 
 
 def test_an_overlay_leaves_cold_pixels_as_they_are():
     image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     heat = np.zeros((8, 8))
     heat[2, 3] = 1
-    found = montage.overlay(image, heat)
+    found = image_grid.overlay(image, heat)
     changed = (found != image).any(axis=2)
     assert changed[2, 3] and changed.sum() == 1

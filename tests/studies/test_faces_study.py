@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from deepfake import layout, tables
-from deepfake.data import landmarks, photographs
+from deepfake import tables
+from deepfake.config.params import Faces
 from deepfake.evaluation import face_rates
-from deepfake.faces import LANDMARKS
-from deepfake.params import Faces
+from deepfake.modalities.image.faces import LANDMARKS
+from deepfake.project import paths
 from deepfake.studies import faces
+from deepfake.synthetic import landmarks, photographs
 
 SETTINGS = Faces(detection_size=160, min_face=0.2, confidence=0.9, margin=0.3)
 PEOPLE = (1, 2, 4, 7, 12)
@@ -45,8 +46,8 @@ def dataset(tmp_path, monkeypatch) -> str:
     monkeypatch.setattr(faces, "CHUNK", 4)
     monkeypatch.setitem(faces.BATCH, "cpu", 2)
     rows = []
-    layout.raw("tiny").mkdir(parents=True)
-    with zipfile.ZipFile(layout.raw("tiny") / "all.zip", "w") as archive:
+    paths().raw("tiny").mkdir(parents=True)
+    with zipfile.ZipFile(paths().raw("tiny") / "all.zip", "w") as archive:
         for name, image in [*pictures().items(), ("portrait/again", picture(1, "portrait"))]:
             buffer = io.BytesIO()
             image.save(buffer, "PNG")
@@ -69,19 +70,19 @@ def dataset(tmp_path, monkeypatch) -> str:
                     "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
                 }
             )
-    tables.write(pd.DataFrame(rows), layout.samples("tiny"), tables.SAMPLES)
+    tables.write(pd.DataFrame(rows), paths().samples("tiny"), tables.SAMPLES)
     return "tiny"
 
 
 def run(settings: Faces = SETTINGS, **options) -> bytes:
     """Find all faces and return the table's bytes."""
     faces.run("tiny", settings, "torchvision", **options)
-    return layout.faces("tiny").read_bytes()
+    return paths().faces("tiny").read_bytes()
 
 
 def test_faces_lie_where_the_photographs_were_put(dataset):
     run()
-    found = tables.read(layout.faces(dataset), tables.FACES).set_index("sample_id")
+    found = tables.read(paths().faces(dataset), tables.FACES).set_index("sample_id")
     known = landmarks.load()  # found by another run of MTCNN, on the photographs at three times their size
     for shape in OFFSET:
         points = found.loc[[f"{shape}/{person}" for person in PEOPLE], LANDMARKS].to_numpy().reshape(-1, 5, 2)
@@ -113,7 +114,7 @@ def interrupted(monkeypatch) -> None:
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
     with pytest.raises(KeyboardInterrupt):
         run(on_progress=stop)
-    assert not layout.faces("tiny").exists()
+    assert not paths().faces("tiny").exists()
 
 
 @pytest.mark.parametrize("cores", [1, 2])
@@ -123,8 +124,8 @@ def test_a_killed_run_goes_on_and_ends_the_same(dataset, monkeypatch, cores):
     heard = []
     resumed = run(on_progress=lambda done, total: heard.append(done))
     assert len(heard) == 2 and heard[-1] == 13
-    assert not list(layout.SCRATCH.iterdir())
-    layout.faces("tiny").unlink()
+    assert not list(paths().scratch.iterdir())
+    paths().faces("tiny").unlink()
     assert run() == resumed
 
 
@@ -138,8 +139,8 @@ def test_only_what_the_same_settings_found_is_taken_over(dataset, monkeypatch, c
 
 def test_the_rates_are_written_beside_the_report(dataset):
     rates = faces.run(dataset, SETTINGS, "torchvision")
-    found = tables.read(layout.faces(dataset), tables.FACES)
-    samples = tables.read(layout.samples(dataset), tables.SAMPLES)
+    found = tables.read(paths().faces(dataset), tables.FACES)
+    samples = tables.read(paths().samples(dataset), tables.SAMPLES)
     pd.testing.assert_frame_equal(rates, face_rates.summary(found, samples))
-    written = pd.read_csv(layout.table("faces_tiny"))
+    written = pd.read_csv(paths().table("faces_tiny"))
     assert written.set_index("source")["found"].to_dict() == {"portrait": 6, "noise": 0, "landscape": 5}

@@ -5,15 +5,18 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from deepfake import config, layout, tables
+from deepfake import config, tables
 from deepfake.errors import InputError
-from deepfake.studies import comparison, phases, selection
+from deepfake.project import paths
+from deepfake.studies import comparison
+from deepfake.studies.phases import analysis as phases
+from deepfake.studies.phases import selection
 
 
 def joined(name: str) -> pd.DataFrame:
     """The held-out predictions of an experiment with labels and sources, by pandas alone."""
-    rows = pd.read_parquet(layout.predictions(name)).query("subset == 'held_out'")
-    return rows.merge(pd.read_parquet(layout.manifest("sample"))[["sample_id", "label", "source"]], on="sample_id")
+    rows = pd.read_parquet(paths().predictions(name)).query("subset == 'held_out'")
+    return rows.merge(pd.read_parquet(paths().manifest("sample"))[["sample_id", "label", "source"]], on="sample_id")
 
 
 def mean_auc(rows: pd.DataFrame) -> float:
@@ -23,7 +26,7 @@ def mean_auc(rows: pd.DataFrame) -> float:
 def test_a_source_that_was_left_out_is_measured_against_the_held_out_reals(study):
     settings = study({})
     phases.run("phase2", settings)
-    rows = pd.read_csv(layout.table("phase2_holdout")).set_index("source")
+    rows = pd.read_csv(paths().table("phase2_holdout")).set_index("source")
     assert set(rows.index) == {"text2img", "inpainting", "insight"}
     for source, row in rows.iterrows():
         without, trained = joined(row["experiment"]), joined("resnet18_high")
@@ -40,7 +43,7 @@ def test_a_source_that_was_left_out_is_measured_against_the_held_out_reals(study
 def test_phase_2_holds_each_experiment_once_and_each_test_in_its_table(study):
     settings = study({})
     phases.run("phase2", settings)
-    names = pd.read_csv(layout.table("phase2_experiments"))["experiment"]
+    names = pd.read_csv(paths().table("phase2_experiments"))["experiment"]
     assert names.is_unique
     wanted = {
         (table, baseline, name)
@@ -48,9 +51,9 @@ def test_phase_2_holds_each_experiment_once_and_each_test_in_its_table(study):
         for name, baselines in config.table(settings, table).items()
         for baseline in baselines
     }
-    tests = pd.read_csv(layout.table("phase2_tests"))
+    tests = pd.read_csv(paths().table("phase2_tests"))
     assert set(zip(tests["table"], tests["baseline"], tests["experiment"], strict=True)) == wanted
-    metrics = json.loads(layout.study_metrics("phase2").read_text())
+    metrics = json.loads(paths().study_metrics("phase2").read_text())
     assert set(metrics) == {*comparison.METRICS, "runs"}
     # those of phase 1, which it is compared with, stand in that one's
     assert set(metrics["runs"]) == {name for name in names if not name.endswith("_low")}
@@ -58,11 +61,11 @@ def test_phase_2_holds_each_experiment_once_and_each_test_in_its_table(study):
 
 def test_phase_4_measures_all_fractions_on_the_same_samples(study):
     decision = config.Decision(resolution="low", face_crop=False, augmentation="none")
-    tables.write_text(decision.model_dump_json(), layout.DECISION)
+    tables.write_text(decision.model_dump_json(), paths().decision)
     settings = study({"resnet18_best_all": 2.0}, candidates=True)
     chosen = selection.rank(settings)
     phases.run("phase4", settings)
-    scaled = pd.read_csv(layout.table("phase4a_experiments")).set_index("experiment")
+    scaled = pd.read_csv(paths().table("phase4a_experiments")).set_index("experiment")
     assert set(scaled.index) == {f"{name}{suffix}" for name in chosen for suffix in ("", "_medium", "_all")}
     assert scaled["samples"].nunique() == 1
     name = chosen[0]
@@ -71,7 +74,7 @@ def test_phase_4_measures_all_fractions_on_the_same_samples(study):
     assert len(everything) > len(small)
     common = everything[everything["sample_id"].isin(small["sample_id"])]
     assert scaled.loc[f"{name}_all", "auc"] == pytest.approx(mean_auc(common), abs=1e-5)
-    final = pd.read_csv(layout.table("phase4b_experiments")).set_index("experiment")
+    final = pd.read_csv(paths().table("phase4b_experiments")).set_index("experiment")
     assert final.loc[f"{name}_all", "auc"] == pytest.approx(mean_auc(everything), abs=1e-5)
     assert set(final.index) == {f"{candidate}_all" for candidate in chosen}
     # far better than the others, so no tie that the smaller one would win
@@ -80,7 +83,7 @@ def test_phase_4_measures_all_fractions_on_the_same_samples(study):
 
 def test_predictions_of_samples_that_are_gone_are_told(study):
     settings = study({})
-    manifest = tables.read(layout.manifest("sample"), tables.MANIFEST)
-    tables.write(manifest[manifest["group"] != manifest["group"].iloc[0]], layout.manifest("sample"), tables.MANIFEST)
+    manifest = tables.read(paths().manifest("sample"), tables.MANIFEST)
+    tables.write(manifest[manifest["group"] != manifest["group"].iloc[0]], paths().manifest("sample"), tables.MANIFEST)
     with pytest.raises(InputError, match="samples that are not in the manifest; run deepfake train"):
         phases.run("phase1", settings)

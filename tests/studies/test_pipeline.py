@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from conftest import changed
-from deepfake import cli, config, layout
+from deepfake import cli, config
 from deepfake.errors import InputError
-from deepfake.studies import pipeline
+from deepfake.ops import pipeline
+from deepfake.project import paths
 from dvc_repository import call, commit, isolate, make_repository, write
 
 STAGES = {
@@ -39,7 +40,7 @@ def ran() -> list[str]:
 
 
 def change(values: dict) -> None:
-    write("params.yaml", changed(yaml.safe_load(layout.PARAMS.read_text()), values))
+    write("params.yaml", changed(yaml.safe_load(paths().params.read_text()), values))
 
 
 def without_git(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +68,7 @@ def test_an_unpacked_archive(here, capfd):
 
 def test_settings_from_a_repository_that_was_left_behind(here, monkeypatch):
     make_repository(here)
-    shutil.rmtree(layout.GIT)
+    shutil.rmtree(paths().git)
     without_git(monkeypatch)
     assert len(train()) == 1
     assert ran() == ["before", "custom"]
@@ -81,7 +82,7 @@ def test_a_repository_is_used_whether_git_is_installed_or_not(here, monkeypatch,
         without_git(monkeypatch)
     assert train() == []
     assert ran() == ["before", "custom"]
-    assert not layout.DVC.joinpath("config.local").exists()
+    assert not paths().dvc.joinpath("config.local").exists()
     assert "/run" in Path(".gitignore").read_text()
 
 
@@ -104,14 +105,14 @@ def test_data_that_nobody_has(here, runner):
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
     assert "data/raw/dff: not found; to obtain the data" in line
-    assert not layout.DVC.exists()
+    assert not paths().dvc.exists()
 
 
 def test_a_folder_that_cannot_be_written(here, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
     with pytest.raises(InputError, match="belongs to uid"):
         train()
-    assert not layout.DVC.exists()
+    assert not paths().dvc.exists()
 
 
 @pytest.mark.parametrize("pulled", [False, True])

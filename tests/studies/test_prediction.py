@@ -18,15 +18,16 @@ from scipy.special import expit
 
 import tiny_study
 from conftest import encoded, write_pictures
-from deepfake import config, layout, tables
-from deepfake.data import photographs
+from deepfake import config, tables
+from deepfake.config.params import Faces
 from deepfake.errors import InputError
-from deepfake.loading import backends, files, geometry
-from deepfake.params import Faces
-from deepfake.runs import detectors, records
-from deepfake.studies.prediction import choice, reading, stream, verdicts
-from deepfake.studies.prediction import paths as places
-from deepfake.studies.prediction.verdicts import Failure, Part, Verdict
+from deepfake.inference import choice, reading, stream, verdicts
+from deepfake.inference import inputs as places
+from deepfake.inference.verdicts import Failure, Part, Verdict
+from deepfake.modalities.image import backends, files, geometry
+from deepfake.project import RUN_CONFIG, UNION, paths
+from deepfake.runs import checkpoint_metadata, detectors
+from deepfake.synthetic import photographs
 from stored_runs import RUN, add_ensemble, add_run, edit
 
 SETTINGS = Faces(detection_size=160, min_face=0.2, confidence=0.9, margin=0.3)
@@ -55,7 +56,7 @@ def ask(*paths: str, here: Path, run: str = RUN) -> list[Verdict | Failure]:
 def sample(copied, tmp_path) -> Path:
     """The sample's own files in a folder, a folder a source."""
     folder = tmp_path / "files"
-    for archive in sorted(layout.raw("sample").glob("*.zip")):
+    for archive in sorted(paths().raw("sample").glob("*.zip")):
         with zipfile.ZipFile(archive) as members:
             members.extractall(folder / archive.stem)
     return folder
@@ -68,7 +69,7 @@ def test_the_samples_own_files_get_the_logits_of_training(sample):
     logits = {answer.file: answer.parts[0].logits for answer in answers}
     assert set(logits) == set(names)
     name_of = dict(zip(manifest["sample_id"], names, strict=True))
-    written = tables.read(layout.predictions(RUN), tables.PREDICTIONS)
+    written = tables.read(paths().predictions(RUN), tables.PREDICTIONS)
     expected = written["logit"].to_numpy()
     rows = zip(written["sample_id"], written["fold"], strict=True)
     np.testing.assert_allclose([logits[name_of[sample]][fold] for sample, fold in rows], expected, atol=1e-5)
@@ -83,7 +84,7 @@ def test_chunks_and_their_size_do_not_matter(sample, monkeypatch):
 
 
 def test_the_verdict_is_the_mean_of_calibrated_folds(outcome):
-    own = records.read_records(RUN)
+    own = checkpoint_metadata.read_records(RUN)
     pair = [own[0].model_copy(update={"temperature": 2.0, "threshold": 1.0})]
     pair.append(own[1].model_copy(update={"temperature": 0.5, "threshold": -1.0}))
     ruler = verdicts.scale(dict(enumerate(pair)))
@@ -98,7 +99,7 @@ def test_the_verdict_is_the_mean_of_calibrated_folds(outcome):
 
 
 def test_a_fold_without_a_temperature_does_not_outweigh_the_others(outcome):
-    own = records.read_records(RUN)
+    own = checkpoint_metadata.read_records(RUN)
     changes = [{"temperature": temperature, "threshold": 0.0} for temperature in (0.01, 1.0)]
     pair = {fold: own[fold].model_copy(update=change) for fold, change in enumerate(changes)}
     verdict = verdicts.scale(pair).judge("a.jpg", [Part(np.array([1.0, -3.0]), None)])
@@ -219,7 +220,7 @@ def test_a_folder_of_texts_has_no_image(copied, tmp_path):
 
 @pytest.mark.parametrize("loader", sorted(backends.BACKENDS))
 def test_every_backend_survives_a_damaged_file(copied, tmp_path, loader):
-    for path in (layout.config(RUN), *(layout.checkpoint_record(RUN, fold) for fold in range(2))):
+    for path in (paths().config(RUN), *(paths().checkpoint_record(RUN, fold) for fold in range(2))):
         facts = json.loads(path.read_text())
         facts.get("config", facts)["view"]["loader"] = loader
         path.write_text(json.dumps(facts))
@@ -262,7 +263,7 @@ def test_faces_are_cut_out_as_in_training(tmp_path, monkeypatch):
     """Real photographs through the stage of faces and the view's own decoding, and through prediction."""
     import torch
 
-    from deepfake.faces import Detector
+    from deepfake.modalities.image.faces import Detector
     from deepfake.studies import faces
 
     monkeypatch.chdir(tmp_path)
@@ -272,13 +273,15 @@ def test_faces_are_cut_out_as_in_training(tmp_path, monkeypatch):
         canvas.paste(Image.fromarray(photographs.read(person, 1).pixels).resize((184, 224)).convert("RGB"), (13, 40))
         pictures.append(("", f"{person}.png", encoded(np.asarray(canvas))))
     pictures.insert(2, ("", "3.png", encoded(picture(0, 120, 90))))
-    samples = write_pictures(layout.raw("tiny"), pictures)
-    tables.write(samples, layout.samples("tiny"), tables.SAMPLES)
+    samples = write_pictures(paths().raw("tiny"), pictures)
+    tables.write(samples, paths().samples("tiny"), tables.SAMPLES)
     faces.run("tiny", SETTINGS, "opencv")
-    located = tables.read(layout.faces("tiny"), tables.FACES)
+    located = tables.read(paths().faces("tiny"), tables.FACES)
     assert located["faces"].tolist() == [1, 1, 0, 1, 1]
     regions = geometry.regions(samples, "crop", located, 0.3)
-    [expected] = backends.load("opencv").decode([list(files.read(samples, regions, layout.raw("tiny")))], 48, threads=1)
+    [expected] = backends.load("opencv").decode(
+        [list(files.read(samples, regions, paths().raw("tiny")))], 48, threads=1
+    )
     names = {"dataset": "tiny", "view": "face", "geometry": "crop", "loader": "opencv"}
     view = config.ViewConfig(face_margin=0.3, size=48, **names)
     found = places.find(["data/raw/tiny"], tmp_path)
@@ -298,7 +301,7 @@ def test_views_that_cannot_be_shown_are_refused(copied, tmp_path):
         ({"geometry": "letterbox_real"}, "needs to know which is which"),
         ({"geometry": "crop", "face_margin": 0.3}, "leave out --no-faces"),
     ):
-        for path in (layout.config(RUN), *(layout.checkpoint_record(RUN, fold) for fold in range(2))):
+        for path in (paths().config(RUN), *(paths().checkpoint_record(RUN, fold) for fold in range(2))):
             facts = json.loads(path.read_text())
             facts.get("config", facts)["view"] |= changes
             path.write_text(json.dumps(facts))
@@ -311,7 +314,7 @@ def chosen(**options) -> choice.Choice:
 
 
 def write_auc(name: str, auc: float) -> None:
-    tables.write_text(json.dumps({"auc": auc}), layout.headline(name))
+    tables.write_text(json.dumps({"auc": auc}), paths().headline(name))
 
 
 def test_the_best_run_is_asked_when_none_is_named(copied):
@@ -321,15 +324,15 @@ def test_the_best_run_is_asked_when_none_is_named(copied):
     assert chosen().detector.name == "better"
     assert chosen().why == "better: held-out AUC 0.900 on sample, the highest of 2"
     write_auc("better", 0.8)
-    edit(layout.config("better"), parameters=1)
+    edit(paths().config("better"), parameters=1)
     assert chosen().detector.name == "better"
-    edit(layout.config("better"), parameters=10**9)
+    edit(paths().config("better"), parameters=10**9)
     assert chosen().detector.name == RUN
 
 
 def choose(name: str) -> None:
     """Write which run the study ends with."""
-    tables.write_text(json.dumps({"run": name}), layout.FINAL)
+    tables.write_text(json.dumps({"run": name}), paths().final)
 
 
 def test_the_final_model_is_asked_whatever_others_are_worth(copied):
@@ -357,7 +360,7 @@ def test_the_final_model_is_asked_whatever_others_are_worth(copied):
 )
 def test_a_final_model_that_is_not_there_is_told_instead_of_asking_another(copied, text, words):
     write_auc(RUN, 0.6)
-    tables.write_text(text, layout.FINAL)
+    tables.write_text(text, paths().final)
     with pytest.raises(InputError, match=words):
         chosen()
 
@@ -365,8 +368,8 @@ def test_a_final_model_that_is_not_there_is_told_instead_of_asking_another(copie
 def test_a_run_of_another_version_is_one_that_cannot_be_asked(copied):
     add_run("better", factor=2.0)
     write_auc("better", 0.9)
-    facts = json.loads(layout.config("better").read_text())
-    layout.config("better").write_text(json.dumps({key: value for key, value in facts.items() if key != "kind"}))
+    facts = json.loads(paths().config("better").read_text())
+    paths().config("better").write_text(json.dumps({key: value for key, value in facts.items() if key != "kind"}))
     assert chosen().detector.name == RUN
     with pytest.raises(InputError, match="another version; run deepfake train better again"):
         choice.named("better")
@@ -374,9 +377,9 @@ def test_a_run_of_another_version_is_one_that_cannot_be_asked(copied):
 
 def edit_run(name: str, **changes) -> None:
     """Change a run's configuration, and the same in the records of its checkpoints."""
-    edit(layout.config(name), **changes)
+    edit(paths().config(name), **changes)
     for fold in range(2):
-        path = layout.checkpoint_record(name, fold)
+        path = paths().checkpoint_record(name, fold)
         edit(path, config=json.loads(path.read_text())["config"] | changes)
 
 
@@ -384,26 +387,26 @@ def test_runs_are_counted_that_the_best_one_was_compared_with(copied):
     write_auc(RUN, 0.8)
     add_run("other", factor=2.0)
     write_auc("other", 0.7)
-    tables.write_text("3", layout.study("phase1") / "damaged" / layout.RUN_CONFIG)  # never ranked
+    tables.write_text("3", paths().study("phase1") / "damaged" / RUN_CONFIG)  # never ranked
     assert chosen().why == f"{RUN}: held-out AUC 0.800 on sample, the highest of 2 (not considered: 1 not usable)"
     add_run("better", factor=2.0)
     write_auc("better", 0.9)
-    layout.checkpoint("better", 0).unlink()  # ranked, then found broken
+    paths().checkpoint("better", 0).unlink()  # ranked, then found broken
     assert chosen().why == f"{RUN}: held-out AUC 0.800 on sample, the highest of 2 (not considered: 2 not usable)"
-    layout.headline("other").unlink()
+    paths().headline("other").unlink()
     assert "the highest of 1 (" in chosen().why
 
 
 def test_aucs_are_compared_only_where_they_are_of_the_same_samples(copied):
     write_auc(RUN, 0.6)
-    for name, auc, changes in (("joined", 0.9, {"dataset": layout.UNION}), ("half", 0.8, {"fraction": 0.5})):
+    for name, auc, changes in (("joined", 0.9, {"dataset": UNION}), ("half", 0.8, {"fraction": 0.5})):
         add_run(name, factor=2.0)
         write_auc(name, auc)
         edit_run(name, **changes)
     assert chosen().why == f"{RUN}: held-out AUC 0.600 on sample, the highest of 1"
-    shutil.rmtree(layout.run(RUN))
+    shutil.rmtree(paths().run(RUN))
     assert chosen().why == "half: held-out AUC 0.800 on 50% of sample, the highest of 1"
-    shutil.rmtree(layout.run("half"))
+    shutil.rmtree(paths().run("half"))
     assert chosen().why == "joined: held-out AUC 0.900 on union, the highest of 1"
 
 
@@ -411,12 +414,12 @@ def test_a_view_that_nobody_audited_is_no_clean_one(copied):
     write_auc(RUN, 0.6)
     add_run("better", factor=2.0)
     write_auc("better", 0.9)
-    edit_run("better", view=json.loads(layout.config(RUN).read_text())["view"] | {"view": "other_low"})
+    edit_run("better", view=json.loads(paths().config(RUN).read_text())["view"] | {"view": "other_low"})
     assert chosen().detector.name == "better"
     audited = {"level": "family", "name": "framing", "severity": "none"}
-    tables.write_csv(pd.DataFrame([{"subject": "crop_low"} | audited]), layout.table("probes"))
+    tables.write_csv(pd.DataFrame([{"subject": "crop_low"} | audited]), paths().table("probes"))
     assert chosen().why == f"{RUN}: held-out AUC 0.600 on sample, the highest of 1"
-    tables.write_csv(pd.DataFrame([{"subject": "else"} | audited]), layout.table("probes"))
+    tables.write_csv(pd.DataFrame([{"subject": "else"} | audited]), paths().table("probes"))
     assert chosen().why.endswith("the highest of 2; nobody audited the framing of other_low")
     assert "nobody audited the framing of crop_low" in choice.limits(detectors.read(RUN), config.load())
 
@@ -428,14 +431,14 @@ def test_runs_that_are_made_for_a_question_are_not_chosen(copied, change):
     write_auc(RUN, 0.6)
     add_run("better", factor=2.0)
     write_auc("better", 0.9)
-    edit(layout.config("better"), **change)
+    edit(paths().config("better"), **change)
     assert chosen().detector.name == RUN
 
 
 def test_a_run_whose_framing_gives_fakes_away_is_not_chosen(copied):
     rows = [{"subject": "crop_low", "level": "family", "name": "framing", "severity": "severe"}]
     assert chosen().detector.name == RUN
-    tables.write_csv(pd.DataFrame(rows), layout.table("probes"))
+    tables.write_csv(pd.DataFrame(rows), paths().table("probes"))
     with pytest.raises(InputError, match="the framing of crop_low alone gives fakes away"):
         chosen()
 
@@ -455,23 +458,23 @@ def test_limits_are_those_that_are_known(copied):
     assert "not tried on another data set" in said
     figures = {"leak_auc": 0.9, "residual_auc": 0.61, "residual_auc_low": 0.55, "residual_auc_high": 0.66}
     audited = pd.DataFrame([{"experiment": RUN, "leak": "files"} | figures])
-    tables.write_csv(audited, layout.table("shortcuts_runs"))
+    tables.write_csv(audited, paths().table("shortcuts_runs"))
     away = [("other", 0, 0.7), ("sample", 1, 0.8)]
     rows = [
         {"model": RUN, "dataset": name, "home": home, "auc": auc, "auc_low": auc - 0.1, "auc_high": auc + 0.1}
         for name, home, auc in away
     ]
-    tables.write_csv(pd.DataFrame(rows), layout.table("generalization"))
+    tables.write_csv(pd.DataFrame(rows), paths().table("generalization"))
     said = choice.limits(detector, settings)
     assert "AUC away: other 0.700 [0.600, 0.800]" in said
     assert "AUC 0.610 [0.550, 0.660]" in said
     assert "0.800 [" not in said.split("away")[1].replace("0.700 [0.600, 0.800]", "")
-    tables.write_text("a,b\n1,2\n", layout.table("generalization"))
+    tables.write_text("a,b\n1,2\n", paths().table("generalization"))
     assert "not tried on another data set" in choice.limits(detector, settings)
 
 
 def test_a_temperature_at_its_bound_is_a_limit(copied):
-    path = layout.checkpoint_record(RUN, 1)
+    path = paths().checkpoint_record(RUN, 1)
     edit(path, temperature=0.01)
     assert "not calibrated: fold 1" in choice.limits(detectors.read(RUN), config.load())
     assert math.isfinite(verdicts.scale(detectors.read(RUN).records).thresholds[1])

@@ -2,13 +2,14 @@ import pandas as pd
 import pytest
 
 from conftest import write_tiny_faces
-from deepfake import config, layout, tables
-from deepfake.data import framing
+from deepfake import config, tables
+from deepfake.config.params import Params
 from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, probes
 from deepfake.loading import views
-from deepfake.params import Params
-from deepfake.studies import probing
+from deepfake.modalities.image import framing
+from deepfake.project import paths
+from deepfake.studies.shortcuts import probing
 from tiny_study import manifest
 
 pytest_plugins = ["probed_sample"]
@@ -22,8 +23,8 @@ def narrowed(settings: Params, **changes: object) -> Params:
 
 def test_probes_are_written_without_any_trained_run(settings):
     rows = probing.run(settings, "sample", threads=2)
-    assert not layout.RUNS.exists()
-    written = pd.read_csv(layout.table("probes"))
+    assert not paths().runs.exists()
+    written = pd.read_csv(paths().table("probes"))
     assert written[["subject", "level", "name"]].equals(rows[["subject", "level", "name"]])
     assert written["subject"].unique().tolist() == ["files", "crop_low"]
     alone = written[written["level"] == "feature"].set_index(["subject", "name"])
@@ -42,7 +43,7 @@ def test_the_scores_are_those_of_the_joint_probes(settings):
     rows = probing.run(settings, "sample", threads=1)
     joint = rows[rows["level"] == probes.JOINT].set_index("subject")["auc"]
     development = manifest().query("split == 'dev'")
-    written = tables.read(layout.probe_scores("sample"), tables.PROBE_SCORES)
+    written = tables.read(paths().probe_scores("sample"), tables.PROBE_SCORES)
     for subject, found in written.groupby("subject"):
         assert found["sample_id"].tolist() == development["sample_id"].tolist()
         aucs = bootstrap.fold_auc(development["label"].to_numpy(), found["score"].to_numpy(), found["fold"].to_numpy())
@@ -69,7 +70,7 @@ def test_of_a_face_crop_counts_how_the_face_lies_in_the_square_and_not_where_it_
 
 
 def test_probes_are_the_same_whatever_the_threads(settings):
-    written = [layout.table("probes"), layout.probe_scores("sample")]
+    written = [paths().table("probes"), paths().probe_scores("sample")]
     probing.run(settings, "sample", threads=1)
     before = [path.read_bytes() for path in written]
     probing.run(settings, "sample", threads=3)
@@ -85,7 +86,7 @@ def test_features_are_measured_once(settings, monkeypatch):
 def test_features_of_other_files_are_refused(settings):
     found = probing.measure("sample", threads=1)
     found.loc[0, "sha256"] = "0"
-    tables.write(found, layout.features("sample"), tables.FEATURES)
+    tables.write(found, paths().features("sample"), tables.FEATURES)
     with pytest.raises(InputError, match="not of the files in the manifest; run deepfake features sample"):
         probing.run(settings, "sample", threads=1)
 
@@ -94,4 +95,4 @@ def test_another_data_set_is_probed_by_its_files_alone(settings):
     other = settings.model_copy(update={"dataset": "another"})
     rows = probing.run(other, "sample", threads=1)
     assert set(rows["subject"]) == {"files"}
-    assert layout.table("own_sample_probes").exists() and not layout.table("probes").exists()
+    assert paths().table("own_sample_probes").exists() and not paths().table("probes").exists()

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from dvc.config import Config
 
-from deepfake import layout
 from deepfake.errors import InputError
-from deepfake.studies import repository
+from deepfake.ops import repository
+from deepfake.project import paths
 from dvc_repository import (
     RAW,
     add,
@@ -155,7 +155,7 @@ def test_a_git_repository_without_dvc_gets_it(here):
     assert repository.prepare() is None
     assert not core()["no_scm"]
     assert not core()["analytics"]
-    assert not layout.DVC.joinpath("config.local").exists()
+    assert not paths().dvc.joinpath("config.local").exists()
     assert call("dvc", "root") == ".\n"
 
 
@@ -181,49 +181,49 @@ def test_where_git_is_not_installed_its_repository_keeps_its_settings(here, monk
 @pytest.mark.parametrize("settings", [None, "[core]\n    remote = storage\n"])
 def test_without_a_repository_dvc_does_without_git(alone, monkeypatch, settings, installed):
     if settings is not None:
-        layout.DVC.mkdir()
-        layout.DVC.joinpath("config").write_text(settings)
+        paths().dvc.mkdir()
+        paths().dvc.joinpath("config").write_text(settings)
     if not installed:
         monkeypatch.setattr(repository.shutil, "which", lambda name: None)
     note = repository.prepare()
     assert note is not None
     assert "no git repository here" in note
     assert core()["no_scm"]
-    assert settings is None or layout.DVC.joinpath("config").read_text() == settings
+    assert settings is None or paths().dvc.joinpath("config").read_text() == settings
     before = version_of(alone)
     assert repository.prepare() == note
     assert version_of(alone) == before
 
 
 def test_what_is_in_config_local_already_stays(alone):
-    layout.DVC.mkdir()
+    paths().dvc.mkdir()
     configure("core", local=True, autostage=True)
     repository.prepare()
     assert (core()["no_scm"], core()["autostage"]) == (True, True)
 
 
 def test_a_repository_further_up_counts_if_it_has_this_folder(alone, monkeypatch):
-    layout.DVC.mkdir()
+    paths().dvc.mkdir()
     call("git", "init", "-q", str(alone.parent))
     assert repository.prepare() is not None
     assert core()["no_scm"]
-    layout.DVC.joinpath("config.local").unlink()
+    paths().dvc.joinpath("config.local").unlink()
     call("git", "add", "dvc.yaml")
     assert repository.prepare() is None
     assert not core()["no_scm"]
 
 
 def test_settings_that_dvc_cannot_read(alone):
-    layout.DVC.mkdir()
-    layout.DVC.joinpath("config").write_text("[core\n")
+    paths().dvc.mkdir()
+    paths().dvc.joinpath("config").write_text("[core\n")
     with pytest.raises(InputError, match=r"^\.dvc: config file error") as error:
         repository.prepare()
     assert "\n" not in str(error.value)
 
 
 def test_settings_that_cannot_be_written(alone, monkeypatch):
-    layout.DVC.mkdir()
-    monkeypatch.setattr(os, "access", lambda path, mode: path != layout.DVC)  # root may write anywhere
+    paths().dvc.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != paths().dvc)  # root may write anywhere
     with pytest.raises(InputError, match=r"\.dvc: belongs to uid"):
         repository.prepare()
 
@@ -243,6 +243,6 @@ def test_a_worktree_whose_repository_is_elsewhere(here):
 
 
 def test_the_pointer_is_where_dvc_puts_it(here):
-    assert layout.pointer("mine").exists()
-    assert layout.raw("mine") == RAW
-    assert subprocess.run(["git", "ls-files", "--error-unmatch", layout.pointer("mine")], check=False).returncode == 0
+    assert paths().pointer("mine").exists()
+    assert paths().raw("mine") == RAW
+    assert subprocess.run(["git", "ls-files", "--error-unmatch", paths().pointer("mine")], check=False).returncode == 0

@@ -9,11 +9,12 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
 from deepfake import config as configs
-from deepfake import layout, models, tables
+from deepfake import models, tables
+from deepfake.config.studies import Robustness
 from deepfake.errors import InputError
 from deepfake.loading import views
-from deepfake.params.studies import Robustness
-from deepfake.studies import robustness
+from deepfake.project import paths
+from deepfake.studies.robustness import analysis as robustness
 from tiny_study import config, manifest
 
 NAME = "simple_cnn_low"
@@ -38,11 +39,11 @@ def auc_by_hand(change) -> float:
     images = np.load(views.pixels(config().view, manifest(), threads=1))
     known = manifest().set_index("sample_id")
     scale = configs.load().imagenet
-    predictions = tables.read(layout.predictions(NAME), tables.PREDICTIONS).query("subset == 'held_out'")
+    predictions = tables.read(paths().predictions(NAME), tables.PREDICTIONS).query("subset == 'held_out'")
     aucs = []
     for fold, part in predictions.groupby("fold"):
         model = models.SimpleCNN()
-        model.load_state_dict(load_file(layout.checkpoint(NAME, fold)))
+        model.load_state_dict(load_file(paths().checkpoint(NAME, fold)))
         shown = change(images[known.index.get_indexer(part["sample_id"])]) / 255
         inputs = torch.tensor((shown - scale.mean) / scale.std, dtype=torch.float32).permute(0, 3, 1, 2)
         with torch.inference_mode():
@@ -93,7 +94,7 @@ def test_every_condition_is_there_once_and_written(finished, found):
     total = len(held_out) * 16
     assert heard[-1] == (total, total) and len(heard) == 2 * 16
     for part, frame in (("", result.conditions), ("_summary", result.summary), ("_corruptions", result.corruptions)):
-        written = pd.read_csv(layout.table(f"robustness{part}"))
+        written = pd.read_csv(paths().table(f"robustness{part}"))
         pd.testing.assert_frame_equal(written, frame.reset_index(drop=True), check_dtype=False, rtol=1e-5)
     assert (result.summary["samples"] == len(held_out)).all()
 
@@ -108,22 +109,22 @@ def test_the_number_of_processes_changes_nothing(found, monkeypatch):
 def test_further_experiments_are_held_against_the_first(copied):
     """A run of the same weights, and one that was held out on other samples."""
     for name in ("again", "elsewhere"):
-        (layout.study("phase1") / name).mkdir()
-        layout.checkpoints(name).symlink_to(layout.checkpoints(NAME).resolve())
-        facts = json.loads(layout.config(NAME).read_text()) | {"experiment": name}
-        layout.config(name).write_text(json.dumps(facts))
-        predictions = tables.read(layout.predictions(NAME), tables.PREDICTIONS).assign(experiment=name)
+        (paths().study("phase1") / name).mkdir()
+        paths().checkpoints(name).symlink_to(paths().checkpoints(NAME).resolve())
+        facts = json.loads(paths().config(NAME).read_text()) | {"experiment": name}
+        paths().config(name).write_text(json.dumps(facts))
+        predictions = tables.read(paths().predictions(NAME), tables.PREDICTIONS).assign(experiment=name)
         if name == "elsewhere":
             last = predictions.index[predictions["subset"] == "held_out"][-1]
             predictions = predictions.drop(last)
-        tables.write(predictions, layout.predictions(name), tables.PREDICTIONS)
+        tables.write(predictions, paths().predictions(name), tables.PREDICTIONS)
     few = SETTINGS.model_copy(update={"corruptions": {"pixelation": BLOCKS}})
     found = run(NAME, "again", "elsewhere", settings=few, name="tried").contrasts
     assert found[["baseline", "experiment", "corruption"]].to_numpy().tolist() == [
         [NAME, "again", corruption] for corruption in ("all", "pixelation")
     ]
     np.testing.assert_allclose(found.drop(columns=["baseline", "experiment", "corruption"]), 0, atol=1e-12)
-    assert layout.table("tried_contrasts").exists() and not layout.table("robustness_contrasts").exists()
+    assert paths().table("tried_contrasts").exists() and not paths().table("robustness_contrasts").exists()
 
 
 @pytest.mark.parametrize(
@@ -141,8 +142,8 @@ def test_mistakes_are_named_before_anything_is_predicted(copied, experiments, co
 
 
 def test_results_of_another_version_are_refused(copied):
-    facts = json.loads(layout.config(NAME).read_text())
+    facts = json.loads(paths().config(NAME).read_text())
     del facts["seed"]
-    layout.config(NAME).write_text(json.dumps(facts))
+    paths().config(NAME).write_text(json.dumps(facts))
     with pytest.raises(InputError, match="written by another version; run deepfake train simple_cnn_low again"):
         run()

@@ -6,18 +6,19 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import synthetic_study
-from deepfake import layout, tables
+from deepfake import tables
 from deepfake.config import Decision, read_finalists
 from deepfake.errors import InputError
-from deepfake.studies import selection
+from deepfake.project import paths
+from deepfake.studies.phases import selection
 
 FACES = {"simple_cnn_face": 2.0, "resnet18_face": 2.0, "simple_cnn_face_augmented": 2.0, "resnet18_face_augmented": 2.0}
 
 
 def held_out_auc(name: str) -> np.ndarray:
     """The AUC of each fold, by scikit-learn from the files."""
-    rows = tables.read(layout.predictions(name), tables.PREDICTIONS).query("subset == 'held_out'")
-    labels = tables.read(layout.manifest("sample"), tables.MANIFEST).set_index("sample_id")["label"]
+    rows = tables.read(paths().predictions(name), tables.PREDICTIONS).query("subset == 'held_out'")
+    labels = tables.read(paths().manifest("sample"), tables.MANIFEST).set_index("sample_id")["label"]
     return np.array([roc_auc_score(labels[fold["sample_id"]], fold["logit"]) for _, fold in rows.groupby("fold")])
 
 
@@ -38,12 +39,12 @@ def test_what_clearly_helps_is_decided_for_and_nothing_else(study, quality, deci
     resolution, face_crop, augmentation = decision
     expected = Decision(resolution=resolution, face_crop=face_crop, augmentation=augmentation)
     assert selection.decide(study(quality)) == expected
-    assert json.loads(layout.DECISION.read_text()) == expected.model_dump()
+    assert json.loads(paths().decision.read_text()) == expected.model_dump()
 
 
 def test_the_evidence_is_that_of_the_held_out_folds(study):
     selection.decide(study({}))
-    evidence = pd.read_csv(layout.table("phase2_decision")).set_index("factor")
+    evidence = pd.read_csv(paths().table("phase2_decision")).set_index("factor")
     gains = [held_out_auc(f"{model}_high") - held_out_auc(f"{model}_low") for model in ("simple_cnn", "resnet18")]
     assert evidence.loc["resolution", "gain"] == pytest.approx(np.mean(gains), abs=1e-5)
 
@@ -52,12 +53,12 @@ def test_the_test_set_decides_nothing(study):
     settings = study({})
     before = selection.decide(settings)
     for name in ("simple_cnn_high", "resnet18_high"):
-        table = tables.read(layout.predictions(name), tables.PREDICTIONS)
+        table = tables.read(paths().predictions(name), tables.PREDICTIONS)
         table.loc[table["subset"] != "held_out", "logit"] *= -100
-        tables.write(table, layout.predictions(name), tables.PREDICTIONS)
-    evidence = layout.table("phase2_decision").read_bytes()
+        tables.write(table, paths().predictions(name), tables.PREDICTIONS)
+    evidence = paths().table("phase2_decision").read_bytes()
     assert selection.decide(settings) == before
-    assert layout.table("phase2_decision").read_bytes() == evidence
+    assert paths().table("phase2_decision").read_bytes() == evidence
 
 
 def test_a_table_that_varies_two_things_at_once_is_refused(study):
@@ -77,7 +78,7 @@ def decided(study, quality: dict[str, float], **severities: str) -> tuple[Decisi
     settings = study(quality)
     synthetic_study.write_probes(settings, **severities)
     decision = selection.decide(settings)
-    return decision, pd.read_csv(layout.table("phase2_decision"), keep_default_na=False).set_index("factor")
+    return decision, pd.read_csv(paths().table("phase2_decision"), keep_default_na=False).set_index("factor")
 
 
 @pytest.mark.parametrize(
@@ -130,19 +131,19 @@ def test_a_view_that_phase_2_may_decide_for_has_to_be_probed(study, missing):
 
 def test_without_probes_nothing_is_decided(study):
     settings = study({})
-    rows = pd.read_csv(layout.table("probes"))
-    tables.write_csv(rows[rows["subject"] != "face_high"], layout.table("probes"))
+    rows = pd.read_csv(paths().table("probes"))
+    tables.write_csv(rows[rows["subject"] != "face_high"], paths().table("probes"))
     with pytest.raises(InputError, match=r"nothing about the framing of face_high; run deepfake probe again"):
         selection.decide(settings)
-    layout.table("probes").unlink()
+    paths().table("probes").unlink()
     with pytest.raises(InputError, match=r"probes\.csv: not found; run deepfake probe"):
         selection.decide(settings)
-    assert not layout.DECISION.exists()
+    assert not paths().decision.exists()
 
 
 def test_an_experiment_that_was_not_trained_is_named(study):
     settings = study({})
-    layout.predictions("resnet18_high").unlink()
+    paths().predictions("resnet18_high").unlink()
     with pytest.raises(InputError, match=r"resnet18_high.*run deepfake train resnet18_high, or dvc repro"):
         selection.decide(settings)
 
@@ -155,7 +156,7 @@ EVERYWHERE = {f"studies__phase3__runs__{name}__presets": [] for name in BEST}
 @pytest.fixture
 def candidates(study):
     decision = Decision(resolution="low", face_crop=False, augmentation="none")
-    tables.write_text(decision.model_dump_json(), layout.DECISION)
+    tables.write_text(decision.model_dump_json(), paths().decision)
     return study(BEST, candidates=True, presets__quick__top=3, **EVERYWHERE)
 
 
@@ -164,17 +165,17 @@ def test_the_best_go_on_and_those_out_of_competition_do_not(candidates):
     # in the order of params.yaml
     assert read_finalists() == ("resnet34_best", "convnext_tiny_best", "mobilenetv3_small_best")
     assert set(best) == set(read_finalists())
-    ranking = pd.read_csv(layout.table("phase3_ranking"))
+    ranking = pd.read_csv(paths().table("phase3_ranking"))
     assert ranking.loc[ranking["chosen"], "candidate"].tolist() == best
     for _, row in ranking.iterrows():
         assert row["auc"] == pytest.approx(held_out_auc(row["candidate"]).mean(), abs=1e-5)
 
 
 def test_an_exchange_of_ranks_among_the_best_changes_no_finalist(candidates):
-    before, chosen = selection.rank(candidates), layout.FINALISTS.read_bytes()
-    first, second = (layout.predictions(name) for name in before[:2])
+    before, chosen = selection.rank(candidates), paths().finalists.read_bytes()
+    first, second = (paths().predictions(name) for name in before[:2])
     one, other = first.read_bytes(), second.read_bytes()
     first.write_bytes(other)
     second.write_bytes(one)
     assert selection.rank(candidates) != before
-    assert layout.FINALISTS.read_bytes() == chosen
+    assert paths().finalists.read_bytes() == chosen

@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from deepfake import config, layout, tables
+from deepfake import config, tables
+from deepfake.config.params import Params
 from deepfake.errors import InputError
-from deepfake.evaluation import leakage
-from deepfake.params import Params
-from deepfake.studies import probing, shortcuts
+from deepfake.evaluation import shortcut_attribution
+from deepfake.project import paths
+from deepfake.studies.shortcuts import analysis as shortcuts
+from deepfake.studies.shortcuts import probing
 from tiny_study import manifest
 
 pytest_plugins = ["probed_sample"]
@@ -26,8 +28,8 @@ def write_predictions(manifest: pd.DataFrame, shift: int = 0) -> None:
         condition="standard",
         logit=development["label"] + rng.normal(size=len(development)),
     )
-    (layout.study("phase1") / "simple_cnn_low").mkdir(parents=True, exist_ok=True)
-    tables.write(rows, layout.predictions("simple_cnn_low"), tables.PREDICTIONS)
+    (paths().study("phase1") / "simple_cnn_low").mkdir(parents=True, exist_ok=True)
+    tables.write(rows, paths().predictions("simple_cnn_low"), tables.PREDICTIONS)
 
 
 @pytest.fixture
@@ -41,12 +43,12 @@ def probed(settings, monkeypatch) -> Params:
 
 def test_runs_are_held_against_the_files_and_their_own_view(probed):
     runs = shortcuts.run(probed, "sample", threads=2)
-    written = pd.read_csv(layout.table("shortcuts_runs"))
-    assert written.columns.tolist() == ["experiment", "view", "leak", *leakage.COLUMNS]
+    written = pd.read_csv(paths().table("shortcuts_runs"))
+    assert written.columns.tolist() == ["experiment", "view", "leak", *shortcut_attribution.COLUMNS]
     assert written["leak"].tolist() == ["files", "crop_low"]
-    metrics = json.loads(layout.study_metrics("shortcuts").read_text("utf-8"))
+    metrics = json.loads(paths().study_metrics("shortcuts").read_text("utf-8"))
     assert tuple(metrics) == shortcuts.METRICS
-    judged = pd.read_csv(layout.table("probes"))
+    judged = pd.read_csv(paths().table("probes"))
     joint = judged[judged["level"] == "all"].set_index("subject")["auc"]
     assert metrics["files_auc"] == joint["files"]
     assert metrics["view_auc"] == joint["crop_low"]
@@ -61,7 +63,7 @@ def test_logits_are_held_against_their_own_samples(probed):
     from sklearn.metrics import roc_auc_score
 
     runs = shortcuts.run(probed, "sample", threads=1)
-    predictions = tables.read(layout.predictions("simple_cnn_low"), tables.PREDICTIONS)
+    predictions = tables.read(paths().predictions("simple_cnn_low"), tables.PREDICTIONS)
     labels = manifest().set_index("sample_id")["label"]
     aucs = [roc_auc_score(labels[rows["sample_id"]], rows["logit"]) for _, rows in predictions.groupby("fold")]
     assert runs["auc"].tolist() == pytest.approx([np.mean(aucs)] * 2, abs=1e-5)
@@ -69,23 +71,23 @@ def test_logits_are_held_against_their_own_samples(probed):
 
 def test_the_table_of_runs_is_the_same_whatever_the_threads(probed):
     shortcuts.run(probed, "sample", threads=1)
-    before = layout.table("shortcuts_runs").read_bytes()
+    before = paths().table("shortcuts_runs").read_bytes()
     shortcuts.run(probed, "sample", threads=3)
-    assert layout.table("shortcuts_runs").read_bytes() == before
+    assert paths().table("shortcuts_runs").read_bytes() == before
 
 
 def test_another_data_set_has_no_runs(settings):
     other = settings.model_copy(update={"dataset": "another"})
     probing.run(other, "sample", threads=1)
     assert shortcuts.run(other, "sample", threads=1).empty
-    assert pd.read_csv(layout.table("own_sample_shortcuts_runs")).columns.tolist() == shortcuts.COLUMNS
-    metrics = json.loads(layout.study_metrics("own_sample_shortcuts").read_text("utf-8"))
+    assert pd.read_csv(paths().table("own_sample_shortcuts_runs")).columns.tolist() == shortcuts.COLUMNS
+    metrics = json.loads(paths().study_metrics("own_sample_shortcuts").read_text("utf-8"))
     assert (metrics["view_auc"], metrics["r2"]) == (None, None)
-    assert not layout.table("shortcuts_runs").exists()
+    assert not paths().table("shortcuts_runs").exists()
 
 
 def test_an_experiment_that_was_not_trained_is_named(probed):
-    layout.predictions("simple_cnn_low").unlink()
+    paths().predictions("simple_cnn_low").unlink()
     with pytest.raises(InputError, match=r"train simple_cnn_low, or take it out of studies\.shortcuts\.runs"):
         shortcuts.run(probed, "sample", threads=1)
 
@@ -110,7 +112,7 @@ def test_without_probes_it_says_what_to_run(settings):
 
 @pytest.mark.parametrize("change", [{"fold": 7}, {"subject": "another"}])
 def test_scores_of_other_folds_or_of_another_subject_are_refused(probed, change):
-    path = layout.probe_scores("sample")
+    path = paths().probe_scores("sample")
     scores = tables.read(path, tables.PROBE_SCORES).query("subject == 'crop_low'").assign(**change)
     files = tables.read(path, tables.PROBE_SCORES).query("subject == 'files'")
     tables.write(pd.concat([files, scores]), path, tables.PROBE_SCORES)
@@ -119,13 +121,13 @@ def test_scores_of_other_folds_or_of_another_subject_are_refused(probed, change)
 
 
 def test_a_run_that_waits_for_phase_2_cannot_be_examined(settings):
-    values = yaml.safe_load(layout.PARAMS.read_text("utf-8"))
+    values = yaml.safe_load(paths().params.read_text("utf-8"))
     values["studies"]["phase3"]["runs"]["simple_cnn_best"]["view"] = "best"
     values["studies"]["shortcuts"]["runs"] = ["simple_cnn_best"]
     values["views"]["crop_high"] = values["views"]["crop_low"] | {"resolution": "high"}
     values["views"] |= {
         f"face_{size}": {**values["views"][f"crop_{size}"], "face_crop": True} for size in ("low", "high")
     }
-    layout.PARAMS.write_text(yaml.safe_dump(values, sort_keys=False))
+    paths().params.write_text(yaml.safe_dump(values, sort_keys=False))
     with pytest.raises(InputError, match=r"studies\.shortcuts\.runs: simple_cnn_best waits for phase 2"):
         config.load()

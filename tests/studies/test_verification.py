@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from deepfake.studies.verification import comparison, revision, tolerance
-from deepfake.studies.verification.comparison import compare
+from deepfake.ops.verify import comparison, revision, tolerance
+from deepfake.ops.verify.comparison import compare
 
 TESTS = """\
 table,baseline,experiment,difference,low,high,p_bootstrap,significant

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from deepfake.config.training import Domain
 from deepfake.errors import InputError
-from deepfake.params.training import Domain
 from deepfake.training import domains
 
 FEATURES = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 3)))

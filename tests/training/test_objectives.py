@@ -6,9 +6,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from torch.nn.functional import cross_entropy
 from torchvision.ops import sigmoid_focal_loss
 
+from deepfake.config.training import Loss
 from deepfake.errors import InputError
-from deepfake.params.training import Loss
-from deepfake.training.objectives import LOSSES
+from deepfake.training.losses import LOSSES
 
 LABELS = np.array([0, 1, 1, 1, 0, 1, 1, 1])
 LOGITS = np.linspace(-2, 3, 8)

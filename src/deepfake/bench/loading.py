@@ -19,14 +19,16 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from deepfake import layout, runtime, tables
+from deepfake import runtime, tables
 from deepfake.bench import rivals, training
 from deepfake.bench.rivals import Epoch
+from deepfake.config.params import Augmentation, Params
 from deepfake.errors import InputError
-from deepfake.loading import backends, cache, files, geometry
+from deepfake.loading import cache
 from deepfake.loading.batches import AugmentingLoader
 from deepfake.loading.pixels import Store, place
-from deepfake.params import Augmentation, Params
+from deepfake.modalities.image import backends, files, geometry
+from deepfake.project import paths
 
 SIZES = (128, 224)
 POLICIES = ("light", "full")
@@ -138,7 +140,7 @@ def _measure(
 
 def _samples(dataset: str, count: int) -> pd.DataFrame:
     """Return JPEG samples spread evenly over a data set."""
-    samples = tables.read(layout.samples(dataset), tables.SAMPLES)
+    samples = tables.read(paths().samples(dataset), tables.SAMPLES)
     samples = samples[samples["format"] == "JPEG"]
     if samples.empty:
         raise InputError(f"data set {dataset}: it has no JPEG files, and those are what is compared")
@@ -161,7 +163,7 @@ def _write_files(samples: pd.DataFrame, dataset: str, folder: Path, side: int | 
     """
     whole = geometry.regions(samples, "resize", None, 0)
     written = []
-    for number, encoded in enumerate(files.read(samples, whole, layout.raw(dataset))):
+    for number, encoded in enumerate(files.read(samples, whole, paths().raw(dataset))):
         data, (_, _, width, height) = encoded.data, encoded.region
         if side is not None:
             buffer = io.BytesIO()

@@ -3,7 +3,6 @@
 Models have random weights: how fast they are does not depend on what they have learned.
 """
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -21,13 +20,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from deepfake import config, layout, models, runtime, tables
+from deepfake import config, models, project, runtime, tables
 from deepfake.config import RunConfig
-from deepfake.data import photographs
-from deepfake.loading import backends, cache, files, geometry
-from deepfake.params import Faces, Params
-from deepfake.runs import detectors, records
-from deepfake.studies.prediction import paths, verdicts
+from deepfake.config.params import Faces, Params
+from deepfake.inference import inputs, verdicts
+from deepfake.loading import cache
+from deepfake.modalities.image import backends, files, geometry
+from deepfake.project import Project, paths
+from deepfake.runs import checkpoint_metadata, detectors
+from deepfake.synthetic import photographs
 from deepfake.training.checkpoint import copy_weights, save_weights
 
 SIDE = 512
@@ -36,7 +37,7 @@ _QUALITY = 90
 _WITH_FACES = 8
 """Faces take ten times as long as all the rest, so they are looked for in one of so many files."""
 _RUN = "bench"
-_FOLDER = Path("photographs")
+_FOLDER = "photographs"
 
 
 class Found(NamedTuple):
@@ -67,10 +68,10 @@ def run(
         repeats: passes of each; medians are reported.
         progress: called with the passes done and their total.
     """
-    custom = config.resolve(settings, layout.CUSTOM_EXPERIMENT)
+    custom = config.resolve(settings, project.CUSTOM_EXPERIMENT)
     preset = settings.presets[settings.preset]
     sizes = sorted({preset.resolution.low, preset.resolution.high})
-    here = layout.PARAMS.resolve()
+    here = paths().params.resolve()
     rows, first = [], []
     steps = itertools.count(1)
     total = (2 * len(sizes) + 1) * repeats
@@ -78,8 +79,8 @@ def run(
     def tick() -> None:
         progress(next(steps), total)
 
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        shutil.copy(here, layout.PARAMS)
+    with tempfile.TemporaryDirectory() as folder, Project(Path(folder)).entered():
+        shutil.copy(here, paths().params)
         samples = _write_files(count)
         for size, folds in itertools.product(sizes, (1, custom.folds)):
             view = custom.view.model_copy(update={"geometry": "crop", "face_margin": None, "size": size})
@@ -120,11 +121,12 @@ def report(found: Found) -> str:
 
 def _write_files(count: int) -> pd.DataFrame:
     """Write photographs as JPEG files, and return what the loader needs to know of them."""
-    _FOLDER.mkdir()
+    folder = paths().root / _FOLDER
+    folder.mkdir()
     rows = []
     for number in range(count):
         person, shot = number // photographs.PHOTOS % photographs.PEOPLE + 1, number % photographs.PHOTOS + 1
-        path = _FOLDER / f"{number:05d}.jpg"
+        path = folder / f"{number:05d}.jpg"
         gray = Image.fromarray(photographs.read(person, shot).pixels).convert("RGB")
         gray.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(path, "JPEG", quality=_QUALITY)
         data = path.read_bytes()
@@ -137,10 +139,10 @@ def _write_run(run_config: RunConfig, settings: Params) -> None:
     """Write a run of random weights, as training leaves it."""
     model = models.create(run_config.model, run_config.resolution)
     # what lies in a study's folder is found by its name
-    (layout.study(run_config.study) / _RUN).mkdir(parents=True, exist_ok=True)
+    (paths().study(run_config.study) / _RUN).mkdir(parents=True, exist_ok=True)
     for fold in range(run_config.folds):
-        save_weights(copy_weights(model), layout.checkpoint(_RUN, fold))
-        record = records.of(
+        save_weights(copy_weights(model), paths().checkpoint(_RUN, fold))
+        record = checkpoint_metadata.of(
             run_config,
             fold,
             epoch=1,
@@ -150,9 +152,9 @@ def _write_run(run_config: RunConfig, settings: Params) -> None:
             labels=np.array([0, 1, 0]),
             logits=np.array([-1.0, 0.5, 1.0]),
         )
-        tables.write_text(record.model_dump_json(), layout.checkpoint_record(_RUN, fold))
+        tables.write_text(record.model_dump_json(), paths().checkpoint_record(_RUN, fold))
     facts = run_config.model_dump() | {"kind": "trained", "parameters": models.count_parameters(model)}
-    tables.write_text(json.dumps(facts), layout.config(_RUN))
+    tables.write_text(json.dumps(facts), paths().config(_RUN))
 
 
 def _measure(settings: Params, samples: pd.DataFrame, repeats: int, tick: Callable[[], None]) -> dict[str, float]:
@@ -163,12 +165,12 @@ def _measure(settings: Params, samples: pd.DataFrame, repeats: int, tick: Callab
     backend, threads, cuda = backends.load(view.loader), runtime.cores(), runtime.has_gpu()
 
     def decode() -> int:
-        encoded = files.read(samples, regions, _FOLDER)
+        encoded = files.read(samples, regions, paths().root / _FOLDER)
         batches = iter(lambda: list(itertools.islice(encoded, cache.BATCH)), [])
         return sum(len(images) for images in backend.decode(batches, view.size, threads=threads, cuda=cuda))
 
     def predict(faces: Faces | None) -> int:
-        found = paths.find([str(_FOLDER)], Path.cwd())
+        found = inputs.find([_FOLDER], paths().root)
         asked = found if faces is None else found[: max(len(found) // _WITH_FACES, 1)]
         return sum(len(part.found) for part in verdicts.predict(detector, asked, faces))
 
@@ -193,10 +195,12 @@ def _measure(settings: Params, samples: pd.DataFrame, repeats: int, tick: Callab
 
 def _first_verdict(faces: str) -> float:
     """Return the seconds that a fresh process takes to its first verdict."""
-    file = next(iter(sorted(_FOLDER.iterdir())))
-    command = [sys.executable, "-m", "deepfake", "predict", str(file), "--run", _RUN, "--json", faces]
+    file = next(iter(sorted((paths().root / _FOLDER).iterdir())))
+    command = [sys.executable, "-m", "deepfake", "predict", str(file.resolve()), "--run", _RUN, "--json", faces]
     start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=paths().root
+    ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         seconds = time.perf_counter() - start

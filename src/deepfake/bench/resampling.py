@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from deepfake import layout, tables
+from deepfake import tables
 from deepfake.config import resolve_view
-from deepfake.loading import files, geometry, opencv
-from deepfake.loading.augmentation import AugmentationPlan
-from deepfake.loading.vision import decode_file
-from deepfake.params import Augmentation, Params
+from deepfake.config.params import Augmentation, Params
+from deepfake.modalities.image import files, geometry, opencv
+from deepfake.modalities.image.augmentation import AugmentationPlan
+from deepfake.modalities.image.vision import decode_file
+from deepfake.project import paths
 
 FACTORS = (1.0, 1.25, 1.5, 2.0)
 """Sides of the cache over that of the model's input."""
@@ -31,11 +32,11 @@ def run(settings: Params, *, count: int) -> pd.DataFrame:
         One row an input size: the Laplacian's variance, as a share of that of the evaluation's images, when training
         images are taken from the file itself and from caches of several sizes. Above 1 there is aliasing.
     """
-    samples = tables.read(layout.samples(settings.dataset), tables.SAMPLES)
+    samples = tables.read(paths().samples(settings.dataset), tables.SAMPLES)
     samples = samples.iloc[np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int)]
     policy = settings.augmentations[_POLICY]
     squares = geometry.regions(samples, "crop", None, 0)
-    encoded = list(files.read(samples, squares, layout.raw(settings.dataset)))
+    encoded = list(files.read(samples, squares, paths().raw(settings.dataset)))
     sizes = sorted({resolve_view(settings, view).size for view in settings.views})
     return pd.DataFrame([_row(encoded, policy, size) for size in sizes])
 

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from deepfake.params import Augmentation, Normalization
+from deepfake.config.params import Augmentation, Normalization
 
 Epoch = Callable[[], Iterable[torch.Tensor]]
 """Each call gives the batches of one epoch."""

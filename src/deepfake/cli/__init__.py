@@ -1,15 +1,14 @@
 """The command line: a command parses, calls and writes; it imports what is heavy only when it runs."""
 
 import errno
-import os
 import sys
 from pathlib import Path
 
 import click
 
-from deepfake import layout
 from deepfake.cli import bench, data, doctor, evaluate, predict, report, studies, study, verify
 from deepfake.errors import InputError
+from deepfake.project import Project, nearest
 
 _MENDABLE = {
     *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
@@ -22,11 +21,11 @@ class _Group(click.Group):
     """Turns what the user can mend into one line and exit code 2, and works from any folder of a project."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command in the project's root; paths that the user gave start from where they were (`ctx.obj`)."""
-        ctx.obj = Path.cwd()
+        """Run a command in the nearest project upwards, or where it was called when there is none."""
+        here = nearest(Path()) or Project(Path())
         try:
-            _enter_project()
-            return super().invoke(ctx)
+            with here.entered():
+                return super().invoke(ctx)
         except InputError as error:
             _fail(str(error))
         except BrokenPipeError:
@@ -40,15 +39,6 @@ def _fail(message: str, code: int = 2) -> None:
     """Print one line and leave."""
     click.echo(f"deepfake: {message}", err=True)
     sys.exit(code)
-
-
-def _enter_project() -> None:
-    """Change to the nearest folder upwards that holds a params.yaml, when there is one."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / layout.PARAMS).exists():
-            os.chdir(folder)
-            return
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,7 +2,7 @@
 
 import click
 
-from deepfake import layout
+from deepfake.project import paths
 
 
 @click.group()
@@ -16,15 +16,16 @@ def bench() -> None:
 @click.option("--write", is_flag=True, help="Keep the table under reports/bench.")
 def loading(images: int, repeats: int, write: bool) -> None:
     """Time our loader against those of torchvision and timm, on the same files."""
-    from deepfake import config, console, runtime, tables
+    from deepfake import config, runtime, tables
     from deepfake.bench import loading as benchmark
+    from deepfake.cli import console
 
     with console.steps("timing loaders") as progress:
         rows = benchmark.run(config.load(), count=images, repeats=repeats, progress=progress)
     text = benchmark.report(rows, repeats)
     click.echo(text)
     if write:
-        tables.write_text(text, layout.bench(f"loading_{runtime.device().type}"))
+        tables.write_text(text, paths().bench(f"loading_{runtime.device().type}"))
 
 
 @bench.command()
@@ -39,7 +40,7 @@ def resampling(images: int, write: bool) -> None:
     text = rows.to_markdown(index=False, floatfmt=(".0f", *[".2f"] * (rows.shape[1] - 1))) + "\n"
     click.echo(text)
     if write:
-        tables.write_text(text, layout.bench("resampling"))
+        tables.write_text(text, paths().bench("resampling"))
 
 
 @bench.command()
@@ -48,15 +49,16 @@ def resampling(images: int, write: bool) -> None:
 @click.option("--write", is_flag=True, help="Keep the table under reports/bench.")
 def prediction(images: int, repeats: int, write: bool) -> None:
     """Time prediction over a folder against the loader alone, and a process from its start to its first verdict."""
-    from deepfake import config, console, tables
+    from deepfake import config, tables
     from deepfake.bench import prediction as benchmark
+    from deepfake.cli import console
 
     with console.steps("timing prediction") as progress:
         found = benchmark.run(config.load(), count=images, repeats=repeats, progress=progress)
     text = benchmark.report(found)
     click.echo(text)
     if write:
-        tables.write_text(text, layout.bench("prediction"))
+        tables.write_text(text, paths().bench("prediction"))
 
 
 COMMANDS = (bench,)

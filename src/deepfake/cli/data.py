@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from deepfake import layout
+from deepfake import project
+from deepfake.project import paths
 
 
 @click.command()
@@ -14,8 +15,8 @@ def check(schema: bool) -> None:
     import json
 
     from deepfake import config
-    from deepfake.data import catalog
-    from deepfake.params import Params
+    from deepfake.config.params import Params
+    from deepfake.datasets import catalog
 
     if schema:
         click.echo(json.dumps(Params.model_json_schema(), indent=1))
@@ -23,21 +24,22 @@ def check(schema: bool) -> None:
     settings = config.load()
     for dataset in (settings.dataset, *settings.studies.generalization.datasets):
         catalog.require(dataset)
-    click.echo(f"{layout.PARAMS}: preset {settings.preset}, {len(config.entries(settings))} runs")
+    click.echo(f"{paths().params}: preset {settings.preset}, {len(config.entries(settings))} runs")
 
 
 @click.command()
 @click.argument("name", default="sample")
 def sample(name: str) -> None:
     """Generate the embedded data set NAME (default: sample) from real photographs."""
-    from deepfake import console, params
-    from deepfake.data import contact_sheet, generated
+    from deepfake.cli import console
+    from deepfake.config import params
+    from deepfake.synthetic import contact_sheet, generated
 
     recipe = generated.find(name)
     settings = params.load()
     with console.steps(f"generating {name}") as progress:
-        recipe.generate(settings, layout.raw(name), progress)
-    contact_sheet.draw(layout.raw(name), recipe.titles, layout.photograph(name))
+        recipe.generate(settings, paths().raw(name), progress)
+    contact_sheet.draw(paths().raw(name), recipe.titles, paths().photograph(name))
 
 
 @click.group()
@@ -49,29 +51,30 @@ def data() -> None:
 @click.argument("dataset")
 def fetch(dataset: str) -> None:
     """Download the published archives of DATASET at the pinned revision; goes on where it was cut off."""
-    from deepfake import console
-    from deepfake.data import catalog
-    from deepfake.data import fetch as hub
+    from deepfake.cli import console
+    from deepfake.datasets import catalog
+    from deepfake.datasets import fetch as hub
 
     entry = catalog.find(dataset)
     with console.steps(f"fetching {dataset}") as progress:
-        hub.fetch(dataset, entry, layout.raw(dataset), progress=progress)
+        hub.fetch(dataset, entry, paths().raw(dataset), progress=progress)
     click.echo(hub.next_steps(dataset))
 
 
 @click.command()
 @click.argument("dataset")
 @click.option("--raw", type=click.Path(path_type=Path), help="Where the files lie, if not in data/raw/DATASET.")
-@click.pass_obj
-def ingest(here: Path, dataset: str, raw: Path | None) -> None:
+def ingest(dataset: str, raw: Path | None) -> None:
     """Hash and decode every file of DATASET; set aside what cannot be used."""
-    from deepfake import console, params, runtime
-    from deepfake.data import catalog, ingest
+    from deepfake import runtime
+    from deepfake.cli import console
+    from deepfake.config import params
+    from deepfake.datasets import catalog, ingest
 
     settings = params.load().ingest
     entry = catalog.find(dataset)
     if raw is not None:
-        catalog.attach(dataset, here / raw)
+        catalog.attach(dataset, raw)
     with console.steps(f"ingesting {dataset}") as progress:
         click.echo(ingest.write(dataset, entry, settings, threads=runtime.cores(), progress=progress))
 
@@ -80,8 +83,8 @@ def ingest(here: Path, dataset: str, raw: Path | None) -> None:
 @click.argument("dataset")
 def split(dataset: str) -> None:
     """Give every sample of DATASET its test set or fold; groups stay together."""
-    from deepfake import params
-    from deepfake.data import catalog, partition
+    from deepfake.config import params
+    from deepfake.datasets import catalog, partition
 
     partition.write(dataset, params.load(), catalog.load())
 
@@ -90,7 +93,8 @@ def split(dataset: str) -> None:
 @click.argument("dataset")
 def faces(dataset: str) -> None:
     """Find the face in every image of DATASET; a run that was killed goes on."""
-    from deepfake import config, console
+    from deepfake import config
+    from deepfake.cli import console
     from deepfake.loading import views
     from deepfake.studies import faces
 
@@ -109,7 +113,8 @@ def faces(dataset: str) -> None:
 @click.argument("dataset")
 def views(dataset: str) -> None:
     """Decode every image of DATASET once for each view (`views` in params.yaml) that runs look through."""
-    from deepfake import config, console, runtime
+    from deepfake import config, runtime
+    from deepfake.cli import console
     from deepfake.loading import views
 
     settings = config.load()
@@ -128,15 +133,16 @@ def views(dataset: str) -> None:
 def conditions() -> None:
     """Draw what each view shows and what each augmentation does, on images of the data set."""
     from deepfake import config
-    from deepfake.studies import conditions
+    from deepfake.studies import previews
 
-    conditions.draw(config.load())
+    previews.draw(config.load())
 
 
 @click.command()
 def weights() -> None:
     """Bring the ImageNet weights that models of the studies start from into data/weights."""
-    from deepfake import config, console
+    from deepfake import config
+    from deepfake.cli import console
     from deepfake.runs import weights
 
     with console.shown() as progress:
@@ -147,11 +153,11 @@ def weights() -> None:
 def union() -> None:
     """Join the study's data set and those of `studies.generalization.union` into one to be trained on."""
     from deepfake import config
-    from deepfake.studies import union
+    from deepfake.studies.generalization import combined
 
     settings = config.load()
-    manifest = union.run(settings)
-    click.echo(f"{layout.UNION}: {len(manifest)} samples of {', '.join(union.members(settings))}")
+    manifest = combined.run(settings)
+    click.echo(f"{project.UNION}: {len(manifest)} samples of {', '.join(combined.members(settings))}")
 
 
 COMMANDS = (check, sample, data, ingest, split, faces, views, conditions, weights, union)

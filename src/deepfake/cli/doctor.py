@@ -8,7 +8,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from deepfake.studies.doctor.finding import Finding
+    from deepfake.ops.doctor.finding import Finding
 
 _COLOURS = {"ok": "green", "note": "yellow", "missing": "red"}
 _MARK, _WHAT = 9, 11
@@ -23,7 +23,7 @@ def doctor() -> None:
     """
     from rich.console import Console
 
-    from deepfake.studies.doctor import examination
+    from deepfake.ops.doctor import examination
 
     marks = []
     console = Console()

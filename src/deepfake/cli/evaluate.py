@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from deepfake.data.foreign import Taken
+    from deepfake.datasets.external_predictions import Taken
     from deepfake.evaluation.bootstrap import Interval
-    from deepfake.studies.foreign import Evaluated
+    from deepfake.studies.generalization.external import Evaluated
 
 _HEADINGS = {
     "accuracy": "accuracy",
@@ -30,9 +30,7 @@ _HEADINGS = {
 @click.option("--group", metavar="COL", help="The column of what binds rows that are not independent.")
 @click.option("--threshold", metavar="T", type=float, help="The score from which on a sample is called positive.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead, in full precision.")
-@click.pass_obj
 def evaluate(
-    here: Path,
     file: Path,
     truth: str | None,
     pred: str | None,
@@ -49,14 +47,14 @@ def evaluate(
     """
     import json
 
-    from deepfake import params
-    from deepfake.data.foreign_rows import Options
-    from deepfake.studies import foreign
+    from deepfake.config import params
+    from deepfake.datasets.external_columns import Options
+    from deepfake.studies.generalization import external
 
     settings = params.load()
-    found = foreign.evaluate(here / file, Options(truth, pred, score, positive, group, threshold), settings)
+    found = external.evaluate(file, Options(truth, pred, score, positive, group, threshold), settings)
     if as_json:
-        click.echo(json.dumps(foreign.record(found, file), allow_nan=False))
+        click.echo(json.dumps(external.record(found, file), allow_nan=False))
     else:
         click.echo(_page(found, file, settings.evaluation.confidence))
 

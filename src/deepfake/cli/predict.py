@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-    from deepfake.studies.prediction.reading import Face
-    from deepfake.studies.prediction.verdicts import Failure, Verdict
+    from deepfake.inference.reading import Face
+    from deepfake.inference.verdicts import Failure, Verdict
 
 _FIGURES = (("verdict", 9), ("probability", 13), ("threshold", 11), ("logit", 9), ("faces", 7))
 """The columns beside the file's name, and their widths on a terminal."""
@@ -32,8 +32,7 @@ _COLOURS = {"fake": "red", "real": "green", "error": "yellow"}
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, and nothing else, on stdout.")
 @click.option("--faces/--no-faces", default=True, show_default=True, help="Look for faces.")
-@click.pass_obj
-def predict(here: Path, paths: tuple[str, ...], name: str | None, as_json: bool, faces: bool) -> None:
+def predict(paths: tuple[str, ...], name: str | None, as_json: bool, faces: bool) -> None:
     """Say whether images are real or fake: files, folders at any depth, or patterns.
 
     Every fold's model is asked. A file is called fake when its calibrated logit, the mean over folds, reaches the
@@ -42,13 +41,14 @@ def predict(here: Path, paths: tuple[str, ...], name: str | None, as_json: bool,
     """
     # a progress bar takes sys.stdout over, which must not take the results along
     out = None if sys.stdout.isatty() else sys.stdout
-    from deepfake import config, console
-    from deepfake.studies.prediction import paths as places
+    from deepfake import config
+    from deepfake.cli import console
+    from deepfake.inference import inputs
 
-    files = places.find(paths, here)
+    files = inputs.find(paths, Path.cwd())
     settings = config.load()
     # torch takes seconds: what can be told without it has been told
-    from deepfake.studies.prediction import choice, verdicts
+    from deepfake.inference import choice, verdicts
 
     if name is None:
         detector, why = choice.best(settings, faces=faces)
@@ -89,7 +89,7 @@ def _lines(run: str, limits: str, out: "TextIO | None", as_json: bool) -> "Calla
 
 def _facts(answer: "Verdict | Failure", run: str, limits: str) -> dict[str, Any]:
     """Return what a program is told of a file."""
-    from deepfake.studies.prediction.verdicts import Failure
+    from deepfake.inference.verdicts import Failure
 
     if isinstance(answer, Failure):
         return {"file": answer.file, "error": answer.reason}
@@ -109,7 +109,7 @@ def _facts(answer: "Verdict | Failure", run: str, limits: str) -> dict[str, Any]
 
 def _cells(answer: "Verdict | Failure") -> list[str]:
     """Return what people are told of a file, one text a column."""
-    from deepfake.studies.prediction.verdicts import Failure
+    from deepfake.inference.verdicts import Failure
 
     if isinstance(answer, Failure):
         return [answer.file, "error", answer.reason]
@@ -138,7 +138,7 @@ def _row(cells: list[str], width: int, colour: str | None = None) -> str:
 
 def _kinds(answer: "Verdict | Failure") -> list[str]:
     """Return what a file counts for in the summary."""
-    from deepfake.studies.prediction.verdicts import Failure
+    from deepfake.inference.verdicts import Failure
 
     if isinstance(answer, Failure):
         return ["failed"]

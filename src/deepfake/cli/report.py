@@ -15,8 +15,8 @@ def ci_report(rev: str, strict: bool, full: bool) -> None:
 
     Needs no data, no DVC cache and no remote. Stale results are told in the text; they are no error without --strict.
     """
-    from deepfake.reports import changes as page
-    from deepfake.studies import changes
+    from deepfake.ops.ci_report import changes
+    from deepfake.ops.ci_report import comment as page
 
     commits = changes.commits(rev)
     found = changes.differences(commits.base)

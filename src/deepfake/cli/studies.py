@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deepfake import layout
 from deepfake.errors import InputError
+from deepfake.project import paths
 
 if TYPE_CHECKING:
-    from deepfake.console import Shown
-    from deepfake.params import Params
+    from deepfake.cli.console import Shown
+    from deepfake.config.params import Params
 
 
 @contextmanager
 def _training() -> "Iterator[tuple[Params, Shown]]":
     """Give the settings, and what shows how training goes; refuse a GPU that is there and cannot be used."""
-    from deepfake import config, console
-    from deepfake.studies.doctor import gpu
+    from deepfake import config
+    from deepfake.cli import console
+    from deepfake.ops.doctor import gpu
 
     settings = config.load()
     finding = gpu.at_hand()
@@ -38,8 +39,9 @@ def train(names: tuple[str, ...]) -> None:
     Without a name: bring the custom run (`model` in params.yaml) and all it needs up to date.
     """
     if not names:
-        from deepfake import config, console
-        from deepfake.studies import pipeline
+        from deepfake import config
+        from deepfake.cli import console
+        from deepfake.ops import pipeline
 
         sys.exit(pipeline.custom(config.load(), announce=console.say))
     from deepfake.runs import completion
@@ -54,7 +56,7 @@ def _tell(names: "tuple[str, ...] | list[str]") -> None:
     import json
 
     for name in names:
-        found = json.loads(layout.headline(name).read_text(encoding="utf-8"))
+        found = json.loads(paths().headline(name).read_text(encoding="utf-8"))
         click.echo(f"{name}: AUC {found['auc']:.3f} ± {found['auc_std']:.3f} over held-out folds")
 
 
@@ -70,8 +72,9 @@ def _complete(study: str) -> "Params":
 
 def _phase(study: str) -> None:
     """Train a phase, compare its runs, and write its tables and page."""
-    from deepfake.reports import phases as pages
-    from deepfake.studies import phases, selection
+    from deepfake.studies.phases import analysis as phases
+    from deepfake.studies.phases import page as pages
+    from deepfake.studies.phases import selection
 
     settings = _complete(study)
     if study == "phase2":
@@ -117,8 +120,8 @@ def phase4() -> None:
 @click.command()
 def imbalance() -> None:
     """Class imbalance: losses, samplers and thresholds compared."""
-    from deepfake.reports import balance as page
-    from deepfake.studies import balance
+    from deepfake.studies.imbalance import analysis as balance
+    from deepfake.studies.imbalance import page
 
     settings = _complete("imbalance")
     balance.run(settings)
@@ -129,13 +132,11 @@ def imbalance() -> None:
 @click.command()
 def generalization() -> None:
     """Every detector on every data set: in-domain against out-of-domain."""
-    from deepfake import console
-    from deepfake.reports import cross_dataset as page
-    from deepfake.studies import foreign
-    from deepfake.studies.cross_dataset import analysis, collect
+    from deepfake.cli import console
+    from deepfake.studies.generalization import analysis, collect, external, page
 
     settings = _complete("generalization")
-    others = foreign.rows(settings)
+    others = external.rows(settings)
     with console.steps("decoding") as on_decode, console.steps("predicting") as on_progress:
         cells = collect.run(settings, announce=console.say, on_decode=on_decode, on_progress=on_progress)
     analysis.write(cells, others, settings)
@@ -150,15 +151,15 @@ def thresholds(name: str) -> None:
     import pandas as pd
 
     from deepfake import config
-    from deepfake.reports import cuts as page
-    from deepfake.studies import cuts
+    from deepfake.studies.operating_points import analysis as operating_points
+    from deepfake.studies.operating_points import page
 
     settings = config.load()
-    found = cuts.examine(cuts.read([name], settings)[name], settings)
+    found = operating_points.examine(operating_points.read([name], settings)[name], settings)
     calibration = pd.DataFrame([{"experiment": name, **found.calibration}])
     table = page.write(name, found.cuts, calibration, found.reliability, found.roc, settings)
     click.echo(table)
-    click.echo(f"wrote {layout.page(page.name_of(name))}")
+    click.echo(f"wrote {paths().page(page.name_of(name))}")
 
 
 @click.group()
@@ -172,8 +173,8 @@ def runs() -> None:
 def list_runs(study: str | None, trained: bool) -> None:
     """Print the runs of STUDY (default: of all), one a line."""
     from deepfake import config
+    from deepfake.config.studies import BEST, FineTuned, Trained
     from deepfake.errors import unknown
-    from deepfake.params.studies import BEST, FineTuned, Trained
 
     if study is not None and study not in config.TRAINING:
         raise InputError(unknown("study", study, config.TRAINING))
@@ -192,7 +193,7 @@ def show(name: str) -> None:
 
     found = next((found for found in store.entries() if found.entry.run == name), None)
     if found is None:
-        raise InputError(f"{layout.RUNS}: no entry of a run called {name}; run deepfake train {name}, or dvc repro")
+        raise InputError(f"{paths().runs}: no entry of a run called {name}; run deepfake train {name}, or dvc repro")
     click.echo(f"{name}: {found.entry.kind}, key {found.entry.key}, {found.folder}")
     for path in sorted(found.entry.files):
         click.echo(f"  {path}")
@@ -204,7 +205,7 @@ def prune() -> None:
     """Remove entries that no study holds any more, and unfinished work."""
     from deepfake.runs import store
 
-    click.echo(f"{store.prune()} entries removed from {layout.STORE}")
+    click.echo(f"{store.prune()} entries removed from {paths().store}")
 
 
 COMMANDS = (*(train, runs, custom, phase1, phase2, phase3, phase4, imbalance, generalization, thresholds),)

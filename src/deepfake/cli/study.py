@@ -2,15 +2,16 @@
 
 import click
 
-from deepfake import layout
+from deepfake.project import paths
 
 
 @click.command()
 @click.argument("dataset")
 def features(dataset: str) -> None:
     """Measure how every file of DATASET is stored, and plain statistics of its pixels."""
-    from deepfake import console, runtime
-    from deepfake.studies import probing
+    from deepfake import runtime
+    from deepfake.cli import console
+    from deepfake.studies.shortcuts import probing
 
     with console.steps(f"{dataset}: measuring") as progress:
         probing.measure(dataset, threads=runtime.cores(), progress=progress)
@@ -20,8 +21,9 @@ def features(dataset: str) -> None:
 @click.argument("dataset", required=False)
 def probe(dataset: str | None) -> None:
     """Search DATASET (default: the study's) for what predicts the label without a look at the content."""
-    from deepfake import config, console, runtime
-    from deepfake.studies import probing
+    from deepfake import config, runtime
+    from deepfake.cli import console
+    from deepfake.studies.shortcuts import probing
 
     settings = config.load()
     name = dataset or settings.dataset
@@ -41,9 +43,10 @@ def probe(dataset: str | None) -> None:
 @click.argument("dataset", required=False)
 def shortcuts(dataset: str | None) -> None:
     """Hold the runs of `studies.shortcuts` against the probes of DATASET (default: the study's)."""
-    from deepfake import config, console, runtime
-    from deepfake.reports import audit as page
-    from deepfake.studies import shortcuts
+    from deepfake import config, runtime
+    from deepfake.cli import console
+    from deepfake.studies.shortcuts import analysis as shortcuts
+    from deepfake.studies.shortcuts import page
 
     settings = config.load()
     name = dataset or settings.dataset
@@ -57,16 +60,17 @@ def shortcuts(dataset: str | None) -> None:
             progress=progress,
         )
     page.write(settings, name)
-    click.echo(f"wrote {layout.page(config.title(settings, 'shortcuts', name))}")
+    click.echo(f"wrote {paths().page(config.title(settings, 'shortcuts', name))}")
 
 
 @click.command()
 @click.argument("experiment", required=False)
 def robustness(experiment: str | None) -> None:
     """Corrupt the held-out images of EXPERIMENT (default: `robustness` in params.yaml) and see what is left."""
-    from deepfake import config, console
-    from deepfake.reports import robustness as page
-    from deepfake.studies import robustness
+    from deepfake import config
+    from deepfake.cli import console
+    from deepfake.studies.robustness import analysis as robustness
+    from deepfake.studies.robustness import page
 
     settings = config.load()
     names = [experiment] if experiment else settings.studies.robustness.runs
@@ -93,9 +97,11 @@ def explain(experiments: tuple[str, ...]) -> None:
 
     Without EXPERIMENTS: write the page on them, too.
     """
-    from deepfake import config, console
-    from deepfake.reports import explain as page
-    from deepfake.studies import explanation, phases
+    from deepfake import config
+    from deepfake.cli import console
+    from deepfake.studies.explain import analysis as explanation
+    from deepfake.studies.explain import page
+    from deepfake.studies.phases import analysis as phases
 
     settings = config.load()
     with console.steps("decoding") as on_decode, console.steps("explaining") as on_progress:
@@ -115,17 +121,21 @@ def explain(experiments: tuple[str, ...]) -> None:
 def report() -> None:
     """Write reports/summary.md."""
     from deepfake import config
-    from deepfake.reports import audit, balance, cross_dataset, document, robustness
+    from deepfake.studies.generalization import page as generalization_page
+    from deepfake.studies.imbalance import page as imbalance_page
+    from deepfake.studies.robustness import page as robustness_page
+    from deepfake.studies.shortcuts import page as shortcuts_page
+    from deepfake.studies.summary import page as summary_page
 
     settings = config.load()
     pages = {
-        "generalization": cross_dataset,
-        "shortcuts": audit,
-        "robustness": robustness,
-        "imbalance": balance,
+        "generalization": generalization_page,
+        "shortcuts": shortcuts_page,
+        "robustness": robustness_page,
+        "imbalance": imbalance_page,
     }
-    document.write(settings, {name: page.headline(settings) for name, page in pages.items()})
-    click.echo(f"wrote {layout.SUMMARY}")
+    summary_page.write(settings, {name: page.headline(settings) for name, page in pages.items()})
+    click.echo(f"wrote {paths().summary}")
 
 
 COMMANDS = (features, probe, shortcuts, robustness, explain, report)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deepfake.studies.verification import tolerance
+from deepfake.ops.verify import tolerance
 
 if TYPE_CHECKING:
-    from deepfake.studies.verification.comparison import Compared
+    from deepfake.ops.verify.comparison import Compared
 
 _ROWS = 20
 """The most rows that are printed."""
@@ -23,7 +23,7 @@ _PLACE = 56
 )
 def verify(rev: str) -> None:
     """Compare every figure below reports with a revision's; exit with 1 where one differs or a verdict flipped."""
-    from deepfake.studies.verification import comparison, revision
+    from deepfake.ops.verify import comparison, revision
 
     compared = revision.against(rev)
     by_status = {status: [one for one in compared if one.status == status] for status in comparison.FAILED}

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from deepfake import layout, params
-from deepfake.config import names
+from deepfake.config import names, params
 from deepfake.config.decisions import Decision, Final, Finalists, read_decision, read_final, read_finalists
-from deepfake.config.finished import config_of, facts_of
+from deepfake.config.params import Params
+from deepfake.config.run_metadata import config_of, facts_of
 from deepfake.config.runs import (
     FROM_SCRATCH,
     TRAINING,
@@ -24,7 +24,7 @@ from deepfake.config.runs import (
     title,
 )
 from deepfake.errors import InputError
-from deepfake.params import Params
+from deepfake.project import paths
 
 __all__ = [
     "FROM_SCRATCH",
@@ -54,12 +54,13 @@ __all__ = [
 ]
 
 
-def load(path: Path = layout.PARAMS) -> Params:
+def load(path: Path | None = None) -> Params:
     """Read params.yaml and check that all names in it refer to something and all experiments resolve.
 
     Raises:
         InputError: what is wrong, by its path.
     """
+    path = path or paths().params
     settings = params.load(path)
     try:
         names.check(settings)

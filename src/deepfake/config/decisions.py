@@ -5,9 +5,9 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from deepfake import layout
+from deepfake.config.section import Resolution, Section, first_mistake
 from deepfake.errors import InputError
-from deepfake.schema import Resolution, Section, first_mistake
+from deepfake.project import paths
 
 
 class Decision(Section):
@@ -30,30 +30,33 @@ class Final(Section):
     run: str
 
 
-def read_decision(path: Path = layout.DECISION) -> Decision:
+def read_decision(path: Path | None = None) -> Decision:
     """Read what phase 2 decided.
 
     Raises:
         InputError: it has not been decided, or the file was changed by hand into something else.
     """
+    path = path or paths().decision
     return _read(path, Decision, "deepfake phase2")
 
 
-def read_finalists(path: Path = layout.FINALISTS) -> tuple[str, ...]:
+def read_finalists(path: Path | None = None) -> tuple[str, ...]:
     """Read which runs of phase 3 phase 4 goes on with.
 
     Raises:
         InputError: the candidates have not been ranked, or the file was changed by hand into something else.
     """
+    path = path or paths().finalists
     return _read(path, Finalists, "deepfake phase3").runs
 
 
-def read_final(path: Path = layout.FINAL) -> str:
+def read_final(path: Path | None = None) -> str:
     """Read which run is the study's final model.
 
     Raises:
         InputError: it has not been chosen, or the file was changed by hand into something else.
     """
+    path = path or paths().final
     return _read(path, Final, "deepfake phase4").run
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterable
 from itertools import product
 
-from deepfake import layout
+from deepfake import project
 from deepfake.config.decisions import Decision
+from deepfake.config.params import Params, Resolutions
 from deepfake.config.runs import (
     TRAINING,
     Entry,
@@ -16,9 +17,8 @@ from deepfake.config.runs import (
     size_of,
     tables_of,
 )
+from deepfake.config.studies import BEST, AnyRun, Ensemble, FineTuned, Reevaluated, Study, Trained
 from deepfake.errors import InputError, unknown
-from deepfake.params import Params, Resolutions
-from deepfake.params.studies import BEST, AnyRun, Ensemble, FineTuned, Reevaluated, Study, Trained
 
 
 def check(settings: Params) -> None:
@@ -74,10 +74,10 @@ def _check_presets(settings: Params) -> None:
 def _check_run(settings: Params, name: str, entry: Entry, known: dict[str, Entry]) -> None:
     """Check what a run refers to."""
     run = entry.run
-    where = entry.study if entry.study == layout.CUSTOM_EXPERIMENT else f"studies.{entry.study}.runs.{name}"
+    where = entry.study if entry.study == project.CUSTOM_EXPERIMENT else f"studies.{entry.study}.runs.{name}"
     trained = [other for other, found in known.items() if isinstance(found.run, Trained) and other != name]
     if isinstance(run, Trained):
-        others = [settings.dataset, *settings.studies.generalization.datasets, layout.UNION]
+        others = [settings.dataset, *settings.studies.generalization.datasets, project.UNION]
         if run.dataset is not None and run.dataset not in others:
             raise InputError(f"{where}.dataset: {unknown('data set', run.dataset, others)}")
         if _undecided(run) and entry.study not in ("phase3", "phase4"):

@@ -5,19 +5,19 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from deepfake import layout
+from deepfake import project
 from deepfake.config.decisions import Decision
+from deepfake.config.params import Augmentation, Backend, Normalization, Params
+from deepfake.config.section import Fraction, Section, Share, first_mistake
+from deepfake.config.studies import BEST, AnyRun, FineTuned, Study, Trained, merge
+from deepfake.config.training import Domain, Loss, Shared
 from deepfake.errors import InputError, unknown
-from deepfake.params import Augmentation, Backend, Normalization, Params
-from deepfake.params.studies import BEST, AnyRun, FineTuned, Study, Trained, merge
-from deepfake.params.training import Domain, Loss, Shared
-from deepfake.schema import Fraction, Section, Share, first_mistake
 
 FROM_SCRATCH = ("simple_cnn",)
 """Models that nobody has pretrained."""
 PHASES = ("phase1", "phase2", "phase3", "phase4")
 TRAINING = ("custom", *PHASES, "imbalance", "generalization")
-"""The studies that have runs of their own, each in a folder of its name below `layout.RUNS`."""
+"""The studies that have runs of their own, each in a folder of its name below `Project.runs`."""
 
 
 class Entry(NamedTuple):
@@ -127,7 +127,7 @@ def entries(settings: Params) -> dict[str, Entry]:
         found[name] = Entry(study, run)
 
     own = {"model": settings.model} | settings.custom.model_dump()
-    add("custom", layout.CUSTOM_EXPERIMENT, Trained.model_validate(own))
+    add("custom", project.CUSTOM_EXPERIMENT, Trained.model_validate(own))
     for study in TRAINING:
         section = getattr(settings.studies, study)
         if not isinstance(section, Study):

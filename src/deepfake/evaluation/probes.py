@@ -21,11 +21,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
+from deepfake.config.analysis import Severity
+from deepfake.config.params import Evaluation
 from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, statistics
 from deepfake.evaluation.bootstrap import Floats
-from deepfake.params import Evaluation
-from deepfake.params.judgement import Severity
 
 NATURES = {
     "geometry": "container",

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from deepfake.config.params import Evaluation
 from deepfake.evaluation import bootstrap
 from deepfake.evaluation.bootstrap import Floats
-from deepfake.params import Evaluation
 
 CLEAN = "clean"
 """The name of the condition in which nothing happens to an image; its level is 0."""

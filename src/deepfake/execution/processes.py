@@ -11,6 +11,7 @@ from multiprocessing.queues import SimpleQueue
 from typing import Any, TypeVar
 
 from deepfake.errors import InputError
+from deepfake.project import Project, current
 
 _START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 """A forked worker has torch already, which takes seconds to import. Nothing in the parent has computed with torch
@@ -53,7 +54,7 @@ def run_jobs(
     context = multiprocessing.get_context(_START_METHOD)
     news = context.SimpleQueue()
     count = min(workers, len(jobs))
-    with ProcessPoolExecutor(count, context, initializer=_listen, initargs=(news,)) as pool:
+    with ProcessPoolExecutor(count, context, initializer=_listen, initargs=(news, current())) as pool:
         waiting = {pool.submit(_work, function, job) for job in jobs}
         try:
             while waiting:
@@ -74,10 +75,12 @@ _news: "SimpleQueue[Any] | None" = None
 """In a worker: the way to the parent."""
 
 
-def _listen(news: "SimpleQueue[Any]") -> None:
-    """Remember, in a new worker, whom to tell; and end with the parent, even when that is killed."""
+def _listen(news: "SimpleQueue[Any]", here: Project | None) -> None:
+    """Remember, in a new worker, whom to tell and where it works; end with the parent, even when that is killed."""
     global _news
     _news = news
+    if here is not None:
+        here.enter()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches workers too; the parent has the word
     if sys.platform == "linux":
         # an orphan would go on working beside the run that takes over its work

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from deepfake.loading import backends
-from deepfake.loading.augmentation import AugmentationPlan
+from deepfake.config.params import Augmentation, Normalization
 from deepfake.loading.pixels import Store
 from deepfake.loading.sampling import occurrences
-from deepfake.params import Augmentation, Normalization
+from deepfake.modalities.image import backends
+from deepfake.modalities.image.augmentation import AugmentationPlan
 
 
 @dataclass(frozen=True)

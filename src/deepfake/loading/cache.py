@@ -18,14 +18,14 @@ import pandas as pd
 
 from deepfake import runtime, tables
 from deepfake.errors import InputError
-from deepfake.loading import backends, files, geometry
+from deepfake.modalities.image import backends, files, geometry
 
 BATCH = 64
 """Images that are decoded, and in memory, at once."""
 _READ = 1 << 22
 """Bytes that are hashed at once."""
 _DECIDING_PACKAGES = ("pillow", "nvidia-dali-cuda130")
-_DECIDING_MODULES = ("loading/cache.py", "loading/dali.py", "loading/files.py", "loading/vision.py")
+_DECIDING_MODULES = ("loading/cache.py", *(f"modalities/image/{name}.py" for name in ("dali", "files", "vision")))
 
 
 def ensure(

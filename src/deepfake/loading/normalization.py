@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deepfake.params import Normalization
+from deepfake.config.params import Normalization
 
 _BATCH = 256
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepfake import layout, tables
+from deepfake import project, tables
 from deepfake.config import ViewConfig, entries
+from deepfake.config.params import Params, View
+from deepfake.config.studies import BEST, AnyRun, Ensemble, Reevaluated, Trained
 from deepfake.errors import InputError
-from deepfake.loading import cache, geometry
-from deepfake.params import Params, View
-from deepfake.params.studies import BEST, AnyRun, Ensemble, Reevaluated, Trained
+from deepfake.loading import cache
+from deepfake.modalities.image import geometry
+from deepfake.project import paths
 
 Announce = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -41,11 +43,11 @@ def write(
     Raises:
         InputError: a table or a file is missing, or the disk is too small.
     """
-    samples = tables.read(layout.samples(view.dataset), tables.SAMPLES)
-    faces = None if view.face_margin is None else tables.read(layout.faces(view.dataset), tables.FACES)
+    samples = tables.read(paths().samples(view.dataset), tables.SAMPLES)
+    faces = None if view.face_margin is None else tables.read(paths().faces(view.dataset), tables.FACES)
     if faces is not None and not samples["sample_id"].isin(faces["sample_id"]).all():
         remedy = f"run deepfake faces {view.dataset} again, or dvc repro"
-        raise InputError(f"{layout.faces(view.dataset)}: faces were not looked for in all samples; {remedy}")
+        raise InputError(f"{paths().faces(view.dataset)}: faces were not looked for in all samples; {remedy}")
     regions = geometry.regions(samples, view.geometry, faces, view.face_margin or 0.0)
     path = _array(view, samples, regions, view.size, threads, cuda, announce, progress)
     facts = view.model_dump() | {
@@ -53,8 +55,8 @@ def write(
         "without_face": 0 if faces is None else int((regions["face"] == 0).sum()),
         "pixels_sha256": cache.pixels_hash(path),
     }
-    tables.write(regions, layout.regions(view.dataset, view.view), tables.REGIONS)
-    tables.write_text(json.dumps(facts, indent=2) + "\n", layout.view_facts(view.dataset, view.view))
+    tables.write(regions, paths().regions(view.dataset, view.view), tables.REGIONS)
+    tables.write_text(json.dumps(facts, indent=2) + "\n", paths().view_facts(view.dataset, view.view))
     return facts
 
 
@@ -74,7 +76,7 @@ def _asked(settings: Params, dataset: str) -> Iterator[AnyRun]:
         if isinstance(first, Trained) and first.dataset == dataset:
             yield run
         # every run of the comparison is asked about every data set, an ensemble through its members
-        if dataset != layout.UNION and name in settings.studies.generalization.runs:
+        if dataset != project.UNION and name in settings.studies.generalization.runs:
             yield from (known[member] for member in run.members) if isinstance(run, Ensemble) else (run,)
 
 
@@ -110,7 +112,7 @@ def pixels(
     Raises:
         InputError: the regions are missing or belong to other samples, or the images cannot be decoded.
     """
-    source = layout.regions(view.dataset, view.view)
+    source = paths().regions(view.dataset, view.view)
     regions = tables.read(source, tables.REGIONS)
     if not np.array_equal(regions["sample_id"], manifest["sample_id"]):
         raise InputError(f"{source}: not of the samples in the manifest; run deepfake views {view.dataset}")
@@ -133,8 +135,8 @@ def _array(
         samples,
         regions,
         size,
-        raw=layout.raw(view.dataset),
-        folder=layout.cache(view.dataset),
+        raw=paths().raw(view.dataset),
+        folder=paths().cache(view.dataset),
         name=view.view,
         loader=view.loader,
         threads=threads,

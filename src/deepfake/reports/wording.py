@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake import layout
+from deepfake import project
 from deepfake.config import RunConfig
-from deepfake.params.images import Quality, Range
+from deepfake.config.images import Quality, Range
+from deepfake.project import paths
 
 READING = """## How to read this
 
@@ -40,22 +41,22 @@ _SAMPLE = """> **The data is the embedded sample:** gray photographs of 40 peopl
 
 def picture(name: str, caption: str) -> str:
     """Return the Markdown of a figure."""
-    return f"![{caption}]({_link(layout.figure(name))})"
+    return f"![{caption}]({_link(paths().figure(name))})"
 
 
 def photographs(name: str, caption: str) -> str:
     """Return the Markdown of a picture that shows photographs."""
-    return f"![{caption}]({_link(layout.photograph(name))})"
+    return f"![{caption}]({_link(paths().photograph(name))})"
 
 
 def csv(name: str) -> str:
     """Return the Markdown of a link to a table."""
-    return f"[CSV]({_link(layout.table(name))})"
+    return f"[CSV]({_link(paths().table(name))})"
 
 
 def _link(path: Path) -> str:
     """Return a path as the pages of the report link it."""
-    return path.relative_to(layout.REPORTS).as_posix()
+    return path.relative_to(paths().reports).as_posix()
 
 
 def scope(preset: str, dataset: str) -> str:
@@ -156,7 +157,7 @@ def _monitor(config: RunConfig) -> str:
 
 def _data(config: RunConfig) -> str:
     """Say what an experiment is trained on."""
-    return "the union of data sets" if config.dataset == layout.UNION else f"data set {config.dataset}"
+    return "the union of data sets" if config.dataset == project.UNION else f"data set {config.dataset}"
 
 
 def _start(config: RunConfig) -> str:

@@ -7,7 +7,7 @@ import grimp
 
 from deepfake import runtime
 
-_BACKENDS = ("deepfake.loading.dali", "deepfake.loading.opencv", "deepfake.loading.vision")
+_BACKENDS = ("deepfake.modalities.image.dali", "deepfake.modalities.image.opencv", "deepfake.modalities.image.vision")
 """What `loading.backends` imports by name."""
 
 
@@ -26,7 +26,7 @@ def _graph() -> grimp.ImportGraph:
 def files(graph: grimp.ImportGraph, entries: Iterable[str]) -> list[str]:
     """Return the source files behind some modules and all that they import, as paths inside the package."""
     modules = set(entries).union(*(graph.find_upstream_modules(entry) for entry in entries))
-    if "deepfake.loading.backends" in modules:
+    if "deepfake.modalities.image.backends" in modules:
         modules.update(_BACKENDS, *(graph.find_upstream_modules(backend) for backend in _BACKENDS))
     paths = []
     for module in sorted(modules - {"deepfake"}):

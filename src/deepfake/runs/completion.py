@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
-from deepfake import config, layout
+from deepfake import config, project
 from deepfake.config import RunConfig
+from deepfake.config.params import Params
+from deepfake.config.studies import BEST, Ensemble, FineTuned, Reevaluated, Trained
 from deepfake.errors import InputError, unknown
-from deepfake.params import Params
-from deepfake.params.studies import BEST, Ensemble, FineTuned, Reevaluated, Trained
 from deepfake.progress import SILENT, Progress
 from deepfake.runs import cross_validation, store, weights
 
@@ -48,9 +48,9 @@ def runs(settings: Params, wanted: Collection[str], progress: Progress = SILENT)
     for name in wanted:
         if name not in known:
             raise InputError(f"studies: {unknown('run', name, known)}")
-    if layout.CUSTOM_EXPERIMENT in wanted:
+    if project.CUSTOM_EXPERIMENT in wanted:
         # its model changes often, and others need not look whether their weights have changed
-        weights.ensure(resolved(settings, layout.CUSTOM_EXPERIMENT), progress)
+        weights.ensure(resolved(settings, project.CUSTOM_EXPERIMENT), progress)
     kinds = {name: known[name].run for name in wanted}
     second = [name for name, run in kinds.items() if isinstance(run, FineTuned)]
     derived = [name for name, run in kinds.items() if isinstance(run, Reevaluated | Ensemble)]

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from deepfake import layout, runtime, tables
+from deepfake import project, runtime, tables
 from deepfake.config import RunConfig, facts_of
-from deepfake.data import splits
+from deepfake.datasets import splits
 from deepfake.errors import InputError
 from deepfake.evaluation import summary
 from deepfake.execution.processes import run_jobs
 from deepfake.progress import SILENT, Progress
-from deepfake.runs import code, overlap, records, store, weights
+from deepfake.project import paths
+from deepfake.runs import checkpoint_metadata, code, overlap, store, weights
 
 if TYPE_CHECKING:
     from deepfake.runs.fold import FoldJob
@@ -78,10 +79,10 @@ def run(config: RunConfig, progress: Progress = SILENT) -> Outcome:
         InputError: as in `complete`.
     """
     complete([config], progress)
-    manifest = tables.read(layout.manifest(config.dataset), tables.MANIFEST)
-    predictions = tables.read(layout.predictions(config.experiment), tables.PREDICTIONS)
+    manifest = tables.read(paths().manifest(config.dataset), tables.MANIFEST)
+    predictions = tables.read(paths().predictions(config.experiment), tables.PREDICTIONS)
     by_fold = summary.by_fold(summary.join(predictions, manifest))
-    history = pd.read_csv(layout.history(config.experiment))
+    history = pd.read_csv(paths().history(config.experiment))
     return Outcome(predictions, history, facts_of(config.experiment), by_fold)
 
 
@@ -126,9 +127,9 @@ def prepare(config: RunConfig) -> Prepared:
         InputError: missing or inconsistent manifest, an impossible holdout, no view, no weights to start from, or such
             as have seen what is to be held out.
     """
-    manifest_file, regions = layout.manifest(config.dataset), layout.regions(config.dataset, config.view.view)
-    pretrained = layout.weights(config.model) if config.pretrained else None
-    parents = [layout.checkpoint(config.start_from, fold) for fold in range(config.folds)] if config.start_from else []
+    manifest_file, regions = paths().manifest(config.dataset), paths().regions(config.dataset, config.view.view)
+    pretrained = paths().weights(config.model) if config.pretrained else None
+    parents = [paths().checkpoint(config.start_from, fold) for fold in range(config.folds)] if config.start_from else []
     for path, remedy in (
         (manifest_file, f"deepfake split {config.dataset}"),
         (regions, f"deepfake views {config.dataset}"),
@@ -195,12 +196,12 @@ def train(waiting: "list[FoldJob]", progress: Progress = SILENT) -> None:
 
 def is_done(folder: Path) -> bool:
     """Tell whether a fold's results are complete; the marker is written last."""
-    return (folder / layout.FOLD_DONE).exists()
+    return (folder / project.FOLD_DONE).exists()
 
 
 def read_predictions(folders: list[Path]) -> pd.DataFrame:
     """Return the predictions of a run's folds, one after the other."""
-    written = [tables.read(folder / layout.FOLD_PREDICTIONS, tables.PREDICTIONS) for folder in folders]
+    written = [tables.read(folder / project.FOLD_PREDICTIONS, tables.PREDICTIONS) for folder in folders]
     return pd.concat(written, ignore_index=True)
 
 
@@ -208,11 +209,11 @@ def write_results(folder: Path, predictions: pd.DataFrame, manifest: pd.DataFram
     """Write into an entry what all kinds of runs have: predictions, configuration, metrics, curves."""
     by_fold = summary.by_fold(summary.join(predictions, manifest))
     held_out = summary.join(predictions, manifest).query("subset == 'held_out'")
-    tables.write(predictions, folder / layout.RUN_PREDICTIONS, tables.PREDICTIONS)
-    tables.write_text(json.dumps(facts, indent=2) + "\n", folder / layout.RUN_CONFIG)
-    tables.write_csv(summary.roc(held_out), folder / layout.RUN_ROC)
-    tables.write_csv(summary.confusion(held_out, by_fold), folder / layout.RUN_CONFUSION)
-    tables.write_text(summary.headline_json(by_fold), folder / layout.RUN_METRICS)
+    tables.write(predictions, folder / project.RUN_PREDICTIONS, tables.PREDICTIONS)
+    tables.write_text(json.dumps(facts, indent=2) + "\n", folder / project.RUN_CONFIG)
+    tables.write_csv(summary.roc(held_out), folder / project.RUN_ROC)
+    tables.write_csv(summary.confusion(held_out, by_fold), folder / project.RUN_CONFUSION)
+    tables.write_text(summary.headline_json(by_fold), folder / project.RUN_METRICS)
 
 
 def _take(prepared: Prepared, progress: Progress) -> bool:
@@ -221,9 +222,9 @@ def _take(prepared: Prepared, progress: Progress) -> bool:
     found = store.find(prepared.key, run=config.experiment, progress=progress)
     if found is None:
         return False
-    own = json.loads((found.folder / layout.RUN_CONFIG).read_text(encoding="utf-8"))
+    own = json.loads((found.folder / project.RUN_CONFIG).read_text(encoding="utf-8"))
     called = all(own[key] == value for key, value in _called(config).items())
-    if called and found.folder == layout.study(config.study) / config.experiment:
+    if called and found.folder == paths().study(config.study) / config.experiment:
         return True
     if found.entry.run != config.experiment:
         progress.say(f"{config.experiment}: the configuration of {found.entry.run}, whose results are taken over")
@@ -246,14 +247,14 @@ def _copy(source: Path, folder: Path, config: RunConfig) -> None:
     """Copy an entry's files under another run's name."""
     own = _called(config)
     store.copy(source, folder)
-    for path in (folder / layout.CHECKPOINTS).glob("*.json"):
-        record = records.read(path)
+    for path in (folder / project.CHECKPOINTS).glob("*.json"):
+        record = checkpoint_metadata.read(path)
         record = record.model_copy(update={"config": record.config.model_copy(update=own)})
         tables.write_text(record.model_dump_json(indent=2) + "\n", path)
-    path = folder / layout.RUN_CONFIG
+    path = folder / project.RUN_CONFIG
     facts = json.loads(path.read_text(encoding="utf-8")) | own
     tables.write_text(json.dumps(facts, indent=2) + "\n", path)
-    path = folder / layout.RUN_PREDICTIONS
+    path = folder / project.RUN_PREDICTIONS
     predictions = tables.read(path, tables.PREDICTIONS)
     tables.write(predictions.assign(experiment=config.experiment), path, tables.PREDICTIONS)
 
@@ -261,7 +262,7 @@ def _copy(source: Path, folder: Path, config: RunConfig) -> None:
 def _put(prepared: Prepared) -> None:
     """Put the folds of a run together, and the run into the store."""
     config = prepared.config
-    done = [json.loads((folder / layout.FOLD_DONE).read_text(encoding="utf-8")) for folder in prepared.folders]
+    done = [json.loads((folder / project.FOLD_DONE).read_text(encoding="utf-8")) for folder in prepared.folders]
     predictions = read_predictions(prepared.folders).assign(experiment=config.experiment)
     facts = config.model_dump() | {
         "kind": prepared.kind,
@@ -271,28 +272,29 @@ def _put(prepared: Prepared) -> None:
     }
 
     def write(folder: Path) -> None:
-        checkpoints = folder / layout.CHECKPOINTS
+        checkpoints = folder / project.CHECKPOINTS
         checkpoints.mkdir()
         for fold, source in enumerate(prepared.folders):
-            copies = {layout.FOLD_WEIGHTS: layout.weights_name(fold)}
+            copies = {project.FOLD_WEIGHTS: project.weights_name(fold)}
             if config.keep_optimizer:
-                copies[layout.FOLD_OPTIMIZER] = layout.optimizer_name(fold)
+                copies[project.FOLD_OPTIMIZER] = project.optimizer_name(fold)
             for name, target in copies.items():
                 shutil.copyfile(source / name, checkpoints / target)
             # an unfinished run may have been begun under another name
-            own = records.read(source / layout.FOLD_RECORD).model_copy(update={"config": config})
-            record = checkpoints / layout.record_name(fold)
+            own = checkpoint_metadata.read(source / project.FOLD_RECORD).model_copy(update={"config": config})
+            record = checkpoints / project.record_name(fold)
             tables.write_text(own.model_dump_json(indent=2) + "\n", record)
-        histories = [pd.read_csv(source / layout.FOLD_HISTORY) for source in prepared.folders]
-        tables.write_csv(pd.concat(histories, ignore_index=True), folder / layout.RUN_HISTORY)
+        histories = [pd.read_csv(source / project.FOLD_HISTORY) for source in prepared.folders]
+        tables.write_csv(pd.concat(histories, ignore_index=True), folder / project.RUN_HISTORY)
         write_results(folder, predictions, prepared.manifest, facts)
 
     store.put(config.study, config.experiment, prepared.kind, prepared.key, write)
     record = runtime.provenance(
+        paths().root,
         key=prepared.key,
         run=config.experiment,
         seed=config.seed,
         seconds=round(sum(fold["seconds"] for fold in done), 1),
         **done[0]["machine"],
     )
-    tables.write_text(json.dumps(record, indent=2) + "\n", layout.provenance(config.experiment))
+    tables.write_text(json.dumps(record, indent=2) + "\n", paths().provenance(config.experiment))

@@ -10,15 +10,15 @@ from pydantic import ValidationError
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval
 
-from deepfake import layout
 from deepfake.config import RunConfig, ViewConfig, config_of, facts_of
+from deepfake.config.section import Section
 from deepfake.errors import InputError
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import place
-from deepfake.runs import records, trained
-from deepfake.runs.records import Record
+from deepfake.project import paths
+from deepfake.runs import checkpoint_metadata, trained
+from deepfake.runs.checkpoint_metadata import Record
 from deepfake.runs.trained import Trained, model_of
-from deepfake.schema import Section
 from deepfake.training.predict import predict
 
 
@@ -80,15 +80,17 @@ def read(name: str) -> Detector:
     if facts["kind"] != "ensemble":
         member = _member(name)
         folds = range(member.config.folds)
-        return Detector(name, (Member(member, (1.0,) * len(folds)),), (0.0,) * len(folds), records.read_records(name))
-    path = layout.config(name)
+        return Detector(
+            name, (Member(member, (1.0,) * len(folds)),), (0.0,) * len(folds), checkpoint_metadata.read_records(name)
+        )
+    path = paths().config(name)
     again = f"run deepfake train {name} again"
     try:
         combination = _Combination.model_validate(facts["ensemble"])
     except ValidationError:
         raise InputError(f"{path}: its ensemble is of another version; {again}") from None
     found = [_member(experiment) for experiment in combination.experiments]
-    own = records.read_records(name)
+    own = checkpoint_metadata.read_records(name)
     shapes = {len(own), len(combination.coefficients), len(combination.intercepts)}
     shapes |= {one.config.folds for one in found}
     if len(shapes) > 1 or {len(row) for row in combination.coefficients} != {len(found)}:
@@ -106,7 +108,7 @@ def read_facts(name: str) -> dict[str, Any]:
     Raises:
         InputError: as in `config.config_of`, or the run re-evaluates another one.
     """
-    facts, path = facts_of(name), layout.config(name)
+    facts, path = facts_of(name), paths().config(name)
     if facts.get("kind") == "re-evaluated":
         other = facts.get("reevaluates")
         raise InputError(f"{path}: {name} has no checkpoints of its own, it re-evaluates {other}; name {other}")
@@ -120,9 +122,9 @@ def _member(name: str) -> Trained:
     """Read a trained experiment, and check that its checkpoints are there and are those of its configuration."""
     facts = read_facts(name)
     if facts["kind"] == "ensemble":
-        raise InputError(f"{layout.config(name)}: {name} is an ensemble; name its members instead")
+        raise InputError(f"{paths().config(name)}: {name} is an ensemble; name its members instead")
     found = trained.read(name)
-    for fold, record in records.read_records(name).items():
+    for fold, record in checkpoint_metadata.read_records(name).items():
         _check(found.config, fold, record)
     return found
 
@@ -130,13 +132,13 @@ def _member(name: str) -> Trained:
 def _check(config: RunConfig, fold: int, record: Record) -> None:
     """Check that the checkpoint of a fold is there and was written with a configuration, and with no other."""
     name = config.experiment
-    weights = layout.checkpoint(name, fold)
+    weights = paths().checkpoint(name, fold)
     if not weights.exists():
         raise InputError(f"{weights}: not found; run deepfake train {name} again, or dvc repro")
     other = [part for part in RunConfig.model_fields if getattr(record.config, part) != getattr(config, part)]
     if other or record.fold != fold:
         raise InputError(
-            f"{layout.checkpoint_record(name, fold)}: checkpoint and config disagree ({', '.join(other) or 'fold'}); "
+            f"{paths().checkpoint_record(name, fold)}: checkpoint and config disagree ({', '.join(other) or 'fold'}); "
             f"run deepfake train {name} again, or dvc repro"
         )
 

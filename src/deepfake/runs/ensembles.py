@@ -14,16 +14,17 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from deepfake import config, layout, runtime, tables
+from deepfake import config, project, runtime, tables
 from deepfake.config import facts_of
+from deepfake.config.params import Params
+from deepfake.config.studies import Ensemble
 from deepfake.errors import InputError, unknown
 from deepfake.evaluation import metrics
-from deepfake.params import Params
-from deepfake.params.studies import Ensemble
 from deepfake.progress import SILENT, Progress
-from deepfake.runs import code, records, store
+from deepfake.project import paths
+from deepfake.runs import checkpoint_metadata, code, store
+from deepfake.runs.checkpoint_metadata import Record
 from deepfake.runs.cross_validation import write_results
-from deepfake.runs.records import Record
 
 MODEL = "ensemble"
 """The `model` in an ensemble's configuration."""
@@ -113,7 +114,7 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
     members = [_read(experiment) for experiment in entry.members]
     _check_alike(name, members)
     # what decides the members' numbers is behind their predictions and records
-    parts = [(layout.predictions(member.name), layout.config(member.name)) for member in members]
+    parts = [(paths().predictions(member.name), paths().config(member.name)) for member in members]
     hashes = [runtime.file_hash(path) for pair in parts for path in pair]
     key = store.key(study, name, entry.model_dump_json(), hashes, code.digest("deepfake.runs.ensembles"))
     if store.bring_back(study, name, key, progress):
@@ -142,7 +143,7 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
     def write(folder: Path) -> None:
         for fold, one in enumerate(weights):
             record = _record(name, members, fold, one)
-            path = folder / layout.CHECKPOINTS / layout.record_name(fold)
+            path = folder / project.CHECKPOINTS / project.record_name(fold)
             tables.write_text(record.model_dump_json(indent=2) + "\n", path)
         write_results(folder, predictions, manifest, facts)
 
@@ -151,9 +152,9 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
 
 def _read(experiment: str) -> Member:
     """Read a member."""
-    found = records.read_records(experiment)
+    found = checkpoint_metadata.read_records(experiment)
     facts = facts_of(experiment)
-    predictions = tables.read(layout.predictions(experiment), tables.PREDICTIONS)
+    predictions = tables.read(paths().predictions(experiment), tables.PREDICTIONS)
     return Member(experiment, facts, found, predictions.set_index(_KEY)["logit"])
 
 
@@ -189,7 +190,7 @@ def _manifest_of(member: Member) -> pd.DataFrame:
     Raises:
         InputError: it is missing or has changed since.
     """
-    path = layout.manifest(member.facts["dataset"])
+    path = paths().manifest(member.facts["dataset"])
     manifest = tables.read(path, tables.MANIFEST)
     if runtime.file_hash(path) != member.facts["manifest_sha256"]:
         raise InputError(f"{path}: not what {member.name} was trained on; train it again, or dvc repro")
@@ -221,7 +222,7 @@ def _record(name: str, members: list[Member], fold: int, weights: Weights) -> Re
     first = members[0].records[fold]
     each, labels = _validation(members, fold)
     logits = weights.sum(each)
-    return records.of(
+    return checkpoint_metadata.of(
         first.config.model_copy(update={"experiment": name, "model": MODEL}),
         fold,
         epoch=1,

@@ -10,17 +10,18 @@ import pandas as pd
 import torch
 from torch import nn
 
-from deepfake import layout, models, runtime, tables
+from deepfake import models, project, runtime, tables
 from deepfake.config import RunConfig
-from deepfake.data import splits
+from deepfake.config.params import Normalization
+from deepfake.datasets import splits
 from deepfake.errors import InputError
 from deepfake.execution.processes import Tell
 from deepfake.loading import normalization, views
 from deepfake.loading.batches import AugmentingLoader, Loader
 from deepfake.loading.pixels import place
-from deepfake.params import Normalization
 from deepfake.progress import SILENT, FoldNews, Progress
-from deepfake.runs import records
+from deepfake.project import paths
+from deepfake.runs import checkpoint_metadata
 from deepfake.training.checkpoint import load_weights, save_weights
 from deepfake.training.domains import codes
 from deepfake.training.engine import FoldData, fit
@@ -112,7 +113,7 @@ def jobs(
             scratch / f"fold{fold}",
             datasets,
             domains[fold],
-            layout.checkpoint(config.start_from, fold) if config.start_from else None,
+            paths().checkpoint(config.start_from, fold) if config.start_from else None,
         )
         for fold, part in enumerate(parts)
     ]
@@ -168,11 +169,11 @@ def train_fold(job: FoldJob, tell: Tell) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
     progress_file = job.folder / "progress.safetensors"
     progress = fit(model, data, config, fold, device=device, scratch=progress_file, on_epoch=tell_epoch)
-    save_weights(progress.best_weights, job.folder / layout.FOLD_WEIGHTS)
+    save_weights(progress.best_weights, job.folder / project.FOLD_WEIGHTS)
     if config.keep_optimizer:
-        save_weights(progress.best_optimizer, job.folder / layout.FOLD_OPTIMIZER)
+        save_weights(progress.best_optimizer, job.folder / project.FOLD_OPTIMIZER)
     logits = write_predictions(job, model, loader, tables.STANDARD_CONDITION)
-    record = records.of(
+    record = checkpoint_metadata.of(
         config,
         fold,
         epoch=progress.best_epoch,
@@ -182,14 +183,14 @@ def train_fold(job: FoldJob, tell: Tell) -> None:
         labels=job.labels[rows["validation"]],
         logits=logits[rows["validation"]],
     )
-    tables.write_text(record.model_dump_json() + "\n", job.folder / layout.FOLD_RECORD)
-    tables.write_csv(pd.DataFrame(progress.history).assign(fold=fold), job.folder / layout.FOLD_HISTORY)
+    tables.write_text(record.model_dump_json() + "\n", job.folder / project.FOLD_RECORD)
+    tables.write_csv(pd.DataFrame(progress.history).assign(fold=fold), job.folder / project.FOLD_HISTORY)
     done = {
         "parameters": models.count_parameters(model),
         "seconds": time.monotonic() - started,
         "machine": runtime.processor(),
     }
-    tables.write_text(json.dumps(done) + "\n", job.folder / layout.FOLD_DONE)
+    tables.write_text(json.dumps(done) + "\n", job.folder / project.FOLD_DONE)
     progress_file.unlink(missing_ok=True)
     tell(
         FoldNews(
@@ -217,7 +218,7 @@ def write_predictions(job: FoldJob, model: nn.Module, loader: Loader, condition:
             "logit": logits[in_use],
         }
     )
-    tables.write(predictions, job.folder / layout.FOLD_PREDICTIONS, tables.PREDICTIONS)
+    tables.write(predictions, job.folder / project.FOLD_PREDICTIONS, tables.PREDICTIONS)
     return logits
 
 

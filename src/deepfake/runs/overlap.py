@@ -2,10 +2,11 @@
 
 import pandas as pd
 
-from deepfake import layout, runtime, tables
+from deepfake import runtime, tables
 from deepfake.config import RunConfig, config_of, facts_of
-from deepfake.data import catalog, lineage, splits
+from deepfake.datasets import catalog, shared_identities, splits
 from deepfake.errors import InputError
+from deepfake.project import paths
 
 _LEARNED = ("train", "validation")
 
@@ -37,12 +38,12 @@ def seen(experiment: str) -> pd.DataFrame:
     parts = []
     for name in ancestry(experiment):
         dataset = config_of(name).dataset
-        path = layout.manifest(dataset)
+        path = paths().manifest(dataset)
         manifest = tables.read(path, tables.MANIFEST)
         if runtime.file_hash(path) != facts_of(name)["manifest_sha256"]:
             raise InputError(f"{path}: not what {name} was trained on; train it again, or dvc repro")
-        identity = manifest[["sample_id", "sha256"]].assign(group=lineage.groups(dataset, manifest, known))
-        predictions = tables.read(layout.predictions(name), tables.PREDICTIONS)
+        identity = manifest[["sample_id", "sha256"]].assign(group=shared_identities.groups(dataset, manifest, known))
+        predictions = tables.read(paths().predictions(name), tables.PREDICTIONS)
         learned = predictions.loc[predictions["subset"].isin(_LEARNED), ["sample_id", "fold", "subset"]]
         parts.append(learned.merge(identity, on="sample_id", how="inner"))
     return pd.concat(parts, ignore_index=True)[["fold", "subset", "group", "sha256"]]
@@ -59,7 +60,7 @@ def unseen(manifest: pd.DataFrame, dataset: str, known: pd.DataFrame) -> pd.Seri
     Returns:
         bool [n]: neither the file nor its group is known.
     """
-    groups = lineage.groups(dataset, manifest, catalog.load())
+    groups = shared_identities.groups(dataset, manifest, catalog.load())
     return ~groups.isin(set(known["group"])) & ~manifest["sha256"].isin(set(known["sha256"]))
 
 

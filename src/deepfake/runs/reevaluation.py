@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from deepfake import config, layout, runtime, tables
+from deepfake import config, runtime, tables
 from deepfake.config import RunConfig, ViewConfig, facts_of, resolve_view
+from deepfake.config.params import Params
+from deepfake.config.studies import Reevaluated
 from deepfake.errors import InputError, unknown
 from deepfake.execution.processes import Tell, run_jobs
-from deepfake.params import Params
-from deepfake.params.studies import Reevaluated
 from deepfake.progress import SILENT, Progress
+from deepfake.project import paths
 from deepfake.runs import code, store
 from deepfake.runs import fold as folds
 from deepfake.runs.cross_validation import read_predictions, write_results
@@ -63,15 +64,15 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
             "resolution"
         )
     facts = facts_of(experiment)
-    manifest_file, regions = layout.manifest(settings.dataset), layout.regions(view.dataset, view.view)
+    manifest_file, regions = paths().manifest(settings.dataset), paths().regions(view.dataset, view.view)
     manifest = tables.read(manifest_file, tables.MANIFEST)
     if runtime.file_hash(manifest_file) != facts["manifest_sha256"]:
         raise InputError(f"{manifest_file}: not what {experiment} was trained on; train it again, or dvc repro")
     if not regions.exists():
         raise InputError(f"{regions}: not found; run deepfake views {view.dataset}, or dvc repro")
     # what decides the experiment's numbers is behind its checkpoints
-    parts = [layout.checkpoint(experiment, fold) for fold in range(trained.config.folds)]
-    parts += [layout.predictions(experiment), layout.config(experiment)]
+    parts = [paths().checkpoint(experiment, fold) for fold in range(trained.config.folds)]
+    parts += [paths().predictions(experiment), paths().config(experiment)]
     if missing := next((path for path in parts if not path.exists()), None):
         raise InputError(f"{missing}: not found; run deepfake train {experiment}, or dvc repro")
     hashes = [runtime.file_hash(path) for path in (*parts, regions)]
@@ -113,7 +114,7 @@ def _again(config: RunConfig, name: str, view: ViewConfig) -> RunConfig:
 
 def _with_validation_of(experiment: str, predictions: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return predictions with the inner validation as the experiment saw it: its thresholds were chosen on that."""
-    original = tables.read(layout.predictions(experiment), tables.PREDICTIONS).set_index(["sample_id", "fold"])
+    original = tables.read(paths().predictions(experiment), tables.PREDICTIONS).set_index(["sample_id", "fold"])
     changed = predictions.set_index(["sample_id", "fold"])
     validation = changed.index[changed["subset"] == "validation"]
     for column in ("condition", "logit"):

@@ -15,9 +15,10 @@ from typing import Literal, NamedTuple
 import filelock
 from pydantic import ValidationError
 
-from deepfake import layout, runtime, tables
+from deepfake import project, runtime, tables
+from deepfake.config.section import Section
 from deepfake.progress import SILENT, Progress
-from deepfake.schema import Section
+from deepfake.project import paths
 
 Kind = Literal["trained", "fine-tuned", "re-evaluated", "ensemble"]
 
@@ -51,8 +52,8 @@ def key(*parts: object) -> str:
 
 def entries() -> Iterator[Found]:
     """Yield every entry that says what it is, those of studies first; what is damaged says nothing."""
-    kept = [path for path in layout.STORE.glob(f"*/{layout.ENTRY}") if path.parent.suffix != _NEW]
-    for path in (*sorted(layout.RUNS.glob(f"*/*/{layout.ENTRY}")), *sorted(kept)):
+    kept = [path for path in paths().store.glob(f"*/{project.ENTRY}") if path.parent.suffix != _NEW]
+    for path in (*sorted(paths().runs.glob(f"*/*/{project.ENTRY}")), *sorted(kept)):
         try:
             yield Found(Entry.model_validate_json(path.read_text(encoding="utf-8")), path.parent)
         except (ValidationError, UnicodeDecodeError, FileNotFoundError):  # another process may have moved it away
@@ -88,7 +89,7 @@ def damage(found: Found) -> str:
 
 def unfinished(wanted: str) -> Path:
     """Return the folder of a run's unfinished work."""
-    return layout.STORE / f"{wanted}.part"
+    return paths().store / f"{wanted}.part"
 
 
 def put(study: str, run: str, kind: Kind, wanted: str, write: Callable[[Path], None]) -> None:
@@ -101,14 +102,14 @@ def put(study: str, run: str, kind: Kind, wanted: str, write: Callable[[Path], N
         wanted: its key.
         write: writes all its files into the folder that it is given.
     """
-    new = layout.STORE / f"{wanted}-{run}{_NEW}"
+    new = paths().store / f"{wanted}-{run}{_NEW}"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     write(new)
     files = {str(path.relative_to(new)): runtime.file_hash(path) for path in sorted(new.rglob("*")) if path.is_file()}
     entry = Entry(run=run, kind=kind, key=wanted, files=files)
-    tables.write_text(entry.model_dump_json(indent=2) + "\n", new / layout.ENTRY)
-    target = layout.study(study) / run
+    tables.write_text(entry.model_dump_json(indent=2) + "\n", new / project.ENTRY)
+    target = paths().study(study) / run
     _set_aside(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     new.rename(target)
@@ -120,19 +121,19 @@ def bring_back(study: str, run: str, wanted: str, progress: Progress = SILENT) -
     found = find(wanted, run=run, progress=progress)
     if found is None:
         return False
-    if found.folder != layout.study(study) / run:
+    if found.folder != paths().study(study) / run:
         put(study, run, found.entry.kind, wanted, lambda folder: copy(found.folder, folder))
     return True
 
 
 def copy(source: Path, folder: Path) -> None:
     """Copy all files of an entry into a folder that is to become another one."""
-    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(layout.ENTRY))
+    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(project.ENTRY))
 
 
 def keep_only(study: str, runs: Collection[str]) -> None:
     """Take all out of a study's folder that is none of its runs; whole entries are kept in the store."""
-    folder = layout.study(study)
+    folder = paths().study(study)
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(folder.iterdir()):
         if path.name not in runs:
@@ -145,8 +146,8 @@ def prune() -> int:
     What another process works on stays.
     """
     count = 0
-    for path in layout.STORE.glob("*"):
-        if not path.is_dir() or path == layout.PROVENANCE:
+    for path in paths().store.glob("*"):
+        if not path.is_dir() or path == paths().provenances:
             continue
         lock = _lock(path.name.split(".")[0])
         try:
@@ -161,7 +162,7 @@ def prune() -> int:
 @contextmanager
 def locked(wanted: Collection[str], progress: Progress) -> Iterator[None]:
     """Let no other process compute the same entries; wait for one that does."""
-    layout.STORE.mkdir(exist_ok=True)
+    paths().store.mkdir(exist_ok=True)
     locks = [_lock(one) for one in sorted(wanted)]
     try:
         for lock in locks:
@@ -178,14 +179,14 @@ def locked(wanted: Collection[str], progress: Progress) -> Iterator[None]:
 
 def _lock(wanted: str) -> filelock.BaseFileLock:
     """Return the lock of a key, which one process holds at a time."""
-    return filelock.FileLock(layout.STORE / f"{wanted}.lock")
+    return filelock.FileLock(paths().store / f"{wanted}.lock")
 
 
 def _set_aside(path: Path) -> None:
     """Move a whole entry into the store; remove what is none."""
     if path.is_dir() and not path.is_symlink():
         whole = _whole(path)
-        kept = layout.STORE / whole.key if whole else None
+        kept = paths().store / whole.key if whole else None
         if kept and not _whole(kept):
             shutil.rmtree(kept, ignore_errors=True)
             kept.parent.mkdir(exist_ok=True)

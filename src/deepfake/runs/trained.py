@@ -6,11 +6,12 @@ import pandas as pd
 import torch
 from torch import nn
 
-from deepfake import layout, models, tables
+from deepfake import models, tables
 from deepfake.config import RunConfig, config_of
+from deepfake.config.params import Normalization
 from deepfake.evaluation import summary
-from deepfake.params import Normalization
-from deepfake.runs import records
+from deepfake.project import paths
+from deepfake.runs import checkpoint_metadata
 from deepfake.training.checkpoint import load_weights
 
 
@@ -36,7 +37,7 @@ def read(experiment: str) -> Trained:
         InputError: it has not been trained, by another version of this program, or under another name.
     """
     config = config_of(experiment)
-    found = records.read_records(experiment).values()
+    found = checkpoint_metadata.read_records(experiment).values()
     return Trained(config, [record.normalization for record in found], [record.threshold for record in found])
 
 
@@ -51,7 +52,7 @@ def predicted(experiment: str, manifest: pd.DataFrame) -> pd.DataFrame:
         `summary.join`, and `row`: the sample's place in the manifest.
     """
     places = pd.Series(range(len(manifest)), index=manifest["sample_id"])
-    joined = summary.join(tables.read(layout.predictions(experiment), tables.PREDICTIONS), manifest)
+    joined = summary.join(tables.read(paths().predictions(experiment), tables.PREDICTIONS), manifest)
     rows = joined.assign(row=places.loc[joined["sample_id"]].to_numpy())
     return rows.sort_values(["fold", "row"], ignore_index=True)
 
@@ -64,6 +65,6 @@ def model_of(trained: Trained, fold: int, device: torch.device) -> nn.Module:
     """
     config = trained.config
     model = models.create(config.model, config.resolution)
-    load_weights(model, layout.checkpoint(config.experiment, fold))
+    load_weights(model, paths().checkpoint(config.experiment, fold))
     model.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return model.eval()

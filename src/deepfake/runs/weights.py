@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from deepfake import config, layout, runtime, tables
+from deepfake import config, project, runtime, tables
 from deepfake.config import Decision, RunConfig
+from deepfake.config.params import Normalization, Params
+from deepfake.config.section import Channels, Section, first_mistake
+from deepfake.config.studies import Trained
 from deepfake.errors import InputError
-from deepfake.params import Normalization, Params
-from deepfake.params.studies import Trained
 from deepfake.progress import SILENT, Progress
-from deepfake.schema import Channels, Section, first_mistake
+from deepfake.project import paths
 
 if TYPE_CHECKING:
     import torch
@@ -44,11 +45,11 @@ def run(settings: Params, progress: Progress = SILENT) -> None:
     Raises:
         InputError: weights cannot be had, or are not the model's; which file to put where.
     """
-    layout.weights("").parent.mkdir(parents=True, exist_ok=True)  # DVC tracks the folder, even an empty one
+    paths().weights("").parent.mkdir(parents=True, exist_ok=True)  # DVC tracks the folder, even an empty one
     wanted = [name for name, entry in config.entries(settings).items() if isinstance(entry.run, Trained)]
     decided = Decision(resolution="low", face_crop=False, augmentation="none")  # has no say in it
     for name in wanted:
-        if name != layout.CUSTOM_EXPERIMENT:
+        if name != project.CUSTOM_EXPERIMENT:
             ensure(config.resolve(settings, name, decided), progress)
 
 
@@ -58,8 +59,8 @@ def ensure(run: RunConfig, progress: Progress = SILENT) -> None:
     Raises:
         InputError: as in `run`.
     """
-    facts = layout.weights_facts(run.model)
-    if not run.pretrained or (facts.exists() and layout.weights(run.model).exists()):
+    facts = paths().weights_facts(run.model)
+    if not run.pretrained or (facts.exists() and paths().weights(run.model).exists()):
         return
     import timm  # two seconds, which a study from scratch does not need
 
@@ -81,7 +82,7 @@ def with_statistics(run: RunConfig) -> RunConfig:
     """
     if not run.pretrained or run.normalization is None:
         return run
-    path = layout.weights_facts(run.model)
+    path = paths().weights_facts(run.model)
     if not path.exists():
         raise InputError(f"{path}: not found; run deepfake weights, or dvc repro")
     try:
@@ -97,7 +98,7 @@ def _ensure(run: RunConfig, announce: Callable[[str], None]) -> str:
     from deepfake.training.checkpoint import save_weights
 
     models.check_name(run.model)
-    file = layout.weights(run.model)
+    file = paths().weights(run.model)
     if not file.exists():
         make = _converted if run.model in PACKAGED else _downloaded
         save_weights(make(run.model, announce), file)
@@ -115,7 +116,7 @@ def _converted(model: str, announce: Callable[[str], None]) -> "dict[str, torch.
     try:
         files = importlib.metadata.files(package) or []
     except importlib.metadata.PackageNotFoundError:
-        raise InputError(f"{layout.weights(model)}: not found; install {package}, which carries them") from None
+        raise InputError(f"{paths().weights(model)}: not found; install {package}, which carries them") from None
     (path,) = (file for file in files if file.suffix == ".pth")
     given = torch.load(path.locate(), weights_only=True)
     expected = timm.create_model(model).state_dict()
@@ -142,5 +143,5 @@ def _downloaded(model: str, announce: Callable[[str], None]) -> "dict[str, torch
     except (OSError, RuntimeError):  # all that the hub's client and torch's downloader raise
         origin = f"model.safetensors of {cfg.hf_hub_id}" if cfg.hf_hub_id else f"{cfg.url}, as safetensors,"
         raise InputError(
-            f"{layout.weights(model)}: not found, and it cannot be downloaded; put {origin} there under this name"
+            f"{paths().weights(model)}: not found, and it cannot be downloaded; put {origin} there under this name"
         ) from None

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from deepfake import layout, tables
+from deepfake import tables
 from deepfake.config import facts_of
+from deepfake.config.params import Evaluation
 from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, statistics, summary
-from deepfake.params import Evaluation
+from deepfake.project import paths
 
 Rows = Mapping[str, tuple[str, ...]]
 """The experiments of a comparison, each with the baselines that it is tested against (`params.Params.tables`)."""
@@ -168,10 +169,10 @@ def read(experiments: Iterable[str], dataset: str) -> dict[str, pd.DataFrame]:
     Raises:
         InputError: an experiment has not been trained, or was trained on other samples.
     """
-    manifest = tables.read(layout.manifest(dataset), tables.MANIFEST)
+    manifest = tables.read(paths().manifest(dataset), tables.MANIFEST)
     joined = {}
     for name in experiments:
-        path = layout.predictions(name)
+        path = paths().predictions(name)
         if not path.exists():
             raise InputError(f"{path}: not found; run deepfake train {name}, or dvc repro")
         predictions = tables.read(path, tables.PREDICTIONS)
@@ -192,9 +193,9 @@ def write(
     rows, folds, tests = compare(comparisons, joined, evaluation, seed)
     facts = pd.DataFrame([_facts(name) for name in rows["experiment"]])
     rows = pd.concat([rows[["experiment"]], facts, rows.drop(columns="experiment")], axis=1)
-    tables.write_csv(rows, layout.table(f"{phase}_experiments"))
-    tables.write_csv(folds, layout.table(f"{phase}_folds"))
-    tables.write_csv(tests, layout.table(f"{phase}_tests"))
+    tables.write_csv(rows, paths().table(f"{phase}_experiments"))
+    tables.write_csv(folds, paths().table(f"{phase}_folds"))
+    tables.write_csv(tests, paths().table(f"{phase}_tests"))
     best = rows.iloc[rows["auc"].argmax()]
     figures = (best["auc"], best["auc_low"], best["auc_high"], int(tests["significant"].sum()))
     metrics = {key: round(value, 6) for key, value in zip(METRICS, figures, strict=True)}
@@ -203,13 +204,13 @@ def write(
 
 def write_metrics(name: str, metrics: Mapping[str, Any], experiments: Iterable[str]) -> None:
     """Write a study's metrics, and those of its runs; runs of other studies stand in theirs."""
-    own = [one for one in experiments if name.startswith(layout.run(one).parent.name)]
-    runs = {one: json.loads(layout.headline(one).read_text(encoding="utf-8")) for one in own}
+    own = [one for one in experiments if name.startswith(paths().run(one).parent.name)]
+    runs = {one: json.loads(paths().headline(one).read_text(encoding="utf-8")) for one in own}
     text = json.dumps({**metrics, "runs": runs}, indent=2)
-    tables.write_text(text + "\n", layout.study_metrics(name))
+    tables.write_text(text + "\n", paths().study_metrics(name))
 
 
-CURVES = {"history": layout.history, "roc": layout.roc, "confusion": layout.confusion}
+CURVES = {"history": paths().history, "roc": paths().roc, "confusion": paths().confusion}
 """What `dvc plots` shows of runs, each a table of its own."""
 
 
@@ -218,7 +219,7 @@ def write_curves(phase: str, experiments: Iterable[str]) -> None:
     names = list(experiments)
     for kind, path in CURVES.items():
         parts = [pd.read_csv(path(name)).assign(experiment=name) for name in names]
-        tables.write_csv(pd.concat(parts, ignore_index=True), layout.table(f"{phase}_{kind}"))
+        tables.write_csv(pd.concat(parts, ignore_index=True), paths().table(f"{phase}_{kind}"))
 
 
 def _facts(experiment: str) -> dict[str, Any]:

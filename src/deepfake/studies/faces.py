@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepfake import layout, runtime, tables
+from deepfake import runtime, tables
+from deepfake.config.params import Faces
 from deepfake.evaluation import face_rates
 from deepfake.execution.processes import Tell, run_jobs
-from deepfake.faces import Detector, locate
-from deepfake.loading import backends, files, geometry
-from deepfake.loading.files import Encoded
-from deepfake.params import Faces
+from deepfake.modalities.image import backends, files, geometry
+from deepfake.modalities.image.faces import Detector, locate
+from deepfake.modalities.image.files import Encoded
+from deepfake.project import paths
 
 CHUNK = 128
 """Images whose faces are kept together: what a killed run loses at most, for each process."""
@@ -63,9 +64,9 @@ def run(
     Raises:
         InputError: no table of samples, or a file is missing or differs from the one that was ingested.
     """
-    samples = tables.read(layout.samples(dataset), tables.SAMPLES)
+    samples = tables.read(paths().samples(dataset), tables.SAMPLES)
     device = runtime.device().type
-    scratch = layout.SCRATCH / _key(settings, runtime.file_hash(layout.samples(dataset)), loader, device)
+    scratch = paths().scratch / _key(settings, runtime.file_hash(paths().samples(dataset)), loader, device)
     scratch.mkdir(parents=True, exist_ok=True)
     parts = [samples.iloc[start : start + CHUNK] for start in range(0, len(samples), CHUNK)]
     chunks = [(part, scratch / f"chunk{number:05d}.parquet") for number, part in enumerate(parts)]
@@ -79,7 +80,7 @@ def run(
 
     workers = 1 if device == "cuda" else runtime.cores()
     shares = [waiting[first::workers] for first in range(workers)]
-    jobs = [FacesJob(settings, loader, layout.raw(dataset), share) for share in shares if share]
+    jobs = [FacesJob(settings, loader, paths().raw(dataset), share) for share in shares if share]
     remedy = "give it more, or let the program use fewer cores"
     run_jobs(find, jobs, workers=workers, on_news=on_news, remedy=remedy)
     faces = pd.concat([tables.read(path, tables.FACES) for _, path in chunks], ignore_index=True)
@@ -91,14 +92,14 @@ def run(
 
 def write_none(dataset: str) -> None:
     """Write that no faces were looked for: tables without rows."""
-    samples = tables.read(layout.samples(dataset), tables.SAMPLES).iloc[:0]
+    samples = tables.read(paths().samples(dataset), tables.SAMPLES).iloc[:0]
     faces = pd.DataFrame({column: [] for column in tables.FACES.columns}).astype({"sample_id": str, "faces": int})
     _write(dataset, faces, face_rates.summary(faces, samples))
 
 
 def _write(dataset: str, faces: pd.DataFrame, rates: pd.DataFrame) -> None:
-    tables.write_csv(rates, layout.table(f"faces_{dataset}"))
-    tables.write(faces, layout.faces(dataset), tables.FACES)
+    tables.write_csv(rates, paths().table(f"faces_{dataset}"))
+    tables.write(faces, paths().faces(dataset), tables.FACES)
 
 
 def find(job: FacesJob, tell: Tell[int]) -> None:

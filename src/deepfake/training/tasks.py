@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from deepfake.config import RunConfig
 from deepfake.loading.batches import Batch, Loader
 from deepfake.training.domains import SCHEDULES, DomainHead, possible, reverse_gradient
-from deepfake.training.objectives import LOSSES, Loss
+from deepfake.training.losses import LOSSES, Loss
 
 
 class Share(NamedTuple):

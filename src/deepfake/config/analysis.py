@@ -1,0 +1,48 @@
+"""The sections of params.yaml that say how trained detectors are judged, chosen and searched for shortcuts."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from deepfake.config.section import Ratio, Section
+
+
+class Selection(Section):
+    """How the best are chosen from out-of-fold results."""
+
+    standard_errors: Annotated[float, Field(ge=0)]
+    """What counts as a tie: a lead of no more than so many standard errors; then the simpler choice wins."""
+
+
+class Interpretation(Section):
+    """From where on a number is called something in the report."""
+
+    source_specific: tuple[Ratio, Ratio]
+    """In-source minus held-out AUC above which features are called possibly, and clearly, specific to sources."""
+    gap: Ratio
+    """Train/val gap above which a detector is said to have learned its training samples by heart."""
+
+
+class Severity(Section):
+    """AUC of a probe from which on a leak is called weak, moderate, severe."""
+
+    weak: Ratio
+    moderate: Ratio
+    severe: Ratio
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Severity":
+        if not 0.5 <= self.weak <= self.moderate <= self.severe:
+            raise ValueError("they must not decrease from 0.5 over weak and moderate to severe")
+        return self
+
+
+class Evaluation(Section):
+    """How certain a statement has to be."""
+
+    confidence: Ratio
+    """Coverage of every interval."""
+    bootstrap_replicates: Annotated[int, Field(ge=100)]
+    """Resamplings of groups behind every bootstrap interval."""
+    significance: Ratio
+    """Largest Holm-adjusted p-value that is called significant."""

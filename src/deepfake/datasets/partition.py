@@ -1,0 +1,46 @@
+"""The manifest of a data set: its own splits, or those of the study's data set, whose people it shows."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from deepfake import tables
+from deepfake.config.params import Params
+from deepfake.datasets import shared_identities, splits
+from deepfake.datasets.catalog import DataSet
+from deepfake.errors import InputError, unknown
+from deepfake.project import paths
+
+
+def write(dataset: str, settings: Params, catalog: Mapping[str, DataSet]) -> pd.DataFrame:
+    """Give every sample of a data set its split and fold, and write the manifest.
+
+    A data set with the groups of the study's (`groups_of`, of either or of a third one) gets their folds; any other one
+    is split by itself.
+
+    Returns:
+        `tables.MANIFEST`.
+
+    Raises:
+        InputError: the data set is unknown or was not ingested, or cannot be split so.
+    """
+    if dataset not in catalog:
+        raise InputError(f"{unknown('data set', dataset, catalog)} (the catalog is {paths().catalog})")
+    samples = tables.read(paths().samples(dataset), tables.SAMPLES)
+    home = settings.dataset
+    if (
+        dataset != home
+        and home in catalog
+        and shared_identities.origin(dataset, catalog) == shared_identities.origin(home, catalog)
+    ):
+        leaders = tables.read(paths().samples(home), tables.SAMPLES)
+        manifest = shared_identities.follow(samples, leaders, tables.read(paths().manifest(home), tables.MANIFEST))
+    else:
+        manifest = splits.split(
+            samples,
+            folds=settings.presets[settings.preset].folds,
+            test_ratio=settings.shared.test_ratio,
+            seed=settings.shared.seed,
+        )
+    tables.write(manifest, paths().manifest(dataset), tables.MANIFEST)
+    return manifest

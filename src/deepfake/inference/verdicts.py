@@ -1,0 +1,223 @@
+"""A verdict on files that the project has never seen, by all fold models of a run together."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.special import expit
+
+from deepfake import runtime
+from deepfake.config.params import Faces
+from deepfake.errors import InputError
+from deepfake.evaluation.calibration import TEMPERATURES
+from deepfake.inference import stream
+from deepfake.inference.inputs import File
+from deepfake.inference.reading import Chunk, Face
+from deepfake.runs.checkpoint_metadata import Record
+from deepfake.runs.detectors import Detector, LoadedFold
+
+_DETECTED = {"cpu": 32, "cuda": 128}
+"""Images that the detector of faces sees together, as when a data set's faces are found."""
+_CHUNK = 128
+"""Files in a chunk at most; where faces are looked for, as many as all cores together see at once."""
+_PIXELS = 1 << 17
+"""Pixels that a model sees at once on a CPU: what it computes of them stays in the processor's caches, which at 128 px
+halved the time of SimpleCNN."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a detector is shown of a file at once: an image is one part.
+
+    Args:
+        logits: float64 [k], of each fold's model, as it comes out.
+        faces: what was found in it, the largest first; None where nobody looked.
+    """
+
+    logits: np.ndarray
+    faces: tuple[Face, ...] | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run says of a file.
+
+    Args:
+        file: its name, as the user would write it.
+        parts: what was judged.
+        logit: calibrated; greater means more likely fake.
+        threshold: the calibrated logit from which on a file is called fake.
+    """
+
+    file: str
+    parts: tuple[Part, ...]
+    logit: float
+    threshold: float
+
+    @property
+    def fake(self) -> bool:
+        """Tell whether the file is called fake."""
+        return self.logit >= self.threshold
+
+    @property
+    def probability(self) -> float:
+        """Return the probability of being fake that the calibrated logit stands for."""
+        return float(expit(self.logit))
+
+    @property
+    def cut(self) -> float:
+        """Return the threshold as a probability."""
+        return float(expit(self.threshold))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be judged, and why."""
+
+    file: str
+    reason: str
+
+
+class Answers(NamedTuple):
+    """What is known after some more files.
+
+    Args:
+        done: files that are behind us, those that were passed over among them.
+        found: one for each new file that was judged or could not be, in order.
+    """
+
+    done: int
+    found: list[Verdict | Failure]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How the folds' logits are put on one scale: float64 [k] each.
+
+    Args:
+        temperatures: what each fold's logits are divided by.
+        thresholds: each fold's threshold, divided likewise.
+    """
+
+    temperatures: np.ndarray
+    thresholds: np.ndarray
+
+    def judge(self, file: str, parts: Sequence[Part]) -> Verdict:
+        """Return the verdict on a file.
+
+        Each fold's logit is divided by the fold's temperature (`calibration.temperature`), and the mean is taken over
+        folds, then over parts. The threshold is the mean of the folds' thresholds on the same scale. Both are an
+        approximation: temperature and threshold of each fold are right for that fold's model alone, and no sample was
+        held out from all folds on which those of the mean could have been chosen, or the mean be measured.
+        """
+        logit = np.mean([np.mean(part.logits / self.temperatures) for part in parts])
+        return Verdict(file, tuple(parts), float(logit), float(self.thresholds.mean()))
+
+
+def scale(records: Mapping[int, Record]) -> Scale:
+    """Return the scale of a run from its checkpoints' records.
+
+    A fold whose temperature is at its lower bound parts the classes of its inner validation without error, so that
+    there is no best temperature: its logits stay as they are, or they would outweigh those of all other folds. A fold
+    at the upper bound does not tell the classes apart, or around a shifted zero: by that division it hardly counts.
+    """
+    found = [records[fold] for fold in sorted(records)]
+    temperatures = np.array([1.0 if one.temperature <= TEMPERATURES[0] else one.temperature for one in found])
+    return Scale(temperatures, np.array([one.threshold for one in found]) / temperatures)
+
+
+def predict(detector: Detector, files: Sequence[File], faces: Faces | None) -> Iterator[Answers]:
+    """Yield verdicts on files, chunk by chunk and in order.
+
+    Of all files their names are in memory, no images: of these a few chunks are, however many there are.
+
+    Args:
+        detector: the run.
+        files: of `inputs.find`.
+        faces: the section `faces` of params.yaml, or None to look for no faces.
+
+    Raises:
+        InputError: a model cannot be loaded, a view cannot be shown without labels or without looking for faces, or
+            there is no image among the files.
+    """
+    check_views(detector, faces is not None)
+    device = runtime.device()
+    threads = runtime.cores()
+    runtime.one_thread()  # models work side by side instead, and their sums come out as in training
+    loaded = [LoadedFold(detector, fold, device, fuse=True) for fold in range(len(detector.intercepts))]
+    detected = _DETECTED[device.type]
+    chunks = stream.chunks(
+        files,
+        detector.views,
+        faces,
+        size=_CHUNK if faces is None else min(detected * max(2, threads), _CHUNK),
+        threads=threads,
+        detector=None if faces is None else _face_detector(faces, device),
+        detected=detected,
+        cuda=runtime.has_gpu(),
+    )
+    ruler, done, answered = scale(detector.records), 0, 0
+    with ThreadPoolExecutor(1 if device.type == "cuda" else threads) as pool:
+        for chunk in chunks:
+            logits = _logits(chunk, loaded, device, pool)
+            done += len(chunk.files)
+            answers = _answers(chunk, logits, ruler)
+            answered += len(answers)
+            yield Answers(done, answers)
+    if not answered:
+        raise InputError(
+            f"{files[0].name}: no image among {len(files)} files; name images, or a folder that holds some"
+        )
+
+
+def check_views(detector: Detector, looks_for_faces: bool) -> None:
+    """Check that a run's views can be shown of any file.
+
+    Raises:
+        InputError: one needs to know the label, or to look for faces.
+    """
+    for name, view in detector.views.items():
+        if view.geometry == "letterbox_real":
+            raise InputError(
+                f"{detector.name}: its view {name} shows reals and fakes differently, so it needs to know which is "
+                "which; choose another run"
+            )
+        if view.face_margin is not None and not looks_for_faces:
+            raise InputError(f"{detector.name}: its view {name} cuts out faces; leave out --no-faces")
+
+
+def _face_detector(settings: Faces, device: torch.device) -> "stream.Detector":
+    """Return the detector of faces."""
+    from deepfake.modalities.image.faces import Detector as FaceDetector  # two seconds, which --no-faces does without
+
+    return FaceDetector(settings, device)
+
+
+def _logits(chunk: Chunk, loaded: Sequence[LoadedFold], device: torch.device, pool: ThreadPoolExecutor) -> np.ndarray:
+    """Return the logits of a chunk's usable files, float64 [usable, k]."""
+    count = len(chunk.usable)
+    if not count:
+        return np.empty((0, len(loaded)))
+    side = max(pixels.shape[1] for pixels in chunk.pixels.values())
+    size = count if device.type == "cuda" else max(8, _PIXELS // side**2)
+    parts = [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
+    jobs = [(fold, rows) for fold in loaded for rows in parts]
+    found = pool.map(lambda job: job[0].logits(chunk.pixels, job[1]), jobs)
+    return np.concatenate(list(found)).reshape(len(loaded), count).T
+
+
+def _answers(chunk: Chunk, logits: np.ndarray, ruler: Scale) -> list[Verdict | Failure]:
+    """Return what is said of a chunk's files, in their order."""
+    row_of = {place: row for row, place in enumerate(chunk.usable)}
+    answers: list[Verdict | Failure] = []
+    for place, file in enumerate(chunk.files):
+        if place in row_of:
+            row = row_of[place]
+            part = Part(logits[row], None if chunk.faces is None else chunk.faces[row])
+            answers.append(ruler.judge(file.name, [part]))
+        elif place in chunk.refused:
+            answers.append(Failure(file.name, chunk.refused[place]))
+    return answers

@@ -1,0 +1,1 @@
+"""Images: inspected, decoded, augmented, corrupted and measured."""

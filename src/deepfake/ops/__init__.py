@@ -1,0 +1,1 @@
+"""Around the studies: the machine, the repository, what a branch changed, what a run reproduces."""

@@ -1,0 +1,350 @@
+"""Where every artefact of a project lies: the only Python that spells these paths.
+
+A process may work in several projects: each thread, notebook cell or worker is in the one that it entered
+(`Project(root).entered()`), and `paths()` is asked for it at the edges, where files are read and written. Nothing
+depends on the working directory. `dvc.yaml` names the same paths; a test holds the two against each other.
+"""
+
+import glob
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepfake.errors import InputError
+
+PARAMS = "params.yaml"
+"""The file that makes a folder a project."""
+STUDIES = (
+    *("custom", "phase1", "phase2", "phase3", "phase4", "imbalance", "generalization"),
+    *("probes", "shortcuts", "robustness", "explain", "faces", "summary"),
+)
+"""What the results in reports are named after: a folder each, in which every name begins with it."""
+CUSTOM_EXPERIMENT = "custom"
+"""The name of the run that `model` in params.yaml drives."""
+UNION = "union"
+"""The name of the study's data set joined with others (`studies.generalization.union`), as a data set of its own."""
+ENTRY = "entry.json"
+"""What an entry of the run store says of itself: its key, its kind, and the hashes of its files."""
+CHECKPOINTS = "checkpoints"
+RUN_CONFIG = "config.json"
+RUN_PREDICTIONS = "predictions.parquet"
+RUN_HISTORY = "history.csv"
+RUN_ROC = "roc.csv"
+RUN_CONFUSION = "confusion.csv"
+RUN_METRICS = "metrics.json"
+"""The files of a run, below its folder."""
+FOLD_WEIGHTS = "weights.safetensors"
+FOLD_OPTIMIZER = "optimizer.safetensors"
+FOLD_RECORD = "record.json"
+FOLD_PREDICTIONS = "predictions.parquet"
+FOLD_HISTORY = "history.csv"
+FOLD_DONE = "done.json"
+"""The results of one fold of unfinished work; the last is written last, so that its existence means all are there."""
+
+
+def weights_name(fold: int) -> str:
+    """Return the name of the file with one fold's weights."""
+    return f"fold{fold}.safetensors"
+
+
+def record_name(fold: int) -> str:
+    """Return the name of the file with what belongs to one fold's weights."""
+    return f"fold{fold}.json"
+
+
+def optimizer_name(fold: int) -> str:
+    """Return the name of the file with one fold's optimiser."""
+    return f"fold{fold}.optimizer.safetensors"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a params.yaml, and the paths below it.
+
+    Args:
+        root: the folder; messages show paths as this begins, so a command gives it relative to where it was called.
+    """
+
+    root: Path
+
+    @contextmanager
+    def entered(self) -> "Iterator[Project]":
+        """Work in this project: for this thread and what it calls, until the block ends."""
+        token = _CURRENT.set(self)
+        try:
+            yield self
+        finally:
+            _CURRENT.reset(token)
+
+    def enter(self) -> None:
+        """Work in this project from now on: for processes that have no other."""
+        _CURRENT.set(self)
+
+    @property
+    def params(self) -> Path:
+        """Return params.yaml."""
+        return self.root / PARAMS
+
+    @property
+    def catalog(self) -> Path:
+        """Return the catalog of data sets."""
+        return self.root / "data/catalog.yaml"
+
+    @property
+    def lock(self) -> Path:
+        """Return the pinned packages, with hashes."""
+        return self.root / "requirements.lock"
+
+    @property
+    def git(self) -> Path:
+        """Return what git keeps: a folder, in a worktree a file."""
+        return self.root / ".git"
+
+    @property
+    def dvc(self) -> Path:
+        """Return DVC's own folder."""
+        return self.root / ".dvc"
+
+    @property
+    def scratch(self) -> Path:
+        """Return the folder of unfinished work that a killed run picks up again; never versioned, safe to delete."""
+        return self.root / ".scratch"
+
+    @property
+    def store(self) -> Path:
+        """Return the folder of entries that no study of params.yaml holds, and of unfinished ones; never versioned."""
+        return self.root / ".store"
+
+    @property
+    def provenances(self) -> Path:
+        """Return the folder of the records of when, where and from which commit runs were computed."""
+        return self.store / "provenance"
+
+    @property
+    def runs(self) -> Path:
+        """Return the folder of all studies' runs."""
+        return self.root / "runs"
+
+    @property
+    def raw_data(self) -> Path:
+        """Return the folder of all raw data sets."""
+        return self.root / "data/raw"
+
+    @property
+    def external_predictions(self) -> Path:
+        """Return the folder of other people's predictions, which the catalog names (CSV)."""
+        return self.root / "data/predictions"
+
+    @property
+    def reports(self) -> Path:
+        """Return the folder of what people read."""
+        return self.root / "reports"
+
+    @property
+    def summary(self) -> Path:
+        """Return the page that people read first."""
+        return self.page("summary")
+
+    @property
+    def decision(self) -> Path:
+        """Return what phase 2 decided (`config.Decision`)."""
+        return self.reports / "decisions" / "phase2.json"
+
+    @property
+    def finalists(self) -> Path:
+        """Return the runs that phase 4 goes on with (`config.Finalists`)."""
+        return self.reports / "decisions" / "phase3.json"
+
+    @property
+    def final(self) -> Path:
+        """Return the study's final model, which `deepfake predict` asks (`config.Final`)."""
+        return self.reports / "decisions" / "final.json"
+
+    def _data(self, dataset: str) -> Path:
+        """Return the folder of what was made of a data set."""
+        return self.root / "data" / dataset
+
+    def raw(self, dataset: str) -> Path:
+        """Return the folder of a data set as it was obtained or generated; nothing writes into it afterwards.
+
+        That of the union of data sets is the folder that holds theirs.
+        """
+        return self.raw_data if dataset == UNION else self.raw_data / dataset
+
+    def pointer(self, dataset: str) -> Path:
+        """Return the file by which `dvc add` versions the raw folder of a data set that is obtained, not made."""
+        return self.raw_data / f"{dataset}.dvc"
+
+    def samples(self, dataset: str) -> Path:
+        """Return the table of all samples that could be decoded, before splits (`tables.SAMPLES`)."""
+        return self._data(dataset) / "samples.parquet"
+
+    def quarantine(self, dataset: str) -> Path:
+        """Return the CSV of the files that were refused, one reason a row."""
+        return self._data(dataset) / "quarantine.csv"
+
+    def duplicates(self, dataset: str) -> Path:
+        """Return the CSV of the files that stand in several groups or under both labels, bit for bit the same."""
+        return self._data(dataset) / "duplicates.csv"
+
+    def manifest(self, dataset: str) -> Path:
+        """Return the table of samples with their splits and folds (`tables.MANIFEST`)."""
+        return self._data(dataset) / "manifest.parquet"
+
+    def faces(self, dataset: str) -> Path:
+        """Return the table of the faces found in a data set's images (`tables.FACES`)."""
+        return self._data(dataset) / "faces.parquet"
+
+    def views(self, dataset: str) -> Path:
+        """Return the folder of what all views of a data set show."""
+        return self._data(dataset) / "views"
+
+    def view(self, dataset: str, name: str) -> Path:
+        """Return the folder that says what one view of a data set shows: `regions` and `view_facts`."""
+        return self.views(dataset) / name
+
+    def regions(self, dataset: str, name: str) -> Path:
+        """Return the table of the part of each image that a view shows (`tables.REGIONS`)."""
+        return self.view(dataset, name) / "regions.parquet"
+
+    def view_facts(self, dataset: str, name: str) -> Path:
+        """Return a view's configuration, and the hash of its pixels (JSON)."""
+        return self.view(dataset, name) / "view.json"
+
+    def cache(self, dataset: str) -> Path:
+        """Return the folder of decoded images, which can always be made again: neither git nor DVC keeps it."""
+        return self._data(dataset) / "cache"
+
+    def features(self, dataset: str) -> Path:
+        """Return the table of what each file shows without a look at its content (`tables.FEATURES`)."""
+        return self._data(dataset) / "features.parquet"
+
+    def probe_scores(self, dataset: str) -> Path:
+        """Return what the joint probe of each subject says of each development sample (`tables.PROBE_SCORES`)."""
+        return self._data(dataset) / "probes.parquet"
+
+    def prepared(self, dataset: str) -> Path:
+        """Return the hashes of all that was prepared of a data set (JSON).
+
+        What needs all data sets depends on the folder.
+        """
+        return self.root / "data/prepared" / f"{dataset}.json"
+
+    def weights(self, model: str) -> Path:
+        """Return a model's ImageNet weights, as timm names them (safetensors)."""
+        return self.root / "data/weights" / f"{model}.safetensors"
+
+    def weights_facts(self, model: str) -> Path:
+        """Return the statistics that a model's weights were trained with, and where they came from (JSON)."""
+        return self.root / "data/weights" / f"{model}.json"
+
+    def study(self, name: str) -> Path:
+        """Return the folder of a study's runs, one entry of the run store each."""
+        return self.runs / name
+
+    def run(self, experiment: str) -> Path:
+        """Return the folder of all that one run leaves behind, whichever study it belongs to; names are unique."""
+        found = sorted(self.runs.glob(f"*/{glob.escape(experiment)}/"))
+        return found[0] if found else self.runs / "*" / experiment
+
+    def entry(self, experiment: str) -> Path:
+        """Return what a run's entry of the store says of itself (`runs.store.Entry`)."""
+        return self.run(experiment) / ENTRY
+
+    def checkpoints(self, experiment: str) -> Path:
+        """Return the folder of one experiment's checkpoints, one a fold."""
+        return self.run(experiment) / CHECKPOINTS
+
+    def checkpoint(self, experiment: str, fold: int) -> Path:
+        """Return the weights of one fold's best epoch (safetensors)."""
+        return self.checkpoints(experiment) / weights_name(fold)
+
+    def checkpoint_record(self, experiment: str, fold: int) -> Path:
+        """Return what belongs to one fold's weights: epoch, metrics, thresholds, ... (`checkpoint_metadata.Record`)."""
+        return self.checkpoints(experiment) / record_name(fold)
+
+    def config(self, experiment: str) -> Path:
+        """Return one experiment's resolved configuration and what training found out (JSON)."""
+        return self.run(experiment) / RUN_CONFIG
+
+    def predictions(self, experiment: str) -> Path:
+        """Return the table of one experiment's logits (`tables.PREDICTIONS`)."""
+        return self.run(experiment) / RUN_PREDICTIONS
+
+    def history(self, experiment: str) -> Path:
+        """Return the metrics of each epoch and fold (CSV)."""
+        return self.run(experiment) / RUN_HISTORY
+
+    def roc(self, experiment: str) -> Path:
+        """Return the ROC curve of each held-out fold (CSV)."""
+        return self.run(experiment) / RUN_ROC
+
+    def confusion(self, experiment: str) -> Path:
+        """Return the confusion matrix over all held-out folds (CSV)."""
+        return self.run(experiment) / RUN_CONFUSION
+
+    def headline(self, experiment: str) -> Path:
+        """Return one run's headline metrics (JSON), which its study's metrics repeat."""
+        return self.run(experiment) / RUN_METRICS
+
+    def provenance(self, experiment: str) -> Path:
+        """Return the record of when, where and from which commit a run was computed.
+
+        It changes with every run, so it lies outside what DVC hashes: all that DVC tracks is reproducible bit for bit.
+        """
+        return self.provenances / f"{experiment}.json"
+
+    def page(self, name: str) -> Path:
+        """Return a page of the report (Markdown), for example `page("phase1")`."""
+        return self.reports / f"{name}.md"
+
+    def results(self, name: str) -> Path:
+        """Return the folder of a study's tables and figures; what no study of the report owns has one of its own."""
+        return self.reports / next((study for study in STUDIES if name.startswith(study)), "own")
+
+    def table(self, name: str) -> Path:
+        """Return a study's table as CSV, for example `table("phase1_tests")`."""
+        return self.results(name) / f"{name}.csv"
+
+    def figure(self, name: str) -> Path:
+        """Return a picture of the report that shows no photograph."""
+        return self.results(name) / f"{name}.png"
+
+    def study_metrics(self, name: str) -> Path:
+        """Return a study's metrics (JSON, committed)."""
+        return self.reports / "metrics" / f"{name}.json"
+
+    def photograph(self, name: str) -> Path:
+        """Return a picture that shows photographs, which may not be redistributed: DVC keeps it, git does not."""
+        return self.reports / "photographs" / f"{name}.png"
+
+    def bench(self, name: str) -> Path:
+        """Return a benchmark's table (Markdown, committed, with the machine's name)."""
+        return self.reports / "bench" / f"{name}.md"
+
+
+_CURRENT: ContextVar[Project] = ContextVar("project")
+
+
+def current() -> Project | None:
+    """Return the project that this thread works in, or None."""
+    return _CURRENT.get(None)
+
+
+def paths() -> Project:
+    """Return the project that this thread works in.
+
+    Raises:
+        InputError: none was entered.
+    """
+    if (here := current()) is None:
+        raise InputError("no project: use `with Project(folder).entered():`, or run a command of deepfake")
+    return here
+
+
+def nearest(folder: Path) -> Project | None:
+    """Return the project that a folder lies in: the nearest folder upwards that holds a params.yaml, or None."""
+    above = (folder, *(folder.joinpath(*[".."] * depth) for depth in range(1, len(folder.resolve().parts))))
+    return next((Project(each) for each in above if (each / PARAMS).exists()), None)

@@ -1,0 +1,1 @@
+"""Explanations: where detectors look, what they get wrong, how sure they are."""

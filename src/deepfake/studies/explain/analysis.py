@@ -1,0 +1,242 @@
+"""Why detectors decide as they do: where they look, what they get wrong, and how sure they are."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from deepfake import runtime, tables
+from deepfake.config.params import Evaluation
+from deepfake.evaluation import attention, hard_examples
+from deepfake.execution.processes import Tell, run_jobs
+from deepfake.loading import views
+from deepfake.loading.batches import Loader
+from deepfake.loading.pixels import place
+from deepfake.project import paths
+from deepfake.reports import image_grid
+from deepfake.runs import trained
+from deepfake.runs.fold import workers
+from deepfake.runs.trained import Trained
+from deepfake.studies.explain import gradcam
+
+SHOWN = 16
+"""Images in the figure of heatmaps, about as many of each source and verdict."""
+HARD = 10
+"""False positives, and as many false negatives, of each experiment."""
+HEAT = 480
+"""Images behind the figures on heat, as many of each source."""
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Case:
+    """A finished experiment and what is needed to explain it.
+
+    Args:
+        run: the experiment.
+        verdicts: `hard_examples.judged`, with `row`, the sample's place in the manifest.
+        images: uint8 [n, s, s, 3] as its view shows them, mapped from `file`.
+        file: the `.npy` file.
+    """
+
+    run: Trained
+    verdicts: pd.DataFrame
+    images: np.ndarray
+    file: Path
+
+
+@dataclass(frozen=True)
+class HeatJob:
+    """Images of one fold to be explained by the model that never saw them; rows are those of the manifest, int [n]."""
+
+    run: Trained
+    fold: int
+    file: Path
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Heatmaps of some images, float32 [n, s, s], and the side in cells of the map that they are enlarged from."""
+
+    experiment: str
+    rows: np.ndarray
+    maps: np.ndarray
+    cells: int
+
+
+def run(
+    experiments: Sequence[str],
+    evaluation: Evaluation,
+    seed: int,
+    *,
+    announce: Callable[[str], None] = lambda line: None,
+    on_decode: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Explain finished experiments: write four tables and draw two figures.
+
+    The tables: `explain_gradcam` (`attention.summary`), `explain_hard_examples`, `explain_confidence` and
+    `explain_confident_errors`, each with the column `experiment`. The figures, `gradcam` and
+    `hard_examples`, show photographs.
+
+    Args:
+        experiments: names of finished experiments of one data set; the first one's verdicts choose what is shown.
+        evaluation: confidence and replicates.
+        seed: of the bootstrap.
+        announce: called with a line about what is about to be decoded.
+        on_decode: called with the images decoded so far and their total.
+        on_progress: called with the images explained so far and their total.
+
+    Raises:
+        InputError: an experiment has not been trained, or its model has no feature map.
+    """
+    cases = {name: _case(name, announce, on_decode) for name in experiments}
+    first = cases[experiments[0]]
+    held_out = [set(case.verdicts["sample_id"]) for case in cases.values()]
+    common = first.verdicts[first.verdicts["sample_id"].isin(set.intersection(*held_out))]
+    shown = _shown(common)
+    measured = {name: pd.concat([_measured(case.verdicts), shown]) for name, case in cases.items()}
+    wanted = {name: set(rows["row"]) for name, rows in measured.items()}
+    heat = _heat(cases, wanted, on_progress)
+    options = (evaluation.bootstrap_replicates, seed, evaluation.confidence)
+    _write("gradcam", {name: _attention(case, *heat[name], options) for name, case in cases.items()})
+    hard = {name: hard_examples.hardest(case.verdicts, HARD) for name, case in cases.items()}
+    _write("hard_examples", hard)
+    _write("confidence", {name: hard_examples.confidence(case.verdicts) for name, case in cases.items()})
+    errors = {name: hard_examples.confident_errors(case.verdicts, *options) for name, case in cases.items()}
+    _write("confident_errors", errors)
+    _draw_heat(cases, shown, {name: maps for name, (maps, _) in heat.items()})
+    _draw_hard(cases, hard)
+
+
+def _write(name: str, frames: dict[str, pd.DataFrame]) -> None:
+    """Write the experiments' tables as one."""
+    joined = pd.concat(frames, names=["experiment"]).reset_index("experiment")
+    tables.write_csv(joined, paths().table(f"explain_{name}"))
+
+
+def _case(name: str, announce: Callable[[str], None], on_decode: Callable[[int, int], None]) -> Case:
+    """Read a finished experiment."""
+    known = trained.read(name)
+    manifest = tables.read(paths().manifest(known.config.dataset), tables.MANIFEST)
+    threads, cuda = known.config.num_workers, runtime.has_gpu()
+    file = views.pixels(known.config.view, manifest, threads=threads, cuda=cuda, announce=announce, progress=on_decode)
+    verdicts = hard_examples.judged(trained.predicted(name, manifest))
+    return Case(known, verdicts, np.load(file, mmap_mode="r"), file)
+
+
+def _drawn(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Return samples in an order that depends on nothing but their names, so that nobody has picked them."""
+    order = [runtime.derived_seed(sample) for sample in verdicts["sample_id"]]
+    return verdicts.assign(order=order).sort_values(["order", "sample_id"])
+
+
+def _shown(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Return the images of the figure: of each source some that were judged right and some wrong."""
+    cells = _drawn(verdicts).groupby(["label", "source", "wrong"], sort=True)
+    each = max(1, SHOWN // (2 * verdicts["source"].nunique()))
+    return cells.head(each).sort_values(["label", "source", "wrong", "order"])
+
+
+def _measured(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Return the images behind the figures on heat."""
+    return _drawn(verdicts).groupby("source").head(max(1, HEAT // verdicts["source"].nunique()))
+
+
+def _heat(
+    cases: dict[str, Case], wanted: dict[str, set[int]], on_progress: Callable[[int, int], None]
+) -> dict[str, tuple[dict[int, np.ndarray], int]]:
+    """Return each experiment's heatmaps by row of the manifest, and their cells."""
+    jobs = [
+        HeatJob(case.run, int(str(fold)), case.file, np.sort(part.loc[part["row"].isin(wanted[name]), "row"]))
+        for name, case in cases.items()
+        for fold, part in case.verdicts.groupby("fold")
+    ]
+    jobs = [job for job in jobs if len(job.rows)]
+    found: dict[str, tuple[dict[int, np.ndarray], int]] = {name: ({}, 0) for name in cases}
+    done, total = 0, sum(len(job.rows) for job in jobs)
+
+    def on_news(news: Heat) -> None:
+        nonlocal done
+        maps = found[news.experiment][0] | dict(zip(news.rows.tolist(), news.maps, strict=True))
+        found[news.experiment] = (maps, news.cells)
+        done += len(news.rows)
+        on_progress(done, total)
+
+    run_jobs(look, jobs, workers=workers(), on_news=on_news, remedy="let the program use fewer cores")
+    return found
+
+
+def look(job: HeatJob, tell: Tell[Heat]) -> None:
+    """Explain images of a fold."""
+    runtime.one_thread()
+    device = runtime.device()
+    config = job.run.config
+    model = trained.model_of(job.run, job.fold, device)
+    layer, cells = gradcam.feature_layer(model, config.resolution)
+    images = np.load(job.file, mmap_mode="r")
+    loader = Loader(place(images, job.rows, device), np.zeros(len(images)), job.run.scales[job.fold])
+    maps = [gradcam.heatmaps(model, layer, batch.images).cpu() for batch in loader.batches(job.rows, _BATCH)]
+    tell(Heat(config.experiment, job.rows, torch.cat(maps).numpy(), cells))
+
+
+def _attention(case: Case, maps: dict[int, np.ndarray], cells: int, options: tuple[int, int, float]) -> pd.DataFrame:
+    """Return how much of an experiment's heat lies on faces; images without a face do not count."""
+    config = case.run.config
+    faces = tables.read(paths().faces(config.dataset), tables.FACES)
+    regions = tables.read(paths().regions(config.dataset, config.view.view), tables.REGIONS)
+    chosen = _measured(case.verdicts)
+    # where no view in use cuts out faces, none were looked for
+    faces = faces.set_index("sample_id").reindex(chosen["sample_id"]).fillna(0)
+    regions = regions.set_index("sample_id").loc[chosen["sample_id"]]
+    boxes = attention.boxes(faces, regions, config.resolution)
+    both = [attention.shares(maps[row], box) for row, box in zip(chosen["row"], boxes, strict=True)]
+    found = chosen.assign(heat=[heat for heat, _ in both], area=[area for _, area in both])
+    with_face = found[faces["faces"].to_numpy() > 0]
+    return attention.summary(with_face, *options).assign(cells=cells)
+
+
+def _draw_heat(cases: dict[str, Case], shown: pd.DataFrame, maps: dict[str, dict[int, np.ndarray]]) -> None:
+    """Draw the chosen images, a row each, and under each experiment's heat in a column each."""
+    images, captions, titles = [], [], []
+    first = next(iter(cases.values()))
+    by_sample = {name: case.verdicts.set_index("sample_id") for name, case in cases.items()}
+    for _, sample in shown.iterrows():
+        row = int(sample["row"])
+        pictures, texts = [first.images[row]], [_shortened(sample["sample_id"])]
+        for name, case in cases.items():
+            verdict = by_sample[name].loc[sample["sample_id"]]
+            pictures.append(image_grid.overlay(case.images[row], maps[name][row]))
+            texts.append(f"{'wrong' if verdict['wrong'] else 'right'}, p(fake) {verdict['probability']:.2f}")
+        images.append(pictures)
+        captions.append(texts)
+        titles.append(f"{sample['source']}\n({'fake' if sample['label'] == tables.FAKE else 'real'})")
+    columns = ["image", *cases]
+    image_grid.draw(images, captions, paths().photograph("gradcam"), columns=columns, rows=titles)
+
+
+def _draw_hard(cases: dict[str, Case], hard: dict[str, pd.DataFrame]) -> None:
+    """Draw each experiment's most confidently wrong samples: a row of false positives, one of false negatives."""
+    images, captions, titles = [], [], []
+    for name, case in cases.items():
+        place_of = case.verdicts.set_index("sample_id")["row"]
+        for kind in hard_examples.KINDS.values():
+            rows = hard[name][hard[name]["kind"] == kind]
+            empty = HARD - len(rows)
+            images.append([*(case.images[place_of[sample]] for sample in rows["sample_id"]), *[None] * empty])
+            texts = [
+                f"{row['source']}\nlogit {row['logit']:.2f}\nfold {row['fold']}, {row['margin']:+.1f} sd"
+                for _, row in rows.iterrows()
+            ]
+            captions.append([*texts, *[""] * empty])
+            titles.append(f"{name}\n{kind}")
+    image_grid.draw(images, captions, paths().photograph("hard_examples"), rows=titles)
+
+
+def _shortened(name: str) -> str:
+    """Return a name that fits under an image."""
+    return name if len(name) <= 22 else f"{name[:21]}…"

@@ -1,0 +1,1 @@
+"""Class imbalance: losses, samplers and thresholds where one class is rare."""

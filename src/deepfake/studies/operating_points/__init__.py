@@ -1,0 +1,1 @@
+"""A trained run at every threshold."""

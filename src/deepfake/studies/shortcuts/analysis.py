@@ -1,0 +1,154 @@
+"""What trained detectors make of the shortcuts in their data: their logits are held against the probes."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from deepfake import tables
+from deepfake.config import resolve, title
+from deepfake.config.params import Params
+from deepfake.errors import InputError
+from deepfake.evaluation import probes, shortcut_attribution
+from deepfake.evaluation.bootstrap import Floats
+from deepfake.evaluation.probes import Samples
+from deepfake.project import paths
+from deepfake.studies.shortcuts import probing
+from deepfake.studies.shortcuts.probing import FILES, Progress, Say, Subject
+
+METRICS = ("files_auc", "view_auc", "container_leaks", "pixel_leaks", "r2")
+"""The keys of the study's metrics file: AUC of the joint probes of the files and of the leakiest view, how many single
+features of the files leak, and the largest R^2 of a detector's logits by its own view; None where there is nothing."""
+COLUMNS = ["experiment", "view", "leak", *shortcut_attribution.COLUMNS]
+"""The columns of the table of runs, which also stand there when no experiment is audited."""
+
+
+def run(
+    settings: Params,
+    dataset: str,
+    *,
+    threads: int,
+    cuda: bool = False,
+    announce: Say = lambda line: None,
+    progress: Progress = lambda done, total: None,
+) -> pd.DataFrame:
+    """Hold the audited experiments against what `probing.run` found; write the table of runs and the metrics.
+
+    Each is held against the files and against the view that it was trained on. Experiments are those of the study's
+    data set; another one has none.
+
+    Args:
+        settings: the checked params.yaml.
+        dataset: it must have been probed.
+        threads: decoding threads.
+        cuda: whether views are decoded on the GPU, where they have to be.
+        announce: called with a line about each step.
+        progress: called with the images done and their total.
+
+    Returns:
+        One row for each experiment and leak: `COLUMNS`.
+
+    Raises:
+        InputError: the data set was not probed, or before it was split anew; or an experiment has not been trained or
+            was trained on other data.
+    """
+    manifest = tables.read(paths().manifest(dataset), tables.MANIFEST)
+    development = manifest[manifest["split"] == "dev"]
+    judged = _probes(title(settings, "probes", dataset), dataset)
+    # first of all, so that a missing experiment costs nobody a minute
+    names = settings.studies.shortcuts.runs if dataset == settings.dataset else ()
+    logits = {name: _logits(name, development) for name in names}
+    trained_on = {name: resolve(settings, name).view for name in names}
+    scores = _scores(dataset, {FILES, *(view.view for view in trained_on.values())}, development)
+    subjects: dict[str, Subject] = {}
+    if names:
+        subjects[FILES] = probing.of_files(dataset, manifest, threads=threads, progress=progress)
+    for view in trained_on.values():
+        if view.view not in subjects:
+            subjects[view.view] = probing.of_view(
+                view, manifest, threads=threads, cuda=cuda, announce=announce, progress=progress
+            )
+    samples = Samples.of(development)
+    rows = []
+    for experiment, places in logits.items():
+        announce(f"explaining {experiment}")
+        for name in (FILES, trained_on[experiment].view):
+            identity = {"experiment": experiment, "view": trained_on[experiment].view, "leak": name}
+            rows.append(identity | _explain(places, subjects[name], scores[name], samples, settings))
+    runs = pd.DataFrame(rows, columns=COLUMNS)
+    tables.write_csv(runs, paths().table(title(settings, "shortcuts_runs", dataset)))
+    tables.write_text(
+        json.dumps(_metrics(judged, runs), indent=2) + "\n",
+        paths().study_metrics(title(settings, "shortcuts", dataset)),
+    )
+    return runs
+
+
+def _probes(name: str, dataset: str) -> pd.DataFrame:
+    """Return the table of probes."""
+    path = paths().table(name)
+    if not path.exists():
+        raise InputError(f"{path}: not found; run deepfake probe {dataset}")
+    return pd.read_csv(path)
+
+
+def _scores(dataset: str, subjects: Iterable[str], development: pd.DataFrame) -> dict[str, Floats]:
+    """Return the scores of the joint probe of each subject, in the order of the development samples."""
+    path = paths().probe_scores(dataset)
+    found = dict(list(tables.read(path, tables.PROBE_SCORES).groupby("subject")))
+    keys = ["sample_id", "fold"]
+    for name in subjects:
+        if name not in found or not np.array_equal(found[name][keys], development[keys]):
+            raise InputError(f"{path}: not of {name} and the manifest's folds; run deepfake probe {dataset} again")
+    return {name: found[name]["score"].to_numpy() for name in subjects}
+
+
+def _logits(experiment: str, development: pd.DataFrame) -> pd.Series:
+    """Return an experiment's logits of held-out samples, by their place among the development samples."""
+    path = paths().predictions(experiment)
+    if not path.exists():
+        raise InputError(
+            f"{path}: not found; run deepfake train {experiment}, or take it out of studies.shortcuts.runs"
+        )
+    found = tables.read(path, tables.PREDICTIONS)
+    found = found[(found["subset"] == "held_out") & (found["condition"] == tables.STANDARD_CONDITION)]
+    places = pd.Index(development["sample_id"]).get_indexer(pd.Index(found["sample_id"]))
+    known = places >= 0
+    folds = development["fold"].to_numpy()[places]
+    if not len(found) or not (known & (folds == found["fold"])).all():
+        raise InputError(f"{path}: not of the manifest's samples and folds; run deepfake train {experiment} again")
+    return pd.Series(found["logit"].to_numpy(), index=places)
+
+
+def _explain(logits: pd.Series, subject: Subject, scores: Floats, samples: Samples, settings: Params) -> dict[str, Any]:
+    """Hold an experiment's logits against the joint probe of a subject and its features."""
+    places = logits.index.to_numpy()
+    columns = [column for family in subject.joint for column in subject.families[family]]
+    return shortcut_attribution.explain(
+        logits.to_numpy(),
+        subject.features.loc[places, columns],
+        scores[places],
+        samples.where(places),
+        caliper=settings.studies.shortcuts.caliper,
+        evaluation=settings.evaluation,
+        seed=settings.shared.seed,
+    )
+
+
+def _metrics(judged: pd.DataFrame, runs: pd.DataFrame) -> dict[str, float | None]:
+    """Return the study's metrics, rounded as the tables are."""
+    joint = judged[judged["level"] == probes.JOINT].set_index("subject")["auc"]
+    alone = (judged["subject"] == FILES) & (judged["level"] == "feature")
+    flagged = judged[alone & (judged["severity"] != "none")]["nature"]
+    of_views = joint.drop(FILES)
+    on_view = runs.loc[runs["leak"] != FILES, "r2"]
+    figures = (
+        round(float(joint[FILES]), 6),
+        round(float(of_views.max()), 6) if len(of_views) else None,
+        int((flagged == "container").sum()),
+        int((flagged == "pixels").sum()),
+        round(float(on_view.max()), 6) if len(on_view) else None,
+    )
+    return dict(zip(METRICS, figures, strict=True))

@@ -1,0 +1,68 @@
+"""A picture of a generated data set: some of its photographs, and what was made of them."""
+
+import io
+from contextlib import ExitStack
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from deepfake import tables
+from deepfake.synthetic import photographs
+
+ROWS = 5
+"""Photographs on a contact sheet."""
+
+
+def draw(raw: Path, titles: dict[str, str], path: Path) -> None:
+    """Draw a few photographs of different blocks beside the fakes made from them, at their relative sizes.
+
+    The picture shows photographs: it is made anew from the archives and never committed.
+
+    Args:
+        raw: a folder of archives that share the names of their members.
+        titles: the archives' names without `.zip`, in the order of the columns, and what a person reads above each.
+        path: the PNG to write, gray, about 900 x 1200 pixels.
+    """
+    with ExitStack() as stack:
+        opened = {source: stack.enter_context(ZipFile(raw / f"{source}.zip")) for source in titles}
+        members = _spread(set.intersection(*(set(archive.namelist()) for archive in opened.values())))
+        rows = [[_decode(opened[source].read(member)) for source in titles] for member in members]
+    cell = max(max(image.shape) for row in rows for image in row) + 12
+    figure = Figure(figsize=(2.4 * len(titles), 2.4 * len(rows) + 0.8), dpi=94, layout="constrained")
+    sheet = figure.add_subplot(xlim=(0, cell * len(titles)), ylim=(cell * len(rows), 0), aspect="equal")
+    for row, images in enumerate(rows):
+        for column, image in enumerate(images):
+            height, width = image.shape
+            left, top = cell * (column + 0.5) - width / 2, cell * (row + 0.5) - height / 2
+            extent = (left, left + width, top + height, top)
+            sheet.imshow(image, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="antialiased")
+    sheet.set(xlim=(0, cell * len(titles)), ylim=(cell * len(rows), 0))
+    columns = [f"{source}\n({title})" for source, title in titles.items()]
+    sheet.set_xticks([cell * (column + 0.5) for column in range(len(titles))], columns)
+    sheet.set_yticks([cell * (row + 0.5) for row in range(len(rows))], [Path(m).stem for m in members])
+    sheet.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
+    sheet.spines[:].set_visible(False)
+    sheet.set_xlabel(photographs.CREDIT, fontsize=9, labelpad=10)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", bbox_inches="tight", pad_inches=0.1)
+    with tables.atomic(path) as temporary:
+        Image.open(drawn).convert("L").save(temporary, optimize=True)
+
+
+def _spread(members: set[str]) -> list[str]:
+    """Return `ROWS` members from blocks that lie evenly among all, each time another photograph."""
+    by_block: dict[str, list[str]] = {}
+    for member in sorted(members):
+        by_block.setdefault(member.split("/")[0], []).append(member)
+    chosen = np.linspace(0, len(by_block) - 1, min(ROWS, len(by_block))).round().astype(int)
+    candidates = [list(by_block.values())[block] for block in chosen]
+    return [of_block[(7 * row) % len(of_block)] for row, of_block in enumerate(candidates)]
+
+
+def _decode(data: bytes) -> np.ndarray:
+    """Return a JPEG file's pixels as gray: uint8 [height, width]."""
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("L"))
