@@ -61,7 +61,9 @@ def known() -> dict[str, dict]:
 def test_a_study_from_scratch_needs_no_weights_and_no_torch(tmp_path):
     (tmp_path / "settings.json").write_text(settings().model_dump_json())
     code = (
-        "import sys, json; from deepfake import params; from deepfake.runs import weights\n"
+        "import sys, json; from pathlib import Path; from deepfake.config import params\n"
+        "from deepfake.project import Project; from deepfake.runs import weights\n"
+        "Project(Path()).enter()\n"
         "weights.run(params.Params.model_validate(json.load(open('settings.json'))))\n"
         "assert not {'torch', 'timm'} & set(sys.modules)"
     )

@@ -94,17 +94,15 @@ def test_verdicts_are_those_of_the_thresholds_that_training_wrote(copied):
 
 
 def test_a_second_run_writes_the_same_bytes(copied, monkeypatch):
-    paths = [
-        paths().table(f"explain_{name}") for name in ("gradcam", "hard_examples", "confidence", "confident_errors")
-    ]
-    paths += [paths().photograph(name) for name in ("gradcam", "hard_examples")]
+    kept = [paths().table(f"explain_{name}") for name in ("gradcam", "hard_examples", "confidence", "confident_errors")]
+    kept += [paths().photograph(name) for name in ("gradcam", "hard_examples")]
     written = []
     for cores in (2, 1):
         monkeypatch.setattr("deepfake.runtime.cores", lambda cores=cores: cores)
         heard = []
         run(on_progress=lambda done, total, heard=heard: heard.append((done, total)))
         assert heard[-1][0] == heard[-1][1] == len(held_out())
-        written.append([path.read_bytes() for path in paths])
+        written.append([path.read_bytes() for path in kept])
     assert written[0] == written[1]
 
 

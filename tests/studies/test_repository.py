@@ -109,14 +109,14 @@ def test_dvc_speaks_for_itself_again_afterwards(here):
 
 def test_a_folder_of_somebody_else_and_one_that_nobody_can_write(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    repository.require_writable()
+    repository.require_writable(Path())
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
     owner = tmp_path.stat()
     with pytest.raises(InputError, match=rf"belongs to uid {owner.st_uid} .* --user {owner.st_uid}:{owner.st_gid}"):
-        repository.require_writable()
+        repository.require_writable(Path())
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
     with pytest.raises(InputError, match="mounted read-only"):
-        repository.require_writable()
+        repository.require_writable(Path())
 
 
 # --- with git or without

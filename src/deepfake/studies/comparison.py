@@ -11,7 +11,7 @@ from deepfake.config import facts_of
 from deepfake.config.params import Evaluation
 from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, statistics, summary
-from deepfake.project import paths
+from deepfake.project import RUN_CONFUSION, RUN_HISTORY, RUN_ROC, paths
 
 Rows = Mapping[str, tuple[str, ...]]
 """The experiments of a comparison, each with the baselines that it is tested against (`params.Params.tables`)."""
@@ -210,15 +210,15 @@ def write_metrics(name: str, metrics: Mapping[str, Any], experiments: Iterable[s
     tables.write_text(text + "\n", paths().study_metrics(name))
 
 
-CURVES = {"history": paths().history, "roc": paths().roc, "confusion": paths().confusion}
+CURVES = {"history": RUN_HISTORY, "roc": RUN_ROC, "confusion": RUN_CONFUSION}
 """What `dvc plots` shows of runs, each a table of its own."""
 
 
 def write_curves(phase: str, experiments: Iterable[str]) -> None:
     """Write the curves of several runs, one below the other."""
     names = list(experiments)
-    for kind, path in CURVES.items():
-        parts = [pd.read_csv(path(name)).assign(experiment=name) for name in names]
+    for kind, file in CURVES.items():
+        parts = [pd.read_csv(paths().run(name) / file).assign(experiment=name) for name in names]
         tables.write_csv(pd.concat(parts, ignore_index=True), paths().table(f"{phase}_{kind}"))
 
 

@@ -91,12 +91,6 @@ def over_folds(values: pd.Series, confidence: float) -> Interval:
     return statistics.fold_interval(values, statistics.held_out_share(len(values)), confidence)
 
 
-def source_columns(rows: pd.DataFrame) -> list[str]:
-    """Return the columns of a comparison table that hold the AUC of one source."""
-    figures = ("auc_std", "auc_low", "auc_high")
-    return [column for column in map(str, rows) if column.startswith("auc_") and column not in figures]
-
-
 _VARY_WEIGHTS = ("phase3", "phase4")
 
 

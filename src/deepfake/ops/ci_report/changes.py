@@ -229,7 +229,12 @@ def _would_run(site: Path) -> Staleness:
             for stage in networkx.dfs_postorder_nodes(graph)
             if stage.changed(allow_missing=True, upstream=list(graph.successors(stage)))
         ]
-        runs = [stage.addressing for stage in found]
+        runs = [_named(stage) for stage in found]
         readers = set().union(*(networkx.ancestors(graph, stage) for stage in found))
-        follow = {stage.addressing for stage in readers} - set(runs)
+        follow = {_named(stage) for stage in readers} - set(runs)
     return Staleness(runs, sorted(follow))
+
+
+def _named(stage: Any) -> str:
+    """Return a stage's name, or the file of one that has none; DVC's own way depends on the working directory."""
+    return getattr(stage, "name", stage.path_in_repo)

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from deepfake.reports.wording import interval, listed
-from deepfake.studies.imbalance import figures as balance_figures
 from deepfake.studies.imbalance.results import DECIDED, HALF, METRICS, SCARCE, TUNED, Found
+from deepfake.studies.operating_points import figures
 
 
 def headline(found: Found) -> str:
@@ -107,10 +107,10 @@ def _tuning(found: Found) -> str:
 def _rules(found: Found) -> str:
     """Say which rule gives the baseline the greatest F1 on held-out samples."""
     cuts = found.cuts[found.cuts["experiment"] == found.baseline]
-    tuned = cuts[cuts["cut"].isin(balance_figures.CUTS)]
+    tuned = cuts[cuts["cut"].isin(figures.CUTS)]
     best = tuned.iloc[int(tuned["f1_macro"].argmax())]
     return (
-        f"Of the rules, {balance_figures.title(best['cut'])} gives it the greatest held-out F1, {best['f1_macro']:.3f} "
+        f"Of the rules, {figures.title(best['cut'])} gives it the greatest held-out F1, {best['f1_macro']:.3f} "
         "(read off afterwards, not tested)."
     )
 

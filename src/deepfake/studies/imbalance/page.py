@@ -9,12 +9,11 @@ from deepfake.config import RunConfig, config_of, table
 from deepfake.config.params import Params
 from deepfake.project import paths
 from deepfake.reports import columns, wording
-from deepfake.reports.columns import Table
+from deepfake.reports.columns import Table, source_columns
 from deepfake.reports.wording import interval, listed
 from deepfake.studies.imbalance import figures, findings, results
 from deepfake.studies.imbalance.results import GAP, HALF, METRICS, NAME, SCARCE, TUNED, Found
 from deepfake.studies.operating_points import page as operating_points_page
-from deepfake.studies.results import source_columns
 
 EXPECTED = {
     "recall_real": ("Recall (real)", (0.30, 0.40), (0.60, 0.75)),

@@ -12,8 +12,8 @@ from deepfake.evaluation.metrics import CALIBRATION_BINS
 from deepfake.project import paths
 from deepfake.reports import wording
 from deepfake.reports.columns import Column, Table, interval, mean, number, text
-from deepfake.studies.imbalance import figures as imbalance_figures
-from deepfake.studies.imbalance.figures import title
+from deepfake.studies.operating_points import figures
+from deepfake.studies.operating_points.figures import title
 
 REPORTED = ("0.5", thresholds.TUNED)
 """The cuts of a classification report."""
@@ -169,9 +169,9 @@ def draw(
     calibrations: pd.DataFrame,
 ) -> None:
     """Draw ROC curves with cuts, confusion matrices and reliability diagrams, all by experiment."""
-    imbalance_figures.roc(curves, cuts, paths().figure(f"{name}_roc"))
-    imbalance_figures.confusion(cuts, paths().figure(f"{name}_confusion"))
-    imbalance_figures.reliability(bins, calibrations.set_index("experiment"), paths().figure(f"{name}_reliability"))
+    figures.roc(curves, cuts, paths().figure(f"{name}_roc"))
+    figures.confusion(cuts, paths().figure(f"{name}_confusion"))
+    figures.reliability(bins, calibrations.set_index("experiment"), paths().figure(f"{name}_reliability"))
 
 
 def pictures(name: str) -> list[str]:

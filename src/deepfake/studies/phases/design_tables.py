@@ -4,9 +4,9 @@ import pandas as pd
 
 from deepfake import config
 from deepfake.config.params import Params
-from deepfake.reports.columns import Column, Table, interval, mean, number, text
+from deepfake.reports.columns import Column, Table, interval, mean, number, source_columns, text
 from deepfake.reports.wording import p_value
-from deepfake.studies.results import Results, source_columns
+from deepfake.studies.results import Results
 
 
 def _tested(confidence: float) -> list[Column]:

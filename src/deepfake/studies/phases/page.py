@@ -9,12 +9,11 @@ from deepfake.config import config_of, scaled, shares
 from deepfake.config.params import Params
 from deepfake.project import paths
 from deepfake.reports import figures, wording
-from deepfake.reports.columns import Table
+from deepfake.reports.columns import Table, source_columns
 from deepfake.studies import results
-from deepfake.studies.explain import page as explain_page
 from deepfake.studies.phases import design_tables, questions
 from deepfake.studies.phases import figures as study_figures
-from deepfake.studies.results import Results, source_columns
+from deepfake.studies.results import Results
 
 TITLES = {
     "phase1": "Phase 1: architecture baseline",
@@ -219,7 +218,7 @@ def _phase4(settings: Params) -> list[str]:
         wording.picture("phase4_sources", "AUC and sources of the final models"),
         "## What follows",
         bullets(answer.text() for answer in told.values()),
-        f"Where they look and what they get wrong: [{explain_page.TITLE}]({paths().page(explain_page.NAME).name}).",
+        f"Where they look and what they get wrong: [Explanations of the final models]({paths().page('explain').name}).",
     ]
 
 

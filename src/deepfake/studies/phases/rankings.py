@@ -7,9 +7,10 @@ import pandas as pd
 import scipy.stats
 
 from deepfake.config.params import Params
+from deepfake.reports.columns import source_columns
 from deepfake.reports.wording import listed, p_value, standard_errors
 from deepfake.studies.phases.answers import AGAINST, EFFECT, Answer, compared, verdict
-from deepfake.studies.results import Results, source_columns
+from deepfake.studies.results import Results
 
 _FACTORS = {
     "resolution": "resolution",
