@@ -31,17 +31,15 @@ def news(epoch: int, *, finished: bool = False, fold: int = 0) -> FoldNews:
 
 def test_lines_are_printed_as_they_are(screen):
     line = "data/[mine]/:warning:/a.jpg: AUC 0.6 [0.5, 0.7] " + "x" * 200
-    console.say(line)
     with console.shown() as progress:
         progress.say(line)
-    assert screen.getvalue() == f"{line}\n" * 2
+    assert screen.getvalue() == f"{line}\n"
 
 
 def test_without_a_terminal_only_what_has_ended_is_told(screen):
-    with console.steps("decoding") as progress:
-        for done in range(4):
-            progress(done, 3)
     with console.shown() as progress:
+        for done in range(4):
+            progress.advance("decoding", done, 3)
         progress.news(news(1))
         progress.news(news(7, finished=True))
     assert screen.getvalue() == "simple_cnn_low: fold 0, 7 epochs, validation AUC 0.912\n"
@@ -74,9 +72,9 @@ def test_on_a_terminal_tasks_and_folds_have_a_bar_each(terminal):
 
 
 def test_an_unknown_total_is_shown_all_the_same(terminal):
-    with console.steps("fetching") as progress:
-        progress(0, 0)
-        progress(5, 0)
+    with console.shown() as progress:
+        progress.advance("fetching", 0, 0)
+        progress.advance("fetching", 5, 0)
     assert "5/?" in terminal.getvalue()
 
 
@@ -99,15 +97,15 @@ def test_bars_come_again_once_all_have_ended(terminal):
 
 
 def test_bars_are_not_drawn_more_often_than_eyes_see(terminal):
-    with console.steps("decoding") as progress:
+    with console.shown() as progress:
         for done in range(10_000):
-            progress(done, 10_000)
+            progress.advance("decoding", done, 10_000)
     assert terminal.getvalue().count("decoding") < 200
 
 
 def test_what_fails_leaves_no_bar(terminal):
-    with pytest.raises(ValueError, match="broken"), console.steps("decoding") as progress:
-        progress(1, 2)
+    with pytest.raises(ValueError, match="broken"), console.shown() as progress:
+        progress.advance("decoding", 1, 2)
         raise ValueError("broken")
     before = terminal.getvalue()
     assert before.endswith("\x1b[?25h")  # the cursor is shown again

@@ -9,6 +9,7 @@ from deepfake import cli
 from deepfake.bench import prediction as benchmark
 from deepfake.config import load
 from deepfake.project import paths
+from heard import Heard
 
 
 @pytest.mark.slow
@@ -30,10 +31,10 @@ def test_the_share_is_that_of_the_passes(project, monkeypatch):
     monkeypatch.setattr(benchmark, "_first_verdict", lambda faces: {"--no-faces": 1.0, "--faces": 2.0}[faces])
     figures = {"loader": 10.0, "prediction": 9.0, "with_faces": 1.0, "share": 0.9}
     monkeypatch.setattr(benchmark, "_measure", lambda *rest: figures)
-    told = []
-    found = benchmark.run(load(), count=2, repeats=2, progress=lambda done, total: told.append((done, total)))
+    heard = Heard()
+    found = benchmark.run(load(), count=2, repeats=2, progress=heard)
     text = benchmark.report(found)
     assert "90%" in text
     assert "first verdict: 1.0 s without faces, 2.0 s with them" in text
-    assert told[-1][1] >= told[-1][0]
+    assert heard.steps[-1][2] >= heard.steps[-1][1]
     assert Path.cwd() == Path(os.path.realpath(project))

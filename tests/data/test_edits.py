@@ -18,6 +18,7 @@ from deepfake.config import params
 from deepfake.config.images import Quality
 from deepfake.synthetic import edited, edits, landmarks, manipulations, photographs, sample
 from deepfake.synthetic.manipulations import Portrait
+from heard import Heard
 
 FIRST = params.Sample(
     seed=42,
@@ -285,12 +286,12 @@ def test_a_block_is_made_without_a_look_at_other_people(monkeypatch: pytest.Monk
 
 def test_two_runs_write_the_same_bytes_on_any_number_of_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photographs, "PEOPLE", 4)
-    calls = []
+    heard = Heard()
     with threadpool_limits(2):  # whatever there are here
-        edited.generate(FIRST, SETTINGS, tmp_path / "first", lambda *progress: calls.append(progress))
+        edited.generate(FIRST, SETTINGS, tmp_path / "first", heard)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     edited.generate(FIRST, SETTINGS, tmp_path / "second")
     for source in edited.SOURCES:
         first, second = ((tmp_path / run / f"{source}.zip").read_bytes() for run in ("first", "second"))
         assert first == second
-    assert calls == [(20, 40), (40, 40)]
+    assert heard.steps == [("generating first", 20, 40), ("generating first", 40, 40)]

@@ -10,6 +10,7 @@ from conftest import encoded, write_pictures
 from deepfake import tables
 from deepfake.errors import InputError
 from deepfake.modalities.image import features
+from heard import Heard
 
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
 SMOOTH = scipy.ndimage.gaussian_filter(NOISE.astype(float), (2, 2, 0))
@@ -139,13 +140,12 @@ def samples(raw) -> pd.DataFrame:
 
 
 def test_every_file_is_measured_in_order_whatever_the_threads(raw, samples, tmp_path):
-    calls = []
-    one = features.measure(samples, raw, threads=1, progress=lambda *done: calls.append(done))
+    one = features.measure(samples, raw, threads=1, progress=(heard := Heard()))
     tables.write(one, tmp_path / "features.parquet", tables.FEATURES)
     pd.testing.assert_frame_equal(one, features.measure(samples, raw, threads=3))
     for column in ("sample_id", "sha256", "width", "height", "format", "mode", "bytes"):
         assert one[column].tolist() == samples[column].tolist()
-    assert calls[-1] == (5, 5)
+    assert heard.steps[-1] == ("measuring files", 5, 5)
 
 
 def test_a_file_that_has_changed_is_refused(raw, samples):

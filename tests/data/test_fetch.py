@@ -18,6 +18,7 @@ import pytest
 from deepfake.datasets import fetch
 from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
+from heard import Heard
 
 REVISION = "0123456789abcdef" * 2 + "01234567"
 FILES = {
@@ -333,11 +334,10 @@ def test_a_full_disk_is_told_before_anything_is_fetched(hub, tmp_path, monkeypat
 def test_progress_counts_the_bytes_that_are_there(hub, tmp_path):
     run(tmp_path, "sub/in sight.zip")
     hub.cuts = [1_500_000]
-    seen: list[tuple[int, int]] = []
-    run(tmp_path, progress=lambda *news: seen.append(news))
+    run(tmp_path, progress=(heard := Heard()))
     total = sum(map(len, FILES.values()))
-    done = [news[0] for news in seen]
-    assert {news[1] for news in seen} == {total}
+    done = [step[1] for step in heard.steps]
+    assert {(title, of) for title, _, of in heard.steps} == {("fetching mine", total)}
     assert done == sorted(done)
     assert done[0] > len(FILES["sub/in sight.zip"])
     assert done[-1] == total

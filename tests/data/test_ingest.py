@@ -16,6 +16,7 @@ from deepfake.datasets import adapters, ingest
 from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
 from deepfake.modalities.image import inspection
+from heard import Heard
 
 
 def dataset(group: str = "folder", **sources: str) -> DataSet:
@@ -122,7 +123,7 @@ def test_more_files_than_may_be_read_ahead_stay_in_order(tmp_path, monkeypatch, 
             most.append(len(waiting))
             yield file, data
 
-    done: list[tuple[int, int]] = []
+    heard = Heard()
     monkeypatch.setattr(adapters, "read", counted)
     pack(
         tmp_path, wiki={f"p/{i:02}.png": encoded("PNG", (5 + i, 4)) for i in range(11)}, insight={"p/x.png": encoded()}
@@ -132,11 +133,9 @@ def test_more_files_than_may_be_read_ahead_stay_in_order(tmp_path, monkeypatch, 
         waiting.remove(file)
     # of what is read, all but so many files were handed on: the whole data set is never in memory
     assert max(most) == (4 if limit[0] == "_FILES_AHEAD" else 1)
-    samples, _ = ingest.ingest(
-        "mine", dataset(), tmp_path, max_quarantined=0, threads=3, progress=lambda *news: done.append(news)
-    )
+    samples, _ = ingest.ingest("mine", dataset(), tmp_path, max_quarantined=0, threads=3, progress=heard)
     assert list(samples["width"][:11]) == [5 + i for i in range(11)]
-    assert done == [(5, 12), (10, 12), (12, 12)]
+    assert heard.steps == [("ingesting mine", done, 12) for done in (5, 10, 12)]
 
 
 def test_spaces_unicode_and_dots_in_names(tmp_path):

@@ -12,6 +12,7 @@ from deepfake.config import params
 from deepfake.config.images import Quality, Range
 from deepfake.errors import InputError
 from deepfake.synthetic import resent, sample
+from heard import Heard
 
 SETTINGS = params.Resent(seed=44, scale=Range(min=0.5, max=0.8), jpeg_quality=Quality(min=30, max=70))
 PHOTOGRAPHS = [
@@ -103,11 +104,11 @@ def test_the_same_files_give_the_same_bytes_on_any_number_of_cores(
     raw: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    calls = []
-    resent.generate(raw, SETTINGS, tmp_path / "again", lambda *progress: calls.append(progress))
+    heard = Heard()
+    resent.generate(raw, SETTINGS, tmp_path / "again", heard)
     for source in sample.SOURCES:
         assert (tmp_path / "again" / f"{source}.zip").read_bytes() == (made / f"{source}.zip").read_bytes()
-    assert calls == [(done, 319) for done in range(1, 320)]
+    assert heard.steps == [("generating again", done, 319) for done in range(1, 320)]
 
 
 def test_the_group_of_a_photograph_decides_nothing(raw: Path) -> None:

@@ -19,6 +19,7 @@ from deepfake.config import params
 from deepfake.config.images import Quality
 from deepfake.errors import InputError
 from deepfake.synthetic import archives, contact_sheet, landmarks, photographs, sample
+from heard import Heard
 
 SETTINGS = params.Sample(
     seed=42,
@@ -143,15 +144,15 @@ def test_a_block_is_made_without_a_look_at_other_people(monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("few_people")
 def test_two_runs_write_the_same_bytes_on_any_number_of_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
+    heard = Heard()
     with threadpool_limits(2):  # whatever there are here
-        sample.generate(SETTINGS, tmp_path / "first", lambda *progress: calls.append(progress))
+        sample.generate(SETTINGS, tmp_path / "first", heard)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     sample.generate(SETTINGS, tmp_path / "second")
     for source in sample.SOURCES:
         first, second = ((tmp_path / run / f"{source}.zip").read_bytes() for run in ("first", "second"))
         assert first == second
-    assert calls == [(20, 40), (40, 40)]
+    assert heard.steps == [("generating first", 20, 40), ("generating first", 40, 40)]
 
 
 def test_another_seed_makes_other_fakes_and_the_same_reals_but_for_quality() -> None:

@@ -19,6 +19,8 @@ from deepfake import runtime
 from deepfake.errors import InputError
 from deepfake.loading import cache
 from deepfake.modalities.image import backends, geometry
+from deepfake.progress import Progress
+from heard import Heard
 
 COUNT = 2 * cache.BATCH + 9
 SIZE = 6
@@ -129,7 +131,8 @@ def test_the_hash_is_that_of_the_pixels(ensure):
 def test_a_second_call_decodes_nothing(ensure, asked):
     first = ensure()
     before = first.stat().st_mtime_ns
-    assert ensure(announce=lambda line: pytest.fail("announced"), threads=2) == first
+    assert ensure(progress=(heard := Heard()), threads=2) == first
+    assert not heard.lines and not heard.steps
     assert len(asked) == 1
     assert first.stat().st_mtime_ns == before
 
@@ -257,7 +260,12 @@ def test_a_disk_that_just_suffices_is_used(ensure, monkeypatch):
 
 def test_the_size_is_announced_before_anything_is_decoded(ensure, asked):
     heard = []
-    ensure(announce=lambda line: heard.append((line, list(asked))))
+
+    class Hears(Progress):
+        def say(self, line: str) -> None:
+            heard.append((line, list(asked)))
+
+    ensure(progress=Hears())
     ((line, before),) = heard
     assert f"{SIZE * SIZE * 3 * COUNT / 1e9:.2f} GB" in line
     assert "crop_low" in line
@@ -266,9 +274,8 @@ def test_the_size_is_announced_before_anything_is_decoded(ensure, asked):
 
 
 def test_progress_counts_every_image(ensure):
-    heard = []
-    ensure(progress=lambda done, total: heard.append((done, total)))
-    assert heard == [(cache.BATCH, COUNT), (2 * cache.BATCH, COUNT), (COUNT, COUNT)]
+    ensure(progress=(heard := Heard()))
+    assert heard.steps == [("decoding crop_low", done, COUNT) for done in (cache.BATCH, 2 * cache.BATCH, COUNT)]
 
 
 def test_a_disk_that_fills_up_leaves_nothing_half_written(ensure, tmp_path):

@@ -14,6 +14,7 @@ from deepfake.errors import InputError
 from deepfake.loading import cache, views
 from deepfake.modalities.image import backends
 from deepfake.project import paths
+from heard import Heard
 
 SIZES = [(14, 10), (10, 14), (12, 12), (9, 20)]
 FACE_BOX = (2.0, 3.0, 8.0, 9.0)
@@ -135,10 +136,10 @@ def test_lost_pixels_are_made_again_the_same(contents, decodings):
     facts = views.write(view(), threads=1)
     for array in paths().cache("sample").iterdir():
         array.unlink()
-    announced = []
-    path = views.pixels(view(), manifest(), threads=1, announce=announced.append)
+    heard = Heard()
+    path = views.pixels(view(), manifest(), threads=1, progress=heard)
     assert decodings == [8, 8]
-    assert len(announced) == 1
+    assert len(heard.lines) == 1
     assert cache.pixels_hash(path) == facts["pixels_sha256"]
 
 

@@ -471,7 +471,7 @@ def test_a_decoding_is_announced_and_counted(copied):
     heard = Heard()
     cross_validation.run(config(epochs=1), heard)
     assert [line.split(":")[0] for line in heard.lines] == ["decoding crop_low"]
-    assert heard.steps[-1] == ("simple_cnn_low: decoding", len(manifest()), len(manifest()))
+    assert heard.steps[-1] == ("decoding crop_low", len(manifest()), len(manifest()))
 
 
 # --- checkpoints

@@ -19,6 +19,7 @@ from deepfake.errors import InputError
 from deepfake.project import paths
 from deepfake.runs import completion, cross_validation, overlap, store
 from deepfake.studies.generalization import collect, combined
+from heard import Heard
 
 PLAIN = {"model": "simple_cnn", "view": "crop_low"}
 RUNS = {
@@ -273,14 +274,14 @@ def test_a_model_finds_at_home_what_it_found_when_it_was_trained(copied):
     shutil.copytree("data/raw/sample", "data/raw/twin")
     paths().params.write_text(yaml.safe_dump(with_runs("home", "both", datasets=["sample_edited", "twin"])))
     make("twin")
-    said = []
-    judged = {(c.model, c.dataset): c.joined for c in collect.run(config.load(), announce=said.append)}
+    heard = Heard()
+    judged = {(c.model, c.dataset): c.joined for c in collect.run(config.load(), heard)}
     for model in ("home", "both"):
         home, twin = (judged[model, name].query("subset == 'held_out'") for name in ("sample", "twin"))
         both = home.merge(twin, on=["sample_id", "fold"], suffixes=("", "_twin"))
         assert len(both) == len(home)
         np.testing.assert_allclose(both["logit"], both["logit_twin"], atol=1e-5)
-    assert not any("left out" in line for line in said)
+    assert not any("left out" in line for line in heard.lines)
 
 
 def test_known_files_are_left_out_and_counted(copied):
@@ -300,9 +301,9 @@ def test_known_files_are_left_out_and_counted(copied):
         )[["split", "fold"]]
     )
     tables.write(moved, paths().manifest("twin"), tables.MANIFEST)
-    said = []
-    judged = {(c.model, c.dataset): c.joined for c in collect.run(config.load(), announce=said.append)}
-    (line,) = [line for line in said if "left out" in line]
+    heard = Heard()
+    judged = {(c.model, c.dataset): c.joined for c in collect.run(config.load(), heard)}
+    (line,) = [line for line in heard.lines if "left out" in line]
     held_out = judged["home", "twin"].query("subset == 'held_out'")
     count = int(line.split(": ")[1].split()[0])
     assert len(held_out) + count == (moved["split"] == "dev").sum()

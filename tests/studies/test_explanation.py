@@ -11,6 +11,7 @@ from deepfake.reports import image_grid
 from deepfake.studies import faces
 from deepfake.studies.explain import analysis as explain
 from deepfake.studies.explain import galleries
+from heard import Heard
 from tiny_study import manifest
 
 NAME = "simple_cnn_low"
@@ -94,15 +95,16 @@ def test_verdicts_are_those_of_the_thresholds_that_training_wrote(copied):
 
 
 def test_a_second_run_writes_the_same_bytes(copied, monkeypatch):
-    kept = [paths().table(f"explain_{name}") for name in ("gradcam", "hard_examples", "confidence", "confident_errors")]
-    kept += [paths().photograph(name) for name in ("gradcam", "hard_examples")]
+    files = [
+        paths().table(f"explain_{name}") for name in ("gradcam", "hard_examples", "confidence", "confident_errors")
+    ]
+    files += [paths().photograph(name) for name in ("gradcam", "hard_examples")]
     written = []
     for cores in (2, 1):
         monkeypatch.setattr("deepfake.runtime.cores", lambda cores=cores: cores)
-        heard = []
-        run(on_progress=lambda done, total, heard=heard: heard.append((done, total)))
-        assert heard[-1][0] == heard[-1][1] == len(held_out())
-        written.append([path.read_bytes() for path in kept])
+        run(progress=(heard := Heard()))
+        assert heard.steps[-1] == ("explaining", len(held_out()), len(held_out()))
+        written.append([path.read_bytes() for path in files])
     assert written[0] == written[1]
 
 

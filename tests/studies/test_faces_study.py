@@ -11,9 +11,11 @@ from deepfake import tables
 from deepfake.config.params import Faces
 from deepfake.evaluation import face_rates
 from deepfake.modalities.image.faces import LANDMARKS
+from deepfake.progress import Progress
 from deepfake.project import paths
 from deepfake.studies import faces
 from deepfake.synthetic import landmarks, photographs
+from heard import Heard
 
 SETTINGS = Faces(detection_size=160, min_face=0.2, confidence=0.9, margin=0.3)
 PEOPLE = (1, 2, 4, 7, 12)
@@ -97,23 +99,23 @@ def test_one_process_gives_the_same_bits_as_two(dataset, monkeypatch):
     results = []
     for cores in (1, 2):
         monkeypatch.setattr("deepfake.runtime.cores", lambda cores=cores: cores)
-        heard = []
-        results.append(run(on_progress=lambda done, total, heard=heard: heard.append((done, total))))
-        assert [total for _, total in heard] == [13] * 4
-        assert heard[-1][0] == 13 and sorted(done for done, _ in heard) == [done for done, _ in heard]
+        results.append(run(progress=(heard := Heard())))
+        assert [total for *_, total in heard.steps] == [13] * 4
+        assert heard.steps[-1] == ("tiny: finding faces", 13, 13) and sorted(heard.steps) == heard.steps
     assert results[0] == results[1]
 
 
 def interrupted(monkeypatch) -> None:
     """Run with one process that is stopped when it has finished two of four chunks."""
 
-    def stop(done: int, total: int) -> None:
-        if done == 8:
-            raise KeyboardInterrupt
+    class Stops(Progress):
+        def advance(self, title: str, done: int, total: int) -> None:
+            if done == 8:
+                raise KeyboardInterrupt
 
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
     with pytest.raises(KeyboardInterrupt):
-        run(on_progress=stop)
+        run(progress=Stops())
     assert not paths().faces("tiny").exists()
 
 
@@ -121,9 +123,8 @@ def interrupted(monkeypatch) -> None:
 def test_a_killed_run_goes_on_and_ends_the_same(dataset, monkeypatch, cores):
     interrupted(monkeypatch)
     monkeypatch.setattr("deepfake.runtime.cores", lambda: cores)
-    heard = []
-    resumed = run(on_progress=lambda done, total: heard.append(done))
-    assert len(heard) == 2 and heard[-1] == 13
+    resumed = run(progress=(heard := Heard()))
+    assert len(heard.steps) == 2 and heard.steps[-1][1] == 13
     assert not list(paths().scratch.iterdir())
     paths().faces("tiny").unlink()
     assert run() == resumed
@@ -132,9 +133,8 @@ def test_a_killed_run_goes_on_and_ends_the_same(dataset, monkeypatch, cores):
 @pytest.mark.parametrize(("change", "chunks"), [({"margin": 0.5}, 2), ({"confidence": 0.5}, 4)])
 def test_only_what_the_same_settings_found_is_taken_over(dataset, monkeypatch, change, chunks):
     interrupted(monkeypatch)
-    heard = []
-    run(SETTINGS.model_copy(update=change), on_progress=lambda done, total: heard.append(done))
-    assert len(heard) == chunks
+    run(SETTINGS.model_copy(update=change), progress=(heard := Heard()))
+    assert len(heard.steps) == chunks
 
 
 def test_the_rates_are_written_beside_the_report(dataset):

@@ -12,6 +12,7 @@ from deepfake.errors import InputError
 from deepfake.ops import pipeline
 from deepfake.project import paths
 from dvc_repository import call, commit, isolate, make_repository, write
+from heard import Heard
 
 STAGES = {
     "before": {"cmd": "echo before >> log && echo made > made", "params": ["shared.seed"], "outs": ["made"]},
@@ -30,9 +31,9 @@ def here(project, tmp_path, monkeypatch) -> Path:
 
 def train(expected: int = 0) -> list[str]:
     """Bring the custom run up to date; return the lines that tell how."""
-    said = []
-    assert pipeline.custom(config.load(), announce=said.append) == expected
-    return said
+    heard = Heard()
+    assert pipeline.custom(config.load(), heard) == expected
+    return heard.lines
 
 
 def ran() -> list[str]:

@@ -15,6 +15,7 @@ from deepfake.errors import InputError
 from deepfake.loading import views
 from deepfake.project import paths
 from deepfake.studies.robustness import analysis as robustness
+from heard import Heard
 from tiny_study import config, manifest
 
 NAME = "simple_cnn_low"
@@ -57,10 +58,10 @@ def strained(finished, tmp_path_factory):
     """A copy of the finished project, what the study found in it, and what it told meanwhile."""
     root = tmp_path_factory.mktemp("strained") / "project"
     shutil.copytree(finished[0], root)
-    heard = []
+    heard = Heard()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        return root, run(on_progress=lambda done, total: heard.append((done, total))), heard
+        return root, run(progress=heard), heard
 
 
 @pytest.fixture
@@ -92,7 +93,9 @@ def test_every_condition_is_there_once_and_written(finished, found):
     assert len(result.conditions) == 1 + 3 * 5
     held_out = finished[1].predictions.query("subset == 'held_out'")
     total = len(held_out) * 16
-    assert heard[-1] == (total, total) and len(heard) == 2 * 16
+    title = "predicting corrupted images"
+    steps = [step for step in heard.steps if step[0] == title]
+    assert steps[-1] == (title, total, total) and len(steps) == 2 * 16
     for part, frame in (("", result.conditions), ("_summary", result.summary), ("_corruptions", result.corruptions)):
         written = pd.read_csv(paths().table(f"robustness{part}"))
         pd.testing.assert_frame_equal(written, frame.reset_index(drop=True), check_dtype=False, rtol=1e-5)

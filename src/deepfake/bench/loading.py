@@ -28,6 +28,7 @@ from deepfake.loading import cache
 from deepfake.loading.batches import AugmentingLoader
 from deepfake.loading.pixels import Store, place
 from deepfake.modalities.image import backends, files, geometry
+from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 
 SIZES = (128, 224)
@@ -40,16 +41,14 @@ _FASTEST = {"cpu": "opencv", "cuda": "dali"}
 _BATCH = 32
 
 
-def run(
-    settings: Params, *, count: int, repeats: int, progress: Callable[[int, int], None] = lambda done, total: None
-) -> pd.DataFrame:
+def run(settings: Params, *, count: int, repeats: int, progress: Progress = SILENT) -> pd.DataFrame:
     """Time all loaders.
 
     Args:
         settings: names the data set, the policies and the oversampling.
         count: images in an epoch, rounded down to whole batches.
         repeats: epochs of each loader.
-        progress: called with the epochs done and their total.
+        progress: told of the epochs done.
 
     Returns:
         One row a kind of file, size, policy and loader: `images_per_second`, `cpu_ms` an image, `times_cpu` (its CPU
@@ -66,7 +65,7 @@ def run(
     def tick() -> None:
         nonlocal done
         done += 1
-        progress(done, total)
+        progress.advance("timing loaders", done, total)
 
     for kind, side in FILES.items():
         with tempfile.TemporaryDirectory() as folder:

@@ -26,6 +26,7 @@ from deepfake.config.params import Faces, Params
 from deepfake.inference import inputs, verdicts
 from deepfake.loading import cache
 from deepfake.modalities.image import backends, files, geometry
+from deepfake.progress import SILENT, Progress
 from deepfake.project import Project, paths
 from deepfake.runs import checkpoint_metadata, detectors
 from deepfake.synthetic import photographs
@@ -57,16 +58,14 @@ class Found(NamedTuple):
     repeats: int
 
 
-def run(
-    settings: Params, *, count: int, repeats: int, progress: Callable[[int, int], None] = lambda done, total: None
-) -> Found:
+def run(settings: Params, *, count: int, repeats: int, progress: Progress = SILENT) -> Found:
     """Time prediction over a folder of JPEG files against decoding them, in turns and with the same threads.
 
     Args:
         settings: its preset gives folds, sides and the backend.
         count: files in the folder.
         repeats: passes of each; medians are reported.
-        progress: called with the passes done and their total.
+        progress: told of the passes done.
     """
     custom = config.resolve(settings, project.CUSTOM_EXPERIMENT)
     preset = settings.presets[settings.preset]
@@ -77,7 +76,7 @@ def run(
     total = (2 * len(sizes) + 1) * repeats
 
     def tick() -> None:
-        progress(next(steps), total)
+        progress.advance("timing prediction", next(steps), total)
 
     with tempfile.TemporaryDirectory() as folder, Project(Path(folder)).entered():
         shutil.copy(here, paths().params)

@@ -20,7 +20,7 @@ def loading(images: int, repeats: int, write: bool) -> None:
     from deepfake.bench import loading as benchmark
     from deepfake.cli import console
 
-    with console.steps("timing loaders") as progress:
+    with console.shown() as progress:
         rows = benchmark.run(config.load(), count=images, repeats=repeats, progress=progress)
     text = benchmark.report(rows, repeats)
     click.echo(text)
@@ -53,7 +53,7 @@ def prediction(images: int, repeats: int, write: bool) -> None:
     from deepfake.bench import prediction as benchmark
     from deepfake.cli import console
 
-    with console.steps("timing prediction") as progress:
+    with console.shown() as progress:
         found = benchmark.run(config.load(), count=images, repeats=repeats, progress=progress)
     text = benchmark.report(found)
     click.echo(text)

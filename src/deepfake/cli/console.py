@@ -1,7 +1,7 @@
 """What a command shows while it works: bars on a terminal, single lines elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich import progress as bars
@@ -12,18 +12,6 @@ from deepfake.progress import FoldNews, Progress
 
 _SECONDS = 0.1
 """At most so often bars are drawn anew."""
-
-
-def say(line: str) -> None:
-    """Print a line beside the results."""
-    _print(Console(stderr=True), line)
-
-
-@contextmanager
-def steps(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar for a task until it is done; call what this gives with (done, total), 0 for an unknown total."""
-    with shown() as progress:
-        yield lambda done, total: progress.advance(title, done, total)
 
 
 @contextmanager
@@ -48,8 +36,8 @@ class Shown(Progress):
         self._drawn = 0.0
 
     def say(self, line: str) -> None:
-        """Print a line beside the results."""
-        _print(self._display.console, line)
+        """Print a line beside the results, as it is: rich would take brackets and colons of paths for its own."""
+        self._console.print(line, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def begin(self) -> None:
         """Print what is to be known before training."""
@@ -93,11 +81,6 @@ class Shown(Progress):
             self._display.remove_task(self._bars.pop(name))
         if not self._bars:
             self._display.stop()
-
-
-def _print(console: Console, line: str) -> None:
-    """Print a line as it is: paths may have brackets and colons that rich would take for its own."""
-    console.print(line, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def _display(console: Console) -> bars.Progress:

@@ -37,7 +37,7 @@ def sample(name: str) -> None:
 
     recipe = generated.find(name)
     settings = params.load()
-    with console.steps(f"generating {name}") as progress:
+    with console.shown() as progress:
         recipe.generate(settings, paths().raw(name), progress)
     contact_sheet.draw(paths().raw(name), recipe.titles, paths().photograph(name))
 
@@ -56,7 +56,7 @@ def fetch(dataset: str) -> None:
     from deepfake.datasets import fetch as hub
 
     entry = catalog.find(dataset)
-    with console.steps(f"fetching {dataset}") as progress:
+    with console.shown() as progress:
         hub.fetch(dataset, entry, paths().raw(dataset), progress=progress)
     click.echo(hub.next_steps(dataset))
 
@@ -75,7 +75,7 @@ def ingest(dataset: str, raw: Path | None) -> None:
     entry = catalog.find(dataset)
     if raw is not None:
         catalog.attach(dataset, raw)
-    with console.steps(f"ingesting {dataset}") as progress:
+    with console.shown() as progress:
         click.echo(ingest.write(dataset, entry, settings, threads=runtime.cores(), progress=progress))
 
 
@@ -104,8 +104,8 @@ def faces(dataset: str) -> None:
         click.echo(f"{dataset}: no view in use cuts out faces, so none were looked for")
         return
     loader = settings.presets[settings.preset].loader
-    with console.steps(f"{dataset}: finding faces") as progress:
-        rates = faces.run(dataset, settings.faces, loader, on_progress=progress)
+    with console.shown() as progress:
+        rates = faces.run(dataset, settings.faces, loader, progress=progress)
     click.echo(f"{dataset}: a face in {rates['found'].sum()} of {rates['samples'].sum()} images")
 
 
@@ -120,10 +120,8 @@ def views(dataset: str) -> None:
     settings = config.load()
     for view in views.wanted(settings, dataset):
         resolved = config.resolve_view(settings, view, dataset=dataset)
-        with console.steps(f"{dataset}, {view}: decoding") as progress:
-            facts = views.write(
-                resolved, threads=runtime.cores(), cuda=runtime.has_gpu(), announce=console.say, progress=progress
-            )
+        with console.shown() as progress:
+            facts = views.write(resolved, threads=runtime.cores(), cuda=runtime.has_gpu(), progress=progress)
         if resolved.face_margin is not None:
             count = f"{facts['without_face']} of {facts['images']}"
             click.echo(f"{dataset}, {view}: {count} images have no face: their central square")

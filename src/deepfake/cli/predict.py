@@ -58,12 +58,12 @@ def predict(paths: tuple[str, ...], name: str | None, as_json: bool, faces: bool
     limits = choice.limits(detector, settings)
     line = _lines(detector.name, limits, out, as_json)
     counts: Counter[str] = Counter()
-    with console.steps("predicting") as progress:
+    with console.shown() as progress:
         for answers in verdicts.predict(detector, files, settings.faces if faces else None):
             for answer in answers.found:
                 click.echo(line(answer), file=out)
                 counts.update(_kinds(answer))
-            progress(answers.done, len(files))
+            progress.advance("predicting", answers.done, len(files))
     _conclude(counts, f"{choice.describe(detector)}; limits: {limits}")
 
 

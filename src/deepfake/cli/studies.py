@@ -43,7 +43,8 @@ def train(names: tuple[str, ...]) -> None:
         from deepfake.cli import console
         from deepfake.ops import pipeline
 
-        sys.exit(pipeline.custom(config.load(), announce=console.say))
+        with console.shown() as progress:
+            sys.exit(pipeline.custom(config.load(), progress))
     from deepfake.runs import completion
 
     with _training() as (settings, progress):
@@ -137,8 +138,8 @@ def generalization() -> None:
 
     settings = _complete("generalization")
     others = external.rows(settings)
-    with console.steps("decoding") as on_decode, console.steps("predicting") as on_progress:
-        cells = collect.run(settings, announce=console.say, on_decode=on_decode, on_progress=on_progress)
+    with console.shown() as progress:
+        cells = collect.run(settings, progress)
     analysis.write(cells, others, settings)
     page.write(settings)
     click.echo(page.headline(settings))

@@ -13,7 +13,7 @@ def features(dataset: str) -> None:
     from deepfake.cli import console
     from deepfake.studies.shortcuts import probing
 
-    with console.steps(f"{dataset}: measuring") as progress:
+    with console.shown() as progress:
         probing.measure(dataset, threads=runtime.cores(), progress=progress)
 
 
@@ -27,15 +27,8 @@ def probe(dataset: str | None) -> None:
 
     settings = config.load()
     name = dataset or settings.dataset
-    with console.steps(f"{name}: measuring") as progress:
-        rows = probing.run(
-            settings,
-            name,
-            threads=runtime.cores(),
-            cuda=runtime.has_gpu(),
-            announce=console.say,
-            progress=progress,
-        )
+    with console.shown() as progress:
+        rows = probing.run(settings, name, threads=runtime.cores(), cuda=runtime.has_gpu(), progress=progress)
     click.echo(f"{name}: {(rows['severity'] != 'none').sum()} of {len(rows)} probes find a leak")
 
 
@@ -50,15 +43,8 @@ def shortcuts(dataset: str | None) -> None:
 
     settings = config.load()
     name = dataset or settings.dataset
-    with console.steps(f"{name}: measuring") as progress:
-        shortcuts.run(
-            settings,
-            name,
-            threads=runtime.cores(),
-            cuda=runtime.has_gpu(),
-            announce=console.say,
-            progress=progress,
-        )
+    with console.shown() as progress:
+        shortcuts.run(settings, name, threads=runtime.cores(), cuda=runtime.has_gpu(), progress=progress)
     page.write(settings, name)
     click.echo(f"wrote {paths().page(config.title(settings, 'shortcuts', name))}")
 
@@ -74,16 +60,14 @@ def robustness(experiment: str | None) -> None:
 
     settings = config.load()
     names = [experiment] if experiment else settings.studies.robustness.runs
-    with console.steps("decoding") as on_decode, console.steps("robustness") as on_progress:
+    with console.shown() as progress:
         found = robustness.run(
             names,
             settings.studies.robustness,
             settings.evaluation,
             settings.shared.seed,
             name=f"own_{experiment}_{robustness.NAME}" if experiment else robustness.NAME,
-            announce=console.say,
-            on_decode=on_decode,
-            on_progress=on_progress,
+            progress=progress,
         )
     if experiment is None:
         page.write(settings)
@@ -104,14 +88,12 @@ def explain(experiments: tuple[str, ...]) -> None:
     from deepfake.studies.phases import analysis as phases
 
     settings = config.load()
-    with console.steps("decoding") as on_decode, console.steps("explaining") as on_progress:
+    with console.shown() as progress:
         explanation.run(
             experiments or phases.finalists(settings),
             settings.evaluation,
             settings.shared.seed,
-            announce=console.say,
-            on_decode=on_decode,
-            on_progress=on_progress,
+            progress=progress,
         )
     if not experiments:
         page.write(settings)

@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 from deepfake.datasets.catalog import DataSet, Hub
 from deepfake.errors import InputError
+from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 
 _HUB = "https://huggingface.co"
@@ -47,13 +48,7 @@ class Published:
     sha256: str
 
 
-def fetch(
-    name: str,
-    dataset: DataSet,
-    destination: Path,
-    *,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Path]:
+def fetch(name: str, dataset: DataSet, destination: Path, *, progress: Progress = SILENT) -> list[Path]:
     """Download the published files of a data set; those that are there already and right are left alone.
 
     The environment variable HF_ENDPOINT names a mirror of the hub, as it does for the hub's own programs.
@@ -62,7 +57,7 @@ def fetch(
         name: the data set's key in the catalog.
         dataset: its entry there.
         destination: the folder to put the files in.
-        progress: called with the number of bytes that are there and of all bytes.
+        progress: told of the bytes that are there.
 
     Returns:
         The files, in the catalog's order.
@@ -77,15 +72,15 @@ def fetch(
     missing = [file for file in published if not _is_there(destination / file.path, file)]
     destination.mkdir(parents=True, exist_ok=True)
     _check_space(destination, missing)
-    total = sum(file.size for file in published)
+    title, total = f"fetching {name}", sum(file.size for file in published)
     done = total - sum(file.size for file in missing)
     for file in missing:
         url = (
             f"{_endpoint()}/datasets/{dataset.hub.repo}/resolve/{dataset.hub.revision}/{urllib.parse.quote(file.path)}"
         )
-        _download(url, file, destination, lambda size, before=done: progress(before + size, total))
+        _download(url, file, destination, lambda size, before=done: progress.advance(title, before + size, total))
         done += file.size
-    progress(total, total)
+    progress.advance(title, total, total)
     return [destination / file.path for file in published]
 
 
@@ -129,12 +124,12 @@ def _describe(hub: Hub) -> list[Published]:
     return [found[path] for path in hub.files]
 
 
-def _download(url: str, file: Published, destination: Path, progress: Callable[[int], None]) -> None:
+def _download(url: str, file: Published, destination: Path, grown: Callable[[int], None]) -> None:
     """Download a file beside its place, from where the last try ended, and move it once it is whole and right."""
     target, partial = destination / file.path, _partial(destination, file)
     target.parent.mkdir(parents=True, exist_ok=True)
     with partial.open("ab") as sink:
-        _patiently(lambda: _append(url, sink, file.size, progress), url, goal=file.size, reached=sink.tell)
+        _patiently(lambda: _append(url, sink, file.size, grown), url, goal=file.size, reached=sink.tell)
         sink.flush()
         os.fsync(sink.fileno())
     if _sha256(partial) != file.sha256:
@@ -143,7 +138,7 @@ def _download(url: str, file: Published, destination: Path, progress: Callable[[
     partial.replace(target)
 
 
-def _append(url: str, sink: BinaryIO, size: int, progress: Callable[[int], None]) -> None:
+def _append(url: str, sink: BinaryIO, size: int, grown: Callable[[int], None]) -> None:
     """Download what is missing of a file, as far as the connection carries."""
     start = sink.tell()
     # no If-Range: a revision never changes, and the SHA-256 of the whole is compared at the end
@@ -155,7 +150,7 @@ def _append(url: str, sink: BinaryIO, size: int, progress: Callable[[int], None]
             raise http.client.HTTPException("it sent another range than the one asked for")
         while block := answer.read(min(_BLOCK, size - sink.tell())):
             sink.write(block)
-            progress(sink.tell())
+            grown(sink.tell())
 
 
 def _patiently(

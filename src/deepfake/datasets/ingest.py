@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from deepfake.datasets.adapters import RawFile
 from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
 from deepfake.modalities.image import inspection
+from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 
 _FILES_AHEAD = 256
 _BYTES_AHEAD = 128 * 2**20
 """What is read ahead of the file whose turn it is: so many files and so many bytes, and one file more."""
 _STEP = 64
-"""Files between two calls of `progress`."""
+"""Files between two calls of `progress.advance`."""
 
 
 def ingest(
@@ -31,7 +32,7 @@ def ingest(
     *,
     max_quarantined: float,
     threads: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Decode every file of a raw data set.
 
@@ -41,7 +42,7 @@ def ingest(
         raw: the folder it lies in.
         max_quarantined: largest share of files that may be unreadable.
         threads: decoding threads; they do not change the result.
-        progress: called with the number of files done and of all files.
+        progress: told of the files done.
 
     Returns:
         The samples (`tables.SAMPLES`), and the quarantine (`archive, path, source, reason`).
@@ -60,21 +61,14 @@ def ingest(
                 identity = (file.sample_id, file.archive, file.path, name, dataset.modality)
                 samples.append((*identity, file.label, file.source, file.group, *facts))
             if done % _STEP == 0 or done == len(found.files):
-                progress(done, len(found.files))
+                progress.advance(f"ingesting {name}", done, len(found.files))
     quarantine = pd.DataFrame(refused, columns=["archive", "path", "source", "reason"])
     table = pd.DataFrame(samples, columns=list(tables.SAMPLES.columns))
     _check_yield(name, table, quarantine, found.litter, max_quarantined)
     return table, quarantine
 
 
-def write(
-    name: str,
-    dataset: DataSet,
-    settings: Ingest,
-    *,
-    threads: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> str:
+def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progress: Progress = SILENT) -> str:
     """Ingest a data set from its raw folder, and write samples, quarantine and duplicates.
 
     Returns:

@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pandas as pd
 from deepfake import runtime, tables
 from deepfake.errors import InputError
 from deepfake.modalities.image import backends, files, geometry
+from deepfake.progress import SILENT, Progress
 
 BATCH = 64
 """Images that are decoded, and in memory, at once."""
@@ -39,8 +40,7 @@ def ensure(
     loader: str,
     threads: int,
     cuda: bool = False,
-    announce: Callable[[str], None] = lambda line: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> Path:
     """Return the array of a view's images, decoded now unless that was done before.
 
@@ -54,8 +54,7 @@ def ensure(
         loader: the backend that decodes.
         threads: decoding threads; they do not change the result.
         cuda: whether to decode on the GPU.
-        announce: called with a line that says how large the array will be, before it is made.
-        progress: called with the number of images done, and their total.
+        progress: told how large the array will be, before it is made, and of the images done.
 
     Returns:
         A `.npy` file of uint8 [n, size, size, 3], RGB.
@@ -74,7 +73,7 @@ def ensure(
         for leftover in folder.glob(".*.npy"):
             leftover.unlink()
         shape = (len(samples), size, size, 3)
-        _check_space(shape, folder, name, announce)
+        _check_space(shape, folder, name, progress)
         encoded = files.read(samples, regions, raw)
         batches = iter(lambda: list(itertools.islice(encoded, BATCH)), [])
         decoded = backends.load(loader).decode(batches, size, threads=threads, cuda=cuda)
@@ -86,7 +85,7 @@ def ensure(
             for images in decoded:
                 file.write(images.data)
                 done += len(images)
-                progress(done, len(samples))
+                progress.advance(f"decoding {name}", done, len(samples))
         for old in folder.glob(f"{name}-{size}px-*.npy"):
             if old != path:
                 old.unlink()
@@ -116,11 +115,11 @@ def pixels_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _check_space(shape: tuple[int, ...], folder: Path, name: str, announce: Callable[[str], None]) -> None:
+def _check_space(shape: tuple[int, ...], folder: Path, name: str, progress: Progress) -> None:
     """Say how large an array will be, and refuse to start when the disk cannot hold it."""
     needed, free = int(np.prod(shape, dtype=np.int64)), shutil.disk_usage(folder).free
     sizes = f"{needed / 1e9:.2f} GB for {shape[0]:,} images of {shape[1]} px"
-    announce(f"decoding {name}: {sizes}, {free / 1e9:.1f} GB free in {folder}")
+    progress.say(f"decoding {name}: {sizes}, {free / 1e9:.1f} GB free in {folder}")
     if needed > free:
         raise InputError(
             f"{folder}: {sizes} are needed and only {free / 1e9:.2f} GB are free; make room, put a link to a larger "

@@ -1,7 +1,7 @@
 """The views of a data set: what each one shows, written once, and its decoded pixels, made when they are missing."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,28 +14,18 @@ from deepfake.config.studies import BEST, AnyRun, Ensemble, Reevaluated, Trained
 from deepfake.errors import InputError
 from deepfake.loading import cache
 from deepfake.modalities.image import geometry
+from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 
-Announce = Callable[[str], None]
-Progress = Callable[[int, int], None]
 
-
-def write(
-    view: ViewConfig,
-    *,
-    threads: int,
-    cuda: bool = False,
-    announce: Announce = lambda line: None,
-    progress: Progress = lambda done, total: None,
-) -> dict[str, object]:
+def write(view: ViewConfig, *, threads: int, cuda: bool = False, progress: Progress = SILENT) -> dict[str, object]:
     """Decode a view and write which part of each image it shows, and the hash of its pixels.
 
     Args:
         view: the resolved view.
         threads: decoding threads.
         cuda: whether to decode on the GPU.
-        announce: called with a line about the size, before anything is decoded.
-        progress: called with the images done and their total.
+        progress: told of the size, before anything is decoded, and of the images done.
 
     Returns:
         What was written as the view's facts: its configuration, `images`, `without_face` and `pixels_sha256`.
@@ -49,7 +39,7 @@ def write(
         remedy = f"run deepfake faces {view.dataset} again, or dvc repro"
         raise InputError(f"{paths().faces(view.dataset)}: faces were not looked for in all samples; {remedy}")
     regions = geometry.regions(samples, view.geometry, faces, view.face_margin or 0.0)
-    path = _array(view, samples, regions, view.size, threads, cuda, announce, progress)
+    path = _array(view, samples, regions, view.size, threads, cuda, progress)
     facts = view.model_dump() | {
         "images": len(samples),
         "without_face": 0 if faces is None else int((regions["face"] == 0).sum()),
@@ -92,8 +82,7 @@ def pixels(
     oversampling: float = 1.0,
     threads: int,
     cuda: bool = False,
-    announce: Announce = lambda line: None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> Path:
     """Return a view's decoded images, in the manifest's order.
 
@@ -103,8 +92,7 @@ def pixels(
         oversampling: side of the result over the view's size.
         threads: decoding threads.
         cuda: whether to decode on the GPU.
-        announce: called with a line about the size, before anything is decoded.
-        progress: called with the images done and their total.
+        progress: told of the size, before anything is decoded, and of the images done.
 
     Returns:
         A `.npy` file of uint8 [n, side, side, 3].
@@ -117,7 +105,7 @@ def pixels(
     if not np.array_equal(regions["sample_id"], manifest["sample_id"]):
         raise InputError(f"{source}: not of the samples in the manifest; run deepfake views {view.dataset}")
     size = round(view.size * oversampling)
-    return _array(view, manifest, regions, size, threads, cuda, announce, progress)
+    return _array(view, manifest, regions, size, threads, cuda, progress)
 
 
 def _array(
@@ -127,7 +115,6 @@ def _array(
     size: int,
     threads: int,
     cuda: bool,
-    announce: Announce,
     progress: Progress,
 ) -> Path:
     """Return the decoded images of a view at a size."""
@@ -141,6 +128,5 @@ def _array(
         loader=view.loader,
         threads=threads,
         cuda=cuda,
-        announce=announce,
         progress=progress,
     )

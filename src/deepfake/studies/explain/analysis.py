@@ -1,6 +1,6 @@
 """Why detectors decide as they do: where they look, what they get wrong, and how sure they are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from deepfake.execution.processes import Tell, run_jobs
 from deepfake.loading import views
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import place
+from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.reports import image_grid
 from deepfake.runs import trained
@@ -68,15 +69,7 @@ class Heat:
     cells: int
 
 
-def run(
-    experiments: Sequence[str],
-    evaluation: Evaluation,
-    seed: int,
-    *,
-    announce: Callable[[str], None] = lambda line: None,
-    on_decode: Callable[[int, int], None] = lambda done, total: None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> None:
+def run(experiments: Sequence[str], evaluation: Evaluation, seed: int, *, progress: Progress = SILENT) -> None:
     """Explain finished experiments: write four tables and draw two figures.
 
     The tables: `explain_gradcam` (`attention.summary`), `explain_hard_examples`, `explain_confidence` and
@@ -87,21 +80,19 @@ def run(
         experiments: names of finished experiments of one data set; the first one's verdicts choose what is shown.
         evaluation: confidence and replicates.
         seed: of the bootstrap.
-        announce: called with a line about what is about to be decoded.
-        on_decode: called with the images decoded so far and their total.
-        on_progress: called with the images explained so far and their total.
+        progress: told what is about to be decoded, and of the images decoded and explained.
 
     Raises:
         InputError: an experiment has not been trained, or its model has no feature map.
     """
-    cases = {name: _case(name, announce, on_decode) for name in experiments}
+    cases = {name: _case(name, progress) for name in experiments}
     first = cases[experiments[0]]
     held_out = [set(case.verdicts["sample_id"]) for case in cases.values()]
     common = first.verdicts[first.verdicts["sample_id"].isin(set.intersection(*held_out))]
     shown = _shown(common)
     measured = {name: pd.concat([_measured(case.verdicts), shown]) for name, case in cases.items()}
     wanted = {name: set(rows["row"]) for name, rows in measured.items()}
-    heat = _heat(cases, wanted, on_progress)
+    heat = _heat(cases, wanted, progress)
     options = (evaluation.bootstrap_replicates, seed, evaluation.confidence)
     _write("gradcam", {name: _attention(case, *heat[name], options) for name, case in cases.items()})
     hard = {name: hard_examples.hardest(case.verdicts, HARD) for name, case in cases.items()}
@@ -119,12 +110,12 @@ def _write(name: str, frames: dict[str, pd.DataFrame]) -> None:
     tables.write_csv(joined, paths().table(f"explain_{name}"))
 
 
-def _case(name: str, announce: Callable[[str], None], on_decode: Callable[[int, int], None]) -> Case:
+def _case(name: str, progress: Progress) -> Case:
     """Read a finished experiment."""
     known = trained.read(name)
     manifest = tables.read(paths().manifest(known.config.dataset), tables.MANIFEST)
     threads, cuda = known.config.num_workers, runtime.has_gpu()
-    file = views.pixels(known.config.view, manifest, threads=threads, cuda=cuda, announce=announce, progress=on_decode)
+    file = views.pixels(known.config.view, manifest, threads=threads, cuda=cuda, progress=progress)
     verdicts = hard_examples.judged(trained.predicted(name, manifest))
     return Case(known, verdicts, np.load(file, mmap_mode="r"), file)
 
@@ -148,7 +139,7 @@ def _measured(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _heat(
-    cases: dict[str, Case], wanted: dict[str, set[int]], on_progress: Callable[[int, int], None]
+    cases: dict[str, Case], wanted: dict[str, set[int]], progress: Progress
 ) -> dict[str, tuple[dict[int, np.ndarray], int]]:
     """Return each experiment's heatmaps by row of the manifest, and their cells."""
     jobs = [
@@ -165,7 +156,7 @@ def _heat(
         maps = found[news.experiment][0] | dict(zip(news.rows.tolist(), news.maps, strict=True))
         found[news.experiment] = (maps, news.cells)
         done += len(news.rows)
-        on_progress(done, total)
+        progress.advance("explaining", done, total)
 
     run_jobs(look, jobs, workers=workers(), on_news=on_news, remedy="let the program use fewer cores")
     return found

@@ -2,7 +2,6 @@
 
 import itertools
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from deepfake.datasets import catalog, shared_identities, splits
 from deepfake.errors import InputError
 from deepfake.execution.processes import Tell, run_jobs
 from deepfake.loading import views
+from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.runs import completion, detectors, overlap
 from deepfake.runs.detectors import Detector
@@ -45,13 +45,7 @@ class FoldOnDataSet:
     path: Path
 
 
-def run(
-    settings: Params,
-    *,
-    announce: Callable[[str], None] = lambda line: None,
-    on_decode: Callable[[int, int], None] = lambda done, total: None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Cell]:
+def run(settings: Params, progress: Progress = SILENT) -> list[Cell]:
     """Return the predictions of all detectors on all data sets.
 
     The detector of fold k is judged by the samples that fold k of a data set holds out, whichever data set it was
@@ -60,9 +54,7 @@ def run(
 
     Args:
         settings: the checked params.yaml.
-        announce: called with a line about what is about to be decoded, and what was left out.
-        on_decode: called with the images decoded so far and their total.
-        on_progress: called with the folds predicted and all that there are.
+        progress: told what is about to be decoded, what was left out, and of the images decoded and folds predicted.
 
     Raises:
         InputError: a detector was not trained, a data set was not prepared, or their folds do not fit.
@@ -77,15 +69,15 @@ def run(
         for dataset, manifest in manifests.items():
             if dataset in _own_data_sets(model, settings):
                 continue
-            table = _judged(detector, dataset, manifest, known, announce)
-            images = _images(detector, dataset, manifest, settings, announce, on_decode)
+            table = _judged(detector, dataset, manifest, known, progress)
+            images = _images(detector, dataset, manifest, settings, progress)
             folder = scratch / model / dataset
             jobs = [
                 FoldOnDataSet(detector, int(str(fold)), images, rows["row"].to_numpy(), folder / f"{fold}.npy")
                 for fold, rows in table.groupby("fold")
             ]
             asked[model, dataset] = _Asked(table, jobs)
-    _predict_all([job for cell in asked.values() for job in cell.jobs], on_progress)
+    _predict_all([job for cell in asked.values() for job in cell.jobs], progress)
     cells = []
     for model, detector in found.items():
         thresholds = {fold: record.threshold for fold, record in detector.records.items()}
@@ -117,11 +109,15 @@ class _Asked:
         return self.table.drop(columns="row").assign(logit=logits)
 
 
-def _predict_all(jobs: list[FoldOnDataSet], on_progress: Callable[[int, int], None]) -> None:
+def _predict_all(jobs: list[FoldOnDataSet], progress: Progress) -> None:
     """Do all jobs side by side."""
     done = itertools.count(1)
     remedy = "give it more, or let the program use fewer cores"
-    run_jobs(predict, jobs, workers=workers(), on_news=lambda _: on_progress(next(done), len(jobs)), remedy=remedy)
+
+    def on_news(_: str) -> None:
+        progress.advance("predicting", next(done), len(jobs))
+
+    run_jobs(predict, jobs, workers=workers(), on_news=on_news, remedy=remedy)
 
 
 def predict(job: FoldOnDataSet, tell: Tell[str]) -> None:
@@ -164,7 +160,7 @@ def _identity(dataset: str, manifest: pd.DataFrame) -> pd.DataFrame:
 
 
 def _judged(
-    detector: Detector, dataset: str, manifest: pd.DataFrame, known: pd.DataFrame, announce: Callable[[str], None]
+    detector: Detector, dataset: str, manifest: pd.DataFrame, known: pd.DataFrame, progress: Progress
 ) -> pd.DataFrame:
     """Return what a detector is judged by in a data set that it has no predictions of, as `_Asked.table`."""
     config = detector.members[0].trained.config
@@ -194,17 +190,12 @@ def _judged(
                 )
         parts.append(part)
     if left_out:
-        announce(f"{detector.name} on {dataset}: {left_out} samples that it knows from its training are left out")
+        progress.say(f"{detector.name} on {dataset}: {left_out} samples that it knows from its training are left out")
     return pd.concat(parts, ignore_index=True)
 
 
 def _images(
-    detector: Detector,
-    dataset: str,
-    manifest: pd.DataFrame,
-    settings: Params,
-    announce: Callable[[str], None],
-    on_decode: Callable[[int, int], None],
+    detector: Detector, dataset: str, manifest: pd.DataFrame, settings: Params, progress: Progress
 ) -> dict[str, Path]:
     """Return the decoded images of a data set, as the detector's members look at them."""
     return {
@@ -213,8 +204,7 @@ def _images(
             manifest,
             threads=settings.shared.num_workers,
             cuda=runtime.has_gpu(),
-            announce=announce,
-            progress=on_decode,
+            progress=progress,
         )
         for name, view in detector.views.items()
     }

@@ -3,7 +3,7 @@
 Nothing is trained. Corruptions act on the decoded pixels of the view that an experiment was trained on.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from deepfake.loading import views
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import Store, place
 from deepfake.modalities.image.corruptions import check, corrupt
+from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.runs import trained
 from deepfake.runs.fold import workers
@@ -102,9 +103,7 @@ def run(
     seed: int,
     *,
     name: str = NAME,
-    announce: Callable[[str], None] = lambda line: None,
-    on_decode: Callable[[int, int], None] = lambda done, total: None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> Tables:
     """Put finished experiments under strain and write what is left of them.
 
@@ -114,9 +113,7 @@ def run(
         evaluation: confidence and replicates.
         seed: of the bootstrap.
         name: what the tables are called: `name`, `name_summary`, `name_corruptions` and `name_contrasts`.
-        announce: called with a line about what is about to be decoded.
-        on_decode: called with the images decoded so far and their total.
-        on_progress: called with the images predicted so far and their total.
+        progress: told what is about to be decoded, and of the images decoded and predicted.
 
     Raises:
         InputError: an unknown corruption, or an experiment that has not been trained.
@@ -129,9 +126,7 @@ def run(
         known = trained.read(experiment)
         manifest = tables.read(paths().manifest(known.config.dataset), tables.MANIFEST)
         threads, cuda = known.config.num_workers, runtime.has_gpu()
-        images = views.pixels(
-            known.config.view, manifest, threads=threads, cuda=cuda, announce=announce, progress=on_decode
-        )
+        images = views.pixels(known.config.view, manifest, threads=threads, cuda=cuda, progress=progress)
         samples = trained.predicted(experiment, manifest).query("subset == 'held_out'")
         arrays = [samples[column].to_numpy() for column in ("sample_id", "label", "group", "fold")]
         held_out[experiment] = HeldOut(*arrays, thresholds=known.thresholds)
@@ -141,7 +136,7 @@ def run(
             for corruption, strengths in conditions.items()
             for fold in range(known.config.folds)
         ]
-    logits = _predictions(jobs, held_out, on_progress)
+    logits = _predictions(jobs, held_out, progress)
     curves = _curves(held_out, logits, evaluation, seed)
     found = _tables(held_out, curves, settings, evaluation.confidence)
     tables.write_csv(found.conditions, paths().table(name))
@@ -152,7 +147,7 @@ def run(
 
 
 def _predictions(
-    jobs: list[StrainJob], held_out: dict[str, HeldOut], on_progress: Callable[[int, int], None]
+    jobs: list[StrainJob], held_out: dict[str, HeldOut], progress: Progress
 ) -> dict[tuple[str, str], np.ndarray]:
     """Return the logits of each experiment and corruption, float [strengths, n]."""
     logits = {
@@ -168,7 +163,7 @@ def _predictions(
         inside = held_out[news.experiment].folds == news.fold
         logits[news.experiment, news.corruption][news.number, inside] = news.logits
         done += len(news.logits)
-        on_progress(done, total)
+        progress.advance("predicting corrupted images", done, total)
 
     run_jobs(strain, jobs, workers=workers(), on_news=on_news, remedy="let the program use fewer cores")
     return logits

@@ -14,9 +14,10 @@ from deepfake.errors import InputError
 from deepfake.evaluation import probes, shortcut_attribution
 from deepfake.evaluation.bootstrap import Floats
 from deepfake.evaluation.probes import Samples
+from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.studies.shortcuts import probing
-from deepfake.studies.shortcuts.probing import FILES, Progress, Say, Subject
+from deepfake.studies.shortcuts.probing import FILES, Subject
 
 METRICS = ("files_auc", "view_auc", "container_leaks", "pixel_leaks", "r2")
 """The keys of the study's metrics file: AUC of the joint probes of the files and of the leakiest view, how many single
@@ -31,8 +32,7 @@ def run(
     *,
     threads: int,
     cuda: bool = False,
-    announce: Say = lambda line: None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> pd.DataFrame:
     """Hold the audited experiments against what `probing.run` found; write the table of runs and the metrics.
 
@@ -44,8 +44,7 @@ def run(
         dataset: it must have been probed.
         threads: decoding threads.
         cuda: whether views are decoded on the GPU, where they have to be.
-        announce: called with a line about each step.
-        progress: called with the images done and their total.
+        progress: told of each step and of the images done.
 
     Returns:
         One row for each experiment and leak: `COLUMNS`.
@@ -67,13 +66,11 @@ def run(
         subjects[FILES] = probing.of_files(dataset, manifest, threads=threads, progress=progress)
     for view in trained_on.values():
         if view.view not in subjects:
-            subjects[view.view] = probing.of_view(
-                view, manifest, threads=threads, cuda=cuda, announce=announce, progress=progress
-            )
+            subjects[view.view] = probing.of_view(view, manifest, threads=threads, cuda=cuda, progress=progress)
     samples = Samples.of(development)
     rows = []
     for experiment, places in logits.items():
-        announce(f"explaining {experiment}")
+        progress.say(f"explaining {experiment}")
         for name in (FILES, trained_on[experiment].view):
             identity = {"experiment": experiment, "view": trained_on[experiment].view, "leak": name}
             rows.append(identity | _explain(places, subjects[name], scores[name], samples, settings))

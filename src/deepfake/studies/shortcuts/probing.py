@@ -1,7 +1,6 @@
 """The search for shortcuts in the data: what tells fakes from reals without a look at the content; no run is needed."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,21 +13,20 @@ from deepfake.errors import InputError
 from deepfake.evaluation import probes
 from deepfake.loading import views
 from deepfake.modalities.image import features, framing
+from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 
 FILES = "files"
 """The subject of the probes that see the files; the others see what a view shows, and are called after it."""
-Progress = Callable[[int, int], None]
-Say = Callable[[str], None]
 
 
-def measure(dataset: str, *, threads: int, progress: Progress = lambda done, total: None) -> pd.DataFrame:
+def measure(dataset: str, *, threads: int, progress: Progress = SILENT) -> pd.DataFrame:
     """Measure every file of a data set and write the table of features.
 
     Args:
         dataset: it must have been split.
         threads: decoding threads; they do not change the result.
-        progress: called with the files done and their total.
+        progress: told of the files done.
 
     Raises:
         InputError: no manifest, or a file is missing or differs from the one that was ingested.
@@ -54,8 +52,7 @@ def run(
     *,
     threads: int,
     cuda: bool = False,
-    announce: Say = lambda line: None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> pd.DataFrame:
     """Probe a data set: its files, the views of `studies.shortcuts` and those that its runs are trained on.
 
@@ -67,8 +64,7 @@ def run(
         dataset: it must have been split; its features are measured unless that was done before.
         threads: decoding threads.
         cuda: whether views are decoded on the GPU, where they have to be.
-        announce: called with a line about each step.
-        progress: called with the images done and their total.
+        progress: told of each step and of the images done.
 
     Returns:
         The rows of the probes (`probes.judge`).
@@ -82,12 +78,10 @@ def run(
     subjects = {FILES: of_files(dataset, manifest, threads=threads, progress=progress)}
     for view in _views(settings) if dataset == settings.dataset else ():
         if view.view not in subjects:
-            subjects[view.view] = of_view(
-                view, manifest, threads=threads, cuda=cuda, announce=announce, progress=progress
-            )
+            subjects[view.view] = of_view(view, manifest, threads=threads, cuda=cuda, progress=progress)
     rows, joint = [], []
     for name, subject in subjects.items():
-        announce(f"probing {name}")
+        progress.say(f"probing {name}")
         found, scores = probes.probe(
             name,
             subject.features,
@@ -130,9 +124,7 @@ class Subject:
     joint: tuple[str, ...]
 
 
-def of_files(
-    dataset: str, manifest: pd.DataFrame, *, threads: int, progress: Progress = lambda done, total: None
-) -> Subject:
+def of_files(dataset: str, manifest: pd.DataFrame, *, threads: int, progress: Progress = SILENT) -> Subject:
     """Return the features of the files, measured now unless that was done before.
 
     Raises:
@@ -155,15 +147,14 @@ def of_view(
     *,
     threads: int,
     cuda: bool = False,
-    announce: Say = lambda line: None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = SILENT,
 ) -> Subject:
     """Return the features of what a view shows.
 
     How far it shrinks an image is probed by itself: the view knows it, but does not show it. The same holds for where a
     face crop lay in its image: what it shows of that is where the face lies in the square.
     """
-    path = views.pixels(view, manifest, threads=threads, cuda=cuda, announce=announce, progress=progress)
+    path = views.pixels(view, manifest, threads=threads, cuda=cuda, progress=progress)
     found = features.of_pixels(np.load(path, mmap_mode="r"), threads=threads, progress=progress)
     regions = tables.read(paths().regions(view.dataset, view.view), tables.REGIONS)
     sides = (regions["right"] - regions["left"]).combine(regions["bottom"] - regions["top"], max)
