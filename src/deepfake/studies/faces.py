@@ -98,7 +98,7 @@ def write_none(dataset: str) -> None:
 
 
 def _write(dataset: str, faces: pd.DataFrame, rates: pd.DataFrame) -> None:
-    tables.write_csv(rates, paths().table(f"faces_{dataset}"))
+    results.write(rates, f"faces_{dataset}")
     tables.write(faces, paths().faces(dataset), tables.FACES)
 
 

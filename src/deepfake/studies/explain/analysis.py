@@ -116,7 +116,7 @@ def run(
 def _write(name: str, frames: dict[str, pd.DataFrame]) -> None:
     """Write the experiments' tables as one."""
     joined = pd.concat(frames, names=["experiment"]).reset_index("experiment")
-    tables.write_csv(joined, paths().table(f"explain_{name}"))
+    results.write(joined, f"explain_{name}")
 
 
 def _case(name: str, announce: Callable[[str], None], on_decode: Callable[[int, int], None]) -> Case:

@@ -17,7 +17,7 @@ def attention(confidence: float) -> str:
     Args:
         confidence: coverage of the intervals.
     """
-    rows = pd.read_csv(paths().table("explain_gradcam"))
+    rows = results.read("explain_gradcam")
     whole = rows[rows["verdict"] == "all"]
     shown = pd.DataFrame(
         {
@@ -83,8 +83,8 @@ def certainty(confidence: float) -> str:
     Args:
         confidence: coverage of the intervals.
     """
-    histogram(pd.read_csv(paths().table("explain_confidence")))
-    rows = pd.read_csv(paths().table("explain_confident_errors"))
+    histogram(results.read("explain_confidence"))
+    rows = results.read("explain_confident_errors")
     shown = pd.DataFrame(
         {
             "experiment": rows["experiment"],
@@ -130,7 +130,7 @@ def _mistaken(name: object, rows: pd.DataFrame) -> str:
 
 def hard() -> str:
     """Return Markdown on the most confidently wrong samples, from the table `hard_examples`."""
-    rows = pd.read_csv(paths().table("explain_hard_examples"))
+    rows = results.read("explain_hard_examples")
     sentences = []
     for (name, kind), part in rows.groupby(["experiment", "kind"], sort=False):
         sources = ", ".join(f"{count} {source}" for source, count in part["source"].value_counts().items())

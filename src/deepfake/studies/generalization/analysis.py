@@ -110,7 +110,7 @@ def write(cells: list[Cell], foreign: Sequence[ForeignRow], settings: Params) ->
     }
     found = analyse(cells, configs, features, settings, foreign)
     for part, frame in zip(_PARTS, found, strict=True):
-        tables.write_csv(frame, paths().table(f"{NAME}{part}"))
+        results.write(frame, f"{NAME}{part}")
     comparison.write_metrics(NAME, metrics(found), completion.names(settings, NAME))
     return found
 

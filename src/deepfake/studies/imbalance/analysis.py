@@ -75,7 +75,7 @@ def run(settings: Params) -> Found:
         _experiments(cases, compared, settings),
     )
     for part, frame in zip(PARTS, found, strict=True):
-        tables.write_csv(frame, paths().table(f"{NAME}{part}"))
+        results.write(frame, f"{NAME}{part}")
     comparison.write_metrics(NAME, _metrics(found), table)
     return found
 

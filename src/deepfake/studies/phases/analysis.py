@@ -41,7 +41,7 @@ def run(phase: str, settings: Params) -> None:
     if phase == "phase2":
         rows = comparisons["phase2a_holdout"]
         joined = comparison.read(rows, settings.dataset)
-        tables.write_csv(holdout(rows, joined, evaluation, seed), paths().table("phase2_holdout"))
+        results.write(holdout(rows, joined, evaluation, seed), "phase2_holdout")
 
 
 def holdout(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: Evaluation, seed: int) -> pd.DataFrame:

@@ -68,7 +68,7 @@ def decide(settings: Params) -> Decision:
     counts = "augmentation_of_faces" if face_crop else "augmentation"
     decision = Decision(resolution=chosen["resolution"], face_crop=face_crop, augmentation=chosen[counts])
     evidence["counts"] = [factor in ("resolution", "face_crop", counts) for factor in evidence.index]
-    tables.write_csv(evidence.reset_index(), paths().table("phase2_decision"))
+    results.write(evidence.reset_index(), "phase2_decision")
     tables.write_text(decision.model_dump_json(indent=2) + "\n", paths().decision)
     return decision
 
@@ -93,7 +93,7 @@ def rank(settings: Params) -> list[str]:
         {"rank": place, "candidate": name, "auc": aucs[name].mean(), "parameters": sizes[name], "chosen": name in best}
         for place, name in enumerate(order, start=1)
     ]
-    tables.write_csv(pd.DataFrame(rows), paths().table("phase3_ranking"))
+    results.write(pd.DataFrame(rows), "phase3_ranking")
     chosen = Finalists(runs=tuple(name for name in ranked if name in best))
     tables.write_text(chosen.model_dump_json(indent=2) + "\n", paths().finalists)
     return best

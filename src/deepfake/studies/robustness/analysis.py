@@ -144,10 +144,10 @@ def run(
     logits = _predictions(jobs, held_out, on_progress)
     curves = _curves(held_out, logits, evaluation, seed)
     found = _tables(held_out, curves, settings, evaluation.confidence)
-    tables.write_csv(found.conditions, paths().table(name))
-    tables.write_csv(found.summary, paths().table(f"{name}_summary"))
-    tables.write_csv(found.corruptions, paths().table(f"{name}_corruptions"))
-    tables.write_csv(found.contrasts, paths().table(f"{name}_contrasts"))
+    results.write(found.conditions, name)
+    results.write(found.summary, f"{name}_summary")
+    results.write(found.corruptions, f"{name}_corruptions")
+    results.write(found.contrasts, f"{name}_contrasts")
     return found
 
 

@@ -20,7 +20,7 @@ NAME = "robustness"
 def write(settings: Params) -> None:
     """Write reports/robustness.md and its figure from the tables of the study."""
     conditions, summary, corruptions, contrasts = (
-        pd.read_csv(paths().table(f"{NAME}{part}")) for part in ("", "_summary", "_corruptions", "_contrasts")
+        results.read(f"{NAME}{part}") for part in ("", "_summary", "_corruptions", "_contrasts")
     )
     confidence = settings.evaluation.confidence
     curves(conditions)
@@ -51,9 +51,7 @@ def write(settings: Params) -> None:
 
 def headline(settings: Params) -> str:
     """Return what the study of robustness found, in one sentence: what costs most, and whether augmentation helps."""
-    conditions, corruptions, contrasts = (
-        pd.read_csv(paths().table(f"{NAME}{part}")) for part in ("", "_corruptions", "_contrasts")
-    )
+    conditions, corruptions, contrasts = (results.read(f"{NAME}{part}") for part in ("", "_corruptions", "_contrasts"))
     clean = conditions[conditions["corruption"] == CLEAN].set_index("experiment")
     learned = clean[clean["low"] > 0.5]
     if learned.empty:

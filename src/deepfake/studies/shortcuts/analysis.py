@@ -78,7 +78,7 @@ def run(
             identity = {"experiment": experiment, "view": trained_on[experiment].view, "leak": name}
             rows.append(identity | _explain(places, subjects[name], scores[name], samples, settings))
     runs = pd.DataFrame(rows, columns=COLUMNS)
-    tables.write_csv(runs, paths().table(title(settings, "shortcuts_runs", dataset)))
+    results.write(runs, title(settings, "shortcuts_runs", dataset))
     tables.write_text(
         json.dumps(_metrics(judged, runs), indent=2) + "\n",
         paths().study_metrics(title(settings, "shortcuts", dataset)),

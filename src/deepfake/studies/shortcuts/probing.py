@@ -102,7 +102,7 @@ def run(
     judged = probes.judge(
         pd.concat(rows, ignore_index=True), settings.studies.shortcuts.severity, settings.evaluation.significance
     )
-    tables.write_csv(judged, paths().table(title(settings, "probes", dataset)))
+    results.write(judged, title(settings, "probes", dataset))
     tables.write(pd.concat(joint), paths().probe_scores(dataset), tables.PROBE_SCORES)
     return judged
 
