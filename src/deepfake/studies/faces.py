@@ -17,6 +17,7 @@ from deepfake.modalities.image import backends, files, geometry
 from deepfake.modalities.image.faces import Detector, locate
 from deepfake.modalities.image.files import Encoded
 from deepfake.project import paths
+from deepfake.tables import results as result_tables
 
 CHUNK = 128
 """Images whose faces are kept together: what a killed run loses at most, for each process."""
@@ -98,7 +99,7 @@ def write_none(dataset: str) -> None:
 
 
 def _write(dataset: str, faces: pd.DataFrame, rates: pd.DataFrame) -> None:
-    results.write(rates, f"faces_{dataset}")
+    result_tables.write(rates, f"faces_{dataset}")
     tables.write(faces, paths().faces(dataset), tables.FACES)
 
 

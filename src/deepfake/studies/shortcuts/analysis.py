@@ -17,6 +17,7 @@ from deepfake.evaluation.probes import Samples
 from deepfake.project import paths
 from deepfake.studies.shortcuts import probing
 from deepfake.studies.shortcuts.probing import FILES, Progress, Say, Subject
+from deepfake.tables import results as result_tables
 
 METRICS = ("files_auc", "view_auc", "container_leaks", "pixel_leaks", "r2")
 """The keys of the study's metrics file: AUC of the joint probes of the files and of the leakiest view, how many single
@@ -78,7 +79,7 @@ def run(
             identity = {"experiment": experiment, "view": trained_on[experiment].view, "leak": name}
             rows.append(identity | _explain(places, subjects[name], scores[name], samples, settings))
     runs = pd.DataFrame(rows, columns=COLUMNS)
-    results.write(runs, title(settings, "shortcuts_runs", dataset))
+    result_tables.write(runs, title(settings, "shortcuts_runs", dataset))
     tables.write_text(
         json.dumps(_metrics(judged, runs), indent=2) + "\n",
         paths().study_metrics(title(settings, "shortcuts", dataset)),
@@ -91,7 +92,7 @@ def _probes(name: str, dataset: str) -> pd.DataFrame:
     path = paths().table(name)
     if not path.exists():
         raise InputError(f"{path}: not found; run deepfake probe {dataset}")
-    return pd.read_csv(path)
+    return result_tables.read(name)
 
 
 def _scores(dataset: str, subjects: Iterable[str], development: pd.DataFrame) -> dict[str, Floats]:
