@@ -101,7 +101,7 @@ def test_every_condition_is_there_once_and_written(finished, found):
 
 def test_the_number_of_processes_changes_nothing(found, monkeypatch):
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
-    alone = run(name="alone")
+    alone = run(name="own_alone_robustness")
     pd.testing.assert_frame_equal(alone.conditions, found[0].conditions, check_exact=True)
     pd.testing.assert_frame_equal(alone.summary, found[0].summary, check_exact=True)
 
@@ -124,7 +124,9 @@ def test_further_experiments_are_held_against_the_first(copied):
         [NAME, "again", corruption] for corruption in ("all", "pixelation")
     ]
     np.testing.assert_allclose(found.drop(columns=["baseline", "experiment", "corruption"]), 0, atol=1e-12)
-    assert paths().table("own_tried_robustness_contrasts").exists() and not paths().table("robustness_contrasts").exists()
+    assert (
+        paths().table("own_tried_robustness_contrasts").exists() and not paths().table("robustness_contrasts").exists()
+    )
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ RESULTS: dict[str, ResultTable] = {
     ),
     # other data sets
     "generalization": ResultTable(
-        _columns(str="kind model architecture? trained_on? dataset gap_from?", int="home? files? reals? groups?")
+        _columns(str="kind model architecture? trained_on? dataset? gap_from?", int="home? files? reals? groups?")
         | _columns(bool="learned? significant?", float="fold_low fold_high p_bootstrap_holm p_ttest_holm")
         | _floats("accuracy precision recall f1 auc eer balanced_accuracy gap", *_ENDS)
         | _floats("retuned_accuracy retuned_precision retuned_recall retuned_f1 retuned_balanced_accuracy", *_ENDS),
