@@ -17,6 +17,7 @@ from deepfake.datasets import splits
 from deepfake.evaluation import summary
 from deepfake.project import paths
 from deepfake.runs import checkpoint_metadata, completion
+from deepfake.tables import results
 
 SOURCES = {"wiki": 0, "text2img": 1, "inpainting": 1, "insight": 1}
 PARAMETERS = {
@@ -195,7 +196,7 @@ def write_probes(settings: Params, **severities: str) -> None:
         for severity in [severities.get(view, "none")]
         for auc in [SEVERITIES[severity]]
     ]
-    tables.write_csv(pd.DataFrame(rows), paths().table("probes"))
+    results.write(pd.DataFrame(rows).reindex(columns=list(results.RESULTS["probes"].columns)), "probes")
 
 
 def write_study(

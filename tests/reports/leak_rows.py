@@ -41,4 +41,16 @@ def frame(*rows: dict) -> pd.DataFrame:
 
 def run(**changes) -> dict:
     values = dict.fromkeys(shortcut_attribution.COLUMNS, 0.6) | {"experiment": "net", "view": "crop", "leak": "crop"}
-    return values | {"pairs": 120, "overlap": True, "r2": 0.3, "r2_low": 0.1, "matched_auc_low": 0.55} | changes
+    return (
+        values
+        | {
+            "samples": 300,
+            "groups": 14,
+            "pairs": 120,
+            "overlap": True,
+            "r2": 0.3,
+            "r2_low": 0.1,
+            "matched_auc_low": 0.55,
+        }
+        | changes
+    )

@@ -14,6 +14,7 @@ from deepfake.config.params import Params
 from deepfake.project import paths
 from deepfake.studies.phases import analysis as phases
 from deepfake.studies.phases import selection
+from deepfake.tables import results as result_tables
 
 QUALITY = {"resnet18_high": 1.5, "resnet18_letterboxed": 0.1, "simple_cnn_low": 0.6, "simple_cnn_augmented": 0.3}
 """How far fakes lie above reals where it is not 1."""
@@ -54,7 +55,8 @@ def finished_study(tmp_path_factory) -> tuple[Path, Params]:
         for path in (paths().quarantine(settings.dataset), paths().duplicates(settings.dataset)):
             empty.to_csv(path, index=False)
         rates = {"source": ["wiki", "insight"], "samples": [10, 10], "found": [10, 9], "share": [1.0, 0.9]}
-        tables.write_csv(pd.DataFrame(rates), paths().table(f"faces_{settings.dataset}"))
+        rates = pd.DataFrame(rates).assign(several=0, median_confidence=0.9)
+        result_tables.write(rates, f"faces_{settings.dataset}")
     return root, settings
 
 

@@ -1,12 +1,14 @@
+import pandas as pd
 import pytest
 from leak_rows import frame, row, run
 from markdown_tables import shown
 from PIL import Image
 
-from deepfake import config, tables
+from deepfake import config
 from deepfake.errors import InputError
 from deepfake.project import paths
 from deepfake.studies.shortcuts import page as shortcuts_page
+from deepfake.tables import results
 
 
 def test_the_table_puts_the_worst_first_and_names_what_is_of_no_use():
@@ -21,10 +23,14 @@ def test_a_run_without_overlap_has_no_figure_on_matched_samples():
     assert text.count("no overlap") == 1 and "nan" not in text
 
 
+def write(rows: pd.DataFrame, name: str) -> None:
+    results.write(rows.reindex(columns=list(results.find(name)[0].columns)), name)
+
+
 def test_the_page_is_written_with_its_figure(project):
     rows = frame(row("width", 0.97, "severe"), row("noise"), row("all", 0.97, "severe"))
-    tables.write_csv(rows, paths().table("probes"))
-    tables.write_csv(frame(run(), run(leak="files", overlap=False)), paths().table("shortcuts_runs"))
+    write(rows, "probes")
+    write(frame(run(), run(leak="files", overlap=False)), "shortcuts_runs")
     shortcuts_page.write(config.load(), "sample")
     assert shown("shortcuts") == ["shortcuts/shortcuts.png"]
     assert shortcuts_page.runs_table(frame(run(), run(leak="files", overlap=False))) in paths().page(
@@ -39,8 +45,8 @@ def test_the_page_is_written_with_its_figure(project):
 
 
 def test_a_page_of_another_data_set_has_a_name_of_its_own(project):
-    tables.write_csv(frame(row("width", 0.97, "severe"), row("noise"), row("all")), paths().table("own_mine_probes"))
-    tables.write_csv(frame(run()), paths().table("own_mine_shortcuts_runs"))
+    write(frame(row("width", 0.97, "severe"), row("noise"), row("all")), "own_mine_probes")
+    write(frame(run()), "own_mine_shortcuts_runs")
     shortcuts_page.write(config.load(), "mine")
     assert shown("own_mine_shortcuts") == ["own/own_mine_shortcuts.png"]
 

@@ -12,6 +12,7 @@ from deepfake.errors import InputError
 from deepfake.project import paths
 from deepfake.studies.explain import galleries
 from deepfake.studies.explain import page as explain_page
+from deepfake.tables import results
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +72,8 @@ def write_hard() -> None:
     rows = pd.DataFrame({"kind": "false negative", "rank": [1, 2, 3], "sample_id": ["x", "y", "z"], "fold": 2})
     facts = {"experiment": "plain", "group": "04", "logit": -4.25, "margin": -2.5}
     rows = rows.assign(source=["insight", "insight", "text2img"], **facts)
-    tables.write_csv(rows, paths().table("explain_hard_examples"))
+    columns = list(results.RESULTS["explain_hard_examples"].columns)
+    results.write(rows.reindex(columns=columns), "explain_hard_examples")
 
 
 def test_hard_examples_are_counted_by_source():

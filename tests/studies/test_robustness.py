@@ -104,7 +104,7 @@ def test_every_condition_is_there_once_and_written(finished, found):
 
 def test_the_number_of_processes_changes_nothing(found, monkeypatch):
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
-    alone = run(name="alone")
+    alone = run(name="own_alone_robustness")
     pd.testing.assert_frame_equal(alone.conditions, found[0].conditions, check_exact=True)
     pd.testing.assert_frame_equal(alone.summary, found[0].summary, check_exact=True)
 
@@ -122,12 +122,14 @@ def test_further_experiments_are_held_against_the_first(copied):
             predictions = predictions.drop(last)
         tables.write(predictions, paths().predictions(name), tables.PREDICTIONS)
     few = SETTINGS.model_copy(update={"corruptions": {"pixelation": BLOCKS}})
-    found = run(NAME, "again", "elsewhere", settings=few, name="tried").contrasts
+    found = run(NAME, "again", "elsewhere", settings=few, name="own_tried_robustness").contrasts
     assert found[["baseline", "experiment", "corruption"]].to_numpy().tolist() == [
         [NAME, "again", corruption] for corruption in ("all", "pixelation")
     ]
     np.testing.assert_allclose(found.drop(columns=["baseline", "experiment", "corruption"]), 0, atol=1e-12)
-    assert paths().table("tried_contrasts").exists() and not paths().table("robustness_contrasts").exists()
+    assert (
+        paths().table("own_tried_robustness_contrasts").exists() and not paths().table("robustness_contrasts").exists()
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from deepfake.config.params import Evaluation
 from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, statistics, summary
 from deepfake.project import RUN_CONFUSION, RUN_HISTORY, RUN_ROC, paths
+from deepfake.tables import results as result_tables
 
 Rows = Mapping[str, tuple[str, ...]]
 """The experiments of a comparison, each with the baselines that it is tested against (`params.Params.tables`)."""
@@ -193,9 +194,9 @@ def write(
     rows, folds, tests = compare(comparisons, joined, evaluation, seed)
     facts = pd.DataFrame([_facts(name) for name in rows["experiment"]])
     rows = pd.concat([rows[["experiment"]], facts, rows.drop(columns="experiment")], axis=1)
-    tables.write_csv(rows, paths().table(f"{phase}_experiments"))
-    tables.write_csv(folds, paths().table(f"{phase}_folds"))
-    tables.write_csv(tests, paths().table(f"{phase}_tests"))
+    result_tables.write(rows, f"{phase}_experiments")
+    result_tables.write(folds, f"{phase}_folds")
+    result_tables.write(tests, f"{phase}_tests")
     best = rows.iloc[rows["auc"].argmax()]
     figures = (best["auc"], best["auc_low"], best["auc_high"], int(tests["significant"].sum()))
     metrics = {key: round(value, 6) for key, value in zip(METRICS, figures, strict=True)}
@@ -219,7 +220,7 @@ def write_curves(phase: str, experiments: Iterable[str]) -> None:
     names = list(experiments)
     for kind, file in CURVES.items():
         parts = [pd.read_csv(paths().run(name) / file).assign(experiment=name) for name in names]
-        tables.write_csv(pd.concat(parts, ignore_index=True), paths().table(f"{phase}_{kind}"))
+        result_tables.write(pd.concat(parts, ignore_index=True), f"{phase}_{kind}")
 
 
 def _facts(experiment: str) -> dict[str, Any]:

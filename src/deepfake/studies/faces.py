@@ -18,6 +18,7 @@ from deepfake.modalities.image.faces import Detector, locate
 from deepfake.modalities.image.files import Encoded
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
+from deepfake.tables import results as result_tables
 
 CHUNK = 128
 """Images whose faces are kept together: what a killed run loses at most, for each process."""
@@ -93,7 +94,7 @@ def write_none(dataset: str) -> None:
 
 
 def _write(dataset: str, faces: pd.DataFrame, rates: pd.DataFrame) -> None:
-    tables.write_csv(rates, paths().table(f"faces_{dataset}"))
+    result_tables.write(rates, f"faces_{dataset}")
     tables.write(faces, paths().faces(dataset), tables.FACES)
 
 

@@ -10,7 +10,7 @@ from deepfake.config.params import Params
 from deepfake.config.studies import Trained
 from deepfake.evaluation import statistics
 from deepfake.evaluation.bootstrap import Interval
-from deepfake.project import paths
+from deepfake.tables import results as result_tables
 
 TITLES = {
     "simple_cnn": "SimpleCNN",
@@ -80,7 +80,7 @@ class Results:
 
 def read(phase: str, settings: Params) -> Results:
     """Read the tables of a phase's comparison."""
-    rows, folds, tests = (pd.read_csv(paths().table(f"{phase}_{kind}")) for kind in ("experiments", "folds", "tests"))
+    rows, folds, tests = (result_tables.read(f"{phase}_{kind}") for kind in ("experiments", "folds", "tests"))
     names = rows["experiment"].tolist()
     titles = {name: _title(settings, name, model) for name, model in zip(names, rows["model"], strict=True)}
     return Results(rows, folds, tests, titles, tuple(name for name in names if not _planned(settings, name)))

@@ -22,6 +22,7 @@ from deepfake.runs import trained
 from deepfake.runs.fold import workers
 from deepfake.runs.trained import Trained
 from deepfake.studies.explain import gradcam
+from deepfake.tables import results as result_tables
 
 SHOWN = 16
 """Images in the figure of heatmaps, about as many of each source and verdict."""
@@ -107,7 +108,7 @@ def run(experiments: Sequence[str], evaluation: Evaluation, seed: int, *, progre
 def _write(name: str, frames: dict[str, pd.DataFrame]) -> None:
     """Write the experiments' tables as one."""
     joined = pd.concat(frames, names=["experiment"]).reset_index("experiment")
-    tables.write_csv(joined, paths().table(f"explain_{name}"))
+    result_tables.write(joined, f"explain_{name}")
 
 
 def _case(name: str, progress: Progress) -> Case:

@@ -9,6 +9,7 @@ from deepfake.evaluation.hard_examples import SURE
 from deepfake.project import paths
 from deepfake.reports import figures
 from deepfake.reports.wording import listed, picture
+from deepfake.tables import results as result_tables
 
 
 def attention(confidence: float) -> str:
@@ -17,7 +18,7 @@ def attention(confidence: float) -> str:
     Args:
         confidence: coverage of the intervals.
     """
-    rows = pd.read_csv(paths().table("explain_gradcam"))
+    rows = result_tables.read("explain_gradcam")
     whole = rows[rows["verdict"] == "all"]
     shown = pd.DataFrame(
         {
@@ -83,8 +84,8 @@ def certainty(confidence: float) -> str:
     Args:
         confidence: coverage of the intervals.
     """
-    histogram(pd.read_csv(paths().table("explain_confidence")))
-    rows = pd.read_csv(paths().table("explain_confident_errors"))
+    histogram(result_tables.read("explain_confidence"))
+    rows = result_tables.read("explain_confident_errors")
     shown = pd.DataFrame(
         {
             "experiment": rows["experiment"],
@@ -130,7 +131,7 @@ def _mistaken(name: object, rows: pd.DataFrame) -> str:
 
 def hard() -> str:
     """Return Markdown on the most confidently wrong samples, from the table `hard_examples`."""
-    rows = pd.read_csv(paths().table("explain_hard_examples"))
+    rows = result_tables.read("explain_hard_examples")
     sentences = []
     for (name, kind), part in rows.groupby(["experiment", "kind"], sort=False):
         sources = ", ".join(f"{count} {source}" for source, count in part["source"].value_counts().items())

@@ -2,7 +2,6 @@
 
 from deepfake import tables
 from deepfake.config.params import Params
-from deepfake.errors import InputError
 from deepfake.project import paths
 from deepfake.reports import wording
 from deepfake.studies.explain import galleries
@@ -17,8 +16,6 @@ def write(settings: Params) -> None:
     Raises:
         InputError: nothing has been explained yet.
     """
-    if not paths().table("explain_gradcam").exists():
-        raise InputError(f"{paths().table('explain_gradcam')}: not found; run deepfake explain")
     confidence = settings.evaluation.confidence
     parts = [
         f"# {TITLE}",

@@ -23,6 +23,7 @@ from deepfake.studies import comparison
 from deepfake.studies.generalization import covariate_shift, paired, questions
 from deepfake.studies.generalization.cells import Cell, of_source, sources
 from deepfake.studies.generalization.scores import Scores
+from deepfake.tables import results as result_tables
 
 if TYPE_CHECKING:
     from deepfake.studies.generalization.external import ForeignRow
@@ -110,7 +111,7 @@ def write(cells: list[Cell], foreign: Sequence[ForeignRow], settings: Params) ->
     }
     found = analyse(cells, configs, features, settings, foreign)
     for part, frame in zip(_PARTS, found, strict=True):
-        tables.write_csv(frame, paths().table(f"{NAME}{part}"))
+        result_tables.write(frame, f"{NAME}{part}")
     comparison.write_metrics(NAME, metrics(found), completion.names(settings, NAME))
     return found
 

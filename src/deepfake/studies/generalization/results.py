@@ -7,8 +7,7 @@ import pandas as pd
 
 from deepfake.config.params import Params
 from deepfake.datasets import catalog, shared_identities
-from deepfake.errors import InputError
-from deepfake.project import paths
+from deepfake.tables import results as result_tables
 
 NAME = "generalization"
 COLUMNS = {
@@ -112,12 +111,7 @@ def read(settings: Params) -> Found:
     Raises:
         InputError: a table is missing, or the catalog is wrong.
     """
-    frames = []
-    for part in _PARTS:
-        if not (path := paths().table(f"{NAME}{part}")).exists():
-            raise InputError(f"{path}: not found; run deepfake generalization, or dvc repro")
-        frames.append(pd.read_csv(path))
-    rows, tests, sources, features, matrix = frames
+    rows, tests, sources, features, matrix = (result_tables.read(f"{NAME}{part}") for part in _PARTS)
     evaluation = settings.evaluation
     # no source is written as nothing at all
     tests = tests.assign(source=tests["source"].fillna(""))

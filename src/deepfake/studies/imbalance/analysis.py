@@ -18,6 +18,7 @@ from deepfake.evaluation.decisions import GAP
 from deepfake.project import paths
 from deepfake.studies import comparison
 from deepfake.studies.operating_points.analysis import HALF, TUNED, Case, examine, read
+from deepfake.tables import results as result_tables
 
 NAME = "imbalance"
 COMPARED = ("recall_real", "f1_macro", GAP)
@@ -75,7 +76,7 @@ def run(settings: Params) -> Found:
         _experiments(cases, compared, settings),
     )
     for part, frame in zip(PARTS, found, strict=True):
-        tables.write_csv(frame, paths().table(f"{NAME}{part}"))
+        result_tables.write(frame, f"{NAME}{part}")
     comparison.write_metrics(NAME, _metrics(found), table)
     return found
 

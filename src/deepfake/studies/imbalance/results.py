@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake.config.params import Params
-from deepfake.project import paths
+from deepfake.tables import results as result_tables
 
 NAME = "imbalance"
 HALF, TUNED = "0.5", "tuned"
@@ -82,9 +82,5 @@ class Found:
 def read(settings: Params) -> Found:
     """Read the tables of the study."""
     parts = ("", "_tests", "_thresholds", "_calibration", "_reliability", "_experiments")
-    # else a table with nothing but 0.5 would have numbers for names
-    words = dict.fromkeys(("decision", "baseline_decision", "cut", "best_epochs"), str)
-    rows, tests, cuts, calibration, reliability, experiments = (
-        pd.read_csv(paths().table(f"{NAME}{part}"), dtype=words) for part in parts
-    )
+    rows, tests, cuts, calibration, reliability, experiments = (result_tables.read(f"{NAME}{part}") for part in parts)
     return Found(rows, tests, cuts, calibration, reliability, experiments, settings.evaluation.confidence)

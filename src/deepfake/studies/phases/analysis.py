@@ -10,6 +10,7 @@ from deepfake.errors import InputError
 from deepfake.evaluation import bootstrap, selection, statistics, summary
 from deepfake.project import paths
 from deepfake.studies import comparison
+from deepfake.tables import results as result_tables
 
 PHASES = {
     "phase1": ("phase1",),
@@ -41,7 +42,7 @@ def run(phase: str, settings: Params) -> None:
     if phase == "phase2":
         rows = comparisons["phase2a_holdout"]
         joined = comparison.read(rows, settings.dataset)
-        tables.write_csv(holdout(rows, joined, evaluation, seed), paths().table("phase2_holdout"))
+        result_tables.write(holdout(rows, joined, evaluation, seed), "phase2_holdout")
 
 
 def holdout(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: Evaluation, seed: int) -> pd.DataFrame:

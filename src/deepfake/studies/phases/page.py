@@ -14,6 +14,7 @@ from deepfake.studies import results
 from deepfake.studies.phases import design_tables, questions
 from deepfake.studies.phases import figures as study_figures
 from deepfake.studies.results import Results
+from deepfake.tables import results as result_tables
 
 TITLES = {
     "phase1": "Phase 1: architecture baseline",
@@ -100,7 +101,7 @@ def _phase2(settings: Params) -> list[str]:
     confidence = settings.evaluation.confidence
     told = questions.phase2(found, settings)
     changes = design_tables.shortcut_removal(found, confidence)
-    tables.write_csv(changes, paths().table("phase2_shortcuts"))
+    result_tables.write(changes, "phase2_shortcuts")
     _phase2_figures(found, changes)
     extra = {
         "phase2d": [told["removal"].text(), _removal(changes, "phase2d", confidence)],
@@ -131,7 +132,7 @@ def _plan_table(found: Results, table: str, settings: Params) -> Table:
         return design_tables.conditions(found, table, confidence)
     samples = tables.read(paths().manifest(settings.dataset), tables.MANIFEST)
     real = sorted(samples.loc[samples["label"] == tables.REAL, "source"].unique())
-    return design_tables.holdout(found, pd.read_csv(paths().table("phase2_holdout")), real, confidence)
+    return design_tables.holdout(found, result_tables.read("phase2_holdout"), real, confidence)
 
 
 def _phase2_figures(found: Results, changes: pd.DataFrame) -> None:
@@ -231,7 +232,7 @@ def _scaling_figure(results: Results, numbers: pd.DataFrame, settings: Params) -
 
 def _kept(name: str, table: Table) -> str:
     """Write a table as CSV, and return it as Markdown with a link to the file."""
-    tables.write_csv(table.csv(), paths().table(name))
+    result_tables.write(table.csv(), name)
     return f"{table.markdown()}\n\n{wording.csv(name)}"
 
 

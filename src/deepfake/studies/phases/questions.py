@@ -1,22 +1,20 @@
 """What the plan asks in each phase, answered from its tables."""
 
-import pandas as pd
-
 from deepfake.config import entries, read_final
 from deepfake.config.params import Params
 from deepfake.config.studies import Trained
-from deepfake.project import paths
 from deepfake.studies.phases import answers, rankings
 from deepfake.studies.phases.answers import Answer
 from deepfake.studies.results import Results
+from deepfake.tables import results as result_tables
 
 
 def phase2(found: Results, settings: Params) -> dict[str, Answer]:
     """Answer the questions of phase 2, by name."""
     confidence = settings.evaluation.confidence
     learned = bool(found.pairs("phase2a_holdout")["a_learned"].any())
-    held_out = pd.read_csv(paths().table("phase2_holdout"))
-    probes = pd.read_csv(paths().table("probes"))
+    held_out = result_tables.read("phase2_holdout")
+    probes = result_tables.read("probes")
     framings = probes[(probes["level"] == "family") & (probes["name"] == "framing")].set_index("subject")
     views = {name: entry.run.view for name, entry in entries(settings).items() if isinstance(entry.run, Trained)}
     asked = {
@@ -40,14 +38,14 @@ def phase2(found: Results, settings: Params) -> dict[str, Answer]:
         "removal": answers.shortcuts(found, "phase2d", "without face crop", confidence),
         "removal_face": answers.shortcuts(found, "phase2e", "with face crop", confidence),
         "interaction": answers.interaction(found, confidence),
-        "decision": rankings.decision(pd.read_csv(paths().table("phase2_decision")), found, settings),
+        "decision": rankings.decision(result_tables.read("phase2_decision"), found, settings),
     }
 
 
 def phase3(found: Results, settings: Params) -> dict[str, Answer]:
     """Answer the questions of phase 3, by name."""
     told = {
-        "best": rankings.best(found, pd.read_csv(paths().table("phase3_ranking")), settings),
+        "best": rankings.best(found, result_tables.read("phase3_ranking"), settings),
         "differences": rankings.differences(found),
         "size": rankings.size(found, settings.evaluation.significance),
         "depth": rankings.depth(found),

@@ -18,6 +18,7 @@ from deepfake.evaluation import bootstrap, selection
 from deepfake.evaluation.statistics import held_out_share
 from deepfake.project import paths
 from deepfake.studies import comparison
+from deepfake.tables import results as result_tables
 
 FACTORS = {
     "resolution": "phase2b",
@@ -68,7 +69,7 @@ def decide(settings: Params) -> Decision:
     counts = "augmentation_of_faces" if face_crop else "augmentation"
     decision = Decision(resolution=chosen["resolution"], face_crop=face_crop, augmentation=chosen[counts])
     evidence["counts"] = [factor in ("resolution", "face_crop", counts) for factor in evidence.index]
-    tables.write_csv(evidence.reset_index(), paths().table("phase2_decision"))
+    result_tables.write(evidence.reset_index(), "phase2_decision")
     tables.write_text(decision.model_dump_json(indent=2) + "\n", paths().decision)
     return decision
 
@@ -93,7 +94,7 @@ def rank(settings: Params) -> list[str]:
         {"rank": place, "candidate": name, "auc": aucs[name].mean(), "parameters": sizes[name], "chosen": name in best}
         for place, name in enumerate(order, start=1)
     ]
-    tables.write_csv(pd.DataFrame(rows), paths().table("phase3_ranking"))
+    result_tables.write(pd.DataFrame(rows), "phase3_ranking")
     chosen = Finalists(runs=tuple(name for name in ranked if name in best))
     tables.write_text(chosen.model_dump_json(indent=2) + "\n", paths().finalists)
     return best
@@ -110,9 +111,7 @@ def _framings(settings: Params) -> dict[str, dict[str, Any]]:
     for name in sorted(views - set(settings.studies.shortcuts.views)):
         raise InputError(f"studies.shortcuts.views: add {name}, which phase 2 may decide for")
     path = paths().table("probes")
-    if not path.exists():
-        raise InputError(f"{path}: not found; run deepfake probe")
-    rows = pd.read_csv(path)
+    rows = result_tables.read("probes")
     framing = rows[(rows["level"] == "family") & (rows["name"] == "framing")].set_index("subject")
     for name in sorted(views - set(framing.index)):
         raise InputError(f"{path}: nothing about the framing of {name}; run deepfake probe again")

@@ -26,6 +26,7 @@ from deepfake.project import paths
 from deepfake.runs import trained
 from deepfake.runs.fold import workers
 from deepfake.runs.trained import Trained
+from deepfake.tables import results as result_tables
 from deepfake.training.predict import predict
 
 NAME = "robustness"
@@ -139,10 +140,10 @@ def run(
     logits = _predictions(jobs, held_out, progress)
     curves = _curves(held_out, logits, evaluation, seed)
     found = _tables(held_out, curves, settings, evaluation.confidence)
-    tables.write_csv(found.conditions, paths().table(name))
-    tables.write_csv(found.summary, paths().table(f"{name}_summary"))
-    tables.write_csv(found.corruptions, paths().table(f"{name}_corruptions"))
-    tables.write_csv(found.contrasts, paths().table(f"{name}_contrasts"))
+    result_tables.write(found.conditions, name)
+    result_tables.write(found.summary, f"{name}_summary")
+    result_tables.write(found.corruptions, f"{name}_corruptions")
+    result_tables.write(found.contrasts, f"{name}_contrasts")
     return found
 
 

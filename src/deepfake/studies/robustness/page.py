@@ -13,6 +13,7 @@ from deepfake.modalities.image.corruptions import CORRUPTIONS
 from deepfake.project import paths
 from deepfake.reports import figures, wording
 from deepfake.reports.wording import interval, listed
+from deepfake.tables import results as result_tables
 
 NAME = "robustness"
 
@@ -20,7 +21,7 @@ NAME = "robustness"
 def write(settings: Params) -> None:
     """Write reports/robustness.md and its figure from the tables of the study."""
     conditions, summary, corruptions, contrasts = (
-        pd.read_csv(paths().table(f"{NAME}{part}")) for part in ("", "_summary", "_corruptions", "_contrasts")
+        result_tables.read(f"{NAME}{part}") for part in ("", "_summary", "_corruptions", "_contrasts")
     )
     confidence = settings.evaluation.confidence
     curves(conditions)
@@ -52,7 +53,7 @@ def write(settings: Params) -> None:
 def headline(settings: Params) -> str:
     """Return what the study of robustness found, in one sentence: what costs most, and whether augmentation helps."""
     conditions, corruptions, contrasts = (
-        pd.read_csv(paths().table(f"{NAME}{part}")) for part in ("", "_corruptions", "_contrasts")
+        result_tables.read(f"{NAME}{part}") for part in ("", "_corruptions", "_contrasts")
     )
     clean = conditions[conditions["corruption"] == CLEAN].set_index("experiment")
     learned = clean[clean["low"] > 0.5]

@@ -18,6 +18,7 @@ from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.studies.shortcuts import probing
 from deepfake.studies.shortcuts.probing import FILES, Subject
+from deepfake.tables import results as result_tables
 
 METRICS = ("files_auc", "view_auc", "container_leaks", "pixel_leaks", "r2")
 """The keys of the study's metrics file: AUC of the joint probes of the files and of the leakiest view, how many single
@@ -75,7 +76,7 @@ def run(
             identity = {"experiment": experiment, "view": trained_on[experiment].view, "leak": name}
             rows.append(identity | _explain(places, subjects[name], scores[name], samples, settings))
     runs = pd.DataFrame(rows, columns=COLUMNS)
-    tables.write_csv(runs, paths().table(title(settings, "shortcuts_runs", dataset)))
+    result_tables.write(runs, title(settings, "shortcuts_runs", dataset))
     tables.write_text(
         json.dumps(_metrics(judged, runs), indent=2) + "\n",
         paths().study_metrics(title(settings, "shortcuts", dataset)),
@@ -88,7 +89,7 @@ def _probes(name: str, dataset: str) -> pd.DataFrame:
     path = paths().table(name)
     if not path.exists():
         raise InputError(f"{path}: not found; run deepfake probe {dataset}")
-    return pd.read_csv(path)
+    return result_tables.read(name)
 
 
 def _scores(dataset: str, subjects: Iterable[str], development: pd.DataFrame) -> dict[str, Floats]:

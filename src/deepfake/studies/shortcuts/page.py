@@ -19,6 +19,7 @@ from deepfake.project import paths
 from deepfake.reports import wording
 from deepfake.studies.shortcuts import findings
 from deepfake.studies.shortcuts.findings import SEVERITIES
+from deepfake.tables import results as result_tables
 
 _COLOURS = dict(zip(SEVERITIES, ("0.7", "#56b4e9", "#e69f00", "#d55e00"), strict=True))
 """Okabe and Ito's palette, told apart by colour-blind readers too."""
@@ -47,7 +48,7 @@ def write(settings: Params, dataset: str) -> None:
         InputError: the data set has not been audited.
     """
     name, *parts_of = (title(settings, part, dataset) for part in ("shortcuts", "probes", "shortcuts_runs"))
-    rows, runs = (_read(paths().table(part), dataset) for part in parts_of)
+    rows, runs = (_read(part, dataset) for part in parts_of)
     figure(rows, paths().figure(name))
     parts = [
         f"# What gives the fakes of {dataset} away, without a look at the content",
@@ -76,15 +77,15 @@ def headline(settings: Params) -> str:
     Raises:
         InputError: the data set has not been audited.
     """
-    rows, runs = (_read(paths().table(name), settings.dataset) for name in ("probes", "shortcuts_runs"))
+    rows, runs = (_read(name, settings.dataset) for name in ("probes", "shortcuts_runs"))
     return findings.brief(rows, runs)
 
 
-def _read(path: Path, dataset: str) -> pd.DataFrame:
+def _read(name: str, dataset: str) -> pd.DataFrame:
     """Read a table of the audit."""
-    if not path.exists():
+    if not (path := paths().table(name)).exists():
         raise InputError(f"{path}: not found; run deepfake probe {dataset}, then deepfake shortcuts {dataset}")
-    return pd.read_csv(path)
+    return result_tables.read(name)
 
 
 def _method(settings: Params) -> str:

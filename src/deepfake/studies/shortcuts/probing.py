@@ -15,6 +15,7 @@ from deepfake.loading import views
 from deepfake.modalities.image import features, framing
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
+from deepfake.tables import results as result_tables
 
 FILES = "files"
 """The subject of the probes that see the files; the others see what a view shows, and are called after it."""
@@ -96,7 +97,7 @@ def run(
     judged = probes.judge(
         pd.concat(rows, ignore_index=True), settings.studies.shortcuts.severity, settings.evaluation.significance
     )
-    tables.write_csv(judged, paths().table(title(settings, "probes", dataset)))
+    result_tables.write(judged, title(settings, "probes", dataset))
     tables.write(pd.concat(joint), paths().probe_scores(dataset), tables.PROBE_SCORES)
     return judged
 

@@ -16,6 +16,7 @@ from deepfake.studies.phases import page as phases_page
 from deepfake.studies.phases import questions, rankings
 from deepfake.studies.phases.answers import Answer
 from deepfake.studies.results import Results
+from deepfake.tables import results as result_tables
 
 _PAGES = {
     **phases_page.TITLES,
@@ -39,7 +40,7 @@ def write(settings: Params, headlines: Mapping[str, str] | None = None) -> None:
     manifest = tables.read(paths().manifest(settings.dataset), tables.MANIFEST)
     study = _Study(settings)
     overview = Table(study.overview(), [text(heading, heading) for heading in HEADINGS])
-    tables.write_csv(overview.csv(), paths().table("summary_study"))
+    result_tables.write(overview.csv(), "summary_study")
     parts = [
         "# What the detectors can do, and how sure that is",
         wording.scope(settings.preset, settings.dataset),
@@ -216,7 +217,7 @@ def _data(settings: Params, manifest: pd.DataFrame) -> str:
             f"labels. {folds.sum()} development groups in {len(folds)} folds "
             f"({', '.join(str(count) for count in folds)}); the other groups are the test set.",
             rows.to_markdown(index=False),
-            wording.faces(pd.read_csv(paths().table(f"faces_{settings.dataset}"))),
+            wording.faces(result_tables.read(f"faces_{settings.dataset}")),
             *(f"{wording.photographs(name, caption)}\n\n*{caption}.*" for name, caption in pictures.items()),
             "*The pictures are made by `dvc repro` and not kept in git: the photographs may not be redistributed.*",
         ]
