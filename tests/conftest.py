@@ -195,6 +195,7 @@ def write_pictures(raw: Path, pictures: list[tuple[str, str, bytes]]) -> pd.Data
         rows.append(
             {
                 "sample_id": f"{archive}/{path}",
+                "clip_id": f"{archive}/{path}",
                 "archive": archive,
                 "path": path,
                 "dataset": "sample",

@@ -15,6 +15,7 @@ def predictions(rows: int = 4) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "sample_id": [f"wiki/{i}" for i in range(rows)],
+            "clip_id": [f"wiki/{i}" for i in range(rows)],
             "experiment": "resnet18_low",
             "fold": np.arange(rows) % 2,
             "subset": "held_out",
@@ -132,7 +133,7 @@ def test_what_is_written_is_read_back(tmp_path):
     narrow = predictions().astype({"fold": "int32", "logit": "float32"})
     write(narrow.set_index(pd.Index([5, 3, 1, 0])), path, PREDICTIONS)
     found = read(path, PREDICTIONS)
-    assert [str(kind) for kind in found.dtypes] == ["str", "str", "int64", "str", "str", "float64"]
+    assert [str(kind) for kind in found.dtypes] == ["str", "str", "str", "int64", "str", "str", "float64"]
     pd.testing.assert_frame_equal(found, narrow.astype({"fold": "int64", "logit": "float64"}))
 
 

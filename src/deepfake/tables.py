@@ -47,6 +47,7 @@ class Schema:
 
 _SAMPLE_COLUMNS = {
     "sample_id": "str",  # unique in the table: "<source>/<basename>"
+    "clip_id": "str",  # the unit of decision: samples of one clip have one verdict; of an image, its `sample_id`
     "archive": "str",  # archive below the raw folder that holds the file, or "" for a loose file
     "path": "str",  # path inside the archive, or below the raw folder
     "dataset": "str",
@@ -153,6 +154,7 @@ PREDICTIONS = Schema(
     "predictions",
     {
         "sample_id": "str",
+        "clip_id": "str",  # that of the manifest
         "experiment": "str",
         "fold": "int",  # the fold whose model made the prediction
         "subset": "str",  # the sample's part in that fold

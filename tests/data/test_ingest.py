@@ -86,6 +86,11 @@ def test_size_and_hash_are_those_of_the_file(good):
         assert row.sha256 == hashlib.sha256(data).hexdigest()
 
 
+def test_an_image_is_a_clip_of_its_own(good):
+    samples, _ = run(good)
+    assert samples["clip_id"].tolist() == samples["sample_id"].tolist()
+
+
 def test_labels_follow_the_catalog(good):
     samples, _ = run(good)
     assert samples.groupby("source")["label"].unique().map(list).to_dict() == {"wiki": [0], "insight": [1]}

@@ -55,6 +55,7 @@ def dataset(tmp_path, monkeypatch) -> str:
             rows.append(
                 {
                     "sample_id": name,
+                    "clip_id": name,
                     "archive": "all.zip",
                     "path": name,
                     "dataset": "tiny",

@@ -57,7 +57,8 @@ def ingest(
             if isinstance(facts, str):
                 refused.append((file.archive, file.path, file.source, facts))
             else:
-                identity = (file.sample_id, file.archive, file.path, name, dataset.modality)
+                # an image is a clip of its own
+                identity = (file.sample_id, file.sample_id, file.archive, file.path, name, dataset.modality)
                 samples.append((*identity, file.label, file.source, file.group, *facts))
             if done % _STEP == 0 or done == len(found.files):
                 progress(done, len(found.files))
