@@ -176,7 +176,7 @@ def as_shown(data: bytes, region: tuple[int, int, int, int], size: int) -> np.nd
 
 
 def write_pictures(raw: Path, pictures: list[tuple[str, str, bytes]]) -> pd.DataFrame:
-    """Write files and return their rows as `tables.SAMPLES` has them; every other one is a fake.
+    """Write files and return their rows as `tables.SAMPLES` and `tables.MEDIA` have them; every other one is a fake.
 
     Args:
         raw: the folder to write into.

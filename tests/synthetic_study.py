@@ -65,6 +65,7 @@ def write_manifest(settings: Params, *, groups: int = 24, per_group: int = 4) ->
         samples, folds=preset.folds, test_ratio=settings.shared.test_ratio, seed=settings.shared.seed
     )
     tables.write(samples, paths().samples(settings.dataset), tables.SAMPLES)
+    tables.write(samples, paths().media(settings.dataset), tables.MEDIA)
     tables.write(manifest, paths().manifest(settings.dataset), tables.MANIFEST)
     return manifest
 

@@ -48,7 +48,12 @@ def pack(folder: Path, **archives: Mapping[str, bytes]) -> Path:
 
 
 def run(raw: Path, entry: DataSet | None = None, *, max_quarantined: float = 0.0, threads: int = 2):
-    return ingest.ingest("mine", entry or dataset(), raw, max_quarantined=max_quarantined, threads=threads)
+    samples, media, quarantine = ingest.ingest(
+        "mine", entry or dataset(), raw, max_quarantined=max_quarantined, threads=threads
+    )
+    tables.check(media, tables.MEDIA, "here")
+    assert media["sample_id"].tolist() == samples["sample_id"].tolist()
+    return samples.merge(media, on="sample_id"), quarantine
 
 
 @pytest.fixture
@@ -137,10 +142,10 @@ def test_more_files_than_may_be_read_ahead_stay_in_order(tmp_path, monkeypatch, 
         waiting.remove(file)
     # of what is read, all but so many files were handed on: the whole data set is never in memory
     assert max(most) == (4 if limit[0] == "_FILES_AHEAD" else 1)
-    samples, _ = ingest.ingest(
+    _, media, _ = ingest.ingest(
         "mine", dataset(), tmp_path, max_quarantined=0, threads=3, progress=lambda *news: done.append(news)
     )
-    assert list(samples["width"][:11]) == [5 + i for i in range(11)]
+    assert list(media["width"][:11]) == [5 + i for i in range(11)]
     assert done == [(5, 12), (10, 12), (12, 12)]
 
 

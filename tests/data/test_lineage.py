@@ -26,10 +26,6 @@ def samples(
             "label": label,
             "source": source,
             "group": f"{group:02d}",
-            "width": 64,
-            "height": 64,
-            "format": "JPEG",
-            "mode": "RGB",
             "bytes": 100,
             "sha256": f"{dataset}{source}{group}{photo}",
         }

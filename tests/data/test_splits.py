@@ -37,10 +37,6 @@ def table(groups: dict[str, dict[str, int]]) -> pd.DataFrame:
                         "label": int(source != "wiki"),
                         "source": source,
                         "group": group,
-                        "width": 8,
-                        "height": 8,
-                        "format": "JPEG",
-                        "mode": "RGB",
                         "bytes": 100,
                         "sha256": hashlib.sha256(name.encode()).hexdigest(),
                     }

@@ -72,6 +72,7 @@ def dataset(tmp_path, monkeypatch) -> str:
                 }
             )
     tables.write(pd.DataFrame(rows), paths().samples("tiny"), tables.SAMPLES)
+    tables.write(pd.DataFrame(rows), paths().media("tiny"), tables.MEDIA)
     return "tiny"
 
 
