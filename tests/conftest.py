@@ -176,7 +176,7 @@ def as_shown(data: bytes, region: tuple[int, int, int, int], size: int) -> np.nd
 
 
 def write_pictures(raw: Path, pictures: list[tuple[str, str, bytes]]) -> pd.DataFrame:
-    """Write files and return their rows as `tables.SAMPLES` has them; every other one is a fake.
+    """Write files and return their rows as `tables.SAMPLES` and `tables.MEDIA` have them; every other one is a fake.
 
     Args:
         raw: the folder to write into.
@@ -195,6 +195,7 @@ def write_pictures(raw: Path, pictures: list[tuple[str, str, bytes]]) -> pd.Data
         rows.append(
             {
                 "sample_id": f"{archive}/{path}",
+                "clip_id": f"{archive}/{path}",
                 "archive": archive,
                 "path": path,
                 "dataset": "sample",

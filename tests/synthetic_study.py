@@ -41,6 +41,7 @@ def write_manifest(settings: Params, *, groups: int = 24, per_group: int = 4) ->
     rows = [
         {
             "sample_id": f"{source}/{group:02d}_{number}",
+            "clip_id": f"{source}/{group:02d}_{number}",
             "archive": f"{source}.zip",
             "path": f"{group:02d}_{number}.jpg",
             "dataset": settings.dataset,
@@ -65,6 +66,7 @@ def write_manifest(settings: Params, *, groups: int = 24, per_group: int = 4) ->
         samples, folds=preset.folds, test_ratio=settings.shared.test_ratio, seed=settings.shared.seed
     )
     tables.write(samples, paths().samples(settings.dataset), tables.SAMPLES)
+    tables.write(samples, paths().media(settings.dataset), tables.MEDIA)
     tables.write(manifest, paths().manifest(settings.dataset), tables.MANIFEST)
     return manifest
 
@@ -119,8 +121,8 @@ def write_run(
         noise = own * rng.normal(0, 1, len(rows)) + (1 - own) * common
         logit = bias + shift + rows["group"].map(by_group) + noise
         parts.append(
-            pd.DataFrame({"sample_id": rows["sample_id"], "fold": fold, "subset": subset, "logit": logit}).assign(
-                experiment=name, condition=tables.STANDARD_CONDITION
+            rows[["sample_id", "clip_id"]].assign(
+                fold=fold, subset=subset, logit=logit, experiment=name, condition=tables.STANDARD_CONDITION
             )
         )
     predictions = pd.concat(parts, ignore_index=True)[list(tables.PREDICTIONS.columns)]

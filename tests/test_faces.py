@@ -152,7 +152,7 @@ def test_the_largest_sure_face_is_chosen():
     ],
 )
 def test_places_are_in_pixels_of_the_image(region, expected):
-    regions = pd.DataFrame([("x/0", *region, 0)], columns=list(tables.REGIONS.columns))
+    regions = pd.DataFrame([("x/0", *region, 0, 0)], columns=list(tables.REGIONS.columns))
     located = faces.locate(detections((0, 1.0, [10, 20, 100, 120])), regions, SETTINGS).iloc[0]
     assert located[["left", "top", "right", "bottom"]].tolist() == expected
     scale = (region[2] - region[0]) / SIZE

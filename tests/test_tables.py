@@ -8,13 +8,14 @@ import pytest
 
 from deepfake import tables
 from deepfake.errors import InputError
-from deepfake.tables import FACES, MANIFEST, PREDICTIONS, REGIONS, SAMPLES, Schema, atomic, check, read, write
+from deepfake.tables import FACES, MANIFEST, MEDIA, PREDICTIONS, REGIONS, SAMPLES, Schema, atomic, check, read, write
 
 
 def predictions(rows: int = 4) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "sample_id": [f"wiki/{i}" for i in range(rows)],
+            "clip_id": [f"wiki/{i}" for i in range(rows)],
             "experiment": "resnet18_low",
             "fold": np.arange(rows) % 2,
             "subset": "held_out",
@@ -27,7 +28,7 @@ def predictions(rows: int = 4) -> pd.DataFrame:
 # --- check
 
 
-@pytest.mark.parametrize("schema", [SAMPLES, MANIFEST, FACES, REGIONS, PREDICTIONS], ids=lambda s: s.name)
+@pytest.mark.parametrize("schema", [SAMPLES, MANIFEST, MEDIA, FACES, REGIONS, PREDICTIONS], ids=lambda s: s.name)
 def test_a_schema_speaks_of_its_own_columns_only(schema):
     assert {*schema.key, *schema.allowed} <= set(schema.columns)
 
@@ -45,6 +46,7 @@ def test_a_face_is_a_box_and_five_points_in_the_same_pixels():
 
 def test_a_region_is_made_of_whole_pixels_that_may_lie_beyond_the_image():
     frame = pd.DataFrame({"sample_id": ["a"], "left": [-3], "top": [0], "right": [9], "bottom": [12], "face": [0]})
+    frame["plain"] = 1
     assert len(check(frame, REGIONS, "here")) == 1
     with pytest.raises(InputError, match="column left: expected int"):
         check(frame.assign(left=[-2.5]), REGIONS, "here")
@@ -132,7 +134,7 @@ def test_what_is_written_is_read_back(tmp_path):
     narrow = predictions().astype({"fold": "int32", "logit": "float32"})
     write(narrow.set_index(pd.Index([5, 3, 1, 0])), path, PREDICTIONS)
     found = read(path, PREDICTIONS)
-    assert [str(kind) for kind in found.dtypes] == ["str", "str", "int64", "str", "str", "float64"]
+    assert [str(kind) for kind in found.dtypes] == ["str", "str", "str", "int64", "str", "str", "float64"]
     pd.testing.assert_frame_equal(found, narrow.astype({"fold": "int64", "logit": "float64"}))
 
 
@@ -268,3 +270,16 @@ def test_a_new_file_has_the_rights_of_any_other(tmp_path, umask):
 def test_a_schema_may_be_as_small_as_one_column():
     schema = Schema("names", {"name": "str"}, key=("name",), allowed={})
     assert len(check(pd.DataFrame({"name": ["a", "b"]}), schema, "here")) == 2
+
+
+# --- with_media
+
+
+def test_media_join_samples_in_the_order_of_the_samples(tmp_path):
+    path = tmp_path / "media.parquet"
+    media = pd.DataFrame({"sample_id": ["a", "b", "c"], "width": [1, 2, 3], "height": 4, "format": "PNG", "mode": "L"})
+    write(media, path, MEDIA)
+    found = tables.with_media(pd.DataFrame({"sample_id": ["c", "a"], "label": [0, 1]}), path)
+    assert found[["sample_id", "label", "width"]].to_numpy().tolist() == [["c", 0, 3], ["a", 1, 1]]
+    with pytest.raises(InputError, match=r"media.parquet: nothing is known of d; ingest the data set again"):
+        tables.with_media(pd.DataFrame({"sample_id": ["a", "d"]}), path)

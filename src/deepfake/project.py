@@ -181,6 +181,10 @@ class Project:
         """Return the table of all samples that could be decoded, before splits (`tables.SAMPLES`)."""
         return self._data(dataset) / "samples.parquet"
 
+    def media(self, dataset: str) -> Path:
+        """Return the table of what each sample's medium is: size, format (`tables.MEDIA`)."""
+        return self._data(dataset) / "media.parquet"
+
     def quarantine(self, dataset: str) -> Path:
         """Return the CSV of the files that were refused, one reason a row."""
         return self._data(dataset) / "quarantine.csv"

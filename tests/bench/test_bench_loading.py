@@ -44,9 +44,8 @@ def test_every_loader_is_timed_on_every_kind_of_file(photographs, monkeypatch):
 
 
 def test_a_data_set_without_jpeg_cannot_be_compared(photographs):
-    path = paths().samples("sample")
-    samples = tables.read(path, tables.SAMPLES)
-    tables.write(samples.assign(format="PNG"), path, tables.SAMPLES)
+    path = paths().media("sample")
+    tables.write(tables.read(path, tables.MEDIA).assign(format="PNG"), path, tables.MEDIA)
     with pytest.raises(InputError, match="JPEG"):
         benchmark.run(photographs, count=32, repeats=1)
 

@@ -49,7 +49,12 @@ def pack(folder: Path, **archives: Mapping[str, bytes]) -> Path:
 
 
 def run(raw: Path, entry: DataSet | None = None, *, max_quarantined: float = 0.0, threads: int = 2):
-    return ingest.ingest("mine", entry or dataset(), raw, max_quarantined=max_quarantined, threads=threads)
+    samples, media, quarantine = ingest.ingest(
+        "mine", entry or dataset(), raw, max_quarantined=max_quarantined, threads=threads
+    )
+    tables.check(media, tables.MEDIA, "here")
+    assert media["sample_id"].tolist() == samples["sample_id"].tolist()
+    return samples.merge(media, on="sample_id"), quarantine
 
 
 @pytest.fixture
@@ -85,6 +90,11 @@ def test_size_and_hash_are_those_of_the_file(good):
             assert (row.width, row.height, row.format, row.mode) == (*image.size, image.format, image.mode)
         assert row.bytes == len(data)
         assert row.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_an_image_is_a_clip_of_its_own(good):
+    samples, _ = run(good)
+    assert samples["clip_id"].tolist() == samples["sample_id"].tolist()
 
 
 def test_labels_follow_the_catalog(good):
@@ -133,8 +143,8 @@ def test_more_files_than_may_be_read_ahead_stay_in_order(tmp_path, monkeypatch, 
         waiting.remove(file)
     # of what is read, all but so many files were handed on: the whole data set is never in memory
     assert max(most) == (4 if limit[0] == "_FILES_AHEAD" else 1)
-    samples, _ = ingest.ingest("mine", dataset(), tmp_path, max_quarantined=0, threads=3, progress=heard)
-    assert list(samples["width"][:11]) == [5 + i for i in range(11)]
+    _, media, _ = ingest.ingest("mine", dataset(), tmp_path, max_quarantined=0, threads=3, progress=heard)
+    assert list(media["width"][:11]) == [5 + i for i in range(11)]
     assert heard.steps == [("ingesting mine", done, 12) for done in (5, 10, 12)]
 
 

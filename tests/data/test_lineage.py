@@ -18,6 +18,7 @@ def samples(
     rows = [
         {
             "sample_id": f"{source}/{group:02d}_{photo}",
+            "clip_id": f"{source}/{group:02d}_{photo}",
             "archive": archive.format(source=source),
             "path": f"{source}/{group:02d}_{photo}.jpg",
             "dataset": dataset,
@@ -25,10 +26,6 @@ def samples(
             "label": label,
             "source": source,
             "group": f"{group:02d}",
-            "width": 64,
-            "height": 64,
-            "format": "JPEG",
-            "mode": "RGB",
             "bytes": 100,
             "sha256": f"{dataset}{source}{group}{photo}",
         }
@@ -107,6 +104,7 @@ def test_a_union_has_every_sample_once_in_its_own_fold_under_its_data_set():
     assert found["fold"].tolist() == [*MANIFEST["fold"], *away["fold"]]
     packed, loose = found.iloc[0], found.iloc[-1]
     assert (packed["sample_id"], packed["archive"]) == ("sample/camera/00_0", "sample/camera.zip")
+    assert packed["clip_id"] == "sample/camera/00_0"
     assert packed["path"] == MANIFEST["path"].iloc[0]
     assert (loose["archive"], loose["path"]) == ("", f"sample_edited/{away['path'].iloc[-1]}")
     assert found.groupby("group")["dataset"].nunique().eq(2).all()

@@ -29,6 +29,7 @@ def table(groups: dict[str, dict[str, int]]) -> pd.DataFrame:
                 rows.append(
                     {
                         "sample_id": name,
+                        "clip_id": name,
                         "archive": f"{source}.zip",
                         "path": f"{group}/{number}.jpg",
                         "dataset": "test",
@@ -36,10 +37,6 @@ def table(groups: dict[str, dict[str, int]]) -> pd.DataFrame:
                         "label": int(source != "wiki"),
                         "source": source,
                         "group": group,
-                        "width": 8,
-                        "height": 8,
-                        "format": "JPEG",
-                        "mode": "RGB",
                         "bytes": 100,
                         "sha256": hashlib.sha256(name.encode()).hexdigest(),
                     }
@@ -252,6 +249,30 @@ def test_a_part_without_a_class_is_named(manifest, fold, where, label, name):
     without = manifest[(manifest["fold"] != fold) | (manifest["label"] != label)]
     with pytest.raises(InputError, match=f"{where} has no {name} sample"):
         splits.verify(without)
+
+
+def clips(manifest: pd.DataFrame, rows: list[int]) -> pd.DataFrame:
+    """Make one clip of some samples."""
+    return manifest.assign(clip_id=manifest["clip_id"].where(~manifest.index.isin(rows), "the clip"))
+
+
+def test_samples_of_one_clip_share_label_and_group(manifest):
+    """A group here has two real samples and two fake ones."""
+    real, twin, fake, _ = manifest.index[manifest["group"] == manifest["group"].iloc[0]]
+    splits.verify(clips(manifest, [real, twin]))
+    with pytest.raises(InputError, match="clip the clip has both real and fake samples"):
+        splits.verify(clips(manifest, [real, fake]))
+    same_label = manifest["label"] == manifest.loc[real, "label"]
+    stranger = manifest.index[(manifest["group"] != manifest.loc[real, "group"]) & same_label][0]
+    with pytest.raises(InputError, match="clip the clip has samples of several groups"):
+        splits.verify(clips(manifest, [real, stranger]))
+
+
+def test_a_clip_of_two_labels_is_not_split():
+    samples = even(20)
+    rows = samples.index[samples["group"] == "g00"].tolist()
+    with pytest.raises(InputError, match="clip the clip has both real and fake samples"):
+        splits.split(clips(samples, rows), folds=4, test_ratio=0.1, seed=42)
 
 
 # --- subsets

@@ -19,7 +19,8 @@ BOX = ["left", "top", "right", "bottom"]
 def samples(*sizes: tuple[int, int], labels: list[int] | None = None) -> pd.DataFrame:
     width, height = zip(*sizes, strict=True)
     names = [f"s{number}" for number in range(len(sizes))]
-    return pd.DataFrame({"sample_id": names, "width": width, "height": height, "label": labels or [0] * len(sizes)})
+    table = pd.DataFrame({"sample_id": names, "width": width, "height": height, "label": labels or [0] * len(sizes)})
+    return table.assign(format="JPEG", mode="RGB")
 
 
 def found(*boxes: tuple[float, float, float, float] | None) -> pd.DataFrame:

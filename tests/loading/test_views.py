@@ -54,6 +54,7 @@ def contents(tmp_path, monkeypatch, decodings) -> list[bytes]:
     files = [encoded(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for width, height in SIZES]
     samples = write_pictures(paths().raw("sample"), [("", f"{n}.png", data) for n, data in enumerate(files)])
     tables.write(samples, paths().samples("sample"), tables.SAMPLES)
+    tables.write(samples, paths().media("sample"), tables.MEDIA)
     faces = pd.DataFrame(0.0, index=range(len(samples)), columns=list(tables.FACES.columns))
     faces = faces.assign(sample_id=samples["sample_id"], faces=[1, 0, 2, 0])
     faces.loc[faces["faces"] > 0, ["left", "top", "right", "bottom"]] = FACE_BOX

@@ -61,8 +61,8 @@ def train(settings: params.Params, name: str, manifest: pd.DataFrame, quality: f
             logits=logit[own],
         )
         tables.write_text(record.model_dump_json(), folder / CHECKPOINTS / record_name(fold))
-        found = {"sample_id": rows["sample_id"], "fold": fold, "subset": subset, "logit": logit}
-        parts.append(pd.DataFrame(found).assign(experiment=name, condition=tables.STANDARD_CONDITION))
+        found = rows[["sample_id", "clip_id"]].assign(fold=fold, subset=subset, logit=logit)
+        parts.append(found.assign(experiment=name, condition=tables.STANDARD_CONDITION))
     predictions = pd.concat(parts, ignore_index=True)[list(tables.PREDICTIONS.columns)]
     tables.write(predictions, folder / RUN_PREDICTIONS, tables.PREDICTIONS)
     digest = runtime.file_hash(paths().manifest("sample"))
@@ -98,7 +98,7 @@ def test_the_mean_is_numpys(settings):
     ensembles.run("mean", settings)
     each = [samples(name) for name in MEMBERS]
     found = samples("mean")
-    for column in ("sample_id", "fold", "subset"):
+    for column in ("sample_id", "clip_id", "fold", "subset"):
         assert found[column].equals(each[0][column])
     np.testing.assert_allclose(found["logit"], np.mean([rows["logit"] for rows in each], axis=0), rtol=1e-12)
     assert facts("mean")["ensemble"] == {

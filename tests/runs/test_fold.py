@@ -44,6 +44,7 @@ def job(tmp_path):
             resolved,
             0,
             np.array([f"s{row}" for row in range(len(PARTS))]),
+            np.array([f"clip{row // 2}" for row in range(len(PARTS))]),
             LABELS,
             PARTS,
             folder / "images.npy",
@@ -130,6 +131,7 @@ def test_every_sample_in_use_is_predicted_and_no_other(job):
     trained(each)
     predictions = tables.read(each.folder / project.FOLD_PREDICTIONS, tables.PREDICTIONS)
     assert list(predictions["sample_id"]) == [f"s{row}" for row in np.flatnonzero(PARTS != "")]
+    assert list(predictions["clip_id"]) == [f"clip{row // 2}" for row in np.flatnonzero(PARTS != "")]
     assert list(predictions["subset"]) == list(PARTS[PARTS != ""])
     assert set(predictions["condition"]) == {tables.STANDARD_CONDITION}
 

@@ -57,6 +57,7 @@ def dataset(tmp_path, monkeypatch) -> str:
             rows.append(
                 {
                     "sample_id": name,
+                    "clip_id": name,
                     "archive": "all.zip",
                     "path": name,
                     "dataset": "tiny",
@@ -73,6 +74,7 @@ def dataset(tmp_path, monkeypatch) -> str:
                 }
             )
     tables.write(pd.DataFrame(rows), paths().samples("tiny"), tables.SAMPLES)
+    tables.write(pd.DataFrame(rows), paths().media("tiny"), tables.MEDIA)
     return "tiny"
 
 

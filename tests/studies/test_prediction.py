@@ -275,6 +275,7 @@ def test_faces_are_cut_out_as_in_training(tmp_path, monkeypatch):
     pictures.insert(2, ("", "3.png", encoded(picture(0, 120, 90))))
     samples = write_pictures(paths().raw("tiny"), pictures)
     tables.write(samples, paths().samples("tiny"), tables.SAMPLES)
+    tables.write(samples, paths().media("tiny"), tables.MEDIA)
     faces.run("tiny", SETTINGS, "opencv")
     located = tables.read(paths().faces("tiny"), tables.FACES)
     assert located["faces"].tolist() == [1, 1, 0, 1, 1]

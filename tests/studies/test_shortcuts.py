@@ -21,7 +21,7 @@ def write_predictions(manifest: pd.DataFrame, shift: int = 0) -> None:
     """Write logits of every held-out sample, in another order than the manifest's."""
     development = manifest[manifest["split"] == "dev"].sample(frac=1, random_state=0)
     rng = np.random.default_rng(0)
-    rows = development[["sample_id"]].assign(
+    rows = development[["sample_id", "clip_id"]].assign(
         experiment="simple_cnn_low",
         fold=(development["fold"] + shift) % 2,
         subset="held_out",

@@ -139,7 +139,7 @@ def _measure(
 
 def _samples(dataset: str, count: int) -> pd.DataFrame:
     """Return JPEG samples spread evenly over a data set."""
-    samples = tables.read(paths().samples(dataset), tables.SAMPLES)
+    samples = tables.with_media(tables.read(paths().samples(dataset), tables.SAMPLES), paths().media(dataset))
     samples = samples[samples["format"] == "JPEG"]
     if samples.empty:
         raise InputError(f"data set {dataset}: it has no JPEG files, and those are what is compared")

@@ -33,6 +33,7 @@ def run(settings: Params, *, count: int) -> pd.DataFrame:
         images are taken from the file itself and from caches of several sizes. Above 1 there is aliasing.
     """
     samples = tables.read(paths().samples(settings.dataset), tables.SAMPLES)
+    samples = tables.with_media(samples, paths().media(settings.dataset))
     samples = samples.iloc[np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int)]
     policy = settings.augmentations[_POLICY]
     squares = geometry.regions(samples, "crop", None, 0)

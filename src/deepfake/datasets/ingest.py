@@ -1,10 +1,11 @@
-"""From a raw data set to its table of samples: every file hashed and decoded, the bad ones set aside."""
+"""From a raw data set to its tables of samples and media: every file hashed and decoded, the bad ones set aside."""
 
 import hashlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -25,6 +26,15 @@ _STEP = 64
 """Files between two calls of `progress.advance`."""
 
 
+class _Facts(NamedTuple):
+    """What follows from a file's bytes."""
+
+    medium: tuple[int | str, ...]
+    """The columns of the table of media, but for the `sample_id`."""
+    bytes: int
+    sha256: str
+
+
 def ingest(
     name: str,
     dataset: DataSet,
@@ -33,7 +43,7 @@ def ingest(
     max_quarantined: float,
     threads: int,
     progress: Progress = SILENT,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Decode every file of a raw data set.
 
     Args:
@@ -45,39 +55,43 @@ def ingest(
         progress: told of the files done.
 
     Returns:
-        The samples (`tables.SAMPLES`), and the quarantine (`archive, path, source, reason`).
+        The samples (`tables.SAMPLES`), what their media are (`tables.MEDIA`), and the quarantine (`archive, path,
+        source, reason`).
 
     Raises:
         InputError: an archive is missing, too many files are unreadable, or a class has no sample.
     """
     found = adapters.find(raw, dataset)
     samples: list[tuple[object, ...]] = []
+    media: list[tuple[object, ...]] = []
     refused: list[tuple[str, str, str, str]] = []
     with inspection.quiet():
         for done, (file, facts) in enumerate(_examined(raw, found.files, threads), start=1):
             if isinstance(facts, str):
                 refused.append((file.archive, file.path, file.source, facts))
             else:
-                identity = (file.sample_id, file.archive, file.path, name, dataset.modality)
-                samples.append((*identity, file.label, file.source, file.group, *facts))
+                # an image is a clip of its own
+                identity = (file.sample_id, file.sample_id, file.archive, file.path, name, dataset.modality)
+                samples.append((*identity, file.label, file.source, file.group, facts.bytes, facts.sha256))
+                media.append((file.sample_id, *facts.medium))
             if done % _STEP == 0 or done == len(found.files):
                 progress.advance(f"ingesting {name}", done, len(found.files))
     quarantine = pd.DataFrame(refused, columns=["archive", "path", "source", "reason"])
     table = pd.DataFrame(samples, columns=list(tables.SAMPLES.columns))
     _check_yield(name, table, quarantine, found.litter, max_quarantined)
-    return table, quarantine
+    return table, pd.DataFrame(media, columns=list(tables.MEDIA.columns)), quarantine
 
 
 def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progress: Progress = SILENT) -> str:
-    """Ingest a data set from its raw folder, and write samples, quarantine and duplicates.
+    """Ingest a data set from its raw folder, and write samples, media, quarantine and duplicates.
 
     Returns:
-        How many there are of each, in a sentence.
+        How many samples, refused files and duplicates there are, in a sentence.
 
     Raises:
         InputError: as in `ingest`.
     """
-    samples, quarantine = ingest(
+    samples, media, quarantine = ingest(
         name,
         dataset,
         paths().raw(name),
@@ -87,6 +101,7 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
     )
     repeated = duplicates(samples)
     tables.write(samples, paths().samples(name), tables.SAMPLES)
+    tables.write(media, paths().media(name), tables.MEDIA)
     tables.write_csv(quarantine, paths().quarantine(name))
     tables.write_csv(repeated, paths().duplicates(name))
     return (
@@ -120,9 +135,9 @@ def duplicates(samples: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns="several_groups").reset_index()
 
 
-def _examined(raw: Path, files: list[RawFile], threads: int) -> Iterator[tuple[RawFile, tuple[int | str, ...] | str]]:
+def _examined(raw: Path, files: list[RawFile], threads: int) -> Iterator[tuple[RawFile, _Facts | str]]:
     """Yield each file in order with what `_examine` says; threads hash and decode while the next ones are read."""
-    ahead: deque[tuple[RawFile, Future[tuple[int | str, ...] | str]]] = deque()
+    ahead: deque[tuple[RawFile, Future[_Facts | str]]] = deque()
     held = 0
     with ThreadPoolExecutor(threads) as pool:
         for file, data in adapters.read(raw, files):
@@ -136,14 +151,14 @@ def _examined(raw: Path, files: list[RawFile], threads: int) -> Iterator[tuple[R
             yield file, future.result()
 
 
-def _examine(data: bytes | str) -> tuple[int | str, ...] | str:
-    """Return the last columns of `tables.SAMPLES`, those that follow from a file's bytes, or why it is refused."""
+def _examine(data: bytes | str) -> _Facts | str:
+    """Return what follows from a file's bytes, or why it is refused."""
     if isinstance(data, str):
         return data
     picture = inspection.inspect(data)
     if isinstance(picture, str):
         return picture
-    return (*picture, len(data), hashlib.sha256(data).hexdigest())
+    return _Facts(picture, len(data), hashlib.sha256(data).hexdigest())
 
 
 def _check_yield(

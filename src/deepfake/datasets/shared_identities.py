@@ -88,8 +88,8 @@ def union(manifests: Mapping[str, pd.DataFrame], catalog: Mapping[str, DataSet])
         catalog: all data sets.
 
     Returns:
-        `tables.MANIFEST`, one data set after the other. Samples, archives and loose files are named after their data
-        set's folder below `Project.raw_data`, groups across data sets (`groups`).
+        `tables.MANIFEST`, one data set after the other. Samples, clips, archives and loose files are named after their
+        data set's folder below `Project.raw_data`, groups across data sets (`groups`).
 
     Raises:
         InputError: the data sets have different numbers of folds, or a file stands in two groups.
@@ -100,6 +100,7 @@ def union(manifests: Mapping[str, pd.DataFrame], catalog: Mapping[str, DataSet])
         parts.append(
             manifest.assign(
                 sample_id=f"{name}/" + manifest["sample_id"],
+                clip_id=f"{name}/" + manifest["clip_id"],
                 archive=(f"{name}/" + manifest["archive"]).where(~loose, ""),
                 path=manifest["path"].where(~loose, f"{name}/" + manifest["path"]),
                 group=groups(name, manifest, catalog),

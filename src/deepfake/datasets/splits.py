@@ -58,11 +58,12 @@ def split(samples: pd.DataFrame, *, folds: int, test_ratio: float, seed: int) ->
 
 
 def verify(manifest: pd.DataFrame) -> None:
-    """Check that no group stands in two splits or folds, and that each of them has both classes.
+    """Check that no group stands in two splits or folds, no clip in two groups, and that each fold has both classes.
 
     Raises:
-        InputError: naming the group, or the fold and the class it lacks.
+        InputError: naming the group, the clip, or the fold and the class it lacks.
     """
+    _check_clips(manifest)
     places = manifest.groupby("group")[["split", "fold"]].nunique().max(axis=1)
     if (places > 1).any():
         raise InputError(f"manifest: group {places.idxmax()} stands in more than one split or fold; split again")
@@ -71,6 +72,17 @@ def verify(manifest: pd.DataFrame) -> None:
             if not (rows["label"] == label).any():
                 where = "the test set" if fold == tables.TEST_FOLD else f"fold {fold}"
                 raise InputError(f"splits: {where} has no {name} sample; use fewer folds or more groups")
+
+
+def _check_clips(manifest: pd.DataFrame) -> None:
+    """Check that all samples of a clip have one label and one group."""
+    several = manifest.groupby("clip_id")[["label", "group"]].nunique() > 1
+    for column, trouble in (("label", "both real and fake samples"), ("group", "samples of several groups")):
+        if several[column].any():
+            raise InputError(
+                f"manifest: clip {several[column].idxmax()} has {trouble}; mend the data set's entry in the catalog, "
+                "or its files"
+            )
 
 
 def check_holdout(manifest: pd.DataFrame, source: str) -> None:

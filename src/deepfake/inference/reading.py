@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from deepfake import tables
 from deepfake.inference.inputs import File
 from deepfake.modalities.image import inspection
 from deepfake.modalities.image.inspection import Picture
@@ -48,7 +49,7 @@ class Chunk:
         refused: why a file cannot be used, by its place in `files`; those that nobody asked for are in neither.
         usable: the places of the others.
         data: their bytes.
-        samples: what geometry needs to know of them: `sample_id, width, height`, and `plain`.
+        samples: what geometry needs to know of them (`tables.MEDIA`).
         faces: their faces, the largest first; None where nobody looked.
         located: `tables.FACES` of them and perhaps of others, likewise.
         pixels: uint8 [usable, side, side, 3] by view.
@@ -113,12 +114,10 @@ def _read(files: Sequence[File], pool: ThreadPoolExecutor) -> Chunk:
         if isinstance(seen, Picture):
             usable.append(place)
             data.append(content)
-            # as `loading.files` has it
-            plain = (seen.format, seen.mode) in (("JPEG", "RGB"), ("JPEG", "L"))
-            rows.append((str(place), seen.width, seen.height, plain))
+            rows.append((str(place), *seen))
         elif seen:
             refused[place] = seen
-    samples = pd.DataFrame(rows, columns=["sample_id", "width", "height", "plain"])
+    samples = pd.DataFrame(rows, columns=list(tables.MEDIA.columns))
     return Chunk(files, refused, usable, data, samples)
 
 

@@ -131,7 +131,7 @@ def _damaged(batches: Mapping[str, Sequence[Encoded]], eyes: Mapping[str, _Decod
 def _encoded(chunk: Chunk, regions: pd.DataFrame) -> list[Encoded]:
     """Return a chunk's files as backends take them."""
     corners = regions[geometry.CORNERS].itertuples(index=False, name=None)
-    return [Encoded(*file) for file in zip(chunk.data, corners, chunk.samples["plain"], strict=True)]
+    return [Encoded(*file) for file in zip(chunk.data, corners, regions["plain"] == 1, strict=True)]
 
 
 def _whole(chunk: Chunk) -> pd.DataFrame:

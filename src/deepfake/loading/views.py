@@ -33,7 +33,7 @@ def write(view: ViewConfig, *, threads: int, cuda: bool = False, progress: Progr
     Raises:
         InputError: a table or a file is missing, or the disk is too small.
     """
-    samples = tables.read(paths().samples(view.dataset), tables.SAMPLES)
+    samples = tables.with_media(tables.read(paths().samples(view.dataset), tables.SAMPLES), paths().media(view.dataset))
     faces = None if view.face_margin is None else tables.read(paths().faces(view.dataset), tables.FACES)
     if faces is not None and not samples["sample_id"].isin(faces["sample_id"]).all():
         remedy = f"run deepfake faces {view.dataset} again, or dvc repro"

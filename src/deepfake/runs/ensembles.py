@@ -125,7 +125,7 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
         for member, weight in zip(members, one.coefficients, strict=True):
             if weight < 0:
                 progress.say(f"{name}: in fold {fold} the weight of {member.name} is negative ({weight:.3f})")
-    predictions = _predictions(name, members, weights)
+    predictions = _predictions(name, members, weights, manifest)
     facts = members[0].facts | {
         "experiment": name,
         "study": study,
@@ -206,11 +206,12 @@ def _validation(members: list[Member], fold: int) -> tuple[np.ndarray, np.ndarra
     return np.array(rows), np.array(own[0].label)
 
 
-def _predictions(name: str, members: list[Member], weights: list[Weights]) -> pd.DataFrame:
+def _predictions(name: str, members: list[Member], weights: list[Weights], manifest: pd.DataFrame) -> pd.DataFrame:
     """Return the ensemble's predictions (`tables.PREDICTIONS`) of all samples in use, fold by fold."""
     places = members[0].logits.index
     each = np.column_stack([member.logits.reindex(places) for member in members])
     rows = places.to_frame(index=False)
+    rows["clip_id"] = rows["sample_id"].map(manifest.set_index("sample_id")["clip_id"])
     for fold, found in enumerate(weights):
         of_fold = (rows["fold"] == fold).to_numpy()
         rows.loc[of_fold, "logit"] = found.sum(each[of_fold])

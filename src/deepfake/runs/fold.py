@@ -36,6 +36,7 @@ class FoldJob:
         config: the experiment.
         fold: the fold that is held out.
         sample_ids: str [n], the manifest's order, which is that of the images.
+        clip_ids: str [n], the clip that each sample belongs to.
         labels: int [n].
         subsets: each sample's part in this fold, one of `tables.SUBSETS`, or "" when it is not in use.
         images: `.npy` file of the decoded images.
@@ -50,6 +51,7 @@ class FoldJob:
     config: RunConfig
     fold: int
     sample_ids: np.ndarray
+    clip_ids: np.ndarray
     labels: np.ndarray
     subsets: np.ndarray
     images: Path
@@ -104,6 +106,7 @@ def jobs(
             config,
             fold,
             manifest["sample_id"].to_numpy(),
+            manifest["clip_id"].to_numpy(),
             manifest["label"].to_numpy(),
             part,
             images[0],
@@ -210,6 +213,7 @@ def write_predictions(job: FoldJob, model: nn.Module, loader: Loader, condition:
     predictions = pd.DataFrame(
         {
             "sample_id": job.sample_ids[in_use],
+            "clip_id": job.clip_ids[in_use],
             "experiment": job.config.experiment,
             "fold": job.fold,
             "subset": job.subsets[in_use],

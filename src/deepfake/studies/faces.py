@@ -34,7 +34,8 @@ class FacesJob:
         settings: the section `faces` of params.yaml.
         loader: the backend that decodes.
         raw: the folder that archives and paths start from.
-        chunks: the samples of each chunk (`tables.SAMPLES`), and the file for its faces (`tables.FACES`).
+        chunks: the samples of each chunk (`tables.SAMPLES` with `tables.MEDIA`), and the file for its faces
+            (`tables.FACES`).
     """
 
     settings: Faces
@@ -60,7 +61,7 @@ def run(dataset: str, settings: Faces, loader: str, *, progress: Progress = SILE
     Raises:
         InputError: no table of samples, or a file is missing or differs from the one that was ingested.
     """
-    samples = tables.read(paths().samples(dataset), tables.SAMPLES)
+    samples = tables.with_media(tables.read(paths().samples(dataset), tables.SAMPLES), paths().media(dataset))
     device = runtime.device().type
     scratch = paths().scratch / _key(settings, runtime.file_hash(paths().samples(dataset)), loader, device)
     scratch.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ def draw(settings: Params) -> None:
         InputError: the samples, the faces or a file is missing.
     """
     dataset = settings.dataset
-    samples = tables.read(paths().samples(dataset), tables.SAMPLES)
+    samples = tables.with_media(tables.read(paths().samples(dataset), tables.SAMPLES), paths().media(dataset))
     faces = tables.read(paths().faces(dataset), tables.FACES)
     # the middle sample of each source, real ones first
     chosen = samples.groupby(["label", "source"])["sample_id"].apply(lambda ids: ids.iloc[len(ids) // 2])

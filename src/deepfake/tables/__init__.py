@@ -47,6 +47,7 @@ class Schema:
 
 _SAMPLE_COLUMNS = {
     "sample_id": "str",  # unique in the table: "<source>/<basename>"
+    "clip_id": "str",  # the unit of decision: samples of one clip have one verdict; of an image, its `sample_id`
     "archive": "str",  # archive below the raw folder that holds the file, or "" for a loose file
     "path": "str",  # path inside the archive, or below the raw folder
     "dataset": "str",
@@ -54,10 +55,6 @@ _SAMPLE_COLUMNS = {
     "label": "int",  # 0 real, 1 fake
     "source": "str",  # who made it: the camera collection or the generator
     "group": "str",  # samples of one group never stand on two sides of a split
-    "width": "int",  # pixels, upright (EXIF orientation applied)
-    "height": "int",  # pixels, upright
-    "format": "str",  # of the encoded file, as PIL names it: JPEG, PNG, ...
-    "mode": "str",  # of its pixels, as PIL names it: RGB, L, P, CMYK, ...
     "bytes": "int",  # size of the encoded file
     "sha256": "str",  # of the encoded file
 }
@@ -79,6 +76,18 @@ MANIFEST = Schema(
     },
     key=("sample_id",),
     allowed=SAMPLES.allowed | {"split": ("dev", "test")},
+)
+MEDIA = Schema(
+    "media",
+    {
+        "sample_id": "str",
+        "width": "int",  # pixels, upright (EXIF orientation applied)
+        "height": "int",  # pixels, upright
+        "format": "str",  # of the encoded file, as PIL names it: JPEG, PNG, ...
+        "mode": "str",  # of its pixels, as PIL names it: RGB, L, P, CMYK, ...
+    },
+    key=("sample_id",),
+    allowed={},
 )
 FACES = Schema(
     "faces",
@@ -109,9 +118,10 @@ REGIONS = Schema(
         "right": "int",
         "bottom": "int",
         "face": "int",  # 1: cut out around a face
+        "plain": "int",  # 1: of a JPEG in RGB or gray, which every decoder turns into the same pixels
     },
     key=("sample_id",),
-    allowed={"face": (0, 1)},
+    allowed={"face": (0, 1), "plain": (0, 1)},
 )
 FEATURES = Schema(
     "features",
@@ -153,6 +163,7 @@ PREDICTIONS = Schema(
     "predictions",
     {
         "sample_id": "str",
+        "clip_id": "str",  # that of the manifest
         "experiment": "str",
         "fold": "int",  # the fold whose model made the prediction
         "subset": "str",  # the sample's part in that fold
@@ -222,6 +233,24 @@ def read(path: Path, schema: Schema) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable Parquet table: {' '.join(str(error).split())}") from None
     return check(frame, schema, str(path))
+
+
+def with_media(samples: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return samples with what their media are, in the order of the samples.
+
+    Args:
+        samples: with a `sample_id`, as `SAMPLES` or the manifest.
+        path: of the table of media.
+
+    Raises:
+        InputError: the table is missing, does not fit `MEDIA`, or lacks a sample.
+    """
+    media = read(path, MEDIA)
+    strange = ~samples["sample_id"].isin(media["sample_id"]).to_numpy()
+    if strange.any():
+        sample = samples["sample_id"].iloc[strange.argmax()]
+        raise InputError(f"{path}: nothing is known of {sample}; ingest the data set again, or dvc repro")
+    return samples.merge(media, on="sample_id", validate="one_to_one")
 
 
 def write(frame: pd.DataFrame, path: Path, schema: Schema) -> None:

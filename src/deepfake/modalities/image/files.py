@@ -13,7 +13,6 @@ import pandas as pd
 from deepfake.errors import InputError
 from deepfake.modalities.image.geometry import CORNERS
 
-_PLAIN = {("JPEG", "RGB"), ("JPEG", "L")}
 _DAMAGED = (FileNotFoundError, NotADirectoryError, KeyError, zipfile.BadZipFile, zlib.error, RuntimeError)
 
 
@@ -43,7 +42,7 @@ def read(samples: pd.DataFrame, regions: pd.DataFrame, raw: Path) -> Iterator[En
     Raises:
         InputError: a file is missing or differs from the one that was ingested.
     """
-    plain = [pair in _PLAIN for pair in zip(samples["format"], samples["mode"], strict=True)]
+    plain = [kind == 1 for kind in regions["plain"]]
     corners = regions[CORNERS].itertuples(index=False, name=None)
     rows = zip(samples["archive"], samples["path"], samples["sha256"], corners, plain, strict=True)
     with ExitStack() as stack:

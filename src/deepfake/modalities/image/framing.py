@@ -18,7 +18,7 @@ def measure(samples: pd.DataFrame, regions: pd.DataFrame, faces: pd.DataFrame | 
     """Measure how a view frames each image.
 
     Args:
-        samples: `tables.SAMPLES` or the manifest.
+        samples: `tables.MEDIA` of them.
         regions: `tables.REGIONS` of the view, in the order of the samples.
         faces: `tables.FACES` of a view that cuts out faces, else None.
         margin: what the face square adds around the face box, as a share of its longer side.

@@ -10,13 +10,15 @@ import pandas as pd
 from deepfake import tables
 
 CORNERS = ["left", "top", "right", "bottom"]
+_PLAIN = {("JPEG", "RGB"), ("JPEG", "L")}
+"""Format and mode of the files that every decoder turns into the same pixels."""
 
 
 def regions(samples: pd.DataFrame, geometry: str, faces: pd.DataFrame | None, margin: float) -> pd.DataFrame:
     """Return the rectangle of each sample.
 
     Args:
-        samples: `tables.SAMPLES` or the manifest.
+        samples: `tables.MEDIA` of them, and for `letterbox_real` also their `label`.
         geometry: a key of `GEOMETRIES`, or `letterbox_real`.
         faces: `tables.FACES` to cut out faces, or None to show whole images.
         margin: what the face square adds around the face box, as a share of its longer side.
@@ -37,7 +39,8 @@ def regions(samples: pd.DataFrame, geometry: str, faces: pd.DataFrame | None, ma
         corners = np.where(found[:, None], _around(rows[CORNERS].to_numpy(), margin, width, height), corners)
     table = pd.DataFrame(corners.astype(np.int64), columns=CORNERS)
     table.insert(0, "sample_id", samples["sample_id"].to_numpy())
-    return table.assign(face=found.astype(np.int64))
+    plain = [int(pair in _PLAIN) for pair in zip(samples["format"], samples["mode"], strict=True)]
+    return table.assign(face=found.astype(np.int64), plain=plain)
 
 
 def crop(width: np.ndarray, height: np.ndarray) -> np.ndarray:

@@ -162,7 +162,8 @@ def of_view(
     found.insert(0, "scale", sides.to_numpy() / view.size)
     crops_faces = view.face_margin is not None
     faces = tables.read(paths().faces(view.dataset), tables.FACES) if crops_faces else None
-    found = found.join(framing.measure(manifest, regions, faces, view.face_margin or 0.0))
+    samples = tables.with_media(manifest, paths().media(view.dataset))
+    found = found.join(framing.measure(samples, regions, faces, view.face_margin or 0.0))
     hidden, shown = (framing.PLACE, framing.FACE) if crops_faces else ((), framing.PLACE)
     families = {"geometry": ("scale", *hidden), "framing": shown, **features.PIXELS}
     return Subject(_development(found, manifest), families, ("framing", *features.PIXELS))

@@ -196,7 +196,9 @@ def _data(settings: Params, manifest: pd.DataFrame) -> str:
     dataset = settings.dataset
     entry = catalog.find(dataset)
     refused, repeated = (len(pd.read_csv(path)) for path in (paths().quarantine(dataset), paths().duplicates(dataset)))
-    counted = manifest.assign(kind=manifest["label"].map({tables.REAL: "real", tables.FAKE: "fake"}))
+    counted = tables.with_media(manifest, paths().media(dataset)).assign(
+        kind=manifest["label"].map({tables.REAL: "real", tables.FAKE: "fake"})
+    )
     sizes = counted["width"].astype(str) + "×" + counted["height"].astype(str)
     by_source = counted.assign(size=sizes).groupby(["kind", "source"])
     rows = by_source.agg(
