@@ -8,6 +8,7 @@ from PIL import Image
 
 from conftest import encoded, write_pictures
 from deepfake import tables
+from deepfake.datasets import measuring
 from deepfake.errors import InputError
 from deepfake.modalities.image import features
 from heard import Heard
@@ -140,9 +141,9 @@ def samples(raw) -> pd.DataFrame:
 
 
 def test_every_file_is_measured_in_order_whatever_the_threads(raw, samples, tmp_path):
-    one = features.measure(samples, raw, threads=1, progress=(heard := Heard()))
+    one = measuring.measure(samples, raw, threads=1, progress=(heard := Heard()))
     tables.write(one, tmp_path / "features.parquet", tables.FEATURES)
-    pd.testing.assert_frame_equal(one, features.measure(samples, raw, threads=3))
+    pd.testing.assert_frame_equal(one, measuring.measure(samples, raw, threads=3))
     for column in ("sample_id", "sha256", "width", "height", "format", "mode", "bytes"):
         assert one[column].tolist() == samples[column].tolist()
     assert heard.steps[-1] == ("measuring files", 5, 5)
@@ -151,14 +152,14 @@ def test_every_file_is_measured_in_order_whatever_the_threads(raw, samples, tmp_
 def test_a_file_that_has_changed_is_refused(raw, samples):
     (raw / "x/1.png").write_bytes(encoded(NOISE, "PNG"))
     with pytest.raises(InputError, match=r"1\.png: differs from the file that was ingested"):
-        features.measure(samples, raw, threads=1)
+        measuring.measure(samples, raw, threads=1)
 
 
 @pytest.mark.parametrize("missing", ["b.zip", "x/4.bmp"])
 def test_a_file_that_is_gone_is_refused(raw, samples, missing):
     (raw / missing).unlink()
     with pytest.raises(InputError, match="ingest the data set again"):
-        features.measure(samples, raw, threads=1)
+        measuring.measure(samples, raw, threads=1)
 
 
 def test_decoded_images_are_measured_as_files_are():

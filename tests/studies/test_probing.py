@@ -79,7 +79,7 @@ def test_probes_are_the_same_whatever_the_threads(settings):
 
 def test_features_are_measured_once(settings, monkeypatch):
     probing.measure("sample", threads=1)
-    monkeypatch.setattr(probing.features, "measure", lambda *_, **__: pytest.fail("measured again"))
+    monkeypatch.setattr(probing.measuring, "measure", lambda *_, **__: pytest.fail("measured again"))
     probing.run(settings, "sample", threads=1)
 
 

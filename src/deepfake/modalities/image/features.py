@@ -5,13 +5,9 @@ from reals, a detector can do so without looking. Statistics of the pixels may b
 processing.
 """
 
-import hashlib
 import io
-import itertools
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -21,11 +17,6 @@ from PIL import Image, ImageOps
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
-from deepfake import tables
-from deepfake.datasets import adapters
-from deepfake.datasets.adapters import RawFile
-from deepfake.errors import InputError
-from deepfake.modalities.image import inspection
 from deepfake.progress import SILENT, Progress
 
 COLOUR = (*(f"{figure}_{channel}" for figure in ("mean", "std") for channel in "rgb"), "saturation")
@@ -73,36 +64,6 @@ _SCALES = np.where(_QUALITIES < 50, 5000 // _QUALITIES, 200 - 2 * _QUALITIES)
 _TABLES = np.clip((np.outer(_SCALES, _LUMA) + 50) // 100, 1, 255)
 """The table of each quality from 1 to 100, as libjpeg scales it (jcparam.c)."""
 _SAMPLINGS = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1"}
-
-
-def measure(samples: pd.DataFrame, raw: Path, *, threads: int, progress: Progress = SILENT) -> pd.DataFrame:
-    """Measure the file of every sample.
-
-    Args:
-        samples: `tables.SAMPLES` or the manifest.
-        raw: the folder that archives and paths start from.
-        threads: decoding threads; they do not change the result.
-        progress: told of the files done.
-
-    Returns:
-        `tables.FEATURES`, in the order of the samples.
-
-    Raises:
-        InputError: a file is missing or differs from the one that was ingested.
-    """
-    columns = ["sample_id", "archive", "path", "bytes", "source", "label", "group"]
-    files = [RawFile(*row, refused="") for row in samples[columns].itertuples(index=False, name=None)]
-    expected = dict(zip(samples["sample_id"], samples["sha256"], strict=True))
-    rows: list[dict[str, Any]] = []
-    try:
-        with inspection.quiet(), ThreadPoolExecutor(threads) as pool:
-            found = adapters.read(raw, files)
-            for chunk in iter(lambda: list(itertools.islice(found, _CHUNK)), []):
-                rows += pool.map(lambda read: _measured(raw, read[0], read[1], expected), chunk)
-                progress.advance("measuring files", len(rows), len(files))
-    except (FileNotFoundError, zipfile.BadZipFile, KeyError) as error:
-        raise InputError(f"{raw}: {error}; ingest the data set again") from None
-    return pd.DataFrame(rows, columns=list(tables.FEATURES.columns))
 
 
 def of_pixels(pixels: Sequence[np.ndarray] | np.ndarray, *, threads: int, progress: Progress = SILENT) -> pd.DataFrame:
@@ -267,14 +228,3 @@ def _subsampling(jpeg: JpegImageFile) -> str:
     (_, across, down, _), (_, chroma_across, chroma_down, _) = layers[:2]
     factors = (across // chroma_across, down // chroma_down)
     return _SAMPLINGS.get(factors, f"{factors[0]}x{factors[1]}")
-
-
-def _measured(raw: Path, file: RawFile, data: bytes | str, expected: Mapping[str, str]) -> dict[str, Any]:
-    """Return one row of `tables.FEATURES`."""
-    where = raw / file.archive / file.path
-    if isinstance(data, str):
-        raise InputError(f"{where}: {data}; ingest the data set again")
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != expected[file.sample_id]:
-        raise InputError(f"{where}: differs from the file that was ingested; ingest the data set again")
-    return {"sample_id": file.sample_id, "sha256": digest} | of_file(data)

@@ -9,6 +9,7 @@ import pandas as pd
 from deepfake import runtime, tables
 from deepfake.config import ViewConfig, resolve, resolve_view, title
 from deepfake.config.params import Params
+from deepfake.datasets import measuring
 from deepfake.errors import InputError
 from deepfake.evaluation import probes
 from deepfake.loading import views
@@ -33,7 +34,7 @@ def measure(dataset: str, *, threads: int, progress: Progress = SILENT) -> pd.Da
         InputError: no manifest, or a file is missing or differs from the one that was ingested.
     """
     manifest = tables.read(paths().manifest(dataset), tables.MANIFEST)
-    found = features.measure(manifest, paths().raw(dataset), threads=threads, progress=progress)
+    found = measuring.measure(manifest, paths().raw(dataset), threads=threads, progress=progress)
     tables.write(found, paths().features(dataset), tables.FEATURES)
     _write_hashes(dataset)
     return found
