@@ -1,6 +1,6 @@
 """Find the five facial points of the ORL photographs with MTCNN: the tool that wrote orl_landmarks.csv.
 
-    python tests/data/detect_landmarks.py src/deepfake/data/orl_landmarks.csv
+    python tests/data/detect_landmarks.py src/deepfake/synthetic/orl_landmarks.csv
 
 It lies here because the package's data layer imports no torch; the sample reads the committed table.
 """

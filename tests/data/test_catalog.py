@@ -74,7 +74,7 @@ def test_an_unknown_data_set_is_answered_with_the_nearest():
     ("change", "message"),
     [
         ({"modalty": "image"}, r"mine\.modalty: unknown key; did you mean modality\?"),
-        ({"modality": "smell"}, r"mine\.modality: input should be 'image'"),
+        ({"modality": "smell"}, r"mine\.modality: .*unknown modality 'smell'; known: image"),
         ({"adapter": "folders"}, r"mine\.adapter: "),
         ({"group": "person"}, r"mine\.group: "),
         ({"sources": {"wiki": "true"}}, r"mine\.sources\.wiki: "),

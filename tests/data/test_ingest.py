@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from deepfake import tables
+from deepfake import modalities, tables
 from deepfake.datasets import adapters, ingest
 from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
@@ -139,7 +139,7 @@ def test_more_files_than_may_be_read_ahead_stay_in_order(tmp_path, monkeypatch, 
         tmp_path, wiki={f"p/{i:02}.png": encoded("PNG", (5 + i, 4)) for i in range(11)}, insight={"p/x.png": encoded()}
     )
     files = adapters.find(tmp_path, dataset()).files
-    for file, _ in ingest._examined(tmp_path, files, 3):
+    for file, _ in ingest._examined(tmp_path, files, modalities.load("image"), 3):
         waiting.remove(file)
     # of what is read, all but so many files were handed on: the whole data set is never in memory
     assert max(most) == (4 if limit[0] == "_FILES_AHEAD" else 1)

@@ -39,7 +39,7 @@ def test_every_photograph_has_points_that_form_a_face() -> None:
 
 
 def test_the_table_is_small_enough_to_commit() -> None:
-    assert len(resources.files("deepfake.datasets").joinpath("orl_landmarks.csv").read_bytes()) < 60_000
+    assert len(resources.files("deepfake.synthetic").joinpath("orl_landmarks.csv").read_bytes()) < 60_000
 
 
 @pytest.mark.slow

@@ -116,7 +116,7 @@ def test_decoding_needs_no_torch():
     script = (
         "import io, sys\n"
         "from PIL import Image\n"
-        "from deepfake.loading import dali\n"
+        "from deepfake.modalities.image import dali\n"
         "from deepfake.modalities.image.files import Encoded\n"
         "stream = io.BytesIO()\n"
         "Image.new('RGB', (9, 9)).save(stream, 'JPEG')\n"
@@ -273,9 +273,9 @@ def test_a_forked_process_can_augment_after_its_parent_decoded():
 import io, os, sys
 import numpy as np, torch
 from PIL import Image
-from deepfake.loading import dali
-from deepfake.loading.augmentation import AugmentationPlan
-from deepfake.loading.files import Encoded
+from deepfake.modalities.image import dali
+from deepfake.modalities.image.augmentation import AugmentationPlan
+from deepfake.modalities.image.files import Encoded
 from deepfake.params import Augmentation
 
 stream = io.BytesIO()

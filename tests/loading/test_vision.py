@@ -189,7 +189,7 @@ def test_no_thread_is_left_when_decoding_is_given_up():
 def test_decoding_needs_no_torch():
     script = (
         "import sys\n"
-        "from deepfake.loading import vision\n"
+        "from deepfake.modalities.image import vision\n"
         "assert not list(vision.decode([], 8, threads=1))\n"
         "assert 'torch' not in sys.modules\n"
     )

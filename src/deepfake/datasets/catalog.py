@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
-from deepfake import project
+from deepfake import modalities, project
 from deepfake.config.section import Probability, Section, first_mistake
 from deepfake.errors import InputError, unknown
 from deepfake.project import paths
@@ -26,6 +26,13 @@ def _inside(path: str) -> str:
     if not PurePosixPath(path).parts or PurePosixPath(path).is_absolute() or ".." in path.split("/") or "\\" in path:
         raise ValueError(f"{path!r} must name a file below the data set's folder, with / between folders")
     return path
+
+
+def _known_modality(name: str) -> str:
+    """Refuse a modality that there is not."""
+    if name not in modalities.MODALITIES:
+        raise ValueError(unknown("modality", name, modalities.MODALITIES))
+    return name
 
 
 PathBelow = Annotated[str, AfterValidator(_inside)]
@@ -55,7 +62,8 @@ class DataSet(Section):
 
     title: str
     """What it is, as it stands in a report."""
-    modality: Literal["image"]
+    modality: Annotated[str, AfterValidator(_known_modality)]
+    """A key of `modalities.MODALITIES`."""
     adapter: Literal["sources", "folder"]
     """How its files are laid out; a key of `adapters.ADAPTERS`."""
     group: Literal["folder", "basename", "file"]

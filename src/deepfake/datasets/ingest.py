@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from deepfake import tables
+from deepfake import modalities, tables
 from deepfake.config.params import Ingest
 from deepfake.datasets import adapters
 from deepfake.datasets.adapters import RawFile
 from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
-from deepfake.modalities.image import inspection
+from deepfake.modalities.base import Facts, Modality
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 
@@ -29,7 +29,7 @@ _STEP = 64
 class _Facts(NamedTuple):
     """What follows from a file's bytes."""
 
-    medium: tuple[int | str, ...]
+    medium: Facts
     """The columns of the table of media, but for the `sample_id`."""
     bytes: int
     sha256: str
@@ -55,22 +55,23 @@ def ingest(
         progress: told of the files done.
 
     Returns:
-        The samples (`tables.SAMPLES`), what their media are (`tables.MEDIA`), and the quarantine (`archive, path,
-        source, reason`).
+        The samples (`tables.SAMPLES`), what their media are (the modality's `MEDIA`), and the quarantine
+        (`archive, path, source, reason`).
 
     Raises:
         InputError: an archive is missing, too many files are unreadable, or a class has no sample.
     """
+    modality = modalities.load(dataset.modality)
     found = adapters.find(raw, dataset)
     samples: list[tuple[object, ...]] = []
     media: list[tuple[object, ...]] = []
     refused: list[tuple[str, str, str, str]] = []
-    with inspection.quiet():
-        for done, (file, facts) in enumerate(_examined(raw, found.files, threads), start=1):
+    with modality.quiet():
+        for done, (file, facts) in enumerate(_examined(raw, found.files, modality, threads), start=1):
             if isinstance(facts, str):
                 refused.append((file.archive, file.path, file.source, facts))
             else:
-                # an image is a clip of its own
+                # a file is a clip of its own
                 identity = (file.sample_id, file.sample_id, file.archive, file.path, name, dataset.modality)
                 samples.append((*identity, file.label, file.source, file.group, facts.bytes, facts.sha256))
                 media.append((file.sample_id, *facts.medium))
@@ -79,7 +80,7 @@ def ingest(
     quarantine = pd.DataFrame(refused, columns=["archive", "path", "source", "reason"])
     table = pd.DataFrame(samples, columns=list(tables.SAMPLES.columns))
     _check_yield(name, table, quarantine, found.litter, max_quarantined)
-    return table, pd.DataFrame(media, columns=list(tables.MEDIA.columns)), quarantine
+    return table, pd.DataFrame(media, columns=list(modality.MEDIA.columns)), quarantine
 
 
 def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progress: Progress = SILENT) -> str:
@@ -101,7 +102,7 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
     )
     repeated = duplicates(samples)
     tables.write(samples, paths().samples(name), tables.SAMPLES)
-    tables.write(media, paths().media(name), tables.MEDIA)
+    tables.write(media, paths().media(name), modalities.load(dataset.modality).MEDIA)
     tables.write_csv(quarantine, paths().quarantine(name))
     tables.write_csv(repeated, paths().duplicates(name))
     return (
@@ -135,13 +136,15 @@ def duplicates(samples: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns="several_groups").reset_index()
 
 
-def _examined(raw: Path, files: list[RawFile], threads: int) -> Iterator[tuple[RawFile, _Facts | str]]:
+def _examined(
+    raw: Path, files: list[RawFile], modality: Modality, threads: int
+) -> Iterator[tuple[RawFile, _Facts | str]]:
     """Yield each file in order with what `_examine` says; threads hash and decode while the next ones are read."""
     ahead: deque[tuple[RawFile, Future[_Facts | str]]] = deque()
     held = 0
     with ThreadPoolExecutor(threads) as pool:
         for file, data in adapters.read(raw, files):
-            ahead.append((file, pool.submit(_examine, data)))
+            ahead.append((file, pool.submit(_examine, data, modality)))
             held += file.size
             while len(ahead) > _FILES_AHEAD or held > _BYTES_AHEAD:
                 oldest, future = ahead.popleft()
@@ -151,14 +154,14 @@ def _examined(raw: Path, files: list[RawFile], threads: int) -> Iterator[tuple[R
             yield file, future.result()
 
 
-def _examine(data: bytes | str) -> _Facts | str:
+def _examine(data: bytes | str, modality: Modality) -> _Facts | str:
     """Return what follows from a file's bytes, or why it is refused."""
     if isinstance(data, str):
         return data
-    picture = inspection.inspect(data)
-    if isinstance(picture, str):
-        return picture
-    return _Facts(picture, len(data), hashlib.sha256(data).hexdigest())
+    medium = modality.inspect(data)
+    if isinstance(medium, str):
+        return medium
+    return _Facts(medium, len(data), hashlib.sha256(data).hexdigest())
 
 
 def _check_yield(

@@ -51,7 +51,7 @@ _SAMPLE_COLUMNS = {
     "archive": "str",  # archive below the raw folder that holds the file, or "" for a loose file
     "path": "str",  # path inside the archive, or below the raw folder
     "dataset": "str",
-    "modality": "str",
+    "modality": "str",  # a key of `modalities.MODALITIES`
     "label": "int",  # 0 real, 1 fake
     "source": "str",  # who made it: the camera collection or the generator
     "group": "str",  # samples of one group never stand on two sides of a split
@@ -63,7 +63,7 @@ SAMPLES = Schema(
     "samples",
     _SAMPLE_COLUMNS,
     key=("sample_id",),
-    allowed={"label": (REAL, FAKE), "modality": ("image", "video", "audio")},
+    allowed={"label": (REAL, FAKE)},
 )
 MANIFEST = Schema(
     "manifest",

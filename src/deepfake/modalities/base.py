@@ -1,0 +1,103 @@
+"""What a modality is: all that ingest and measurement need to know between a file and an array."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from deepfake.tables import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+Facts = tuple[int | str, ...]
+"""What a medium is: the columns of the modality's `MEDIA` after the `sample_id`, in their order."""
+Progress = Callable[[int, int], None]
+"""Called with the number of files done and of all files."""
+
+
+class Modality(Protocol):
+    """What the module of every modality has."""
+
+    MEDIA: Schema
+    """The table of what its media are; the first column is the `sample_id`."""
+
+    def inspect(self, data: bytes) -> Facts | str:
+        """Decode a file fully.
+
+        Args:
+            data: the encoded file.
+
+        Returns:
+            What it is, or the reason why it is refused.
+        """
+        ...
+
+    def quiet(self) -> AbstractContextManager[None]:
+        """Keep what decoders warn about from the user; entered before threads start that `inspect`."""
+        ...
+
+    def decode(
+        self, loader: str, batches: Iterable[Sequence[Any]], size: int, *, threads: int, cuda: bool = False
+    ) -> Iterator[np.ndarray]:
+        """Decode batches of files, each to an array of one size.
+
+        Args:
+            loader: the backend that decodes.
+            batches: encoded files, with what is wanted of each; batches may differ in length.
+            size: of the result, as the modality counts it.
+            threads: decoding threads; they do not change the result.
+            cuda: whether to use the GPU where the backend can.
+
+        Yields:
+            An array [b, ...] for each batch.
+        """
+        ...
+
+    def augmenter(
+        self, loader: str, policy: Any, *, source: int, size: int, batch_size: int, device: "torch.device"
+    ) -> Callable[[Iterable[tuple["torch.Tensor", Any]]], Iterator["torch.Tensor"]]:
+        """Build what applies a policy of augmentation to batches, each with what was drawn for it.
+
+        Args:
+            loader: the backend that augments.
+            policy: only what can happen under it is built.
+            source: size of what comes in.
+            size: of what goes out.
+            batch_size: samples in a batch at most.
+            device: where the samples are, and stay.
+        """
+        ...
+
+    def corrupt(self, name: str, samples: np.ndarray, strength: float, rows: np.ndarray) -> np.ndarray:
+        """Apply a corruption by its name, on one thread.
+
+        Args:
+            name: of a corruption that the modality knows.
+            samples: decoded, [b, ...].
+            strength: as the corruption counts it.
+            rows: int [b], each sample's row in the manifest, by which its noise is drawn.
+        """
+        ...
+
+    def measure(
+        self, samples: "pd.DataFrame", raw: Path, *, threads: int, progress: Progress = lambda done, total: None
+    ) -> "pd.DataFrame":
+        """Measure the file of every sample.
+
+        Args:
+            samples: `tables.SAMPLES` or the manifest.
+            raw: the folder that archives and paths start from.
+            threads: decoding threads; they do not change the result.
+            progress: called with the number of files done and of all files.
+
+        Returns:
+            One row a sample, in the order of the samples.
+
+        Raises:
+            InputError: a file is missing or differs from the one that was ingested.
+        """
+        ...
