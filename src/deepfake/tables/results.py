@@ -363,11 +363,14 @@ def _faults(frame: pd.DataFrame, table: ResultTable) -> list[str]:
     missing = [name for name in table.columns if name not in frame.columns and name not in table.optional]
     if missing:
         return [f"lacks column {', '.join(missing)}"]
-    kinds = {str(name): table.kind(str(name)) for name in frame.columns}
-    faults = [f"unknown column {name}" for name, kind in kinds.items() if kind is None]
-    faults += [
-        f"column {name}: expected {kind}" for name, kind in kinds.items() if kind and not _fits(frame[name], kind)
-    ]
+    # by place: where two models go by one title, so do the columns of what a page compares with them
+    faults = []
+    for place, name in enumerate(map(str, frame.columns)):
+        kind = table.kind(name)
+        if kind is None:
+            faults.append(f"unknown column {name}")
+        elif not _fits(frame.iloc[:, place], kind):
+            faults.append(f"column {name}: expected {kind}")
     if table.key and frame.duplicated(list(table.key)).any():
         row = frame[frame.duplicated(list(table.key))].iloc[0]
         faults.append(f"{', '.join(f'{name}={row[name]}' for name in table.key)} stands there more than once")
