@@ -276,7 +276,7 @@ from PIL import Image
 from deepfake.modalities.image import dali
 from deepfake.modalities.image.augmentation import AugmentationPlan
 from deepfake.modalities.image.files import Encoded
-from deepfake.params import Augmentation
+from deepfake.config.images import Augmentation
 
 stream = io.BytesIO()
 Image.effect_noise((24, 24), 60).convert("RGB").save(stream, "JPEG")

@@ -10,12 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake import tables
+from deepfake import modalities, tables
 from deepfake.datasets import adapters
 from deepfake.datasets.adapters import RawFile
 from deepfake.errors import InputError
-from deepfake.modalities.image import inspection
-from deepfake.modalities.image.features import of_file
+from deepfake.modalities.base import Modality
 from deepfake.progress import SILENT, Progress
 
 _CHUNK = 64
@@ -40,19 +39,22 @@ def measure(samples: pd.DataFrame, raw: Path, *, threads: int, progress: Progres
     columns = ["sample_id", "archive", "path", "bytes", "source", "label", "group"]
     files = [RawFile(*row, refused="") for row in samples[columns].itertuples(index=False, name=None)]
     expected = dict(zip(samples["sample_id"], samples["sha256"], strict=True))
+    modality = modalities.load(samples["modality"].iloc[0])
     rows: list[dict[str, Any]] = []
     try:
-        with inspection.quiet(), ThreadPoolExecutor(threads) as pool:
+        with modality.quiet(), ThreadPoolExecutor(threads) as pool:
             found = adapters.read(raw, files)
             for chunk in iter(lambda: list(itertools.islice(found, _CHUNK)), []):
-                rows += pool.map(lambda read: _measured(raw, read[0], read[1], expected), chunk)
+                rows += pool.map(lambda read: _measured(modality, raw, *read, expected), chunk)
                 progress.advance("measuring files", len(rows), len(files))
     except (FileNotFoundError, zipfile.BadZipFile, KeyError) as error:
         raise InputError(f"{raw}: {error}; ingest the data set again") from None
     return pd.DataFrame(rows, columns=list(tables.FEATURES.columns))
 
 
-def _measured(raw: Path, file: RawFile, data: bytes | str, expected: Mapping[str, str]) -> dict[str, Any]:
+def _measured(
+    modality: Modality, raw: Path, file: RawFile, data: bytes | str, expected: Mapping[str, str]
+) -> dict[str, Any]:
     """Return one row of `tables.FEATURES`."""
     where = raw / file.archive / file.path
     if isinstance(data, str):
@@ -60,4 +62,4 @@ def _measured(raw: Path, file: RawFile, data: bytes | str, expected: Mapping[str
     digest = hashlib.sha256(data).hexdigest()
     if digest != expected[file.sample_id]:
         raise InputError(f"{where}: differs from the file that was ingested; ingest the data set again")
-    return {"sample_id": file.sample_id, "sha256": digest} | of_file(data)
+    return {"sample_id": file.sample_id, "sha256": digest} | modality.measure(data)

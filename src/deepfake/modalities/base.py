@@ -2,21 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from deepfake.tables import Schema
 
-if TYPE_CHECKING:
-    import pandas as pd
-    import torch
-
 Facts = tuple[int | str, ...]
 """What a medium is: the columns of the modality's `MEDIA` after the `sample_id`, in their order."""
-Progress = Callable[[int, int], None]
-"""Called with the number of files done and of all files."""
 
 
 class Modality(Protocol):
@@ -58,8 +51,8 @@ class Modality(Protocol):
         ...
 
     def augmenter(
-        self, loader: str, policy: Any, *, source: int, size: int, batch_size: int, device: "torch.device"
-    ) -> Callable[[Iterable[tuple["torch.Tensor", Any]]], Iterator["torch.Tensor"]]:
+        self, loader: str, policy: Any, *, source: int, size: int, batch_size: int, device: Any
+    ) -> Callable[[Iterable[tuple[Any, Any]]], Iterator[Any]]:
         """Build what applies a policy of augmentation to batches, each with what was drawn for it.
 
         Args:
@@ -68,7 +61,7 @@ class Modality(Protocol):
             source: size of what comes in.
             size: of what goes out.
             batch_size: samples in a batch at most.
-            device: where the samples are, and stay.
+            device: of torch, where the samples are, and stay.
         """
         ...
 
@@ -83,21 +76,6 @@ class Modality(Protocol):
         """
         ...
 
-    def measure(
-        self, samples: "pd.DataFrame", raw: Path, *, threads: int, progress: Progress = lambda done, total: None
-    ) -> "pd.DataFrame":
-        """Measure the file of every sample.
-
-        Args:
-            samples: `tables.SAMPLES` or the manifest.
-            raw: the folder that archives and paths start from.
-            threads: decoding threads; they do not change the result.
-            progress: called with the number of files done and of all files.
-
-        Returns:
-            One row a sample, in the order of the samples.
-
-        Raises:
-            InputError: a file is missing or differs from the one that was ingested.
-        """
+    def measure(self, data: bytes) -> dict[str, Any]:
+        """Return what a file shows without a look at its content, by feature; ingest has accepted the file."""
         ...

@@ -6,7 +6,7 @@ What needs more than the standard library is imported when it is used.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deepfake import tables
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import torch
 
     from deepfake.config.params import Augmentation
-    from deepfake.modalities.base import Progress
     from deepfake.modalities.image.backends import Augment
     from deepfake.modalities.image.files import Encoded
     from deepfake.modalities.image.inspection import Picture
@@ -63,10 +62,8 @@ def corrupt(name: str, samples: "np.ndarray", strength: float, rows: "np.ndarray
     return corruptions.corrupt(name, samples, strength, rows)
 
 
-def measure(
-    samples: "pd.DataFrame", raw: Path, *, threads: int, progress: "Progress" = lambda done, total: None
-) -> "pd.DataFrame":
-    """Measure the file of every sample, as `tables.FEATURES` (`features.measure`)."""
+def measure(data: bytes) -> dict[str, Any]:
+    """Return how a file is stored, and plain statistics of its pixels (`features.of_file`)."""
     from deepfake.modalities.image import features
 
-    return features.measure(samples, raw, threads=threads, progress=progress)
+    return features.of_file(data)
