@@ -45,7 +45,7 @@ def measure(samples: pd.DataFrame, raw: Path, *, threads: int, progress: Progres
         with modality.quiet(), ThreadPoolExecutor(threads) as pool:
             found = adapters.read(raw, files)
             for chunk in iter(lambda: list(itertools.islice(found, _CHUNK)), []):
-                rows += pool.map(lambda read: _measured(modality, raw, *read, expected), chunk)
+                rows += pool.map(lambda read: _measured(modality, raw, read[0], read[1], expected), chunk)
                 progress.advance("measuring files", len(rows), len(files))
     except (FileNotFoundError, zipfile.BadZipFile, KeyError) as error:
         raise InputError(f"{raw}: {error}; ingest the data set again") from None

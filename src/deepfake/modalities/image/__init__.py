@@ -5,14 +5,12 @@ What needs more than the standard library is imported when it is used.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepfake import tables
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     import torch
 
     from deepfake.config.params import Augmentation
