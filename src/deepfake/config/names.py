@@ -100,11 +100,14 @@ def _check_run(settings: Params, name: str, entry: Entry, known: dict[str, Entry
 def _check_tables(settings: Params, study: str, known: dict[str, Entry]) -> None:
     """Check the runs that a study compares."""
     section = getattr(settings.studies, study)
+    # a contrast counts in those presets that have both of its runs
+    named = known.keys() | _listed_names(settings)
     for table, rows in getattr(section, "contrasts", {}).items():
         for run, baselines in rows.items():
             where = f"studies.{study}.contrasts.{table}"
-            _check_names(settings, where, [run], known)
-            _check_names(settings, f"{where}.{run}", baselines, known)
+            for place, name in ((where, run), *((f"{where}.{run}", baseline) for baseline in baselines)):
+                if name not in named:
+                    raise InputError(f"{place}: {unknown('run', name, known)}")
             if run in baselines:
                 raise InputError(f"{where}.{run}: it is its own baseline; name another run")
     if isinstance(section, Study):
@@ -123,6 +126,11 @@ def _listed(settings: Params) -> dict[str, dict[str, AnyRun]]:
     """Return the runs that params.yaml lists, of every preset, by study."""
     sections = {study: getattr(settings.studies, study) for study in TRAINING}
     return {study: section.runs for study, section in sections.items() if isinstance(section, Study)}
+
+
+def _listed_names(settings: Params) -> set[str]:
+    """Return the names of all runs that params.yaml lists, of every preset."""
+    return {name for runs in _listed(settings).values() for name in runs}
 
 
 def _decisions() -> Iterable[Decision]:

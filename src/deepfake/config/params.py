@@ -46,6 +46,8 @@ class Epochs(Section):
     """Most epochs a fold is trained, and T_max of the cosine schedule."""
 
     short: Annotated[int, Field(ge=1)]
+    """For detectors that go on from trained weights."""
+    base: Annotated[int, Field(ge=1)]
     long: Annotated[int, Field(ge=1)]
 
 
@@ -57,11 +59,24 @@ class LearningRates(Section):
     """For detectors that go on from trained weights."""
 
 
+class Role(Section):
+    """What stands for a role in a study of this size: a detector, and how it is trained."""
+
+    model: str
+    """`simple_cnn` or the name of any timm backbone."""
+    train: Literal["all", "head"]
+    """All weights, or a linear head on a frozen backbone (`shared.train`)."""
+
+
 class Preset(Section):
     """The sizes of a study."""
 
     folds: Annotated[int, Field(ge=2)]
     """Folds of the grouped, stratified cross-validation."""
+    repeats: Annotated[int, Field(ge=1)]
+    """Partitions into folds, each with trainings of its own: what the variance of training is estimated from."""
+    test_ratio: Ratio
+    """Share of the groups held out as the test set, never used for any choice."""
     val_ratio: Ratio
     """Share of a fold's training groups that becomes its inner validation; a small sample needs a larger one."""
     epochs: Epochs
@@ -74,6 +89,8 @@ class Preset(Section):
     """Runs of phase 3 that phase 4 trains on more data."""
     resolution: Resolutions
     fraction: Fractions
+    roles: dict[str, Role]
+    """What runs whose `model` is one of these names are of."""
 
 
 class Custom(Section):

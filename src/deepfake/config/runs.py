@@ -1,6 +1,6 @@
 """From params.yaml to runs: each trained one resolved to all that decides its numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -53,6 +53,10 @@ class RunConfig(Section):
     fraction: Share
     """Share of the development groups in use."""
     folds: int
+    repeats: int
+    """How often the cross-validation is repeated, with other folds and another seed each time."""
+    train: str
+    """`all` weights, or the `head` on a frozen backbone."""
     epochs: int
     batch_size: int
     lr: float
@@ -88,6 +92,11 @@ class RunConfig(Section):
     def resolution(self) -> int:
         """Return the input side in pixels."""
         return self.view.size
+
+    @property
+    def trainings(self) -> int:
+        """Return the number of folds of all repeats: each is one training."""
+        return self.folds * self.repeats
 
 
 def resolve_view(settings: Params, view: str, where: str = "views", dataset: str | None = None) -> ViewConfig:
@@ -196,7 +205,7 @@ def tables_of(settings: Params) -> dict[str, dict[str, tuple[str, ...]]]:
     for study in TRAINING:
         section = getattr(settings.studies, study)
         for name, contrasts in getattr(section, "contrasts", {}).items():
-            add(study, f"contrasts.{name}", name, _rows(contrasts))
+            add(study, f"contrasts.{name}", name, _rows(contrasts, known))
         if baselines := getattr(section, "baselines", ()):
             names = [name for name, entry in known.items() if entry.study == study]
             rows = {
@@ -206,12 +215,13 @@ def tables_of(settings: Params) -> dict[str, dict[str, tuple[str, ...]]]:
     return found
 
 
-def _rows(contrasts: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Return the rows of a table: each run after its baselines."""
+def _rows(contrasts: Mapping[str, tuple[str, ...]], known: Container[str]) -> dict[str, tuple[str, ...]]:
+    """Return the rows of a table: each run after its baselines; of contrasts, those whose runs the preset has."""
+    here = {run: tuple(base for base in bases if base in known) for run, bases in contrasts.items() if run in known}
     rows: dict[str, tuple[str, ...]] = {}
-    for run, baselines in contrasts.items():
+    for run, baselines in here.items():
         for base in baselines:
-            rows.setdefault(base, contrasts.get(base, ()))
+            rows.setdefault(base, here.get(base, ()))
         rows[run] = baselines
     return rows
 
@@ -234,25 +244,37 @@ def resolve(settings: Params, name: str, decision: Decision | None = None) -> Ru
     where = "custom" if study == "custom" else f"studies.{study}.runs.{name}"
     if not isinstance(run, Trained):
         raise InputError(f"{where}: {run.kind}, it is not trained; name a run that is")
-    if "test_ratio" in run.overlay:
-        raise InputError(f"{where}.test_ratio: all runs share one test set; change shared.test_ratio")
+    preset = settings.presets[settings.preset]
+    role = preset.roles.get(run.model)
+    overlay = ({"train": role.train} if role else {}) | run.overlay
+    if "test_ratio" in overlay:
+        raise InputError(
+            f"{where}.test_ratio: all runs share one test set; change presets.{settings.preset}.test_ratio"
+        )
     try:
-        shared = Shared.model_validate(merge(settings.shared.model_dump(), run.overlay))
+        shared = Shared.model_validate(merge(settings.shared.model_dump(), overlay))
     except ValidationError as error:
         raise InputError(first_mistake(error, Shared, where)) from None
-    preset = settings.presets[settings.preset]
+    repeats = preset.repeats if shared.repeats is None else shared.repeats
+    if repeats > preset.repeats:
+        raise InputError(
+            f"{where}.repeats: {repeats}, but presets.{settings.preset} has {preset.repeats}; raise that one"
+        )
+    model = role.model if role else run.model
     view, policy = _decided(settings, run, decision, where)
     augmentation = _augmentation(settings, policy, where)
     dataset = run.dataset or settings.dataset
     return RunConfig(
         experiment=name,
         study=study,
-        model=run.model,
+        model=model,
         dataset=dataset,
         preset=settings.preset,
         view=resolve_view(settings, view, f"{where}.view", dataset),
         fraction=size_of(settings, shared.fraction),
         folds=preset.folds,
+        repeats=repeats,
+        train=shared.train,
         epochs=_sized(preset.epochs, shared.epochs),
         batch_size=shared.batch_size,
         lr=_sized(preset.lr, shared.optimizer.lr),
@@ -268,7 +290,7 @@ def resolve(settings: Params, name: str, decision: Decision | None = None) -> Ru
         keep_optimizer=shared.keep_optimizer,
         normalization=settings.imagenet if shared.normalization == "imagenet" else None,
         augmentation=augmentation,
-        pretrained=_pretrained(run, preset.pretrained),
+        pretrained=_pretrained(run, model, shared.train, preset.pretrained),
         start_from=run.start_from if isinstance(run, FineTuned) else None,
         holdout=shared.holdout,
         oversampling=settings.cache.oversampling if augmentation else None,
@@ -293,9 +315,11 @@ def _decided(settings: Params, run: Trained, decision: Decision | None, where: s
     return view, decision.augmentation if run.augmentation == BEST else run.augmentation
 
 
-def _pretrained(run: Trained, preset: bool) -> bool:
+def _pretrained(run: Trained, model: str, train: str, preset: bool) -> bool:
     """Tell whether a run starts from ImageNet weights, which one that goes on from another one does not."""
-    possible = run.model not in FROM_SCRATCH and not isinstance(run, FineTuned)
+    if train == "head":
+        return True
+    possible = model not in FROM_SCRATCH and not isinstance(run, FineTuned)
     return possible and (preset if run.pretrained is None else run.pretrained)
 
 

@@ -29,7 +29,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what scikit-learn takes
 Channels = tuple[float, float, float]
 Resolution = Annotated[Literal["low", "high"] | Annotated[int, Field(ge=32)], _OneMistake]
 Fraction = Annotated[Literal["small", "medium", "all"] | Share, _OneMistake]
-Epochs = Annotated[Literal["short", "long"] | Annotated[int, Field(ge=1)], _OneMistake]
+Epochs = Annotated[Literal["short", "base", "long"] | Annotated[int, Field(ge=1)], _OneMistake]
 LearningRate = Annotated[Literal["base", "low"] | Annotated[float, Field(gt=0)], _OneMistake]
 KINDS = ("trained", "fine-tuned", "re-evaluated", "ensemble")
 """Kinds of runs: pydantic puts the one that it chose into the path of a mistake, below the run's name."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from deepfake.config.section import Epochs, Factor, Fraction, LearningRate, Probability, Ratio, Section, Seed
+from deepfake.config.section import Epochs, Factor, Fraction, LearningRate, Probability, Section, Seed
 
 
 class Optimizer(Section):
@@ -50,10 +50,13 @@ class Domain(Section):
 class Shared(Section):
     """What all runs have in common, and what a run may override."""
 
+    train: Literal["all", "head"]
+    """`all`: every weight; `head`: a linear head on the features of a frozen, pretrained backbone."""
     seed: Seed
     """Seed of splits, initial weights, shuffling and augmentation."""
-    test_ratio: Ratio
-    """Share of the groups held out as the test set, never used for any choice."""
+    repeats: Annotated[int, Field(ge=1)] | None
+    """How often the whole cross-validation is repeated, each time with other folds and another seed; null: as often as
+    the preset says, which is the most."""
     batch_size: Annotated[int, Field(ge=2)]
     """Samples in a training batch."""
     epochs: Epochs

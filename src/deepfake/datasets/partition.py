@@ -27,7 +27,7 @@ def write(dataset: str, settings: Params, catalog: Mapping[str, DataSet]) -> pd.
     if dataset not in catalog:
         raise InputError(f"{unknown('data set', dataset, catalog)} (the catalog is {paths().catalog})")
     samples = tables.read(paths().samples(dataset), tables.SAMPLES)
-    home = settings.dataset
+    home, preset = settings.dataset, settings.presets[settings.preset]
     if (
         dataset != home
         and home in catalog
@@ -38,8 +38,9 @@ def write(dataset: str, settings: Params, catalog: Mapping[str, DataSet]) -> pd.
     else:
         manifest = splits.split(
             samples,
-            folds=settings.presets[settings.preset].folds,
-            test_ratio=settings.shared.test_ratio,
+            folds=preset.folds,
+            repeats=preset.repeats,
+            test_ratio=preset.test_ratio,
             seed=settings.shared.seed,
         )
     tables.write(manifest, paths().manifest(dataset), tables.MANIFEST)

@@ -14,7 +14,7 @@ from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
 from deepfake.project import paths
 
-_PLACE = ["group", "split", "fold", "fraction_rank", "stratum"]
+_PLACE = ["group", "split", "fold", "folds", "fraction_rank", "stratum"]
 
 
 def origin(dataset: str, catalog: Mapping[str, DataSet]) -> str:
@@ -69,7 +69,7 @@ def follow(samples: pd.DataFrame, leaders: pd.DataFrame, manifest: pd.DataFrame)
         )
     joined = splits.joined_groups(samples)
     own, first = (places.loc[names, _PLACE].reset_index(drop=True) for names in (samples["group"], joined))
-    if (parted := (own[["split", "fold"]] != first[["split", "fold"]]).any(axis=1)).any():
+    if (parted := (own[["split", "folds"]] != first[["split", "folds"]]).any(axis=1)).any():
         row = parted.to_numpy().argmax()
         raise InputError(
             f"splits: {samples['sample_id'].iloc[row]} of group {samples['group'].iloc[row]} is the same file as one "
@@ -106,10 +106,10 @@ def union(manifests: Mapping[str, pd.DataFrame], catalog: Mapping[str, DataSet])
                 group=groups(name, manifest, catalog),
             )
         )
-    folds = {name: int(manifest["fold"].max()) + 1 for name, manifest in manifests.items()}
-    if len(set(folds.values())) > 1:
-        told = ", ".join(f"{name} {count}" for name, count in folds.items())
-        raise InputError(f"union: the data sets have different numbers of folds ({told}); split them again")
+    shapes = {name: splits.shape(manifest) for name, manifest in manifests.items()}
+    if len(set(shapes.values())) > 1:
+        told = ", ".join(f"{name} {folds} x {repeats}" for name, (folds, repeats) in shapes.items())
+        raise InputError(f"union: the data sets have different numbers of folds or repeats ({told}); split them again")
     joined = pd.concat(parts, ignore_index=True)
     several = joined.groupby("sha256")["group"].nunique() > 1
     if several.any():

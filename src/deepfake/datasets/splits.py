@@ -18,14 +18,15 @@ from deepfake.errors import InputError, unknown
 _TEST, _VALIDATION, _FRACTION, _RATIO = range(4)
 
 
-def split(samples: pd.DataFrame, *, folds: int, test_ratio: float, seed: int) -> pd.DataFrame:
-    """Give every sample its split, fold and fraction rank.
+def split(samples: pd.DataFrame, *, folds: int, test_ratio: float, seed: int, repeats: int = 1) -> pd.DataFrame:
+    """Give every sample its split, fraction rank, and a fold in each repeat of the cross-validation.
 
     Args:
         samples: a checked table of samples.
         folds: number of cross-validation folds over the development groups.
         test_ratio: share of the groups that becomes the test set.
         seed: the same seed gives the same splits.
+        repeats: how many partitions into folds; `fold` is that of the first one.
 
     Returns:
         The manifest (`tables.MANIFEST`). Groups that share a file, bit for bit, are joined into one.
@@ -33,8 +34,6 @@ def split(samples: pd.DataFrame, *, folds: int, test_ratio: float, seed: int) ->
     Raises:
         InputError: there are too few groups for the folds, or a fold would lack a class.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # a second or two, which training has no use for
-
     manifest = samples.assign(group=joined_groups(samples))
     manifest["stratum"] = manifest.groupby("group")["source"].transform(lambda sources: "+".join(sorted(set(sources))))
     order = _stratified_order(manifest, stream=(seed, _TEST))
@@ -45,16 +44,47 @@ def split(samples: pd.DataFrame, *, folds: int, test_ratio: float, seed: int) ->
     manifest["fraction_rank"] = 0.0
     development = manifest[~is_test]
     _check_enough_groups(development, samples["source"].unique(), folds)
-    # stratified by source, which implies the label: every fold gets its share of each generator
-    parts = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(
-        development, development["source"], development["group"]
-    )
-    for fold, (_, held_out) in enumerate(parts):
-        rows = development.index[held_out]
-        manifest.loc[rows, "fold"] = fold
-        manifest.loc[rows, "fraction_rank"] = _fraction_rank(development.loc[rows], seed, fold)
+    partitions = [_partition(development, folds, _repeat_seed(seed, repeat)) for repeat in range(repeats)]
+    manifest.loc[development.index, "fold"] = partitions[0]
+    numbered = np.array([fold + repeat * folds for repeat, fold in enumerate(partitions)]).T
+    manifest["folds"] = str(tables.TEST_FOLD)
+    manifest.loc[development.index, "folds"] = [" ".join(map(str, row)) for row in numbered]
+    for fold, rows in development.groupby(partitions[0]):
+        manifest.loc[rows.index, "fraction_rank"] = _fraction_rank(rows, seed, fold)
     verify(manifest)
     return manifest
+
+
+def _repeat_seed(seed: int, repeat: int) -> int:
+    """Return the seed of a repeat's partition; the first one is that of a study without repeats."""
+    return seed if repeat == 0 else int(np.random.SeedSequence((seed, repeat)).generate_state(1)[0])
+
+
+def _partition(development: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
+    """Return the fold of each sample, stratified by source, which implies the label."""
+    from sklearn.model_selection import StratifiedGroupKFold  # a second or two, which training has no use for
+
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    fold_of = np.empty(len(development), dtype=np.int64)
+    for fold, (_, held_out) in enumerate(splitter.split(development, development["source"], development["group"])):
+        fold_of[held_out] = fold
+    return fold_of
+
+
+def numbered_folds(manifest: pd.DataFrame) -> np.ndarray:
+    """Return the folds of each sample in all repeats, int [n, repeats]; -1 throughout for the test set."""
+    development = (manifest["split"] == "dev").to_numpy()
+    if not development.any():
+        return np.full((len(manifest), 1), tables.TEST_FOLD)
+    found = np.array(manifest.loc[development, "folds"].str.split().tolist(), dtype=np.int64)
+    every = np.full((len(manifest), found.shape[1]), tables.TEST_FOLD)
+    every[development] = found
+    return every
+
+
+def shape(manifest: pd.DataFrame) -> tuple[int, int]:
+    """Return the number of folds and of repeats."""
+    return int(manifest["fold"].max()) + 1, numbered_folds(manifest).shape[1]
 
 
 def verify(manifest: pd.DataFrame) -> None:
@@ -64,14 +94,16 @@ def verify(manifest: pd.DataFrame) -> None:
         InputError: naming the group, the clip, or the fold and the class it lacks.
     """
     _check_clips(manifest)
-    places = manifest.groupby("group")[["split", "fold"]].nunique().max(axis=1)
+    places = manifest.groupby("group")[["split", "folds"]].nunique().max(axis=1)
     if (places > 1).any():
         raise InputError(f"manifest: group {places.idxmax()} stands in more than one split or fold; split again")
-    for fold, rows in manifest.groupby("fold"):
-        for label, name in ((tables.REAL, "real"), (tables.FAKE, "fake")):
-            if not (rows["label"] == label).any():
-                where = "the test set" if fold == tables.TEST_FOLD else f"fold {fold}"
-                raise InputError(f"splits: {where} has no {name} sample; use fewer folds or more groups")
+    labels = manifest["label"].to_numpy()
+    for column in numbered_folds(manifest).T:
+        for fold in np.unique(column):
+            for label, name in ((tables.REAL, "real"), (tables.FAKE, "fake")):
+                if not (labels[column == fold] == label).any():
+                    where = "the test set" if fold == tables.TEST_FOLD else f"fold {fold}"
+                    raise InputError(f"splits: {where} has no {name} sample; use fewer folds or more groups")
 
 
 def _check_clips(manifest: pd.DataFrame) -> None:
@@ -115,8 +147,9 @@ def subsets(
 
     Args:
         manifest: a checked manifest.
-        fold: the fold to hold out.
-        fraction: share of the development groups in use; smaller fractions are contained in larger ones.
+        fold: the fold to hold out, numbered on through all repeats.
+        fraction: share of the training groups in use; smaller fractions are contained in larger ones. Whatever it is,
+            the whole fold is held out: detectors trained on different shares are judged on the same samples.
         val_ratio: share of the training groups that becomes the inner validation.
         seed: the same seed gives the same inner validation.
         holdout: a source that is neither trained nor validated on (`check_holdout`); the groups of the inner
@@ -131,12 +164,13 @@ def subsets(
         InputError: there are too few groups to train and to validate on, or too few samples for the ratio.
     """
     is_test = manifest["split"] == "test"
-    in_use = manifest[is_test | (manifest["fraction_rank"] < fraction)]
+    held_out = pd.Series((numbered_folds(manifest) == fold).any(axis=1), index=manifest.index)
+    in_use = manifest[is_test | held_out | (manifest["fraction_rank"] < fraction)]
     # before a source is held out: what is predicted stays the same, whatever is trained on
     kept = in_use.index if class_ratio is None else in_use.index[thinned(manifest, in_use.index, class_ratio, seed)]
     parts = pd.Series("train", index=in_use.index, name="subset")
     parts[in_use["split"] == "test"] = "test"
-    parts[in_use["fold"] == fold] = "held_out"
+    parts[held_out[in_use.index]] = "held_out"
     training = in_use[parts == "train"]
     order = _stratified_order(training, stream=(seed, _VALIDATION, fold))
     count = max(1, round(val_ratio * len(order)))

@@ -127,7 +127,7 @@ def describe(detector: Detector) -> str:
     configs = [member.trained.config for member in detector.members]
     models = ", ".join(dict.fromkeys(config.model for config in configs))
     kind = f"ensemble of {models}" if len(configs) > 1 else models
-    return f"{detector.name}: {kind}, trained on {configs[0].dataset}, {len(detector.intercepts)} folds"
+    return f"{detector.name}: {kind}, trained on {configs[0].dataset}, {len(detector.shipped)} folds"
 
 
 def limits(detector: Detector, settings: Params) -> str:

@@ -147,7 +147,7 @@ def predict(detector: Detector, files: Sequence[File], faces: Faces | None) -> I
     device = runtime.device()
     threads = runtime.cores()
     runtime.one_thread()  # models work side by side instead, and their sums come out as in training
-    loaded = [LoadedFold(detector, fold, device, fuse=True) for fold in range(len(detector.intercepts))]
+    loaded = [LoadedFold(detector, fold, device, fuse=True) for fold in detector.shipped]
     detected = _DETECTED[device.type]
     chunks = stream.chunks(
         files,
@@ -159,7 +159,7 @@ def predict(detector: Detector, files: Sequence[File], faces: Faces | None) -> I
         detected=detected,
         cuda=runtime.has_gpu(),
     )
-    ruler, done, answered = scale(detector.records), 0, 0
+    ruler, done, answered = scale({fold: detector.records[fold] for fold in detector.shipped}), 0, 0
     with ThreadPoolExecutor(1 if device.type == "cuda" else threads) as pool:
         for chunk in chunks:
             logits = _logits(chunk, loaded, device, pool)

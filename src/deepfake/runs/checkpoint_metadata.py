@@ -113,4 +113,4 @@ def read_records(experiment: str) -> dict[int, Record]:
     """
     facts = facts_of(experiment)
     trained = facts.get("reevaluates", experiment)
-    return {fold: read(paths().checkpoint_record(trained, fold)) for fold in range(facts["folds"])}
+    return {fold: read(paths().checkpoint_record(trained, fold)) for fold in range(facts["folds"] * facts["repeats"])}

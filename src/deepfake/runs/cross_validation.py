@@ -64,7 +64,7 @@ class Prepared:
     @property
     def folders(self) -> list[Path]:
         """Return where each fold's results wait until all are there."""
-        return [store.unfinished(self.key) / f"fold{fold}" for fold in range(self.config.folds)]
+        return [store.unfinished(self.key) / f"fold{fold}" for fold in range(self.config.trainings)]
 
     @property
     def kind(self) -> store.Kind:
@@ -129,7 +129,8 @@ def prepare(config: RunConfig) -> Prepared:
     """
     manifest_file, regions = paths().manifest(config.dataset), paths().regions(config.dataset, config.view.view)
     pretrained = paths().weights(config.model) if config.pretrained else None
-    parents = [paths().checkpoint(config.start_from, fold) for fold in range(config.folds)] if config.start_from else []
+    start = config.start_from
+    parents = [paths().checkpoint(start, fold) for fold in range(config.trainings)] if start else []
     for path, remedy in (
         (manifest_file, f"deepfake split {config.dataset}"),
         (regions, f"deepfake views {config.dataset}"),
@@ -140,10 +141,11 @@ def prepare(config: RunConfig) -> Prepared:
             raise InputError(f"{path}: not found; run {remedy}, or dvc repro")
     manifest = tables.read(manifest_file, tables.MANIFEST)
     splits.verify(manifest)
-    if manifest["fold"].max() + 1 != config.folds:
+    folds, repeats = splits.shape(manifest)
+    if folds != config.folds or repeats < config.repeats:
         raise InputError(
-            f"{manifest_file}: it has {manifest['fold'].max() + 1} folds, the preset {config.preset} wants "
-            f"{config.folds}; run deepfake split {config.dataset}, or dvc repro"
+            f"{manifest_file}: it has {folds} folds and {repeats} repeats, the preset {config.preset} wants "
+            f"{config.folds} and {config.repeats}; run deepfake split {config.dataset}, or dvc repro"
         )
     if config.holdout is not None:
         splits.check_holdout(manifest, config.holdout)

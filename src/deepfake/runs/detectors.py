@@ -52,6 +52,11 @@ class Detector:
     records: dict[int, Record]
 
     @property
+    def shipped(self) -> range:
+        """Return the folds that predict together: those of the first repeat."""
+        return range(self.members[0].trained.config.folds)
+
+    @property
     def views(self) -> dict[str, ViewConfig]:
         """Return the distinct views that the members look through, by name."""
         return {member.trained.config.view.view: member.trained.config.view for member in self.members}
@@ -79,7 +84,7 @@ def read(name: str) -> Detector:
     facts = read_facts(name)
     if facts["kind"] != "ensemble":
         member = _member(name)
-        folds = range(member.config.folds)
+        folds = range(member.config.trainings)
         return Detector(
             name, (Member(member, (1.0,) * len(folds)),), (0.0,) * len(folds), checkpoint_metadata.read_records(name)
         )
@@ -92,7 +97,7 @@ def read(name: str) -> Detector:
     found = [_member(experiment) for experiment in combination.experiments]
     own = checkpoint_metadata.read_records(name)
     shapes = {len(own), len(combination.coefficients), len(combination.intercepts)}
-    shapes |= {one.config.folds for one in found}
+    shapes |= {one.config.trainings for one in found}
     if len(shapes) > 1 or {len(row) for row in combination.coefficients} != {len(found)}:
         raise InputError(f"{path}: not the folds and the members that it was made of; {again}")
     if len({_shown(one.config.view) for one in found}) > len({one.config.view.view for one in found}):

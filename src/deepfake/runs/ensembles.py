@@ -29,7 +29,7 @@ from deepfake.runs.cross_validation import write_results
 MODEL = "ensemble"
 """The `model` in an ensemble's configuration."""
 _KEY = ["fold", "subset", "sample_id"]
-_ALIKE = ("dataset", "manifest_sha256", "folds")
+_ALIKE = ("dataset", "manifest_sha256", "folds", "repeats")
 """What members must have in common; they may differ in model, view and normalisation."""
 
 
@@ -215,6 +215,7 @@ def _predictions(name: str, members: list[Member], weights: list[Weights], manif
     for fold, found in enumerate(weights):
         of_fold = (rows["fold"] == fold).to_numpy()
         rows.loc[of_fold, "logit"] = found.sum(each[of_fold])
+    rows["repeat"] = rows["fold"] // members[0].records[0].config.folds
     return rows.assign(experiment=name, condition=tables.STANDARD_CONDITION)[list(tables.PREDICTIONS.columns)]
 
 

@@ -84,7 +84,7 @@ def jobs(
         InputError: too few groups or samples, unusable domains, or the view has not been written.
     """
     try:
-        parts = [_parts(config, manifest, fold) for fold in range(config.folds)]
+        parts = [_parts(config, manifest, fold) for fold in range(config.trainings)]
         domains = [_domains(config, manifest, part) for part in parts]
     except InputError as error:
         raise InputError(f"{config.experiment}: {error}") from None
@@ -216,6 +216,7 @@ def write_predictions(job: FoldJob, model: nn.Module, loader: Loader, condition:
             "clip_id": job.clip_ids[in_use],
             "experiment": job.config.experiment,
             "fold": job.fold,
+            "repeat": job.fold // job.config.folds,
             "subset": job.subsets[in_use],
             "condition": condition,
             "logit": logits[in_use],

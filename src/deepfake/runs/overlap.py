@@ -1,5 +1,6 @@
 """What a trained fold has seen: what it must not be judged by, in whatever data set it stands."""
 
+import numpy as np
 import pandas as pd
 
 from deepfake import runtime, tables
@@ -73,14 +74,14 @@ def check_start(config: RunConfig, manifest: pd.DataFrame) -> None:
     """
     assert config.start_from is not None
     parent = config_of(config.start_from)
-    for key in ("model", "folds"):
+    for key in ("model", "folds", "repeats"):
         mine, theirs = getattr(config, key), getattr(parent, key)
         if mine != theirs:
             raise InputError(f"{config.experiment}: {key} {mine}, but {config.start_from} has {theirs}; use the same")
-    known = seen(config.start_from)
-    for fold in range(config.folds):
+    known, numbered = seen(config.start_from), splits.numbered_folds(manifest)
+    for fold in range(config.trainings):
         of_fold = known[known["fold"] == fold]
-        judged = manifest["fold"].isin((fold, tables.TEST_FOLD))
+        judged = pd.Series(np.isin(numbered, (fold, tables.TEST_FOLD)).any(axis=1), index=manifest.index)
         parts = splits.subsets(
             manifest,
             fold,

@@ -71,7 +71,7 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
     if not regions.exists():
         raise InputError(f"{regions}: not found; run deepfake views {view.dataset}, or dvc repro")
     # what decides the experiment's numbers is behind its checkpoints
-    parts = [paths().checkpoint(experiment, fold) for fold in range(trained.config.folds)]
+    parts = [paths().checkpoint(experiment, fold) for fold in range(trained.config.trainings)]
     parts += [paths().predictions(experiment), paths().config(experiment)]
     if missing := next((path for path in parts if not path.exists()), None):
         raise InputError(f"{missing}: not found; run deepfake train {experiment}, or dvc repro")

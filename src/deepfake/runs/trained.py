@@ -44,6 +44,8 @@ def read(experiment: str) -> Trained:
 def predicted(experiment: str, manifest: pd.DataFrame) -> pd.DataFrame:
     """Return an experiment's predictions with label, source and group, in order of folds and of the manifest.
 
+    Those of the first repeat: each development sample was held out once.
+
     Args:
         experiment: its name.
         manifest: `tables.MANIFEST` of its data set.
@@ -52,7 +54,8 @@ def predicted(experiment: str, manifest: pd.DataFrame) -> pd.DataFrame:
         `summary.join`, and `row`: the sample's place in the manifest.
     """
     places = pd.Series(range(len(manifest)), index=manifest["sample_id"])
-    joined = summary.join(tables.read(paths().predictions(experiment), tables.PREDICTIONS), manifest)
+    predictions = tables.read(paths().predictions(experiment), tables.PREDICTIONS).query("repeat == 0")
+    joined = summary.join(predictions, manifest)
     rows = joined.assign(row=places.loc[joined["sample_id"]].to_numpy())
     return rows.sort_values(["fold", "row"], ignore_index=True)
 

@@ -71,6 +71,7 @@ MANIFEST = Schema(
     | {
         "split": "str",
         "fold": "int",  # 0..k-1 for development samples, -1 for the test set
+        "folds": "str",  # the fold of each repeat, numbered on through all of them ("3 7 14"); that of the test set: -1
         "fraction_rank": "float",  # in [0, 1): the sample is in every fraction above its rank
         "stratum": "str",  # what its group is like: groups of one stratum are spread evenly over all parts
     },
@@ -165,7 +166,8 @@ PREDICTIONS = Schema(
         "sample_id": "str",
         "clip_id": "str",  # that of the manifest
         "experiment": "str",
-        "fold": "int",  # the fold whose model made the prediction
+        "fold": "int",  # the fold whose model made the prediction, numbered on through all repeats
+        "repeat": "int",  # the repeat of the cross-validation that the fold belongs to, from 0
         "subset": "str",  # the sample's part in that fold
         "condition": "str",  # how the input was changed for evaluation
         "logit": "float",  # greater means more likely fake

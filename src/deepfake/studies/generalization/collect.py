@@ -143,7 +143,7 @@ def _trained_on(model: str, settings: Params) -> set[str]:
 
 def _own(model: str, dataset: str, manifest: pd.DataFrame) -> pd.DataFrame:
     """Return a model's own predictions of a data set that it was trained on."""
-    predictions = tables.read(paths().predictions(model), tables.PREDICTIONS)
+    predictions = tables.read(paths().predictions(model), tables.PREDICTIONS).query("repeat == 0")
     predictions = predictions.loc[predictions["subset"].isin(_JUDGED), ["sample_id", "fold", "subset", "logit"]]
     if config_of(model).dataset == project.UNION:
         predictions = predictions[predictions["sample_id"].str.startswith(f"{dataset}/")]

@@ -110,7 +110,7 @@ def _logits(experiment: str, development: pd.DataFrame) -> pd.Series:
         raise InputError(
             f"{path}: not found; run deepfake train {experiment}, or take it out of studies.shortcuts.runs"
         )
-    found = tables.read(path, tables.PREDICTIONS)
+    found = tables.read(path, tables.PREDICTIONS).query("repeat == 0")
     found = found[(found["subset"] == "held_out") & (found["condition"] == tables.STANDARD_CONDITION)]
     places = pd.Index(development["sample_id"]).get_indexer(pd.Index(found["sample_id"]))
     known = places >= 0
