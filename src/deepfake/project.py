@@ -320,6 +320,10 @@ class Project:
         """Return a study's metrics (JSON, committed)."""
         return self.reports / "metrics" / f"{name}.json"
 
+    def findings(self, study: str) -> Path:
+        """Return what a study concludes (JSON, committed)."""
+        return self.reports / "findings" / f"{study}.json"
+
     def photograph(self, name: str) -> Path:
         """Return a picture that shows photographs, which may not be redistributed: DVC keeps it, git does not."""
         return self.reports / "photographs" / f"{name}.png"

@@ -1,0 +1,144 @@
+"""Findings: what a study concludes, one record a question, from which all pages are made."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ValidationError
+
+from deepfake import tables
+from deepfake.config.section import Section
+from deepfake.errors import InputError
+from deepfake.project import paths
+
+Verdict = Literal[
+    *("better", "worse", "equivalent", "undecided"),
+    *("above_chance", "at_chance", "shortcut", "no_shortcut", "not_run"),
+]
+ANSWERS: dict[Verdict, str] = {
+    "better": "yes",
+    "worse": "no, worse",
+    "equivalent": "no difference",
+    "undecided": "undecided",
+    "above_chance": "yes",
+    "at_chance": "no",
+    "shortcut": "yes",
+    "no_shortcut": "no",
+    "not_run": "not run",
+}
+"""The answer that a verdict gives to a finding's question."""
+MOST_WORDS = 25
+"""Longest sentence of a finding; figures stand in tables."""
+_DIGITS = 6
+
+
+def _short(sentence: str) -> str:
+    if len(sentence.split()) > MOST_WORDS:
+        raise ValueError(f"{len(sentence.split())} words, at most {MOST_WORDS} are read: {sentence!r}")
+    return sentence
+
+
+Sentence = Annotated[str, AfterValidator(_short)]
+
+
+class Finding(Section):
+    """The answer to one question."""
+
+    id: str
+    """Unique in its study; pages look it up by this."""
+    question: Sentence
+    """One that `ANSWERS` answers."""
+    verdict: Verdict
+    measure: str = "ΔAUC"
+    """What `effect` is."""
+    effect: float | None = None
+    low: float | None = None
+    """The interval of the test that decided the verdict."""
+    high: float | None = None
+    p: float | None = None
+    """After Holm's correction over the planned contrasts of its table."""
+    n_samples: int | None = None
+    n_groups: int | None = None
+    repeats: int = 1
+    note: Sentence = ""
+    """What must be known to read it, or why it is undecided; most findings need none."""
+    key: bool = False
+    """Whether the summary shows it."""
+
+    @property
+    def answer(self) -> str:
+        """Return the verdict as an answer to the question."""
+        return ANSWERS[self.verdict]
+
+    @property
+    def figures(self) -> str:
+        """Return the effect with its interval, or nothing."""
+        if self.effect is None:
+            return ""
+        form = "{:+.3f}" if self.measure.startswith("Δ") else "{:.3f}"
+        known = self.low is not None and self.high is not None
+        ends = f" [{form.format(self.low)}, {form.format(self.high)}]" if known else ""
+        return f"{self.measure} {form.format(self.effect)}{ends}"
+
+    @property
+    def size(self) -> str:
+        """Return what was measured: samples, groups, repeats."""
+        if self.n_samples is None:
+            return ""
+        groups = f" ({self.n_groups} groups)" if self.n_groups is not None else ""
+        return f"{self.n_samples:,}{groups}" + (f" × {self.repeats}" if self.repeats > 1 else "")
+
+
+class Findings(dict[str, Finding]):
+    """The findings of a study by their ids, in order."""
+
+    @property
+    def key(self) -> list[Finding]:
+        """Return those that the summary shows."""
+        return [finding for finding in self.values() if finding.key]
+
+    def below(self, prefix: str) -> list[Finding]:
+        """Return those whose id is a word, or goes on from it after a dot."""
+        return [found for name, found in self.items() if name == prefix or name.startswith(f"{prefix}.")]
+
+
+def write(study: str, findings: Iterable[Finding]) -> Findings:
+    """Write the findings of a study as JSON, and return them.
+
+    Raises:
+        ValueError: two have the same id.
+    """
+    found = list(findings)
+    named = Findings({one.id: one for one in found})
+    if len(named) < len(found):
+        raise ValueError(f"{study}: findings of the same id")
+    text = json.dumps([_rounded(one.model_dump()) for one in found], indent=2, ensure_ascii=False)
+    tables.write_text(text + "\n", paths().findings(study))
+    return named
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: round(value, _DIGITS) if isinstance(value, float) else value for key, value in values.items()}
+
+
+def read(study: str) -> Findings:
+    """Read the findings of a study.
+
+    Raises:
+        InputError: the study has not been run, or its file is of another version.
+    """
+    path = paths().findings(study)
+    try:
+        found = [Finding.model_validate(one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found; run deepfake {study}, or dvc repro") from None
+    except (ValueError, ValidationError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{path}: not findings of this version ({reason}); run deepfake {study}") from None
+    return Findings({one.id: one for one in found})
+
+
+def rows(findings: Iterable[Finding]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield question, answer, figures and size of each finding, as pages show them in a table."""
+    for finding in findings:
+        yield finding.question, finding.answer, finding.figures, finding.size
