@@ -1,17 +1,10 @@
-"""The sections of params.yaml that say how trained detectors are judged, chosen and searched for shortcuts."""
+"""The sections of params.yaml that say how trained detectors are judged and searched for shortcuts."""
 
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from deepfake.config.section import Ratio, Section
-
-
-class Selection(Section):
-    """How the best are chosen from out-of-fold results."""
-
-    standard_errors: Annotated[float, Field(ge=0)]
-    """What counts as a tie: a lead of no more than so many standard errors; then the simpler choice wins."""
 
 
 class Interpretation(Section):
@@ -42,6 +35,9 @@ class Evaluation(Section):
 
     confidence: Ratio
     """Coverage of every interval."""
+    rope: Ratio
+    """Region of practical equivalence: differences in AUC up to this do not matter. A smaller lead is a tie, and the
+    simpler choice wins it."""
     bootstrap_replicates: Annotated[int, Field(ge=100)]
     """Resamplings of groups behind every bootstrap interval."""
     significance: Ratio

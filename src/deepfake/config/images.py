@@ -10,7 +10,7 @@ from deepfake.config.section import Channels, Factor, Probability, Ratio, Resolu
 class View(Section):
     """A way to turn every image of a data set into a square of pixels: one decoded cache."""
 
-    geometry: Literal["crop", "letterbox", "letterbox_real", "resize"]
+    geometry: Literal["crop", "letterbox", "letterbox_real", "matched", "resize"]
     """`crop`: the central square. `letterbox`: the whole image, padded with black to a square; `letterbox_real` does
     so to real images only and crops the fakes. `resize`: the whole image, squeezed into a square."""
     face_crop: bool

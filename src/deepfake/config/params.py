@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from deepfake.config.analysis import Evaluation, Interpretation, Selection
+from deepfake.config.analysis import Evaluation, Interpretation
 from deepfake.config.images import Augmentation, Cache, Edited, Faces, Ingest, Normalization, Resent, Sample, View
 from deepfake.config.section import Fraction, Ratio, Section, Share, first_mistake
 from deepfake.config.studies import Studies
@@ -123,7 +123,6 @@ class Params(Section):
     cache: Cache
     faces: Faces
     studies: Studies
-    selection: Selection
     interpretation: Interpretation
     evaluation: Evaluation
     sample: Sample

@@ -157,25 +157,24 @@ def subsets(
         class_ratio: fakes for each real (`thinned`), None for all samples; the groups of each part are the same.
 
     Returns:
-        One of `tables.SUBSETS` for each sample in use, indexed like the manifest; samples that the fraction,
-        the holdout or the ratio leaves out are missing.
+        One of `tables.SUBSETS` for each sample in use, indexed like the manifest; samples of the test set, and those
+        that the fraction, the holdout or the ratio leaves out, are missing.
 
     Raises:
         InputError: there are too few groups to train and to validate on, or too few samples for the ratio.
     """
-    is_test = manifest["split"] == "test"
+    development = manifest["split"] == "dev"
     held_out = pd.Series((numbered_folds(manifest) == fold).any(axis=1), index=manifest.index)
-    in_use = manifest[is_test | held_out | (manifest["fraction_rank"] < fraction)]
+    in_use = manifest[development & (held_out | (manifest["fraction_rank"] < fraction))]
     # before a source is held out: what is predicted stays the same, whatever is trained on
     kept = in_use.index if class_ratio is None else in_use.index[thinned(manifest, in_use.index, class_ratio, seed)]
     parts = pd.Series("train", index=in_use.index, name="subset")
-    parts[in_use["split"] == "test"] = "test"
     parts[held_out[in_use.index]] = "held_out"
     training = in_use[parts == "train"]
     order = _stratified_order(training, stream=(seed, _VALIDATION, fold))
     count = max(1, round(val_ratio * len(order)))
     parts[in_use["group"].isin(order[:count]) & (parts == "train")] = "validation"
-    parts = parts[(in_use["source"] != holdout) | parts.isin(("held_out", "test"))]
+    parts = parts[(in_use["source"] != holdout) | (parts == "held_out")]
     for part in ("train", "validation"):
         if manifest.loc[parts.index[parts == part], "label"].nunique() < 2:
             without = f" without {holdout}" if holdout else ""

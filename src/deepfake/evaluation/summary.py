@@ -7,7 +7,7 @@ import pandas as pd
 from deepfake import tables
 from deepfake.evaluation import metrics, thresholds
 
-HEADLINE = ("auc", "auc_std", "train_val_gap", "eer", "balanced_accuracy", "test_auc")
+HEADLINE = ("auc", "auc_std", "train_val_gap", "eer", "balanced_accuracy")
 """The keys of every experiment's metrics file, the same for all so that `dvc metrics diff` lines them up."""
 
 
@@ -20,18 +20,23 @@ def join(predictions: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
 def by_fold(joined: pd.DataFrame) -> pd.DataFrame:
     """Return one row of metrics a fold.
 
-    The decision threshold is Youden's on the fold's inner validation; the held-out fold and the test set only
-    ever meet it afterwards.
+    The decision threshold is Youden's on the fold's inner validation; the held-out fold only
+    ever meets it afterwards.
 
     Args:
         joined: predictions with `label` and `source`, of one experiment and condition.
 
     Returns:
-        Columns `fold, threshold, train_auc, validation_auc, test_auc, train_val_gap, source_auc_variance`,
+        Columns `fold, repeat, threshold, train_auc, validation_auc, train_val_gap, source_auc_variance`,
         `auc_<source>` for each fake source, and every metric of `metrics.classification`, all on the held-out
         fold unless the name says otherwise. The gap is train AUC minus held-out AUC.
     """
-    return pd.DataFrame([{"fold": fold} | _fold_row(rows) for fold, rows in joined.groupby("fold")])
+    return pd.DataFrame(
+        [
+            {"fold": fold, "repeat": int(rows["repeat"].iloc[0])} | _fold_row(rows)
+            for fold, rows in joined.groupby("fold")
+        ]
+    )
 
 
 def _fold_row(rows: pd.DataFrame) -> dict[str, float]:
@@ -42,7 +47,7 @@ def _fold_row(rows: pd.DataFrame) -> dict[str, float]:
     held_out = parts["held_out"]
     sources = metrics.source_auc(*arrays["held_out"], held_out["source"].to_numpy())
     found = metrics.classification(*arrays["held_out"], threshold)
-    aucs = {f"{part}_auc": metrics.auc(*arrays[part]) for part in ("train", "validation", "test")}
+    aucs = {f"{part}_auc": metrics.auc(*arrays[part]) for part in ("train", "validation")}
     return {
         "threshold": threshold,
         **found,
@@ -55,7 +60,7 @@ def _fold_row(rows: pd.DataFrame) -> dict[str, float]:
 
 def headline(folds: pd.DataFrame) -> dict[str, float]:
     """Return the figures of `HEADLINE`: means over the folds, and the standard deviation of the AUC."""
-    means = folds.drop(columns="fold").mean()
+    means = folds.drop(columns=["fold", "repeat"]).mean()
     return {key: float(folds["auc"].std(ddof=1) if key == "auc_std" else means[key]) for key in HEADLINE}
 
 

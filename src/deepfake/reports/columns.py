@@ -73,7 +73,12 @@ def interval(heading: str, low: str, high: str, form: str = "{:.3f}") -> Column:
     return Column(heading, {"low": low, "high": high}, f"[{form}, {form}]".format)
 
 
+def estimate(heading: str, key: str, low: str, high: str, form: str = "{:.3f}") -> Column:
+    """Return a column of figures with their intervals."""
+    return Column(heading, {"": key, "low": low, "high": high}, f"{form} [{form}, {form}]".format)
+
+
 def source_columns(rows: pd.DataFrame) -> list[str]:
     """Return the columns of a comparison table that hold the AUC of one source."""
-    figures = ("auc_std", "auc_low", "auc_high")
+    figures = ("auc_all", "auc_std", "auc_low", "auc_high")
     return [column for column in map(str, rows) if column.startswith("auc_") and column not in figures]

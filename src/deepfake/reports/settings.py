@@ -10,6 +10,7 @@ _GEOMETRY = {
     "crop": "central square",
     "letterbox": "whole image, letterboxed",
     "letterbox_real": "reals letterboxed, fakes' central square",
+    "matched": "cut to the reals' median aspect, then squeezed into a square",
     "resize": "whole image squeezed into a square",
 }
 _SAMPLERS = {

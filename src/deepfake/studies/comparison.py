@@ -1,4 +1,4 @@
-"""Comparisons: experiments on identical folds, with intervals and corrected tests against their baselines."""
+"""Comparisons: runs on identical folds, each above chance or not, and planned contrasts with a verdict each."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,29 +10,35 @@ from deepfake import tables
 from deepfake.config import facts_of
 from deepfake.config.params import Evaluation
 from deepfake.errors import InputError
-from deepfake.evaluation import bootstrap, statistics, summary
+from deepfake.evaluation import evalset, influence, resampling, statistics, summary, verdicts
+from deepfake.evaluation.evalset import EvalSet
+from deepfake.evaluation.influence import Influence
+from deepfake.evaluation.verdicts import Verdict
 from deepfake.project import RUN_CONFUSION, RUN_HISTORY, RUN_ROC, paths
 from deepfake.tables import results as result_tables
 
 Rows = Mapping[str, tuple[str, ...]]
-"""The experiments of a comparison, each with the baselines that it is tested against (`params.Params.tables`)."""
-METRICS = ("best_auc", "best_auc_low", "best_auc_high", "significant_differences")
+"""The runs of a comparison, each with the baselines that it is tested against (`config.table`)."""
 CHANGES = ("train_val_gap", "source_auc_variance")
 """What is compared beside the AUC, fold by fold."""
+TEST_COLUMNS = [
+    *("table", "baseline", "experiment", "difference", "low", "high", "p", "verdict", "reason", "detectable"),
+    *("samples", "groups", "repeats"),
+    *(f"{metric}_{figure}" for metric in CHANGES for figure in ("change", "low", "high")),
+]
 
 
 class Comparison(NamedTuple):
     """What a comparison finds.
 
     Args:
-        rows: one row an experiment: `experiment, auc, auc_std, learned, samples, groups`, the interval over groups
-            `auc_low, auc_high`, that over folds `fold_low, fold_high`, and the fold means of all metrics. An
-            experiment has `learned` something when both of its intervals lie above chance.
-        folds: one row an experiment and fold (`summary.by_fold`).
-        tests: one row a paired test: `table, baseline, experiment, difference` with its interval over groups, and for
-            each of `CHANGES` its change with an interval over folds. A difference is `significant` when both tests say
-            so after Holm's correction over the table: the bootstrap over groups (would it hold for other people?) and
-            the corrected t-test over folds (would it hold for other training sets?).
+        rows: one row a run: its AUC over pairs of different groups (`auc`) with the interval of the test against chance,
+            `p_chance` and `chance` (the verdict); the usual AUC over all pairs (`auc_all`, `auc_std` over folds); the
+            fold means of all metrics; `samples, groups, repeats`.
+        folds: one row a run and fold (`summary.by_fold`).
+        tests: one row a planned contrast, Holm's correction over its table: `difference` with the interval and the
+            p-value of the test that gives the `verdict`, the difference that is `detectable` with 80% power, and for
+            each of `CHANGES` its change with a 95% CI (repeated cross-validation).
     """
 
     rows: pd.DataFrame
@@ -41,134 +47,121 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    comparisons: Mapping[str, Rows], joined: Mapping[str, pd.DataFrame], evaluation: Evaluation, seed: int
+    comparisons: Mapping[str, Rows], joined: Mapping[str, pd.DataFrame], evaluation: Evaluation
 ) -> Comparison:
-    """Compare experiments with their baselines.
+    """Compare runs with their baselines.
 
     Args:
-        comparisons: for each table its experiments and their baselines.
-        joined: each experiment's predictions with label, source and group (`summary.join`).
-        evaluation: confidence, replicates and significance.
-        seed: of the bootstrap.
+        comparisons: for each table its runs and their baselines.
+        joined: each run's predictions with label, source and group (`summary.join`).
+        evaluation: confidence and region of practical equivalence.
     """
     names = list(dict.fromkeys(name for rows in comparisons.values() for name in rows))
+    held_out = {name: joined[name][joined[name]["subset"] == "held_out"] for name in names}
     folds = {name: summary.by_fold(joined[name]) for name in names}
-    rows = [{"experiment": name} | _row(joined[name], folds[name], evaluation, seed) for name in names]
-    tests = []
+    aucs = [resampling.recipe(resampling.auc(EvalSet.of(held_out[name])), 0.5) for name in names]
+    chances = verdicts.against_chance(aucs, evaluation.rope, evaluation.confidence)
+    rows = [{"experiment": name} | _row(folds[name], chance) for name, chance in zip(names, chances, strict=True)]
+    tests: list[dict[str, Any]] = []
     for table, baselines in comparisons.items():
         pairs = [(baseline, name) for name in baselines for baseline in baselines[name]]
-        found = [
+        found = judge([difference(held_out[first], held_out[second]) for first, second in pairs], evaluation)
+        tests += [
             {"table": table, "baseline": first, "experiment": second}
-            | _test((joined[first], joined[second]), (folds[first], folds[second]), evaluation, seed)
-            for first, second in pairs
+            | told(one, len(pairs), evaluation.rope)
+            | _changes(folds[first], folds[second], evaluation.confidence)
+            for (first, second), one in zip(pairs, found, strict=True)
         ]
-        tests += _corrected(found, evaluation.significance)
     by_fold = pd.concat(folds.values(), keys=names, names=["experiment"]).reset_index("experiment")
-    return Comparison(pd.DataFrame(rows), by_fold.reset_index(drop=True), pd.DataFrame(tests, columns=_TEST_COLUMNS))
+    return Comparison(pd.DataFrame(rows), by_fold.reset_index(drop=True), pd.DataFrame(tests, columns=TEST_COLUMNS))
 
 
-_TEST_COLUMNS = [
-    *("table", "baseline", "experiment", "difference", "low", "high", "p_bootstrap", "p_ttest"),
-    *("p_bootstrap_holm", "p_ttest_holm", "significant"),
-    *(f"{metric}_{figure}" for metric in CHANGES for figure in ("change", "low", "high")),
-]
+def difference(first: pd.DataFrame, second: pd.DataFrame) -> Influence:
+    """Return the AUC of the second run minus that of the first, on the samples and folds that both held out."""
+    keys = pd.MultiIndex.from_frame(first[["sample_id", "fold"]])
+    others = pd.MultiIndex.from_frame(second[["sample_id", "fold"]])
+    sides = evalset.paired(first[keys.isin(others)], second[others.isin(keys)])
+    return influence.difference(*(resampling.auc(side) for side in sides))
 
 
-def _corrected(tests: list[dict[str, Any]], significance: float) -> list[dict[str, Any]]:
-    """Correct the tests of one table for their number."""
-    for kind in ("bootstrap", "ttest"):
-        for test, p in zip(tests, statistics.holm([test[f"p_{kind}"] for test in tests]), strict=True):
-            test[f"p_{kind}_holm"] = p
-    for test in tests:
-        test["significant"] = max(test["p_bootstrap_holm"], test["p_ttest_holm"]) <= significance
-    return tests
+def judge(differences: Iterable[Influence], evaluation: Evaluation) -> list[Verdict]:
+    """Return the verdicts of planned contrasts that stand in one table."""
+    estimates = [resampling.recipe(one, confidence=evaluation.confidence) for one in differences]
+    return verdicts.compare(estimates, evaluation.rope, evaluation.confidence)
 
 
-def _row(joined: pd.DataFrame, folds: pd.DataFrame, evaluation: Evaluation, seed: int) -> dict[str, Any]:
-    """Return the figures of one experiment."""
-    held_out = joined[joined["subset"] == "held_out"]
-    interval = bootstrap.auc_interval(
-        held_out["label"].to_numpy(),
-        held_out["logit"].to_numpy(),
-        held_out["group"].to_numpy(),
-        held_out["fold"].to_numpy(),
-        replicates=evaluation.bootstrap_replicates,
-        seed=seed,
-        confidence=evaluation.confidence,
-    )
-    over_folds = statistics.fold_interval(folds["auc"], statistics.held_out_share(len(folds)), evaluation.confidence)
+def told(verdict: Verdict, family: int, rope: float) -> dict[str, Any]:
+    """Return a verdict as columns of a table."""
+    estimate = verdict.estimate
     return {
-        **{str(key): value for key, value in folds.drop(columns=["fold", "threshold"]).mean().items()},
+        "difference": estimate.value,
+        "low": verdict.low,
+        "high": verdict.high,
+        "p": verdict.p,
+        "verdict": verdict.word,
+        "reason": verdict.reason,
+        "detectable": verdicts.detectable(estimate, rope, family) if not verdict.reason else None,
+        "samples": estimate.n_samples,
+        "groups": estimate.n_groups,
+        "repeats": estimate.repeats,
+    }
+
+
+def _row(folds: pd.DataFrame, chance: Verdict) -> dict[str, Any]:
+    """Return the figures of one run."""
+    means = folds.drop(columns=["fold", "repeat", "threshold"]).mean()
+    return {
+        **{str(key): value for key, value in means.items()},
+        "auc": chance.estimate.value,
+        "auc_low": chance.low,
+        "auc_high": chance.high,
+        "p_chance": chance.p,
+        "chance": chance.word,
+        "auc_all": means["auc"],
         "auc_std": folds["auc"].std(ddof=1),
-        "auc_low": interval.low,
-        "auc_high": interval.high,
-        "fold_low": over_folds.low,
-        "fold_high": over_folds.high,
-        "learned": min(interval.low, over_folds.low) > 0.5,
-        "samples": len(held_out),
-        "groups": held_out["group"].nunique(),
+        "samples": chance.estimate.n_samples,
+        "groups": chance.estimate.n_groups,
+        "repeats": chance.estimate.repeats,
     }
 
 
-def _test(
-    joined: tuple[pd.DataFrame, pd.DataFrame],
-    folds: tuple[pd.DataFrame, pd.DataFrame],
-    evaluation: Evaluation,
-    seed: int,
-) -> dict[str, Any]:
-    """Test an experiment against its baseline, on the samples that both were held out on."""
-    baseline, other = (frame[frame["subset"] == "held_out"] for frame in joined)
-    keys = ["sample_id", "fold", "label", "group"]
-    paired = baseline.merge(other[[*keys, "logit"]], on=keys, suffixes=("_baseline", "_other"), validate="one_to_one")
-    labels, fold_of = paired["label"].to_numpy(), paired["fold"].to_numpy()
-    logits = [paired["logit_baseline"].to_numpy(), paired["logit_other"].to_numpy()]
-    difference = bootstrap.paired_auc_difference(
-        labels,
-        logits[0],
-        logits[1],
-        paired["group"].to_numpy(),
-        fold_of,
-        replicates=evaluation.bootstrap_replicates,
-        seed=seed,
-        confidence=evaluation.confidence,
-    )
-    first, second = (bootstrap.fold_auc(labels, each, fold_of) for each in logits)
-    share = statistics.held_out_share(len(folds[0]))
-    found = {
-        "difference": difference.estimate,
-        "low": difference.low,
-        "high": difference.high,
-        "p_bootstrap": difference.p_value,
-        "p_ttest": statistics.corrected_resampled_ttest(second - first, share).p_value,
-    }
+def _changes(first: pd.DataFrame, second: pd.DataFrame, confidence: float) -> dict[str, float]:
+    """Return how the metrics of `CHANGES` change from one run to another, on the folds that both have."""
+    both = first.merge(second, on=["fold", "repeat"], suffixes=("_first", "_second"))
+    found = {}
     for metric in CHANGES:
-        change = statistics.fold_interval(folds[1][metric] - folds[0][metric], share, evaluation.confidence)
+        change = over_folds(both[f"{metric}_second"] - both[f"{metric}_first"], both["repeat"], confidence)
         found |= {f"{metric}_change": change.estimate, f"{metric}_low": change.low, f"{metric}_high": change.high}
     return found
 
 
-def run(phase: str, comparisons: Mapping[str, Rows], dataset: str, evaluation: Evaluation, seed: int) -> None:
-    """Compare the experiments of a phase, and write its rows, its folds, its tests and its metrics.
+def over_folds(values: pd.Series, repeats: pd.Series, confidence: float) -> "statistics.Interval":
+    """Return the mean over folds with its 95% CI (repeated cross-validation)."""
+    folds = len(values) // max(1, repeats.nunique())
+    return statistics.fold_interval(values, statistics.held_out_share(folds), confidence)
+
+
+def run(phase: str, comparisons: Mapping[str, Rows], dataset: str, evaluation: Evaluation) -> Comparison:
+    """Compare the runs of a phase, and write its rows, its folds, its tests and its metrics.
 
     Args:
         phase: what the files are named after.
         comparisons: the tables of the phase.
         dataset: the data set of the study.
-        evaluation: confidence, replicates and significance.
-        seed: of the bootstrap.
+        evaluation: confidence and region of practical equivalence.
 
     Raises:
-        InputError: an experiment has not been trained.
+        InputError: a run has not been trained.
     """
     names = dict.fromkeys(name for rows in comparisons.values() for name in rows)
-    write(phase, comparisons, read(names, dataset), evaluation, seed)
+    return write(phase, comparisons, read(names, dataset), evaluation)
 
 
 def read(experiments: Iterable[str], dataset: str) -> dict[str, pd.DataFrame]:
-    """Return the predictions of experiments with each sample's label, source and group.
+    """Return the predictions of runs with each sample's label, source and group.
 
     Raises:
-        InputError: an experiment has not been trained, or was trained on other samples.
+        InputError: a run has not been trained, or was trained on other samples.
     """
     manifest = tables.read(paths().manifest(dataset), tables.MANIFEST)
     joined = {}
@@ -184,23 +177,20 @@ def read(experiments: Iterable[str], dataset: str) -> dict[str, pd.DataFrame]:
 
 
 def write(
-    phase: str,
-    comparisons: Mapping[str, Rows],
-    joined: Mapping[str, pd.DataFrame],
-    evaluation: Evaluation,
-    seed: int,
-) -> None:
+    phase: str, comparisons: Mapping[str, Rows], joined: Mapping[str, pd.DataFrame], evaluation: Evaluation
+) -> Comparison:
     """Compare, and write the rows, the folds, the tests and the metrics of a phase."""
-    rows, folds, tests = compare(comparisons, joined, evaluation, seed)
-    facts = pd.DataFrame([_facts(name) for name in rows["experiment"]])
-    rows = pd.concat([rows[["experiment"]], facts, rows.drop(columns="experiment")], axis=1)
+    found = compare(comparisons, joined, evaluation)
+    facts = pd.DataFrame([_facts(name) for name in found.rows["experiment"]])
+    rows = pd.concat([found.rows[["experiment"]], facts, found.rows.drop(columns="experiment")], axis=1)
     result_tables.write(rows, f"{phase}_experiments")
-    result_tables.write(folds, f"{phase}_folds")
-    result_tables.write(tests, f"{phase}_tests")
+    result_tables.write(found.folds, f"{phase}_folds")
+    result_tables.write(found.tests, f"{phase}_tests")
     best = rows.iloc[rows["auc"].argmax()]
-    figures = (best["auc"], best["auc_low"], best["auc_high"], int(tests["significant"].sum()))
-    metrics = {key: round(value, 6) for key, value in zip(METRICS, figures, strict=True)}
+    metrics = {f"best_auc{end}": round(best[f"auc{end}"], 6) for end in ("", "_low", "_high")}
+    metrics |= {word: int((found.tests["verdict"] == word).sum()) for word in ("better", "worse", "undecided")}
     write_metrics(phase, metrics, [] if phase == "phase4b" else rows["experiment"])  # 4A has the same runs and more
+    return found._replace(rows=rows)
 
 
 def write_metrics(name: str, metrics: Mapping[str, Any], experiments: Iterable[str]) -> None:
@@ -224,11 +214,12 @@ def write_curves(phase: str, experiments: Iterable[str]) -> None:
 
 
 def _facts(experiment: str) -> dict[str, Any]:
-    """Return the conditions that an experiment was trained under, as the tables show them."""
+    """Return the conditions that a run was trained under, as the tables show them."""
     facts = facts_of(experiment)
     view = facts["view"]
     return {
         "model": facts["model"],
+        "train": facts["train"],
         "parameters": facts["parameters"],
         "resolution": facts["resolution"],
         "fraction": facts["fraction"],

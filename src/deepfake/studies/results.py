@@ -1,15 +1,13 @@
-"""What the comparison of a phase left behind, read back for the pages that tell it."""
+"""What the comparison of a phase left behind, read back for findings and pages."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from deepfake import config
-from deepfake.config.params import Params
-from deepfake.config.studies import Trained
-from deepfake.evaluation import statistics
-from deepfake.evaluation.bootstrap import Interval
+from deepfake.evaluation.statistics import Interval
+from deepfake.studies.comparison import over_folds
 from deepfake.tables import results as result_tables
 
 TITLES = {
@@ -19,11 +17,12 @@ TITLES = {
     "resnet50": "ResNet50",
     "efficientnet_b0": "EfficientNet-B0",
     "convnext_tiny": "ConvNeXt-Tiny",
+    "mobilenetv2_100": "MobileNetV2",
     "mobilenetv3_small_100": "MobileNetV3-Small",
-    "test_resnet": "tiny ResNet",
     "tf_efficientnet_lite0": "EfficientNet-Lite0",
+    "tf_efficientnet_lite1": "EfficientNet-Lite1",
 }
-"""How the plan and the papers write the models' names; others go by that of timm."""
+"""How papers write the models' names; others go by that of timm."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +30,19 @@ class Results:
     """The tables of one comparison (`studies.comparison.write`).
 
     Args:
-        rows: one row an experiment, with its conditions and figures.
-        folds: one row an experiment and fold.
-        tests: one row a paired test.
-        titles: the name of each experiment's model.
-        unplanned: experiments of candidates that are not of the plan, and cannot be chosen.
+        rows: one row a run, with its conditions and figures.
+        folds: one row a run and fold.
+        tests: one row a planned contrast.
+        titles: the name of each run's model, and how it was trained.
     """
 
     rows: pd.DataFrame
     folds: pd.DataFrame
     tests: pd.DataFrame
     titles: dict[str, str]
-    unplanned: tuple[str, ...]
 
     def pairs(self, table: str) -> pd.DataFrame:
-        """Return the tests of a table, beside each the figures of its baseline (`a_*`) and its experiment (`b_*`)."""
+        """Return the tests of a table, beside each the figures of its baseline (`a_*`) and its run (`b_*`)."""
         tests = self.tests[self.tests["table"] == table].reset_index(drop=True)
         known = self.rows.set_index("experiment")
         ends = [known.loc[tests[end]].reset_index(drop=True) for end in ("baseline", "experiment")]
@@ -53,60 +50,52 @@ class Results:
         return pd.concat([tests.assign(**titles), ends[0].add_prefix("a_"), ends[1].add_prefix("b_")], axis=1)
 
     def row(self, experiment: str) -> Any:
-        """Return the figures of one experiment."""
+        """Return the figures of one run."""
         return self.rows.set_index("experiment", drop=False).loc[experiment]
 
+    def label(self, experiment: str) -> str:
+        """Return what to call a run: by its model where models tell them apart."""
+        title = self.titles[experiment]
+        return title if list(self.titles.values()).count(title) == 1 else f"{title} ({experiment})"
+
     def names(self) -> dict[str, str]:
-        """Return what to call each experiment: by its model where models tell them apart."""
-        return (
-            self.titles if len(set(self.titles.values())) == len(self.titles) else {name: name for name in self.titles}
-        )
+        """Return what to call each run."""
+        return {name: self.label(name) for name in self.titles}
 
     def experiments(self, table: str) -> list[str]:
-        """Return the experiments of a table, each after its baseline."""
+        """Return the runs of a table, each after its baseline."""
         tests = self.tests[self.tests["table"] == table]
         return list(
             dict.fromkeys(name for pair in zip(tests["baseline"], tests["experiment"], strict=True) for name in pair)
         )
 
-    def by_fold(self, experiment: str, metric: str) -> pd.Series:
-        """Return a metric of an experiment, indexed by fold."""
-        return self.folds[self.folds["experiment"] == experiment].set_index("fold")[metric]
-
     def change(self, baseline: str, experiment: str, metric: str, confidence: float) -> Interval:
-        """Return how a metric changes from one experiment to another, with its interval over folds."""
-        return over_folds(self.by_fold(experiment, metric) - self.by_fold(baseline, metric), confidence)
+        """Return how a metric changes from one run to another, with its 95% CI (repeated cross-validation)."""
+        of = {name: self.folds[self.folds["experiment"] == name] for name in (baseline, experiment)}
+        both = of[baseline].merge(of[experiment], on=["fold", "repeat"], suffixes=("_first", "_second"))
+        return over_folds(both[f"{metric}_second"] - both[f"{metric}_first"], both["repeat"], confidence)
 
 
-def read(phase: str, settings: Params) -> Results:
+def read(phase: str) -> Results:
     """Read the tables of a phase's comparison."""
     rows, folds, tests = (result_tables.read(f"{phase}_{kind}") for kind in ("experiments", "folds", "tests"))
-    names = rows["experiment"].tolist()
-    titles = {name: _title(settings, name, model) for name, model in zip(names, rows["model"], strict=True)}
-    return Results(rows, folds, tests, titles, tuple(name for name in names if not _planned(settings, name)))
+    return Results(rows, folds, tests, {row["experiment"]: title(row) for row in rows.to_dict("records")})
 
 
-def over_folds(values: pd.Series, confidence: float) -> Interval:
-    """Return the mean over folds with its interval, which allows for the training sets that folds share."""
-    return statistics.fold_interval(values, statistics.held_out_share(len(values)), confidence)
+def title(row: dict[str, Any]) -> str:
+    """Return the name of a run's model, and how it was trained where that is not fine-tuning."""
+    name = TITLES.get(row["model"], row["model"])
+    if row["train"] == "head":
+        return f"{name}, frozen"
+    return name if row["pretrained"] or row["model"] == "simple_cnn" else f"{name} from scratch"
 
 
-_VARY_WEIGHTS = ("phase3", "phase4")
-
-
-def _title(settings: Params, experiment: str, model: str) -> str:
-    """Return the name of an experiment's model; a candidate's own weights are part of it."""
-    title = TITLES.get(model, model)
-    entry = config.entries(settings).get(experiment)
-    weights = (
-        entry.run.pretrained if entry and entry.study in _VARY_WEIGHTS and isinstance(entry.run, Trained) else None
+def resolution(found: Iterable[pd.DataFrame]) -> str:
+    """Return what differences a study can see, from the tests of its comparisons."""
+    values = pd.concat([tests["detectable"] for tests in found]).dropna()
+    if values.empty:
+        return "No contrast of this study can be resolved."
+    return (
+        f"With 80% power this study sees differences in AUC of {values.median():.3f} "
+        f"(median of {len(values)} contrasts; {values.min():.3f} to {values.max():.3f})."
     )
-    if weights is None:
-        return title
-    return f"{title} ({'ImageNet weights' if weights else 'from scratch'})"
-
-
-def _planned(settings: Params, experiment: str) -> bool:
-    """Tell whether an experiment is of the plan: all are, but candidates that are not ranked."""
-    entry = config.entries(settings).get(experiment)
-    return not (entry and isinstance(entry.run, Trained)) or entry.run.ranked

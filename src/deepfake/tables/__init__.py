@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 REAL, FAKE = 0, 1
 TEST_FOLD = -1
 """The `fold` of test samples."""
-SUBSETS = ("train", "validation", "held_out", "test")
-"""A sample's part in one fold: trained on, inner validation, the fold itself, or the common test set."""
+SUBSETS = ("train", "validation", "held_out")
+"""A sample's part in one fold: trained on, inner validation, or the fold itself. No run predicts the test set: it is
+opened once, for the final model."""
 STANDARD_CONDITION = "standard"
 """The `condition` of predictions made with the plain evaluation transform."""
 

@@ -64,15 +64,15 @@ _DECIDED = _floats(
 )
 _FOLD_METRICS = _DECIDED | _floats(
     "auc average_precision eer tpr_at_fpr_1 tpr_at_fpr_5 brier ece log_loss "
-    "train_auc validation_auc test_auc train_val_gap source_auc_variance"
+    "train_auc validation_auc train_val_gap source_auc_variance"
 )
 _SOURCES = {"auc_*": "float"}
 _RANKED = _FOLD_METRICS | _columns(
-    float="auc_std auc_low auc_high fold_low fold_high", bool="learned", int="samples groups"
+    str="chance", float="auc_std auc_low auc_high auc_all p_chance", int="samples groups repeats"
 )
 """What a comparison says of an experiment, beside the AUC of each source."""
 _PS = _floats("p_bootstrap p_ttest p_bootstrap_holm p_ttest_holm")
-_TEST = _floats("difference low high") | _PS | {"significant": "bool"}
+_TEST = _columns(str="verdict reason?", float="difference low high p detectable", int="samples groups repeats")
 _CHANGE = ("_change", "_low", "_high")
 _CUT = _DECIDED | _floats("false_positive_rate precision_recall_gap")
 _SPREAD = ("_std", "_low", "_high", "_fold_low", "_fold_high")
@@ -80,7 +80,7 @@ _DROP = _floats("drop", *_ENDS)
 
 _EXPERIMENTS = ResultTable(
     _columns(
-        str="experiment model geometry normalization holdout?",
+        str="experiment model train geometry normalization holdout?",
         int="parameters resolution",
         float="fraction",
         bool="face_crop augmented pretrained",
@@ -90,7 +90,7 @@ _EXPERIMENTS = ResultTable(
     families=_SOURCES,
 )
 _FOLDS = ResultTable(
-    _columns(str="experiment", int="fold", float="threshold") | _FOLD_METRICS,
+    _columns(str="experiment", int="fold repeat", float="threshold") | _FOLD_METRICS,
     key=("experiment", "fold"),
     families=_SOURCES,
 )

@@ -18,8 +18,8 @@ def regions(samples: pd.DataFrame, geometry: str, faces: pd.DataFrame | None, ma
     """Return the rectangle of each sample.
 
     Args:
-        samples: `tables.MEDIA` of them, and for `letterbox_real` also their `label`.
-        geometry: a key of `GEOMETRIES`, or `letterbox_real`.
+        samples: `tables.MEDIA` of them, and for `letterbox_real` and `matched` also their `label`.
+        geometry: a key of `GEOMETRIES`, `letterbox_real` or `matched`.
         faces: `tables.FACES` to cut out faces, or None to show whole images.
         margin: what the face square adds around the face box, as a share of its longer side.
 
@@ -28,7 +28,11 @@ def regions(samples: pd.DataFrame, geometry: str, faces: pd.DataFrame | None, ma
         or made smaller: padding would give away where a face stands. Without a face it is the central square.
     """
     width, height = samples["width"].to_numpy(), samples["height"].to_numpy()
-    corners = GEOMETRIES["letterbox" if geometry == "letterbox_real" else geometry](width, height)
+    if geometry == "matched":
+        real = (samples["label"] == tables.REAL).to_numpy()
+        corners = of_aspect(width, height, float(np.median(width[real] / height[real])))
+    else:
+        corners = GEOMETRIES["letterbox" if geometry == "letterbox_real" else geometry](width, height)
     if geometry == "letterbox_real":
         fake = (samples["label"] == tables.FAKE).to_numpy()[:, None]
         corners = np.where(fake, crop(width, height), corners)
@@ -57,6 +61,14 @@ def resize(width: np.ndarray, height: np.ndarray) -> np.ndarray:
     """Return the whole images, int [n, 4]; to make them square distorts them."""
     zero = np.zeros_like(width)
     return np.stack([zero, zero, width, height], axis=1)
+
+
+def of_aspect(width: np.ndarray, height: np.ndarray, aspect: float) -> np.ndarray:
+    """Return the largest central rectangles of a given width over height, int [n, 4]."""
+    shown = [np.minimum(width, np.rint(height * aspect)), np.minimum(height, np.rint(width / aspect))]
+    wide, high = (np.maximum(side, 1).astype(np.int64) for side in shown)
+    left, top = (width - wide) // 2, (height - high) // 2
+    return np.stack([left, top, left + wide, top + high], axis=1)
 
 
 GEOMETRIES = {"crop": crop, "letterbox": letterbox, "resize": resize}

@@ -1,15 +1,17 @@
-"""The phases of the study: which tables each one fills, and what they hold beyond a plain comparison."""
+"""The phases of the study: the contrasts that each one plans, and what its tables hold beyond them."""
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from deepfake import tables
-from deepfake.config import Final, facts_of, read_finalists, scaled, shares, table
+from deepfake.config import facts_of, read_finalists, scaled, shares, table
 from deepfake.config.params import Evaluation, Params
 from deepfake.errors import InputError
-from deepfake.evaluation import bootstrap, selection, statistics, summary
-from deepfake.project import paths
+from deepfake.evaluation import influence, metrics, resampling
+from deepfake.evaluation.evalset import EvalSet
 from deepfake.studies import comparison
+from deepfake.studies.comparison import Comparison
 from deepfake.tables import results as result_tables
 
 PHASES = {
@@ -19,107 +21,160 @@ PHASES = {
         *("phase2b", "phase2c", "phase2d", "phase2e"),
     ),
     "phase3": ("phase3",),
-    "phase4": (),
     "custom": ("custom",),
 }
 """The tables of params.yaml that each phase compares; phase 4 makes its own of the candidates that were chosen."""
+SHIFT_ROPE = 0.2
+"""A shift of logits up to this many standard deviations is of no account (a small effect by Cohen 1988)."""
 
 
 def run(phase: str, settings: Params) -> None:
-    """Compare the experiments of a phase and write its tables.
+    """Compare the runs of a phase and write its tables.
 
     Raises:
-        InputError: an experiment has not been trained, or a table of the phase is missing.
+        InputError: a run has not been trained, or a table of the phase is missing.
     """
     if phase == "phase4":
         _phase4(settings)
         return
     comparisons = {name: table(settings, name) for name in PHASES[phase]}
-    evaluation, seed = settings.evaluation, settings.shared.seed
-    comparison.run(phase, comparisons, settings.dataset, evaluation, seed)
+    comparison.run(phase, comparisons, settings.dataset, settings.evaluation)
     if phase in ("phase1", "custom"):
         comparison.write_curves(phase, comparisons[phase])
     if phase == "phase2":
-        rows = comparisons["phase2a_holdout"]
+        rows = {name: baselines for one in comparisons.values() for name, baselines in one.items()}
         joined = comparison.read(rows, settings.dataset)
-        result_tables.write(holdout(rows, joined, evaluation, seed), "phase2_holdout")
+        result_tables.write(holdout(comparisons["phase2a_holdout"], joined, settings.evaluation), "phase2_holdout")
+        result_tables.write(bars(comparisons["phase2a_geometry"], joined, settings.evaluation), "phase2_bars")
+        result_tables.write(interaction(joined, comparisons, settings.evaluation), "phase2_interaction")
 
 
-def holdout(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: Evaluation, seed: int) -> pd.DataFrame:
+def _held_out(joined: pd.DataFrame) -> pd.DataFrame:
+    return joined[joined["subset"] == "held_out"]
+
+
+def holdout(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: Evaluation) -> pd.DataFrame:
     """Compare what detectors make of a source that they were not trained on.
 
     Args:
-        rows: the experiments without a source, each with the baseline that was trained on all.
+        rows: the runs without a source, each with the baseline that was trained on all.
         joined: their predictions with label, source and group.
-        evaluation: confidence, replicates and significance.
-        seed: of the bootstrap.
+        evaluation: confidence and region of practical equivalence.
 
     Returns:
-        One row an experiment that leaves a source out: `experiment, source, held_out_auc` (that source's fakes against
-        all reals), `in_source_auc` (the other fakes), `delta` (in-source minus held-out) with its interval and p-value
-        over folds; `trained_auc` (the same source by the baseline, which was trained on it) and `benefit`
-        (trained minus held out, on the same samples) with its interval over groups. `delta` mixes how hard the source
-        is with how foreign; `benefit` does not. p-values are Holm's over the rows, `significant` as in `compare`.
+        One row a run that leaves a source out: `experiment, source, held_out_auc` (that source's fakes against all
+        reals), `in_source_auc` (the other fakes), `delta` (in-source minus held-out) with its 95% CI, `trained_auc`
+        (the same source by the baseline, which was trained on it), and their difference with its verdict
+        (`comparison.told`): what training on the source brings. `delta` also grows with how hard a source is; the
+        difference does not.
+    """
+    found, contrasts = [], []
+    for name, baselines in rows.items():
+        source = facts_of(name)["holdout"]
+        if not source:
+            continue
+        without, trained = _held_out(joined[name]), _held_out(joined[baselines[0]])
+        unseen, seen, reference = (
+            resampling.auc(EvalSet.of(part))
+            for part in (_against(without, source), without[without["source"] != source], _against(trained, source))
+        )
+        delta = resampling.recipe(influence.difference(unseen, seen), confidence=evaluation.confidence)
+        contrasts.append(influence.difference(unseen, reference))
+        found.append(
+            {
+                "experiment": name,
+                "source": source,
+                "held_out_auc": unseen.values.mean(),
+                "in_source_auc": seen.values.mean(),
+                "delta": delta.value,
+                "delta_low": delta.low,
+                "delta_high": delta.high,
+                "trained_auc": reference.values.mean(),
+            }
+        )
+    if not found:
+        raise InputError("contrasts.phase2a_holdout: none of its runs holds out a source; set their `holdout`")
+    judged = comparison.judge(contrasts, evaluation)
+    told = [comparison.told(verdict, len(judged), evaluation.rope) for verdict in judged]
+    return pd.DataFrame([row | verdict for row, verdict in zip(found, told, strict=True)])
+
+
+def _against(held_out: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Return a source's fakes and all reals."""
+    return held_out[(held_out["label"] == tables.REAL) | (held_out["source"] == source)]
+
+
+def bars(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: Evaluation) -> pd.DataFrame:
+    """Measure how far another framing of the same real images shifts their logits.
+
+    The sign of a detector's reaction to black bars is arbitrary, so that the mean over folds of a difference in AUC
+    cancels; a paired shift in standard deviations of the reals' logits, fold by fold, does not: its size counts.
+
+    Returns:
+        One row a re-evaluated run: `experiment, baseline, shift` (mean over folds of the absolute shift), `folds_beyond`
+        (folds whose shift is beyond `SHIFT_ROPE` at the given confidence) of `folds`, and `auc_change`, the mean over
+        folds of the absolute change in AUC.
     """
     found = []
     for name, baselines in rows.items():
-        source = facts_of(name)["holdout"]
-        if source:
-            found.append(_holdout_row(name, source, joined[name], joined[baselines[0]], evaluation, seed))
-    if not found:
-        raise InputError("contrasts.phase2a_holdout: none of its experiments holds out a source; set their `holdout`")
-    frame = pd.DataFrame(found)
-    for column in ("p_delta", "p_benefit_bootstrap", "p_benefit_ttest"):
-        frame[f"{column}_holm"] = statistics.holm(frame[column])
-    frame["delta_significant"] = frame["p_delta_holm"] <= evaluation.significance
-    largest = frame[["p_benefit_bootstrap_holm", "p_benefit_ttest_holm"]].max(axis=1)
-    frame["benefit_significant"] = largest <= evaluation.significance
-    return frame
+        if facts_of(name)["kind"] != "re-evaluated":
+            continue
+        first, other = _held_out(joined[baselines[0]]), _held_out(joined[name])
+        keys = ["sample_id", "fold", "label", "group"]
+        both = first.merge(other[[*keys, "logit"]], on=keys, suffixes=("", "_other"), validate="one_to_one")
+        shifts = [_shift(part, evaluation) for _, part in both.groupby("fold")]
+        changes = [_auc_change(part) for _, part in both.groupby("fold")]
+        found.append(
+            {
+                "experiment": name,
+                "baseline": baselines[0],
+                "shift": float(np.mean([abs(value) for value, _ in shifts])),
+                "folds_beyond": sum(beyond for _, beyond in shifts),
+                "folds": len(shifts),
+                "auc_change": float(np.mean(changes)),
+                "samples": int((first["label"] == tables.REAL).sum() / first["repeat"].nunique()),
+                "groups": int(first["group"].nunique()),
+            }
+        )
+    return pd.DataFrame(found)
 
 
-def _holdout_row(
-    name: str, source: str, without: pd.DataFrame, trained: pd.DataFrame, evaluation: Evaluation, seed: int
-) -> dict[str, object]:
-    """Return the figures of one experiment that leaves a source out."""
-    share = statistics.held_out_share(trained["fold"].nunique())
-    held_out, reference = (frame[frame["subset"] == "held_out"] for frame in (without, trained))
-    foreign = held_out[(held_out["label"] == tables.REAL) | (held_out["source"] == source)]
-    known = held_out[held_out["source"] != source]
-    unseen, seen = (bootstrap.fold_auc(rows["label"], rows["logit"], rows["fold"]) for rows in (foreign, known))
-    delta = statistics.fold_interval(seen - unseen, share, evaluation.confidence)
-    keys = ["sample_id", "fold"]
-    paired = foreign.merge(reference[[*keys, "logit"]], on=keys, suffixes=("", "_trained"), validate="one_to_one")
-    arrays = [paired[column].to_numpy() for column in ("label", "logit", "logit_trained", "group", "fold")]
-    labels, logits, trained_logits, groups, folds = arrays
-    benefit = bootstrap.paired_auc_difference(
-        labels,
-        logits,
-        trained_logits,
-        groups,
-        folds,
-        replicates=evaluation.bootstrap_replicates,
-        seed=seed,
-        confidence=evaluation.confidence,
+def _shift(fold: pd.DataFrame, evaluation: Evaluation) -> tuple[float, bool]:
+    """Return the mean shift of a fold's real images in SD, and whether it is sure to be beyond the rope."""
+    reals = fold[fold["label"] == tables.REAL]
+    spread = reals["logit"].std(ddof=1)
+    by_group = ((reals["logit_other"] - reals["logit"]) / spread).groupby(reals["group"]).mean()
+    mean, error = float(by_group.mean()), float(by_group.std(ddof=1) / np.sqrt(len(by_group)))
+    reach = float(stats.t.ppf((1 + evaluation.confidence) / 2, len(by_group) - 1)) * error
+    return mean, abs(mean) - reach > SHIFT_ROPE
+
+
+def _auc_change(fold: pd.DataFrame) -> float:
+    labels = fold["label"].to_numpy()
+    return abs(metrics.auc(labels, fold["logit_other"].to_numpy()) - metrics.auc(labels, fold["logit"].to_numpy()))
+
+
+def interaction(
+    joined: dict[str, pd.DataFrame], comparisons: dict[str, comparison.Rows], evaluation: Evaluation
+) -> pd.DataFrame:
+    """Compare what augmentation brings with a face crop and without one, for each model that has all four runs.
+
+    Returns:
+        One row a model: `experiment` (the one with both), and the difference of differences with its verdict.
+    """
+    names, contrasts = [], []
+    plain, cropped = (
+        {facts_of(name)["model"]: (bases[0], name) for name, bases in comparisons[key].items() if bases}
+        for key in ("phase2d", "phase2e")
     )
-    by_baseline = bootstrap.fold_auc(labels, trained_logits, folds)
-    return {
-        "experiment": name,
-        "source": source,
-        "held_out_auc": unseen.mean(),
-        "held_out_std": unseen.std(ddof=1),
-        "in_source_auc": seen.mean(),
-        "in_source_std": seen.std(ddof=1),
-        "delta": delta.estimate,
-        "delta_low": delta.low,
-        "delta_high": delta.high,
-        "p_delta": statistics.corrected_resampled_ttest(seen - unseen, share).p_value,
-        "trained_auc": by_baseline.mean(),
-        "benefit": benefit.estimate,
-        "benefit_low": benefit.low,
-        "benefit_high": benefit.high,
-        "p_benefit_bootstrap": benefit.p_value,
-        "p_benefit_ttest": statistics.corrected_resampled_ttest(by_baseline - unseen, share).p_value,
-    }
+    for model in plain.keys() & cropped.keys():
+        runs = (*plain[model], *cropped[model])
+        aucs = [resampling.auc(EvalSet.of(_held_out(joined[name]))) for name in runs]
+        contrasts.append(influence.contrast([1, -1, -1, 1], aucs))
+        names.append(runs[-1])
+    judged = comparison.judge(contrasts, evaluation)
+    rows = [comparison.told(verdict, len(judged), evaluation.rope) for verdict in judged]
+    return pd.DataFrame([{"experiment": name} | row for name, row in zip(names, rows, strict=True)])
 
 
 def finalists(settings: Params) -> list[str]:
@@ -127,39 +182,11 @@ def finalists(settings: Params) -> list[str]:
     return [scaled(name, settings.studies.phase4.fractions[-1]) for name in read_finalists()]
 
 
-def _phase4(settings: Params) -> None:
-    """Compare the chosen candidates: more data on the same held-out samples, and all of them on all samples."""
-    names = read_finalists()
-    evaluation, seed, dataset = settings.evaluation, settings.shared.seed, settings.dataset
+def _phase4(settings: Params) -> Comparison:
+    """Compare the chosen candidates: more data on the same held-out samples, and every pair of them on all data."""
+    names, final = read_finalists(), finalists(settings)
     scaling = {scaled(name, share): () if share == "small" else (name,) for name in names for share in shares(settings)}
-    joined = comparison.read(scaling, dataset)
-    common = {
-        run: _on_samples_of(joined[name], joined[run])
-        for name in names
-        for run in (scaled(name, share) for share in shares(settings))
-    }
-    comparison.write("phase4a", {"phase4a": scaling}, common, evaluation, seed)
-    final = finalists(settings)
-    best = max(final, key=lambda name: summary.by_fold(joined[name])["auc"].mean())
-    _decide(final, joined, settings)
-    against_best = {name: () if name == best else (best,) for name in final}
-    comparison.write("phase4b", {"phase4b": against_best}, joined, evaluation, seed)
-
-
-def _decide(final: list[str], joined: dict[str, pd.DataFrame], settings: Params) -> None:
-    """Write which model is the final one: the best on all data, a tie going to the smaller."""
-    aucs = {name: summary.by_fold(joined[name])["auc"].to_numpy(np.float64) for name in final}
-    sizes = {name: facts_of(name)["parameters"] for name in final}
-    share = statistics.held_out_share(len(next(iter(aucs.values()))))
-    chosen = selection.rank(aucs, sizes, share, settings.selection.standard_errors)[0]
-    tables.write_text(Final(run=chosen).model_dump_json(indent=2) + "\n", paths().final)
-
-
-def _on_samples_of(small: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Return predictions without the held-out samples that a smaller fraction does not have.
-
-    Otherwise each fraction would be measured on other samples.
-    """
-    kept = small.loc[small["subset"] == "held_out", ["sample_id", "fold"]]
-    inside = pd.MultiIndex.from_frame(other[["sample_id", "fold"]]).isin(pd.MultiIndex.from_frame(kept))
-    return other[inside | (other["subset"] != "held_out").to_numpy()]
+    joined = comparison.read(scaling, settings.dataset)
+    comparison.write("phase4a", {"phase4a": scaling}, joined, settings.evaluation)
+    pairs = {name: tuple(final[:place]) for place, name in enumerate(final)}
+    return comparison.write("phase4b", {"phase4b": pairs}, joined, settings.evaluation)

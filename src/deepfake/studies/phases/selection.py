@@ -1,23 +1,22 @@
-"""What phase 2 decides and whom phase 4 goes on with: files that hold the decision and nothing else.
+"""What phase 2 decides, whom phase 4 goes on with, and which model is the final one: files that hold nothing else.
 
-The evidence lies beside it in tables, so that a result that changes without changing the decision re-runs nothing.
+The evidence lies beside them in tables, so that a result that changes without changing the decision re-runs nothing.
+All are chosen on held-out folds: the AUC of what was chosen is optimistic there. The test set plays no part.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from deepfake import tables
-from deepfake.config import Decision, Finalists, candidates, entries, facts_of, table
+from deepfake.config import Decision, Final, Finalists, candidates, entries, table
 from deepfake.config.params import Params
 from deepfake.config.studies import Trained
 from deepfake.errors import InputError
-from deepfake.evaluation import bootstrap, selection
-from deepfake.evaluation.statistics import held_out_share
+from deepfake.evaluation import selection
 from deepfake.project import paths
-from deepfake.studies import comparison
 from deepfake.tables import results as result_tables
 
 FACTORS = {
@@ -30,36 +29,37 @@ FACTORS = {
 
 
 def decide(settings: Params) -> Decision:
-    """Decide resolution, face crop and augmentation from the held-out folds, and write decision and evidence.
+    """Decide resolution, face crop and augmentation from phase 2's contrasts, and write decision and evidence.
 
-    Each factor is decided by its own table, averaged over the table's models; what was decided before it, the plan
-    holds fixed at the higher resolution. The test set plays no part. A view whose framing gives fakes away is never
-    chosen over one whose framing does not: what it gains may be the leak.
+    Each factor is decided by its own table: the costlier option is chosen when its mean gain in AUC, over the models of
+    which one of the two runs is above chance, exceeds the region of practical equivalence. A view whose framing
+    predicts the label is never chosen over one whose framing does not: what it gains may be the shortcut.
 
     Raises:
-        InputError: an experiment has not been trained, a table does not vary its factor alone, or a view that is
-            compared has not been audited.
+        InputError: a table does not vary its factor alone, or a view that is compared has not been probed.
     """
     framings = _framings(settings)
+    tests = result_tables.read("phase2_tests")
+    chance = result_tables.read("phase2_experiments").set_index("experiment")["chance"]
     rows = []
     for factor, table_name in FACTORS.items():
-        pairs = _pairs(settings, table_name)
-        joined = comparison.read({name for pair in pairs for name in pair}, settings.dataset)
-        differences = np.stack([_fold_auc(joined[other]) - _fold_auc(joined[first]) for first, other in pairs])
-        share = held_out_share(differences.shape[1])
-        choice = selection.choose(differences, share, settings.selection.standard_errors)
-        simple, other = (_value(settings, table_name, factor, [pair[end] for pair in pairs]) for end in (0, 1))
-        refused = _refused(settings, pairs, framings) if choice.better else ""
+        pairs = tests[tests["table"] == table_name]
+        above = [(chance[pair] == "above_chance").any() for pair in pairs[["baseline", "experiment"]].to_numpy()]
+        gains = pairs.loc[above, "difference"]
+        simple, other = (
+            _value(settings, table_name, factor, pairs[end].tolist()) for end in ("baseline", "experiment")
+        )
+        better = len(gains) > 0 and float(gains.mean()) > settings.evaluation.rope
+        refused = _refused(settings, _pairs(settings, table_name), framings) if better else ""
         rows.append(
             {
                 "factor": factor,
                 "table": table_name,
                 "simple": simple,
                 "other": other,
-                "gain": choice.gain,
-                "standard_error": choice.error,
-                "models": len(pairs),
-                "chosen": other if choice.better and not refused else simple,
+                "gain": float(gains.mean()) if len(gains) else None,
+                "models": len(gains),
+                "chosen": other if better and not refused else simple,
                 "refused": refused,
             }
         )
@@ -71,7 +71,23 @@ def decide(settings: Params) -> Decision:
     evidence["counts"] = [factor in ("resolution", "face_crop", counts) for factor in evidence.index]
     result_tables.write(evidence.reset_index(), "phase2_decision")
     tables.write_text(decision.model_dump_json(indent=2) + "\n", paths().decision)
+    _headline(settings, decision)
     return decision
+
+
+def _headline(settings: Params, decision: Decision) -> None:
+    """Put the AUC of the decided setting into phase 2's metrics, not that of the best: it may have been refused."""
+    rows = result_tables.read("phase2_experiments")
+    sides = settings.presets[settings.preset].resolution
+    wanted = (getattr(sides, decision.resolution), decision.face_crop, decision.augmentation != "none")
+    found = rows[rows["geometry"] == "crop"].set_index(["resolution", "face_crop", "augmented"])
+    if wanted not in found.index:
+        return
+    best = found.loc[[wanted]].sort_values("auc").iloc[-1]
+    path = paths().study_metrics("phase2")
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    metrics |= {f"best_auc{end}": round(float(best[f"auc{end}"]), 6) for end in ("", "_low", "_high")}
+    tables.write_text(json.dumps(metrics, indent=2) + "\n", path)
 
 
 def rank(settings: Params) -> list[str]:
@@ -81,17 +97,20 @@ def rank(settings: Params) -> list[str]:
         The candidates that phase 4 goes on with, the best first.
 
     Raises:
-        InputError: a candidate has not been trained, or more are to be chosen than are ranked.
+        InputError: more are to be chosen than are ranked.
     """
     ranked = [name for name, run in candidates(settings).items() if run.ranked]
-    joined = comparison.read(ranked, settings.dataset)
-    aucs = {name: _fold_auc(joined[name]) for name in ranked}
-    sizes = {name: _parameters(name) for name in ranked}
-    share = held_out_share(len(next(iter(aucs.values()))))
-    order = selection.rank(aucs, sizes, share, settings.selection.standard_errors)
+    known = result_tables.read("phase3_experiments").set_index("experiment").loc[ranked]
+    order = _order(known, settings)
     best = selection.top(order, settings.presets[settings.preset].top)
     rows = [
-        {"rank": place, "candidate": name, "auc": aucs[name].mean(), "parameters": sizes[name], "chosen": name in best}
+        {
+            "rank": place,
+            "candidate": name,
+            "auc": known.loc[name, "auc"],
+            "parameters": known.loc[name, "parameters"],
+            "chosen": name in best,
+        }
         for place, name in enumerate(order, start=1)
     ]
     result_tables.write(pd.DataFrame(rows), "phase3_ranking")
@@ -100,13 +119,27 @@ def rank(settings: Params) -> list[str]:
     return best
 
 
+def final(settings: Params) -> str:
+    """Choose the final model from phase 4's runs on all data, write which it is, and return its name."""
+    chosen = _order(result_tables.read("phase4b_experiments").set_index("experiment"), settings)[0]
+    tables.write_text(Final(run=chosen).model_dump_json(indent=2) + "\n", paths().final)
+    return chosen
+
+
+def _order(rows: pd.DataFrame, settings: Params) -> list[str]:
+    """Order runs by AUC, ties going to the smaller model."""
+    aucs = {str(name): float(value) for name, value in rows["auc"].items()}
+    sizes = {str(name): int(value) for name, value in rows["parameters"].items()}
+    return selection.rank(aucs, sizes, settings.evaluation.rope)
+
+
 def _pairs(settings: Params, name: str) -> list[tuple[str, str]]:
-    """Return the (simpler, other) experiments of a table."""
+    """Return the (simpler, other) runs of a table."""
     return [(baseline, run) for run, baselines in table(settings, name).items() for baseline in baselines]
 
 
 def _framings(settings: Params) -> dict[str, dict[str, Any]]:
-    """Return the audit's probe of the framing of each view that is compared, by the name of the view."""
+    """Return the probe of the framing of each view that is compared, by the name of the view."""
     views = {_view(settings, name) for each in FACTORS.values() for pair in _pairs(settings, each) for name in pair}
     for name in sorted(views - set(settings.studies.shortcuts.views)):
         raise InputError(f"studies.shortcuts.views: add {name}, which phase 2 may decide for")
@@ -120,16 +153,11 @@ def _framings(settings: Params) -> dict[str, dict[str, Any]]:
 
 
 def _refused(settings: Params, pairs: list[tuple[str, str]], framings: Mapping[str, dict[str, Any]]) -> str:
-    """Return why the other option of a table may not be chosen for its AUC, or nothing."""
+    """Return the view that may not be chosen for its AUC because its framing predicts the label, or nothing."""
     for pair in pairs:
-        views = [_view(settings, name) for name in pair]
-        first, other = (framings[view] for view in views)
-        if other["severity"] == "severe" and first["severity"] != "severe":
-            return (
-                f"the framing of {views[1]} alone tells fakes from reals (AUC {other['auc']:.3f} "
-                f"[{other['auc_low']:.3f}, {other['auc_high']:.3f}], severe), that of {views[0]} does not do so "
-                f"severely (AUC {first['auc']:.3f}, {first['severity']})"
-            )
+        first, other = (_view(settings, name) for name in pair)
+        if framings[other]["severity"] == "severe" and framings[first]["severity"] != "severe":
+            return other
     return ""
 
 
@@ -146,7 +174,7 @@ def _run(settings: Params, name: str) -> Trained:
 
 
 def _value(settings: Params, name_of_table: str, factor: str, names: list[str]) -> object:
-    """Return the value of a factor that experiments of a table have in common."""
+    """Return the value of a factor that runs of a table have in common."""
 
     def value(name: str) -> object:
         entry = _run(settings, name)
@@ -160,14 +188,3 @@ def _value(settings: Params, name_of_table: str, factor: str, names: list[str]) 
     if len(values) > 1:
         raise InputError(f"contrasts.{name_of_table}: {', '.join(names)} differ in their {factor}; name others")
     return values.pop()
-
-
-def _fold_auc(joined: pd.DataFrame) -> np.ndarray:
-    """Return the held-out AUC of each fold."""
-    held_out = joined[joined["subset"] == "held_out"]
-    return bootstrap.fold_auc(held_out["label"], held_out["logit"], held_out["fold"])
-
-
-def _parameters(experiment: str) -> int:
-    """Return the number of a trained experiment's parameters."""
-    return facts_of(experiment)["parameters"]
