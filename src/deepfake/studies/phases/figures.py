@@ -15,12 +15,13 @@ from deepfake.reports.figures import STYLE, colours, save
 _MARKERS = "osD^vPX*"
 
 
-def differences(tests: pd.DataFrame, tables: Mapping[str, str], path: Path) -> None:
-    """Draw the paired differences of AUC with their intervals, grouped by table; a full marker is significant.
+def differences(tests: pd.DataFrame, tables: Mapping[str, str], rope: float, path: Path) -> None:
+    """Draw the planned contrasts with their intervals, grouped by table; a full marker is decided.
 
     Args:
         tests: of a phase, with a `name` for each.
         tables: the headings of tables, in the order in which they are drawn.
+        rope: half the width of the region of practical equivalence, drawn as a band.
         path: the PNG to write.
     """
     with plt.rc_context(STYLE):
@@ -32,16 +33,16 @@ def differences(tests: pd.DataFrame, tables: Mapping[str, str], path: Path) -> N
             axes.text(0.012, place, heading, transform=axes.get_yaxis_transform(), weight="bold", va="center", bbox=box)
             place -= 1
             for _, test in tests[tests["table"] == table].iterrows():
-                _point(
-                    axes, test["difference"], place, (test["low"], test["high"]), colour, full=bool(test["significant"])
-                )
+                full = test["verdict"] != "undecided"
+                _point(axes, test["difference"], place, (test["low"], test["high"]), colour, full=full)
                 places.append(place)
                 labels.append(str(test["name"]))
                 place -= 1
         axes.axvline(0, color="0.6", lw=0.8, ls="--")
+        axes.axvspan(-rope, rope, color="0.9", zorder=0)
         axes.set_yticks(places, labels)
         axes.set_ylim(place + 0.4, 0.8)
-        axes.set_xlabel("difference in AUC, with interval over groups")
+        axes.set_xlabel("difference in AUC, with the interval of its verdict; band: practically equivalent")
         _significance_legend(axes, figure.get_figheight())
         save(figure, path)
 
@@ -58,7 +59,7 @@ def _significance_legend(axes: Axes, height: float) -> None:
     """Say what full and empty markers mean, below the axes."""
     handles = [
         Line2D([], [], color="0.3", marker="o", mfc=face, mew=1.5, lw=1.8, label=label)
-        for face, label in (("0.3", "significant (both tests, Holm)"), ("white", "not significant"))
+        for face, label in (("0.3", "better, worse or equivalent (Holm)"), ("white", "undecided"))
     ]
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.45, -0.45 / height), ncols=2)
 
@@ -117,8 +118,8 @@ def _changes(axes: Axes, changes: pd.DataFrame, models: list[str]) -> None:
     axes.set_ylim(-0.6, len(metrics) - 0.4)
 
 
-def size(rows: pd.DataFrame, titles: Mapping[str, str], unplanned: tuple[str, ...], path: Path) -> None:
-    """Draw AUC against the number of parameters; what is not of the plan has an empty marker."""
+def size(rows: pd.DataFrame, titles: Mapping[str, str], path: Path) -> None:
+    """Draw AUC against the number of parameters."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(5.2, 3.6))
         ordered = rows.sort_values("parameters")
@@ -130,16 +131,16 @@ def size(rows: pd.DataFrame, titles: Mapping[str, str], unplanned: tuple[str, ..
                 yerr=error,
                 fmt=_MARKERS[number % len(_MARKERS)],
                 color=colour,
-                mfc="white" if row["experiment"] in unplanned else colour,
+                mfc=colour,
                 mew=1.5,
                 ms=7,
                 capsize=3,
-                label=titles[row["experiment"]] + (" †" if row["experiment"] in unplanned else ""),
+                label=titles[row["experiment"]],
             )
         axes.axhline(0.5, color="0.6", lw=0.8, ls="--")
         axes.text(0.01, 0.5, "chance", transform=axes.get_yaxis_transform(), ha="left", va="bottom", color="0.4")
         axes.set_xscale("log")
-        axes.set(xlabel="parameters (millions, log scale)", ylabel="held-out AUC, with interval over groups")
+        axes.set(xlabel="parameters (millions, log scale)", ylabel="held-out AUC with 95% CI")
         axes.xaxis.set_major_formatter(FuncFormatter(_millions))
         axes.xaxis.set_minor_formatter(FuncFormatter(_millions))
         axes.tick_params(axis="x", which="both", labelsize=8)
@@ -175,8 +176,8 @@ def scaling(numbers: pd.DataFrame, rows: pd.DataFrame, fractions: list[str], pat
             axes.plot(shifted, model["auc"], f"{marker}-", color=colour, ms=6, lw=1.6, label=title)
         axes.set_xticks(shares, [f"{share:.0f}%" for share in shares])
         axes.set(
-            xlabel="share of the development groups",
-            ylabel="AUC on the same held-out samples\n(bands: interval over groups)",
+            xlabel="share of the training groups",
+            ylabel="AUC on the same held-out samples\n(bands: 95% CI)",
         )
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         save(figure, path)
