@@ -48,5 +48,6 @@ def detect(photos: Iterable[photographs.Photograph]) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    people = tuple(range(1, photographs.PEOPLE + 1))
-    detect(photographs.read_people(people)).to_csv(Path(sys.argv[1]), index=False, float_format="%.4g")
+    numbers = range(1, photographs.PHOTOS + 1)
+    everything = (photographs.read(person, number) for person in range(1, photographs.PEOPLE + 1) for number in numbers)
+    detect(everything).to_csv(Path(sys.argv[1]), index=False, float_format="%.4g")

@@ -22,7 +22,6 @@ from heard import Heard
 
 FIRST = params.Sample(
     seed=42,
-    people_per_group=2,
     real_width=184,
     real_height=224,
     fake_size=256,
@@ -34,7 +33,7 @@ FAKES = edited.SOURCES[1:]
 
 @cache
 def portraits(*people: int) -> list[Portrait]:
-    return sample.read_portraits(people)
+    return [one for person in people for one in sample.read_portraits(person)]
 
 
 def edit(source: str, one: Portrait, block: list[Portrait], seed: int = 0) -> np.ndarray | None:
@@ -102,7 +101,7 @@ def test_a_pasted_face_is_the_donors_as_a_whole() -> None:
     people = portraits(15, 24)
     compared = 0
     for one in people:
-        for donor in manipulations.nearest_donors(one, people)[:1]:
+        for donor in manipulations.donors(one, people)[:1]:
             image = edits.paste(one, donor)
             if image is None:
                 continue
@@ -121,7 +120,7 @@ def test_a_pasted_face_is_the_donors_as_a_whole() -> None:
 def test_a_morph_lies_between_two_faces() -> None:
     people = portraits(15, 24)
     for one in people[:5]:
-        partner = manipulations.nearest_donors(one, people)[0]
+        partner = manipulations.donors(one, people)[0]
         morph, paste = edits.morph(one, partner), edits.paste(one, partner)
         assert morph is not None and paste is not None
         core = cv2.erode(around(one, 0).astype(np.uint8), np.ones((41, 41), np.uint8)) > 0
@@ -219,16 +218,10 @@ def strengths(files: dict[str, bytes]) -> list[int]:
 
 def test_members_and_groups_are_those_of_the_sample(raw: Path) -> None:
     reals = set(contents(raw, "camera"))
-    blocks = photographs.blocks(FIRST.seed, FIRST.people_per_group)
-    assert reals == {
-        f"{number:02d}/s{person:02d}_{photo:02d}.jpg"
-        for number, people in enumerate(blocks)
-        for person in people
-        for photo in range(1, 11)
-    }
+    assert reals == {f"{person:02d}/s{person:02d}_{photo:02d}.jpg" for person in range(1, 41) for photo in range(1, 11)}
     for source in FAKES:
         fakes = set(contents(raw, source))
-        assert fakes < reals and len(fakes) > 330, source
+        assert fakes < reals and len(fakes) > 380, source
 
 
 def test_a_photograph_and_its_fakes_have_one_size(raw: Path) -> None:
@@ -261,16 +254,14 @@ def test_a_real_is_the_photograph_and_nothing_else(raw: Path) -> None:
         assert np.abs(np.asarray(shown, float) - np.asarray(original, float)).mean() < 4
 
 
-def test_any_block_made_alone_equals_its_part_of_the_whole(raw: Path) -> None:
-    people = photographs.blocks(FIRST.seed, FIRST.people_per_group)[7]
-    alone = edited.generate_block(7, people, FIRST, SETTINGS)
+def test_any_person_made_alone_equals_its_part_of_the_whole(raw: Path) -> None:
+    alone = edited.generate_person(7, FIRST, SETTINGS)
     for source in edited.SOURCES:
         whole = {name: data for name, data in contents(raw, source).items() if name.startswith("07/")}
         assert alone[source] == whole
 
 
-def test_a_block_is_made_without_a_look_at_other_people(monkeypatch: pytest.MonkeyPatch) -> None:
-    people = (5, 11, 30)
+def test_a_person_is_made_without_a_look_at_other_people(monkeypatch: pytest.MonkeyPatch) -> None:
     read = photographs.read
     seen = set()
 
@@ -279,9 +270,9 @@ def test_a_block_is_made_without_a_look_at_other_people(monkeypatch: pytest.Monk
         return read(person, number)
 
     monkeypatch.setattr(photographs, "read", watched)
-    images = edited.generate_block(0, people, FIRST, SETTINGS)
-    assert seen == set(people)
-    assert all(len(images[source]) > 20 for source in edited.SOURCES)
+    images = edited.generate_person(11, FIRST, SETTINGS)
+    assert seen == {11}
+    assert all(len(images[source]) > 7 for source in edited.SOURCES)
 
 
 def test_two_runs_write_the_same_bytes_on_any_number_of_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,4 +285,4 @@ def test_two_runs_write_the_same_bytes_on_any_number_of_cores(tmp_path: Path, mo
     for source in edited.SOURCES:
         first, second = ((tmp_path / run / f"{source}.zip").read_bytes() for run in ("first", "second"))
         assert first == second
-    assert heard.steps == [("generating first", 20, 40), ("generating first", 40, 40)]
+    assert heard.steps == [("generating first", done, 40) for done in (10, 20, 30, 40)]

@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.util
 import io
 import os
@@ -9,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from scipy.stats import ks_2samp
 from threadpoolctl import threadpool_limits
@@ -18,12 +17,11 @@ from threadpoolctl import threadpool_limits
 from deepfake.config import params
 from deepfake.config.images import Quality
 from deepfake.errors import InputError
-from deepfake.synthetic import archives, contact_sheet, landmarks, photographs, sample
+from deepfake.synthetic import archives, contact_sheet, landmarks, photographs, sample, synthesis
 from heard import Heard
 
 SETTINGS = params.Sample(
     seed=42,
-    people_per_group=2,
     real_width=184,
     real_height=224,
     fake_size=256,
@@ -54,36 +52,20 @@ def quality_of(data: bytes, tables: dict[tuple[int, ...], int]) -> int:
         return tables[tuple(image.quantization[0])]  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@given(st.integers(0, 1000), st.integers(2, 20))
-def test_blocks_hold_everybody_once_and_nobody_alone(seed: int, size: int) -> None:
-    blocks = photographs.blocks(seed, size)
-    assert sorted(person for block in blocks for person in block) == list(range(1, 41))
-    assert all(len(block) == size for block in blocks[:-1])
-    assert 2 <= len(blocks[-1]) <= size + 1
-    assert blocks == photographs.blocks(seed, size)
-
-
-def test_the_seed_decides_who_shares_a_block() -> None:
-    assert photographs.blocks(1, 2) != photographs.blocks(2, 2)
-
-
 def test_four_archives_share_their_basenames(raw: Path) -> None:
     assert sorted(path.name for path in raw.iterdir()) == sorted(f"{source}.zip" for source in sample.SOURCES)
     reals = set(contents(raw, "wiki"))
     assert len(reals) == 400
     assert set(contents(raw, "inpainting")) == set(contents(raw, "text2img")) == reals
     assert set(contents(raw, "insight")) <= reals
-    assert len(contents(raw, "insight")) > 340
+    assert len(contents(raw, "insight")) > 380
     assert all(re.fullmatch(r"\d\d/s\d\d_\d\d\.jpg", name) for name in reals)
 
 
-def test_a_folder_is_a_block(raw: Path) -> None:
-    people: dict[str, set[int]] = {}
-    for name in contents(raw, "wiki"):
-        folder, person = name.split("/")[0], int(name.split("/s")[1][:2])
-        people.setdefault(folder, set()).add(person)
-    blocks = photographs.blocks(SETTINGS.seed, SETTINGS.people_per_group)
-    assert people == {f"{number:02d}": set(block) for number, block in enumerate(blocks)}
+def test_a_folder_is_a_person(raw: Path) -> None:
+    for source in sample.SOURCES:
+        people = {(name.split("/")[0], name.split("/s")[1][:2]) for name in contents(raw, source)}
+        assert people == {(f"{person:02d}", f"{person:02d}") for person in range(1, 41)}, source
 
 
 def test_reals_are_rectangular_fakes_are_square_and_all_are_rgb(raw: Path) -> None:
@@ -117,29 +99,40 @@ def test_jpeg_quality_is_drawn_alike_in_all_sources(raw: Path) -> None:
     assert drawn["wiki"][:200] != drawn["inpainting"][:200]  # alike, yet each sample has its own draw
 
 
-def test_any_block_made_alone_equals_its_part_of_the_whole(raw: Path) -> None:
-    people = photographs.blocks(SETTINGS.seed, SETTINGS.people_per_group)[7]
-    alone = sample.generate_block(7, people, SETTINGS)
+def test_any_person_made_alone_equals_its_part_of_the_whole(raw: Path) -> None:
+    alone = sample.generate_person(7, SETTINGS)
     for source in sample.SOURCES:
         whole = {name: data for name, data in contents(raw, source).items() if name.startswith("07/")}
         assert alone[source] == whole
 
 
-def test_a_block_is_made_without_a_look_at_other_people(monkeypatch: pytest.MonkeyPatch) -> None:
-    people = (5, 11, 30)
+def test_no_file_of_a_person_shows_anything_of_another(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the photographs of everybody else as negatives, a person's own files stay the same to the bit."""
     read = photographs.read
-    seen = set()
 
-    def watched(person: int, number: int) -> photographs.Photograph:
-        seen.add(person)
-        return read(person, number)
+    def mostly_negatives(person: int, number: int) -> photographs.Photograph:
+        photo = read(person, number)
+        return photo if person == 11 else dataclasses.replace(photo, pixels=255 - photo.pixels)
 
-    monkeypatch.setattr(photographs, "read", watched)
-    table = {key: points for key, points in landmarks.load().items() if key[0] in people}
-    monkeypatch.setattr(landmarks, "load", lambda: table)
-    images = sample.generate_block(0, people, SETTINGS)
-    assert seen == set(people)
-    assert len(images["insight"]) > 20
+    monkeypatch.setattr(photographs, "read", mostly_negatives)
+    monkeypatch.setattr(photographs, "PEOPLE", 13)
+    sample.generate(SETTINGS, tmp_path / "negatives")
+    for source in sample.SOURCES:
+        before, after = (contents(folder, source) for folder in (raw, tmp_path / "negatives"))
+        unchanged = {name for name, data in after.items() if data == before.get(name)}
+        assert unchanged == {name for name in before if name.startswith("11/")}, source
+
+
+def test_a_swap_leaves_a_face_of_another_pose() -> None:
+    """Shown: two photographs of one person, never one alone, and not the two that are most alike."""
+    people = [sample.read_portraits(person) for person in (1, 11, 21)]
+    for portraits in people:
+        model = synthesis.fit(portraits)
+        for one in portraits:
+            swapped = sample.make("insight", one, portraits, model, np.random.default_rng(0))
+            assert swapped is None or (np.abs(swapped.astype(int) - one.pixels) > 8).mean() > 0.03
 
 
 @pytest.mark.usefixtures("few_people")
@@ -152,12 +145,11 @@ def test_two_runs_write_the_same_bytes_on_any_number_of_cores(tmp_path: Path, mo
     for source in sample.SOURCES:
         first, second = ((tmp_path / run / f"{source}.zip").read_bytes() for run in ("first", "second"))
         assert first == second
-    assert heard.steps == [("generating first", 20, 40), ("generating first", 40, 40)]
+    assert heard.steps == [("generating first", done, 40) for done in (10, 20, 30, 40)]
 
 
 def test_another_seed_makes_other_fakes_and_the_same_reals_but_for_quality() -> None:
-    people = (1, 2)
-    one, two = (sample.generate_block(0, people, SETTINGS.model_copy(update={"seed": seed})) for seed in (1, 2))
+    one, two = (sample.generate_person(1, SETTINGS.model_copy(update={"seed": seed})) for seed in (1, 2))
     for source in ("inpainting", "text2img"):
         assert one[source] != two[source]
     for name, data in one["wiki"].items():

@@ -325,7 +325,8 @@ PLANTS = {
 
 @pytest.fixture(scope="module")
 def pictures() -> list[np.ndarray]:
-    return [each.pixels[..., None].repeat(3, 2) for each in photographs.read_people(tuple(range(1, 41)))]
+    photos = (photographs.read(person, number) for person in range(1, 41) for number in range(1, 11))
+    return [photo.pixels[..., None].repeat(3, 2) for photo in photos]
 
 
 def labelled(seed: int) -> Samples:

@@ -147,8 +147,6 @@ class Sample(Section):
     """The embedded sample data set."""
 
     seed: Seed
-    people_per_group: Annotated[int, Field(ge=2, le=20)]
-    """People in one group: face swaps and synthetic faces never leave their group."""
     real_width: Annotated[int, Field(ge=32)]
     """Width of a real photograph in pixels."""
     real_height: Annotated[int, Field(ge=32)]

@@ -17,7 +17,7 @@ ROWS = 5
 
 
 def draw(raw: Path, titles: dict[str, str], path: Path) -> None:
-    """Draw a few photographs of different blocks beside the fakes made from them, at their relative sizes.
+    """Draw a few photographs of different people beside the fakes made from them, at their relative sizes.
 
     The picture shows photographs: it is made anew from the archives and never committed.
 
@@ -53,13 +53,13 @@ def draw(raw: Path, titles: dict[str, str], path: Path) -> None:
 
 
 def _spread(members: set[str]) -> list[str]:
-    """Return `ROWS` members from blocks that lie evenly among all, each time another photograph."""
-    by_block: dict[str, list[str]] = {}
+    """Return `ROWS` members of people who lie evenly among all, each time another photograph."""
+    by_person: dict[str, list[str]] = {}
     for member in sorted(members):
-        by_block.setdefault(member.split("/")[0], []).append(member)
-    chosen = np.linspace(0, len(by_block) - 1, min(ROWS, len(by_block))).round().astype(int)
-    candidates = [list(by_block.values())[block] for block in chosen]
-    return [of_block[(7 * row) % len(of_block)] for row, of_block in enumerate(candidates)]
+        by_person.setdefault(member.split("/")[0], []).append(member)
+    chosen = np.linspace(0, len(by_person) - 1, min(ROWS, len(by_person))).round().astype(int)
+    candidates = [list(by_person.values())[person] for person in chosen]
+    return [of_person[(7 * row) % len(of_person)] for row, of_person in enumerate(candidates)]
 
 
 def _decode(data: bytes) -> np.ndarray:

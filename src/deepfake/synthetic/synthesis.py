@@ -22,8 +22,6 @@ NEIGHBOURS = 4
 """Photographs of nearest pose among which a face's second parent is drawn."""
 NOISE = 1.0
 """Standard deviation of what is added to a mixture of two portraits, in those of the person's portraits."""
-STRANGER = 0.5
-"""Share of another person in a face's shape: proportions mix well, textures would ghost."""
 ATTEMPTS = 8
 """Draws, each nearer to a portrait than the one before, until a face lies in the picture."""
 _CONTRAST, _MIDDLE = 42.0, 128.0
@@ -32,7 +30,7 @@ _CONTRAST, _MIDDLE = 42.0, 128.0
 
 @dataclass(frozen=True)
 class Model:
-    """The faces of some people.
+    """The faces of a person.
 
     Args:
         portraits: the n portraits behind the model.
@@ -109,63 +107,56 @@ def _rotation(shape: np.ndarray, target: np.ndarray) -> np.ndarray:
     return left @ np.diag([1.0, np.sign(np.linalg.det(left @ right))]) @ right
 
 
-def synthesize(model: Model, person: int, rng: np.random.Generator) -> np.ndarray | None:
-    """Make a face that nobody has, in the manner of one of the model's people.
+def synthesize(model: Model, rng: np.random.Generator) -> np.ndarray | None:
+    """Make a face that no photograph shows.
 
-    Its texture lies between those of two of the person's portraits in a similar pose and varies from there as
-    that person's portraits do: draws from the whole model's distribution would put ghosts of one person's
-    glasses or beard on another. Its shape mixes in another person's. Hair and clothes are the first portrait's,
-    bent to the new shape.
+    It lies between two of the person's portraits in a similar pose and varies from there as the portraits do. Hair
+    and clothes are the first portrait's, bent to the new shape.
 
     Returns:
         uint8, the size of the model's portraits; None when no draw lies in the picture.
     """
-    everybody = list(range(len(model.portraits)))
-    same = [i for i in everybody if model.portraits[i].person == person] or everybody
-    others = [i for i in everybody if model.portraits[i].person != person] or everybody
+    count = len(model.portraits)
     for attempt in range(ATTEMPTS):
         change = 1 - attempt / ATTEMPTS
-        base = int(rng.choice(same))
-        parent = int(rng.choice(_nearest_poses(model, base, same)[1 : NEIGHBOURS + 1] or [base]))
-        stranger = _nearest_poses(model, base, others)[0]
+        base = int(rng.integers(count))
+        parent = int(rng.choice(_nearest_poses(model, base)[1 : NEIGHBOURS + 1] or [base]))
         weight = rng.uniform(0.3, 0.7) * change
-        mixture = np.zeros(len(everybody))
-        mixture[same] = NOISE * change * rng.standard_normal(len(same)) / np.sqrt(len(same))
-        mixture[same] -= mixture[same].mean()
+        mixture = NOISE * change * rng.standard_normal(count) / np.sqrt(count)
+        mixture -= mixture.mean()
         mixture[base] += 1 - weight
         mixture[parent] += weight
-        shape_mixture = (1 - STRANGER * change) * mixture
-        shape_mixture[stranger] += STRANGER * change
-        image = _render(model, shape_mixture, mixture, model.portraits[base])
+        image = _render(model, mixture, model.portraits[base])
         if image is not None:
             return image
     return None
 
 
-def _nearest_poses(model: Model, base: int, candidates: list[int]) -> list[int]:
-    """Return the candidates, indices of portraits, from the most to the least similar to the base in pose."""
+def _nearest_poses(model: Model, base: int) -> list[int]:
+    """Return the indices of all portraits from the most to the least similar to the base in pose, itself first."""
     pose = landmarks.pose(model.portraits[base].points)
-    return sorted(candidates, key=lambda i: float(np.hypot(*(landmarks.pose(model.portraits[i].points) - pose))))
+    return sorted(
+        range(len(model.portraits)), key=lambda i: float(np.hypot(*(landmarks.pose(model.portraits[i].points) - pose)))
+    )
 
 
-def _render(model: Model, shape_mixture: np.ndarray, texture_mixture: np.ndarray, base: Portrait) -> np.ndarray | None:
+def _render(model: Model, mixture: np.ndarray, base: Portrait) -> np.ndarray | None:
     """Return a mixture of the model's portraits, blended into the base portrait bent to the new shape.
 
     Args:
         model: the model.
-        shape_mixture: float64 [n], each portrait's weight in the shape; they add up to 1.
-        texture_mixture: the same for the texture.
+        mixture: float64 [n], each portrait's weight; they add up to 1.
         base: the portrait that gives place, size, tilt and surroundings.
 
     Returns:
         uint8 [height, width], or None when the face leaves the picture or a mesh folds over.
     """
-    points = _place(model, shape_mixture @ model.shape_codes, base)
+    points = _place(model, mixture @ model.shape_codes, base)
     hull = landmarks.outline(points)
     if not is_inside(hull, base.pixels.shape):
         return None
     texture = np.zeros(model.frame_mask.shape)
-    values = model.texture.inverse_transform((texture_mixture @ model.texture_codes)[None])[0]
+    values = model.texture.inverse_transform((mixture @ model.texture_codes)[None])[0]
     texture[model.frame_mask] = _CONTRAST * values + _MIDDLE
     gray = np.clip(np.round(texture), 0, 255).astype(np.uint8)
     face = warp(gray, landmarks.mesh(model.frame_points), landmarks.mesh(points))
