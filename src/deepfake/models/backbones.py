@@ -35,7 +35,7 @@ def check_name(name: str) -> None:
         raise InputError(f"model: {name}: {architecture} has no weights named {tag!r}; write {architecture}") from None
 
 
-def create(name: str, size: int, weights: Path | None = None) -> nn.Module:
+def create(name: str, size: int, weights: Path | None = None, stage: str | None = None) -> nn.Module:
     """Build a detector in training mode.
 
     Args:
@@ -43,9 +43,10 @@ def create(name: str, size: int, weights: Path | None = None) -> nn.Module:
         size: side of the input in pixels; transformers with position embeddings are built for it.
         weights: safetensors of timm's classifier of this name: what the backbone starts from. Everything is
             random without it; the head always is, and the same one for the same seed.
+        stage: of the backbone, whose features a linear head sees instead of timm's own (`frozen.LinearProbe`).
 
     Raises:
-        InputError: no model has this name, it cannot take images of this size, or the weights are not its own.
+        InputError: no model has this name, it cannot take images of this size, it lacks the stage, or the weights are not its own.
     """
     check_name(name)
     if name == SIMPLE_CNN:
@@ -63,7 +64,7 @@ def create(name: str, size: int, weights: Path | None = None) -> nn.Module:
         raise InputError(f"model {name} cannot take images of {size} px ({reason}); use a larger resolution") from None
     if weights is not None:
         model.load_state_dict(_backbone(model, _classifier(name, weights, fixed)))
-    return model.train()
+    return (model if stage is None else LinearProbe(model, stage, size)).train()
 
 
 _MISFIT = re.compile(r'(Missing|Unexpected) key\(s\) in state_dict: "([^"]+)"|size (mismatch) for ([^:]+)')
