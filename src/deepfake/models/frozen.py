@@ -120,7 +120,7 @@ class LinearProbe(nn.Module):
         return self.head.linear
 
 
-class _Reached(Exception):  # noqa: N818 - no error: it ends a forward pass where the stage has been computed
+class _Reached(Exception):
     """The stage's output is there."""
 
     def __init__(self, maps: torch.Tensor):
