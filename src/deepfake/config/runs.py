@@ -316,9 +316,7 @@ def _head(config: RunConfig, where: str) -> RunConfig:
         InputError: its trunk has no weights, or it asks for what only gradient descent can do.
     """
     if config.model in FROM_SCRATCH:
-        raise InputError(
-            f"{where}.train: head needs a pretrained trunk, {config.model} is none; choose a timm backbone"
-        )
+        raise InputError(f"{where}.train: head needs a pretrained trunk; choose a timm backbone, or train: all")
     if not config.pretrained:
         raise InputError(f"{where}.train: head needs a pretrained trunk; set pretrained: true, or train: all")
     if config.loss.type == "focal" or config.loss.label_smoothing:
@@ -331,7 +329,7 @@ def _head(config: RunConfig, where: str) -> RunConfig:
     return config.model_copy(
         update={
             "epochs": len(PENALTIES),
-            "batch_size": _FEATURES_BATCH,
+            "batch_size": 0,
             "lr": 0.0,
             "weight_decay": 0.0,
             "monitor": "auc",
@@ -342,10 +340,6 @@ def _head(config: RunConfig, where: str) -> RunConfig:
             "keep_optimizer": False,
         }
     )
-
-
-_FEATURES_BATCH = 64
-"""Images whose features are computed at once."""
 
 
 def _sized(words: Section, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Detectors by name: SimpleCNN, any backbone of timm with a head of one logit, or its frozen trunk with a linear head."""
+"""Detectors by name: SimpleCNN, or any backbone of timm with a head of one logit, its own or a linear one."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,8 @@ def create(name: str, size: int, weights: Path | None = None, stage: str | None 
         stage: of the backbone, whose features a linear head sees instead of timm's own (`frozen.LinearProbe`).
 
     Raises:
-        InputError: no model has this name, it cannot take images of this size, it lacks the stage, or the weights are not its own.
+        InputError: no model has this name, it cannot take images of this size, it lacks the stage, or the
+            weights are not its own.
     """
     check_name(name)
     if name == SIMPLE_CNN:

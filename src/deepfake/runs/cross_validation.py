@@ -188,7 +188,7 @@ def jobs(prepared: Prepared, progress: Progress = SILENT) -> "list[FoldJob]":
 
 
 def train(waiting: "list[FoldJob]", progress: Progress = SILENT) -> None:
-    """Train folds side by side, of one run or of many; those on frozen trunks first, whose features come from a cache."""
+    """Train folds side by side, of one run or of many; those on frozen trunks first."""
     from deepfake.runs import fold as folds
     from deepfake.runs import heads
 
