@@ -10,7 +10,7 @@ from deepfake.config.decisions import Decision
 from deepfake.config.params import Augmentation, Backend, Normalization, Params
 from deepfake.config.section import Fraction, Section, Share, first_mistake
 from deepfake.config.studies import BEST, AnyRun, FineTuned, Study, Trained, merge
-from deepfake.config.training import Domain, Loss, Shared
+from deepfake.config.training import PENALTIES, Domain, Loss, Probe, Shared
 from deepfake.errors import InputError, unknown
 
 FROM_SCRATCH = ("simple_cnn",)
@@ -50,13 +50,15 @@ class RunConfig(Section):
     dataset: str
     preset: str
     view: ViewConfig
+    train: str
+    """`all`, or `head`: a linear head on a frozen trunk."""
+    probe: Probe | None
+    """What a linear head sees, fine-tuned or not; None: the model has its own classifier."""
     fraction: Share
     """Share of the development groups in use."""
     folds: int
     repeats: int
     """How often the cross-validation is repeated, with other folds and another seed each time."""
-    train: str
-    """`all` weights, or the `head` on a frozen backbone."""
     epochs: int
     batch_size: int
     lr: float
@@ -73,8 +75,8 @@ class RunConfig(Section):
     precision: str
     keep_optimizer: bool
     normalization: Normalization | None
-    """None: the statistics of each fold's real training images. A run that starts from pretrained weights is given
-    here what its weights were trained with (`runs.weights.statistics`)."""
+    """None: the statistics of each fold's real training images. A run that starts from pretrained weights, or from a
+    head on such, is given here what its weights were trained with (`runs.weights.statistics`)."""
     augmentation: Augmentation | None
     pretrained: bool
     """Whether it starts from ImageNet weights."""
@@ -264,17 +266,20 @@ def resolve(settings: Params, name: str, decision: Decision | None = None) -> Ru
     view, policy = _decided(settings, run, decision, where)
     augmentation = _augmentation(settings, policy, where)
     dataset = run.dataset or settings.dataset
-    return RunConfig(
+    train = _trained_part(run, shared, where)
+    pretrained = _pretrained(run, model, train, preset.pretrained)
+    resolved = RunConfig(
         experiment=name,
         study=study,
         model=model,
         dataset=dataset,
         preset=settings.preset,
         view=resolve_view(settings, view, f"{where}.view", dataset),
+        train=train,
+        probe=_probe(settings, run, shared, augmented=augmentation is not None, decision=decision),
         fraction=size_of(settings, shared.fraction),
         folds=preset.folds,
         repeats=repeats,
-        train=shared.train,
         epochs=_sized(preset.epochs, shared.epochs),
         batch_size=shared.batch_size,
         lr=_sized(preset.lr, shared.optimizer.lr),
@@ -290,13 +295,70 @@ def resolve(settings: Params, name: str, decision: Decision | None = None) -> Ru
         keep_optimizer=shared.keep_optimizer,
         normalization=settings.imagenet if shared.normalization == "imagenet" else None,
         augmentation=augmentation,
-        pretrained=_pretrained(run, model, shared.train, preset.pretrained),
+        pretrained=pretrained,
         start_from=run.start_from if isinstance(run, FineTuned) else None,
         holdout=shared.holdout,
         oversampling=settings.cache.oversampling if augmentation else None,
         seed=shared.seed,
         val_ratio=preset.val_ratio,
         num_workers=shared.num_workers,
+    )
+    return _head(resolved, where) if train == "head" else resolved
+
+
+def _trained_part(run: Trained, shared: Shared, where: str) -> str:
+    """Return what of a run is trained."""
+    if not isinstance(run, FineTuned):
+        return shared.train
+    if run.overlay.get("train") == "head":
+        raise InputError(f"{where}.train: a fine-tuned run trains all layers; remove train: head, or kind: fine-tuned")
+    return "all"
+
+
+def _probe(
+    settings: Params, run: Trained, shared: Shared, *, augmented: bool, decision: Decision | None
+) -> Probe | None:
+    """Return what a run's linear head sees, if it has one: draws that nobody draws are 1."""
+    if not isinstance(run, FineTuned):
+        unused = {} if augmented else {"draws": 1}
+        return shared.probe.model_copy(update=unused) if shared.train == "head" else None
+    first = entries(settings).get(run.start_from)  # whether there is one is for `names` to say
+    if first is None or not isinstance(first.run, Trained) or isinstance(first.run, FineTuned):
+        return None
+    start = resolve(settings, run.start_from, decision).probe
+    return start and start.model_copy(update={"draws": 1})
+
+
+def _head(config: RunConfig, where: str) -> RunConfig:
+    """Return a run of `train: head` with all that a fit of its head does not use made neutral.
+
+    Raises:
+        InputError: its trunk has no weights, or it asks for what only gradient descent can do.
+    """
+    if config.model in FROM_SCRATCH:
+        raise InputError(f"{where}.train: head needs a pretrained trunk; choose a timm backbone, or train: all")
+    if not config.pretrained:
+        raise InputError(f"{where}.train: head needs a pretrained trunk; set pretrained: true, or train: all")
+    if config.loss.type == "focal" or config.loss.label_smoothing:
+        raise InputError(
+            f"{where}.loss: a head is fitted by logistic regression, without focal loss and label smoothing; set "
+            "bce or bce_pos_weight and label_smoothing: 0.0, or train: all"
+        )
+    if config.domain.column != "none":
+        raise InputError(f"{where}.domain: domains need train: all, a frozen trunk learns nothing; set column: none")
+    return config.model_copy(
+        update={
+            "epochs": len(PENALTIES),
+            "batch_size": 0,
+            "lr": 0.0,
+            "weight_decay": 0.0,
+            "monitor": "auc",
+            "early_stopping_patience": len(PENALTIES),
+            "sampler": "shuffle" if config.sampler == "stratified" else config.sampler,
+            "grad_clip": 0.0,
+            "precision": "fp32",
+            "keep_optimizer": False,
+        }
     )
 
 
@@ -317,10 +379,9 @@ def _decided(settings: Params, run: Trained, decision: Decision | None, where: s
 
 def _pretrained(run: Trained, model: str, train: str, preset: bool) -> bool:
     """Tell whether a run starts from ImageNet weights, which one that goes on from another one does not."""
-    if train == "head":
-        return True
     possible = model not in FROM_SCRATCH and not isinstance(run, FineTuned)
-    return possible and (preset if run.pretrained is None else run.pretrained)
+    default = preset or train == "head"  # without weights there is nothing to freeze
+    return possible and (default if run.pretrained is None else run.pretrained)
 
 
 _NO_DOMAIN = Domain(column="none", weight=0.0, schedule="constant")

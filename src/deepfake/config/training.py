@@ -47,11 +47,31 @@ class Domain(Section):
     """How the factor grows while training: not at all, or from 0 as in Ganin's paper."""
 
 
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""`train: head`: the values of C, the inverse strength of L2, that are tried, strongest penalty first."""
+
+
+class Probe(Section):
+    """`train: head`: what the linear head sees of a frozen trunk (`models.frozen`)."""
+
+    stage: str
+    """`penultimate`: the last but one of the feature maps that timm lists for the model; `final`: what its own
+    classifier sees; or a module by timm's name (`blocks.3`). Of a map: the mean and the standard deviation of each
+    channel over positions."""
+    draws: Annotated[int, Field(ge=1)]
+    """Under augmentation: how often each training image is drawn; all draws are training rows."""
+
+
 class Shared(Section):
     """What all runs have in common, and what a run may override."""
 
     train: Literal["all", "head"]
-    """`all`: every weight; `head`: a linear head on the features of a frozen, pretrained backbone."""
+    """`all`: every layer, by gradient descent; `head`: a pretrained trunk stays as it is, and a linear head is fitted
+    to its features (logistic regression, its C chosen by AUC on the inner validation): epochs, optimizer, batch_size,
+    monitor and what else belongs to gradient descent does not count. A fine-tuned run always trains all layers, a trunk
+    and its head included."""
+    probe: Probe
+
     seed: Seed
     """Seed of splits, initial weights, shuffling and augmentation."""
     repeats: Annotated[int, Field(ge=1)] | None

@@ -161,7 +161,7 @@ def prepare(config: RunConfig) -> Prepared:
         config.model_dump_json(exclude=_NAMES),
         inputs,
         runtime.file_hash(regions),
-        code.digest("deepfake.runs.fold"),
+        code.digest("deepfake.runs.heads" if config.train == "head" else "deepfake.runs.fold"),
         code.digest("deepfake.evaluation.summary"),
         runtime.versions(runtime.RECORDED_PACKAGES),
         runtime.has_gpu(),
@@ -190,10 +190,13 @@ def jobs(prepared: Prepared, progress: Progress = SILENT) -> "list[FoldJob]":
 
 
 def train(waiting: "list[FoldJob]", progress: Progress = SILENT) -> None:
-    """Train folds side by side; of one run or of many."""
+    """Train folds side by side, of one run or of many; those on frozen trunks first."""
     from deepfake.runs import fold as folds
+    from deepfake.runs import heads
 
-    run_jobs(folds.train_fold, waiting, workers=folds.workers(), on_news=progress.news)
+    heads.train([job for job in waiting if job.config.train == "head"], progress)
+    layers = [job for job in waiting if job.config.train == "all"]
+    run_jobs(folds.train_fold, layers, workers=folds.workers(), on_news=progress.news)
 
 
 def is_done(folder: Path) -> bool:

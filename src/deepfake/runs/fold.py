@@ -22,7 +22,7 @@ from deepfake.loading.pixels import place
 from deepfake.progress import SILENT, FoldNews, Progress
 from deepfake.project import paths
 from deepfake.runs import checkpoint_metadata
-from deepfake.training.checkpoint import load_weights, save_weights
+from deepfake.training.checkpoint import detector, save_weights
 from deepfake.training.domains import codes
 from deepfake.training.engine import FoldData, fit
 from deepfake.training.predict import predict
@@ -45,7 +45,7 @@ class FoldJob:
         folder: where the results go.
         datasets: int [n], the number of each sample's data set.
         domains: int [n], each sample's domain (`domains.codes`), where the experiment has domains.
-        start: weights of the whole detector that this fold starts from, or None.
+        start: weights of the detector that this fold starts from, a head on a frozen trunk among them, or None.
     """
 
     config: RunConfig
@@ -61,6 +61,15 @@ class FoldJob:
     datasets: np.ndarray
     domains: np.ndarray | None = None
     start: Path | None = None
+
+    def rows(self, part: str) -> np.ndarray:
+        """Return the rows of one of `tables.SUBSETS`."""
+        return np.flatnonzero(self.subsets == part)
+
+    @property
+    def in_use(self) -> np.ndarray:
+        """Return the rows of all parts."""
+        return np.flatnonzero(self.subsets != "")
 
 
 def jobs(
@@ -156,14 +165,11 @@ def train_fold(job: FoldJob, tell: Tell) -> None:
     runtime.one_thread()
     device = runtime.device()
     runtime.seed_torch(config.seed, fold)
-    model = models.create(config.model, config.resolution, job.weights)
-    if job.start:
-        load_weights(model, job.start)
-    rows = {part: np.flatnonzero(job.subsets == part) for part in tables.SUBSETS}
+    model = detector(config, job.start) if job.start else models.create(config.model, config.resolution, job.weights)
     images = np.load(job.images, mmap_mode="r")
-    scale = config.normalization or training_statistics(images, job.labels, rows["train"])
+    scale = scale_of(job, images)
     loader = image_loader(job, images, scale, device)
-    data = FoldData(loader, job.labels, rows["train"], rows["validation"], job.datasets, job.domains)
+    data = FoldData(loader, job.labels, job.rows("train"), job.rows("validation"), job.datasets, job.domains)
 
     def tell_epoch(row: dict[str, float]) -> None:
         tell(FoldNews(config.experiment, fold, int(row["epoch"]), config.epochs, row["validation_auc"]))
@@ -175,30 +181,59 @@ def train_fold(job: FoldJob, tell: Tell) -> None:
     if config.keep_optimizer:
         save_weights(progress.best_optimizer, job.folder / project.FOLD_OPTIMIZER)
     logits = write_predictions(job, model, loader, tables.STANDARD_CONDITION)
+    finish(
+        job,
+        tell,
+        started=started,
+        history=progress.history,
+        best=progress.best_epoch,
+        scale=scale,
+        logits=logits,
+        parameters=models.count_parameters(model),
+    )
+    progress_file.unlink(missing_ok=True)
+
+
+def finish(
+    job: FoldJob,
+    tell: Tell,
+    *,
+    started: float,
+    history: list[dict[str, float]],
+    best: int,
+    scale: Normalization,
+    logits: np.ndarray,
+    parameters: int,
+) -> None:
+    """Write what a fold leaves beside weights and predictions, and at last that it is done.
+
+    Args:
+        job: the fold.
+        tell: told that it is done.
+        started: when its training began, of `time.monotonic`.
+        history: a row for each epoch, or for whatever else was tried.
+        best: the row that was chosen, from 1.
+        scale: what its images are normalised by.
+        logits: float64 [n], of all samples in use.
+        parameters: how many were trained.
+    """
+    config, validation = job.config, job.rows("validation")
     record = checkpoint_metadata.of(
         config,
-        fold,
-        epoch=progress.best_epoch,
-        metrics=progress.history[progress.best_epoch - 1],
+        job.fold,
+        epoch=best,
+        metrics=history[best - 1],
         normalization=scale,
-        sample_ids=job.sample_ids[rows["validation"]],
-        labels=job.labels[rows["validation"]],
-        logits=logits[rows["validation"]],
+        sample_ids=job.sample_ids[validation],
+        labels=job.labels[validation],
+        logits=logits[validation],
     )
     tables.write_text(record.model_dump_json() + "\n", job.folder / project.FOLD_RECORD)
-    tables.write_csv(pd.DataFrame(progress.history).assign(fold=fold), job.folder / project.FOLD_HISTORY)
-    done = {
-        "parameters": models.count_parameters(model),
-        "seconds": time.monotonic() - started,
-        "machine": runtime.processor(),
-    }
+    tables.write_csv(pd.DataFrame(history).assign(fold=job.fold), job.folder / project.FOLD_HISTORY)
+    done = {"parameters": parameters, "seconds": time.monotonic() - started, "machine": runtime.processor()}
     tables.write_text(json.dumps(done) + "\n", job.folder / project.FOLD_DONE)
-    progress_file.unlink(missing_ok=True)
-    tell(
-        FoldNews(
-            config.experiment, fold, progress.epoch, config.epochs, record.metrics["validation_auc"], finished=True
-        )
-    )
+    score = record.metrics["validation_auc"]
+    tell(FoldNews(config.experiment, job.fold, len(history), config.epochs, score, finished=True))
 
 
 def write_predictions(job: FoldJob, model: nn.Module, loader: Loader, condition: str) -> np.ndarray:
@@ -207,9 +242,15 @@ def write_predictions(job: FoldJob, model: nn.Module, loader: Loader, condition:
     Returns:
         float64 [n] in the manifest's order, NaN for samples that are not in use.
     """
-    in_use = np.flatnonzero(job.subsets != "")
     logits = np.full(len(job.labels), np.nan)
-    logits[in_use] = predict(model, loader, in_use)
+    logits[job.in_use] = predict(model, loader, job.in_use)
+    write_logits(job, logits, condition)
+    return logits
+
+
+def write_logits(job: FoldJob, logits: np.ndarray, condition: str) -> None:
+    """Write the fold's `tables.PREDICTIONS` from float64 [n] in the manifest's order."""
+    in_use = job.in_use
     predictions = pd.DataFrame(
         {
             "sample_id": job.sample_ids[in_use],
@@ -223,7 +264,11 @@ def write_predictions(job: FoldJob, model: nn.Module, loader: Loader, condition:
         }
     )
     tables.write(predictions, job.folder / project.FOLD_PREDICTIONS, tables.PREDICTIONS)
-    return logits
+
+
+def scale_of(job: FoldJob, images: np.ndarray) -> Normalization:
+    """Return the statistics that a fold's images are normalised by."""
+    return job.config.normalization or training_statistics(images, job.labels, job.rows("train"))
 
 
 def training_statistics(images: np.ndarray, labels: np.ndarray, train: np.ndarray) -> Normalization:

@@ -6,13 +6,13 @@ import pandas as pd
 import torch
 from torch import nn
 
-from deepfake import models, tables
+from deepfake import tables
 from deepfake.config import RunConfig, config_of
 from deepfake.config.params import Normalization
 from deepfake.evaluation import summary
 from deepfake.project import paths
 from deepfake.runs import checkpoint_metadata
-from deepfake.training.checkpoint import load_weights
+from deepfake.training import checkpoint
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,9 @@ def model_of(trained: Trained, fold: int, device: torch.device) -> nn.Module:
     """Return the model of a fold, ready to predict.
 
     Raises:
-        InputError: its weights are missing or belong to another model.
+        InputError: its weights are missing or belong to another model or trunk.
     """
     config = trained.config
-    model = models.create(config.model, config.resolution)
-    load_weights(model, paths().checkpoint(config.experiment, fold))
+    model = checkpoint.detector(config, paths().checkpoint(config.experiment, fold))
     model.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return model.eval()

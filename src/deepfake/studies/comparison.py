@@ -46,9 +46,7 @@ class Comparison(NamedTuple):
     tests: pd.DataFrame
 
 
-def compare(
-    comparisons: Mapping[str, Rows], joined: Mapping[str, pd.DataFrame], evaluation: Evaluation
-) -> Comparison:
+def compare(comparisons: Mapping[str, Rows], joined: Mapping[str, pd.DataFrame], evaluation: Evaluation) -> Comparison:
     """Compare runs with their baselines.
 
     Args:

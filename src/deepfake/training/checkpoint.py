@@ -12,11 +12,16 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from deepfake import models, runtime
+from deepfake.config import RunConfig
 from deepfake.errors import InputError
-from deepfake.models import misfit
+from deepfake.models import LinearHead, misfit
+from deepfake.project import paths
 from deepfake.tables import atomic
 
 Weights = dict[str, torch.Tensor]
+_TRUNK = "trunk_sha256"
+"""In a file that holds a head alone: the hash of the weights of the trunk that it was fitted on."""
 
 
 def copy_weights(model: nn.Module) -> Weights:
@@ -30,8 +35,47 @@ def save_weights(weights: Weights, path: Path) -> None:
         save_file(weights, temporary)
 
 
+def save_head(head: LinearHead, trunk: Path, path: Path) -> None:
+    """Write a head alone as safetensors, and the hash of its trunk's weights, without which it means nothing."""
+    with atomic(path) as temporary:
+        save_file(copy_weights(head), temporary, metadata={_TRUNK: runtime.file_hash(trunk)})
+
+
+def detector(config: RunConfig, path: Path) -> nn.Module:
+    """Return the detector of a run with the weights of a file, in training mode.
+
+    Args:
+        config: of the run, or of one that goes on from it.
+        path: what `save_weights` wrote, or `save_head`: then the trunk is that of `data/weights`.
+
+    Raises:
+        InputError: the file is missing, or of another model; the trunk is missing, or no longer the head's.
+    """
+    trunk = _trunk(config.model, path)
+    model = models.create(config.model, config.resolution, trunk, config.probe and config.probe.stage)
+    load_weights(model if trunk is None else model.head, path)  # pyright: ignore[reportArgumentType]
+    return model
+
+
+def _trunk(model: str, path: Path) -> Path | None:
+    """Return the weights of the trunk that a head belongs to, None for a file that holds all weights."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            expected = (file.metadata() or {}).get(_TRUNK)
+    except (OSError, SafetensorError):  # `load_weights` says it better
+        return None
+    if expected is None:
+        return None
+    trunk = paths().weights(model)
+    if not trunk.exists():
+        raise InputError(f"{trunk}: not found, and {path} is a head on it; run deepfake weights, or put it back")
+    if runtime.file_hash(trunk) != expected:
+        raise InputError(f"{trunk}: not the trunk that {path} was fitted on; put that back, or train again")
+    return trunk
+
+
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Put what `save_weights` wrote into a model.
+    """Put what `save_weights` wrote into a model, or what `save_head` wrote into a head.
 
     Raises:
         InputError: the file is missing, or of another model.

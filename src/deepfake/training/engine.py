@@ -161,7 +161,7 @@ def _train_epoch(
     return (
         {"epoch": epoch + 1, "lr": lr}
         | {f"train_{name}": value for name, value in tasks.means(steps).items()}
-        | _figures("train", data.labels[order], scores)
+        | figures("train", data.labels[order], scores)
     )
 
 
@@ -181,11 +181,11 @@ def _validate(task: Task, data: FoldData, config: RunConfig, fold: int, epoch: i
     return (
         {"validation_loss": float(loss)}
         | {f"validation_{name}": value for name, value in told.items()}
-        | _figures("validation", labels, logits)
+        | figures("validation", labels, logits)
     )
 
 
-def _figures(part: str, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+def figures(part: str, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
     """Return the metrics of one part of the fold, named after it."""
     found = metrics.classification(labels, logits)
     return {f"{part}_{name}": found[name] for name in _CLASSIFICATION}

@@ -193,7 +193,10 @@ def scaling(results: Results, settings: Params) -> Table:
     for key in keys:
         names = [config.scaled(str(name), key) for name in whole["baseline"]]
         whole = whole.assign(**{f"{key}_{end}": known.loc[names, end].to_numpy() for end in ends})
-    columns = [text("Model", "title"), *(_auc(f"{key}_", f"{share} Data AUC [95% CI]") for key, share in shares.items())]
+    columns = [
+        text("Model", "title"),
+        *(_auc(f"{key}_", f"{share} Data AUC [95% CI]") for key, share in shares.items()),
+    ]
     return Table(whole, [*columns, *_verdict(), _size()])
 
 

@@ -68,7 +68,12 @@ def above_chance(found: Results, name: str, **more: Any) -> Finding:
 
 
 def _contrasts(
-    found: Results, table: str, id_: str, ask: Callable[[Any], str], words: dict[str, Verdict] | None = None, **more: Any
+    found: Results,
+    table: str,
+    id_: str,
+    ask: Callable[[Any], str],
+    words: dict[str, Verdict] | None = None,
+    **more: Any,
 ) -> Iterator[Finding]:
     """Yield a finding for each contrast of a table."""
     for _, pair in found.pairs(table).iterrows():

@@ -177,5 +177,3 @@ _PAGES: dict[str, Callable[[Params], dict[str, Any]]] = {
     "phase4": _phase4,
     "custom": lambda settings: _models("custom"),
 }
-
-

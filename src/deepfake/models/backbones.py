@@ -1,4 +1,4 @@
-"""The detectors: images in, one logit out (greater means more likely fake)."""
+"""Detectors by name: SimpleCNN, or any backbone of timm with a head of one logit, its own or a linear one."""
 
 import re
 from pathlib import Path
@@ -10,50 +10,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from deepfake.errors import InputError, unknown
+from deepfake.models.frozen import LinearProbe
+from deepfake.models.simple_cnn import SimpleCNN
 
 SIMPLE_CNN = "simple_cnn"
-
-
-class SimpleCNN(nn.Module):
-    """A plain convolutional network of about 400,000 parameters, the plan's simplest baseline.
-
-    Five 3x3 convolutions with batch norm and ReLU, halving the image after each but the last, a global
-    average and a linear layer. The stem is thin (16 channels), which is what makes it fast on a CPU.
-    """
-
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 128, 256)):
-        """Build the network with these numbers of channels."""
-        super().__init__()
-        layers: list[nn.Module] = []
-        for before, after in zip((3, *widths), widths, strict=False):
-            if before != 3:
-                layers.append(nn.MaxPool2d(2))
-            layers += [
-                nn.Conv2d(before, after, kernel_size=3, padding=1, bias=False),
-                nn.BatchNorm2d(after),
-                nn.ReLU(inplace=True),
-            ]
-        self.features = nn.Sequential(*layers)
-        self.head = nn.Linear(widths[-1], 1)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map float [b, 3, h, w] (sides of at least 16 pixels) to logits [b, 1]."""
-        return self.forward_head(self.forward_features(images))
-
-    # from here on: what timm's backbones have, by timm's names
-
-    def forward_features(self, images: torch.Tensor) -> torch.Tensor:
-        """Map float [b, 3, h, w] to feature maps [b, c, h', w']."""
-        return self.features(images)
-
-    def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
-        """Map feature maps to logits [b, 1], or to what these are computed from, [b, c]."""
-        pooled = features.mean(dim=(2, 3))
-        return pooled if pre_logits else self.head(pooled)
-
-    def get_classifier(self) -> nn.Module:
-        """Return the layer that gives the logit."""
-        return self.head
 
 
 def check_name(name: str) -> None:
@@ -75,7 +35,7 @@ def check_name(name: str) -> None:
         raise InputError(f"model: {name}: {architecture} has no weights named {tag!r}; write {architecture}") from None
 
 
-def create(name: str, size: int, weights: Path | None = None) -> nn.Module:
+def create(name: str, size: int, weights: Path | None = None, stage: str | None = None) -> nn.Module:
     """Build a detector in training mode.
 
     Args:
@@ -83,9 +43,11 @@ def create(name: str, size: int, weights: Path | None = None) -> nn.Module:
         size: side of the input in pixels; transformers with position embeddings are built for it.
         weights: safetensors of timm's classifier of this name: what the backbone starts from. Everything is
             random without it; the head always is, and the same one for the same seed.
+        stage: of the backbone, whose features a linear head sees instead of timm's own (`frozen.LinearProbe`).
 
     Raises:
-        InputError: no model has this name, it cannot take images of this size, or the weights are not its own.
+        InputError: no model has this name, it cannot take images of this size, it lacks the stage, or the
+            weights are not its own.
     """
     check_name(name)
     if name == SIMPLE_CNN:
@@ -103,7 +65,7 @@ def create(name: str, size: int, weights: Path | None = None) -> nn.Module:
         raise InputError(f"model {name} cannot take images of {size} px ({reason}); use a larger resolution") from None
     if weights is not None:
         model.load_state_dict(_backbone(model, _classifier(name, weights, fixed)))
-    return model.train()
+    return (model if stage is None else LinearProbe(model, stage, size)).train()
 
 
 _MISFIT = re.compile(r'(Missing|Unexpected) key\(s\) in state_dict: "([^"]+)"|size (mismatch) for ([^:]+)')

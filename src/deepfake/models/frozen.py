@@ -1,0 +1,188 @@
+"""A linear head on features of one stage of a trunk, as a detector with timm's methods.
+
+Frozen, the trunk keeps the weights that it was pretrained with and only the head is fitted (`training.heads`);
+a fine-tuned run goes on from both and trains all layers.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from deepfake.errors import InputError
+
+PENULTIMATE = "penultimate"
+"""The last but one of the stages that timm lists in `feature_info`."""
+FINAL = "final"
+"""What the trunk's own classifier sees: the features after its last pooling."""
+_SMALLEST_VARIANCE = 1e-12
+"""Below it a channel is constant: its standard deviation has no gradient that could be followed."""
+
+
+class LinearHead(nn.Module):
+    """Standardised features to a logit."""
+
+    def __init__(self, features: int):
+        """Build the head for this many features; mean and standard deviation are 0 and 1 until it is fitted."""
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.linear = nn.Linear(features, 1)
+
+    def standardised(self, features: torch.Tensor) -> torch.Tensor:
+        """Return features [b, d] less the training rows' mean, over their standard deviation."""
+        return (features - self.mean) / self.scale  # pyright: ignore[reportOperatorIssue]
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map features [b, d] to logits [b, 1]."""
+        return self.linear(self.standardised(features))
+
+
+class LinearProbe(nn.Module):
+    """A trunk up to one of its stages, and a linear head on the mean and the standard deviation of each channel there.
+
+    The standard deviation's gradient sums to zero over positions, so a Grad-CAM, which weighs channels by their mean
+    gradient, shows what speaks through the means.
+    """
+
+    def __init__(self, trunk: nn.Module, stage: str, size: int):
+        """Cut a trunk off behind a stage.
+
+        Args:
+            trunk: a backbone of timm, which is changed: what runs behind the stage is taken out.
+            stage: `penultimate`, `final`, or the name of a module of the trunk (`blocks.3`).
+            size: side of the images in pixels.
+
+        Raises:
+            InputError: the trunk has no such stage, or it gives no feature map.
+        """
+        super().__init__()
+        self._final = stage == FINAL
+        self._prefix = int(getattr(trunk, "num_prefix_tokens", 0))
+        self._channels_last = getattr(trunk, "output_fmt", "NCHW") == "NHWC"
+        name = type(trunk).__name__
+        if not self._final:
+            place = _place(trunk, stage)
+            _cut(trunk, place, size)
+            stage = place
+        self.trunk = trunk
+        training = trunk.training
+        with torch.no_grad():
+            try:
+                maps = self.eval().forward_features(torch.zeros(1, 3, size, size))
+                count = self.pooled(maps).shape[1]
+            except (AttributeError, IndexError, TypeError, ValueError) as error:
+                reason = " ".join(str(error).split())[:120]
+                raise InputError(f"probe.stage: {stage} of {name} gives no feature map ({reason})") from None
+        self.num_features = maps.shape[1]
+        self.head = LinearHead(count)
+        self.train(training)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map float [b, 3, h, w] to logits [b, 1]."""
+        return self.forward_head(self.forward_features(images))
+
+    def forward_features(self, images: torch.Tensor) -> torch.Tensor:
+        """Map float [b, 3, h, w] to the stage's maps [b, c, h', w'], a transformer's tokens to [b, c, tokens, 1].
+
+        `final` gives what the trunk calls its features.
+        """
+        if self._final:
+            return self.trunk.forward_features(images)  # pyright: ignore[reportCallIssue]
+        try:
+            self.trunk(images)
+        except _Reached as reached:
+            maps = reached.maps
+        else:
+            raise InputError("probe.stage: the trunk was run without its stage; choose another one")
+        if maps.ndim == 3:
+            # class and register tokens are no positions
+            return maps[:, self._prefix :].transpose(1, 2).unsqueeze(-1)
+        return maps.permute(0, 3, 1, 2) if self._channels_last else maps
+
+    def pooled(self, maps: torch.Tensor) -> torch.Tensor:
+        """Map the stage's maps to features [b, d]: means, then standard deviations, over positions.
+
+        `final`: the trunk's own pooling, nothing else.
+        """
+        if self._final:
+            return self.trunk.forward_head(maps, pre_logits=True)  # pyright: ignore[reportCallIssue]
+        variance = maps.var(dim=(2, 3), correction=0)
+        return torch.cat([maps.mean(dim=(2, 3)), variance.clamp(min=_SMALLEST_VARIANCE).sqrt()], dim=1)
+
+    def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        """Map the stage's maps to logits [b, 1], or to the standardised features that these are computed from."""
+        pooled = self.pooled(features)
+        return self.head.standardised(pooled) if pre_logits else self.head(pooled)
+
+    def get_classifier(self) -> nn.Module:
+        """Return the layer that gives the logit."""
+        return self.head.linear
+
+
+class _Reached(Exception):
+    """The stage's output is there."""
+
+    def __init__(self, maps: torch.Tensor):
+        super().__init__()
+        self.maps = maps
+
+
+class _Last(nn.Module):
+    """The stage in its place: it runs, hooks and all, and what follows it does not."""
+
+    def __init__(self, stage: nn.Module):
+        super().__init__()
+        self.stage = stage
+
+    def forward(self, *inputs: object, **named: object) -> torch.Tensor:
+        raise _Reached(self.stage(*inputs, **named))
+
+
+def _place(trunk: nn.Module, stage: str) -> str:
+    """Return the name of the module that gives a stage's output."""
+    listed = [info["module"] for info in getattr(trunk, "feature_info", [])]
+    if stage == PENULTIMATE and len(listed) > 1:
+        return listed[-2]
+    modules = dict(trunk.named_modules())
+    if stage in modules and stage:
+        return stage
+    stages = [name for name in modules if name and (name in listed or name.rpartition(".")[0] in _ranks(listed))]
+    known = [PENULTIMATE] * (len(listed) > 1) + [FINAL, *stages]
+    raise InputError(f"probe.stage: {type(trunk).__name__} has no stage {stage!r}; it has {', '.join(known)}")
+
+
+def _ranks(listed: list[str]) -> set[str]:
+    """Return the modules that hold the stages that timm lists (`blocks`), so that their neighbours are shown, too."""
+    return {name.rpartition(".")[0] for name in listed} - {""}
+
+
+def _cut(trunk: nn.Module, place: str, size: int) -> None:
+    """End a trunk's forward pass behind a module, and take out the modules that it never comes to."""
+    called: set[nn.Module] = set()
+
+    def remember(module: nn.Module, _: object) -> None:
+        called.add(module)
+
+    above, _, name = place.rpartition(".")
+    stage = trunk.get_submodule(place)
+    setattr(trunk.get_submodule(above), name, _Last(stage))
+    hooks = [module.register_forward_pre_hook(remember) for module in trunk.modules()]
+    try:
+        with torch.no_grad():
+            trunk.eval()(torch.zeros(1, 3, size, size))
+    except _Reached:
+        pass
+    finally:
+        for hook in hooks:
+            hook.remove()
+    _walk(trunk, lambda module: not called.intersection(module.modules()))
+
+
+def _walk(module: nn.Module, unused: Callable[[nn.Module], bool]) -> None:
+    """Replace what is unused below a module, as high up as possible; what only holds parameters stays."""
+    for name, child in list(module.named_children()):
+        if unused(child):
+            setattr(module, name, nn.Identity())
+        elif not isinstance(child, _Last):
+            _walk(child, unused)

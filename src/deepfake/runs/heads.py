@@ -1,0 +1,81 @@
+"""The folds of runs with a frozen trunk: features from the cache, then a linear head, in a second a fold."""
+
+import time
+
+import numpy as np
+
+from deepfake import models, project, tables
+from deepfake.config.params import Normalization
+from deepfake.errors import InputError
+from deepfake.execution.processes import Tell, run_jobs
+from deepfake.progress import SILENT, FoldNews, Progress
+from deepfake.runs import features, fold, store
+from deepfake.training import heads
+from deepfake.training.checkpoint import save_head
+
+
+def train(jobs: list[fold.FoldJob], progress: Progress = SILENT) -> None:
+    """Fit the heads of folds side by side, of one run or of many, once all features that they need are there.
+
+    Raises:
+        InputError: a trunk lacks the stage that is asked for, or no weights.
+    """
+    if not jobs:
+        return
+    with store.locked([features.FOLDER], progress):
+        features.ensure([each for job in jobs for each in _wanted(job)], progress)
+        run_jobs(train_head, jobs, workers=fold.workers(), on_news=progress.news)
+
+
+def train_head(job: fold.FoldJob, tell: Tell) -> None:
+    """Fit the fold's head, predict every sample in use, and write weights, predictions and history."""
+    config, started = job.config, time.monotonic()
+    wanted = _wanted(job)
+    standard, *drawn = [features.read(each) for each in wanted]
+    every = np.full((len(job.labels), standard.shape[1]), np.nan, np.float32)
+    every[job.in_use] = standard
+    train_rows, validation = job.rows("train"), job.rows("validation")
+    copies = np.tile(train_rows, max(len(drawn), 1))
+    fitted = heads.fit(
+        heads.Rows(np.concatenate(drawn) if drawn else every[train_rows], job.labels[copies]),
+        heads.Rows(every[validation], job.labels[validation]),
+        heads.row_weights(config, job.labels[copies], job.datasets[copies]),
+    )
+    for row in fitted.history:
+        tell(FoldNews(config.experiment, job.fold, int(row["epoch"]), config.epochs, row["validation_auc"]))
+    job.folder.mkdir(parents=True, exist_ok=True)
+    save_head(fitted.head, wanted[0].weights, job.folder / project.FOLD_WEIGHTS)
+    logits = np.full(len(job.labels), np.nan)
+    logits[job.in_use] = heads.logits_of(fitted.head, standard)
+    fold.write_logits(job, logits, tables.STANDARD_CONDITION)
+    fold.finish(
+        job,
+        tell,
+        started=started,
+        history=fitted.history,
+        best=fitted.best,
+        scale=wanted[0].scale,
+        logits=logits,
+        parameters=models.count_parameters(fitted.head),
+    )
+
+
+def _wanted(job: fold.FoldJob) -> list[features.Wanted]:
+    """Return the features that a fold needs: all samples as they are, then each draw of its training images."""
+    config = job.config
+    if config.probe is None or job.weights is None:
+        raise InputError(f"{config.experiment}: train: head needs the weights of its trunk; run deepfake weights")
+    scale: Normalization = fold.scale_of(job, np.load(job.images, mmap_mode="r"))
+    plain = features.Wanted(
+        config.model, config.resolution, config.probe.stage, job.weights, job.images, scale, job.in_use
+    )
+    if config.augmentation is None or job.oversampled is None:
+        return [plain]
+    return [plain] + [
+        plain._replace(
+            images=job.oversampled,
+            rows=job.rows("train"),
+            draw=features.Draw(config.augmentation, config.view.loader, config.seed, number),
+        )
+        for number in range(config.probe.draws)
+    ]
