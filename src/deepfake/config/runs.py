@@ -70,7 +70,7 @@ class RunConfig(Section):
     keep_optimizer: bool
     normalization: Normalization | None
     """None: the statistics of each fold's real training images. A run that starts from pretrained weights is given
-    here what its weights were trained with (`runs.weights.statistics`)."""
+    here what its weights were trained with (`runs.weights.with_statistics`)."""
     augmentation: Augmentation | None
     pretrained: bool
     """Whether it starts from ImageNet weights."""

@@ -15,7 +15,7 @@ from deepfake.project import RUN_CONFUSION, RUN_HISTORY, RUN_ROC, paths
 from deepfake.tables import results as result_tables
 
 Rows = Mapping[str, tuple[str, ...]]
-"""The experiments of a comparison, each with the baselines that it is tested against (`params.Params.tables`)."""
+"""The experiments of a comparison, each with the baselines that it is tested against (`config.table`)."""
 METRICS = ("best_auc", "best_auc_low", "best_auc_high", "significant_differences")
 CHANGES = ("train_val_gap", "source_auc_variance")
 """What is compared beside the AUC, fold by fold."""

@@ -197,7 +197,7 @@ def sources(rows: pd.DataFrame, thresholds: tuple[float, float], *, learned: boo
     """Say whether features are specific to the sources that a detector was trained on (2A-3).
 
     Args:
-        rows: the table of `studies.phases.holdout`.
+        rows: the table of `analysis.holdout`.
         thresholds: `interpretation.source_specific`.
         learned: whether the detector that is trained on all sources is told from guessing.
     """

@@ -118,7 +118,7 @@ def holdout(results: Results, rows: pd.DataFrame, real: list[str], confidence: f
 
     Args:
         results: of phase 2.
-        rows: the table of `studies.phases.holdout`.
+        rows: the table of `analysis.holdout`.
         real: the sources of reals.
         confidence: of its intervals.
     """
