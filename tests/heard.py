@@ -1,4 +1,4 @@
-"""What long work told of itself, kept for a test."""
+"""What long work told of itself and gave to be done, kept for a test."""
 
 from deepfake.progress import FoldNews, Progress
 
@@ -23,3 +23,18 @@ class Heard(Progress):
 
     def news(self, news: FoldNews) -> None:
         self.folds.append(news)
+
+
+class InProcess:
+    """An executor that runs jobs one after the other, here, and keeps what it was given."""
+
+    def __init__(self):
+        self.calls: list[list] = []
+
+    def workers(self) -> int:
+        return 1
+
+    def run(self, function, jobs, *, on_news, remedy) -> None:
+        self.calls.append(list(jobs))
+        for job in self.calls[-1]:
+            function(job, on_news)

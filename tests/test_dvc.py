@@ -204,7 +204,7 @@ def test_the_pipeline_runs_under_dvc(repository):
     commit("results")
 
     conditions = ["custom.augmentation=full", "custom.normalization=real_training"]
-    assert stages_run(call("dvc", "exp", "run", *(f"-S{change}" for change in conditions))) == {"custom"}
+    assert stages_run(call("dvc", "exp", "run", *(f"-S{change}" for change in conditions))) == {"weights", "custom"}
     changes = json.loads(call("dvc", "metrics", "diff", "--json"))
     assert set(changes) == {"reports/metrics/custom.json"}
     assert "runs.custom.auc" in changes["reports/metrics/custom.json"]

@@ -5,7 +5,7 @@ import pytest
 
 from deepfake.cli import main
 from deepfake.errors import InputError
-from deepfake.execution.processes import run_jobs
+from deepfake.execution.processes import LocalProcesses
 from deepfake.project import PARAMS, Project, nearest, paths
 
 
@@ -59,7 +59,7 @@ def write_where_it_works(name, tell):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_are_in_the_project_of_their_parent(tmp_path, workers):
     with Project(tmp_path).entered():
-        run_jobs(write_where_it_works, ["a", "b"], workers=workers, on_news=lambda news: None)
+        LocalProcesses(workers).run(write_where_it_works, ["a", "b"], on_news=lambda news: None, remedy="")
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
 
 

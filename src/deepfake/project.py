@@ -253,10 +253,6 @@ class Project:
         found = sorted(self.runs.glob(f"*/{glob.escape(experiment)}/"))
         return found[0] if found else self.runs / "*" / experiment
 
-    def entry(self, experiment: str) -> Path:
-        """Return what a run's entry of the store says of itself (`runs.store.Entry`)."""
-        return self.run(experiment) / ENTRY
-
     def checkpoints(self, experiment: str) -> Path:
         """Return the folder of one experiment's checkpoints, one a fold."""
         return self.run(experiment) / CHECKPOINTS

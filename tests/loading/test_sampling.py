@@ -55,25 +55,6 @@ def test_one_row_with_all_the_weight_is_drawn_every_time():
     assert set(sampling.weighted(ROWS, weights, np.random.default_rng(0))) == {15}
 
 
-@given(st.integers(0, 50), st.integers(1, 9), st.integers(1, 5))
-def test_shards_are_disjoint_equally_long_and_together_the_epoch(count, world, batch_size):
-    rows = np.random.default_rng(count).permutation(count) + 100
-    shards = [sampling.shard(rows, rank, world, batch_size).tolist() for rank in range(world)]
-    assert {len(shard) for shard in shards} == {count // world}
-    together = [row for shard in shards for row in shard]
-    assert len(set(together)) == len(together)
-    # nothing but the last few rows is left out
-    assert set(together) == set(rows[: count // world * world].tolist())
-
-
-def test_the_workers_batches_side_by_side_are_the_epoch_in_its_order():
-    # so that a batch of w workers holds what one worker's larger batch would
-    rows = np.arange(26) * 3
-    shards = [sampling.shard(rows, rank, 3, 4) for rank in range(3)]
-    batches = [shard[start : start + 4] for start in (0, 4) for shard in shards]
-    np.testing.assert_array_equal(np.concatenate(batches), rows[:24])
-
-
 LABELS = np.array([0] * 37 + [1] * 333)
 NINE = np.arange(1000, 1370)
 
@@ -120,16 +101,6 @@ def test_stratified_batches_differ_from_epoch_to_epoch():
     first, again, other = (sampling.stratified(NINE, LABELS, np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert first.tolist() != other.tolist()
-
-
-@pytest.mark.parametrize("world", [2, 5, 10])
-def test_shards_of_stratified_rows_are_stratified(world):
-    order = sampling.stratified(np.arange(370), LABELS, np.random.default_rng(0))
-    for rank in range(world):
-        mine = LABELS[sampling.shard(order, rank, world, 8)]
-        for start in range(0, len(mine) - 7, 8):
-            assert (mine[start : start + 8] == 0).sum() <= 2
-        assert 0 < (mine == 0).mean() < 0.25
 
 
 def test_class_weights_have_the_same_sum_for_each_class():

@@ -10,7 +10,7 @@ from deepfake import config
 from deepfake.config import params
 from deepfake.errors import InputError
 from deepfake.loading import views
-from deepfake.project import paths
+from deepfake.project import ENTRY, paths
 from deepfake.runs import completion, fold, reevaluation, store
 from heard import Heard
 
@@ -46,7 +46,7 @@ def held(study: str) -> set[str]:
 
 
 def test_only_what_is_missing_is_trained(trained):
-    first = paths().entry("simple_cnn_low").read_bytes()
+    first = (paths().run("simple_cnn_low") / ENTRY).read_bytes()
     (paths().study("phase1") / "stray").mkdir()
     completion.complete(settings(phase1={"simple_cnn_low": FIRST}), "phase1")
     assert trained == []
@@ -57,7 +57,7 @@ def test_only_what_is_missing_is_trained(trained):
     assert trained == [("added", 0), ("added", 1)]
     assert heard.begun == 1
     assert held("phase1") == {"simple_cnn_low", "added"}
-    assert paths().entry("simple_cnn_low").read_bytes() == first
+    assert (paths().run("simple_cnn_low") / ENTRY).read_bytes() == first
     # one that is taken out is kept, and is there when it comes back
     fewer = settings(phase1={"added": PLAIN})
     completion.complete(fewer, "phase1")
@@ -65,7 +65,7 @@ def test_only_what_is_missing_is_trained(trained):
     completion.complete(settings(phase1={"simple_cnn_low": FIRST, "added": PLAIN}), "phase1")
     assert len(trained) == 2
     assert held("phase1") == {"simple_cnn_low", "added"}
-    assert paths().entry("simple_cnn_low").read_bytes() == first
+    assert (paths().run("simple_cnn_low") / ENTRY).read_bytes() == first
 
 
 def test_a_run_that_moves_to_another_study_is_not_trained_again(trained):
@@ -114,10 +114,10 @@ def test_what_is_there_is_not_computed_again(trained, monkeypatch):
         }
     )
     completion.complete(chosen, "generalization")
-    before = {name: paths().entry(name).stat().st_ino for name in ("sum", "again", "home")}
+    before = {name: (paths().run(name) / ENTRY).stat().st_ino for name in ("sum", "again", "home")}
     monkeypatch.setattr(reevaluation, "run_jobs", lambda *a, **k: pytest.fail("predicted again"))
     completion.complete(chosen, "generalization")
-    assert {name: paths().entry(name).stat().st_ino for name in before} == before
+    assert {name: (paths().run(name) / ENTRY).stat().st_ino for name in before} == before
     # nor when they lie in the store
     store.keep_only("generalization", [])
     completion.complete(chosen, "generalization")

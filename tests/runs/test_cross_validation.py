@@ -15,7 +15,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from deepfake import tables
+from deepfake import execution, tables
 from deepfake.config import RunConfig
 from deepfake.errors import InputError
 from deepfake.evaluation import summary
@@ -27,7 +27,7 @@ from deepfake.runs import checkpoint_metadata, code, cross_validation, fold, sto
 from deepfake.runs import weights as pretrained
 from deepfake.training import engine
 from deepfake.training.predict import predict
-from heard import Heard
+from heard import Heard, InProcess
 from tiny_study import config, manifest, prepared, weights
 
 
@@ -232,17 +232,11 @@ def test_two_names_of_one_configuration_train_once(copied, monkeypatch):
     assert cross_validation.complete(both) == 0
 
 
-def test_folds_of_all_runs_train_side_by_side(copied, monkeypatch):
-    calls = []
-    original = cross_validation.run_jobs
-
-    def spy(function, jobs, **options):
-        calls.append([(job.config.experiment, job.fold) for job in jobs])
-        original(function, jobs, **options)
-
-    monkeypatch.setattr(cross_validation, "run_jobs", spy)
-    heard = Heard()
-    assert cross_validation.complete([config(epochs=1), config("custom", epochs=1, batch_size=16)], heard) == 2
+def test_folds_of_all_runs_train_side_by_side_by_any_executor(copied):
+    elsewhere, heard = InProcess(), Heard()
+    with execution.using(elsewhere):
+        assert cross_validation.complete([config(epochs=1), config("custom", epochs=1, batch_size=16)], heard) == 2
+    calls = [[(job.config.experiment, job.fold) for job in jobs] for jobs in elsewhere.calls]
     assert calls == [[(name, number) for name in ("simple_cnn_low", "custom") for number in range(2)]]
     assert heard.begun == 1
     assert sum(news.finished for news in heard.folds) == 4

@@ -125,7 +125,7 @@ def test_a_studys_folder_holds_its_runs_and_nothing_else():
 
 def test_hashes_are_those_of_the_files():
     put(text="x")
-    entry = json.loads(paths().entry("a").read_text())
+    entry = json.loads((paths().run("a") / project.ENTRY).read_text())
     # sha256sum of "x"
     assert entry["files"] == {"numbers.txt": "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}
 

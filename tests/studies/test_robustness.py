@@ -9,13 +9,13 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
 from deepfake import config as configs
-from deepfake import models, tables
+from deepfake import execution, models, tables
 from deepfake.config.studies import Robustness
 from deepfake.errors import InputError
 from deepfake.loading import views
 from deepfake.project import paths
 from deepfake.studies.robustness import analysis as robustness
-from heard import Heard
+from heard import Heard, InProcess
 from tiny_study import config, manifest
 
 NAME = "simple_cnn_low"
@@ -102,9 +102,11 @@ def test_every_condition_is_there_once_and_written(finished, found):
     assert (result.summary["samples"] == len(held_out)).all()
 
 
-def test_the_number_of_processes_changes_nothing(found, monkeypatch):
-    monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
-    alone = run(name="own_alone_robustness")
+def test_who_carries_the_jobs_out_changes_nothing(found):
+    elsewhere = InProcess()
+    with execution.using(elsewhere):
+        alone = run(name="own_alone_robustness")
+    assert len(elsewhere.calls) == 2, "predictions, then curves"
     pd.testing.assert_frame_equal(alone.conditions, found[0].conditions, check_exact=True)
     pd.testing.assert_frame_equal(alone.summary, found[0].summary, check_exact=True)
 

@@ -76,7 +76,7 @@ class RunConfig(Section):
     keep_optimizer: bool
     normalization: Normalization | None
     """None: the statistics of each fold's real training images. A run that starts from pretrained weights, or from a
-    head on such, is given here what its weights were trained with (`runs.weights.statistics`)."""
+    head on such, is given here what its weights were trained with (`runs.weights.with_statistics`)."""
     augmentation: Augmentation | None
     pretrained: bool
     """Whether it starts from ImageNet weights."""

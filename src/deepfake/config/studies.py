@@ -226,7 +226,7 @@ class Robustness(Section):
     runs: tuple[str, ...]
     """Trained runs that are examined."""
     corruptions: dict[str, tuple[float, float, float, float, float]]
-    """Strengths of each corruption of `loading.corruptions.CORRUPTIONS`, whose units stand there."""
+    """Strengths of each corruption of `modalities.image.corruptions.CORRUPTIONS`, whose units stand there."""
 
 
 class Studies(Section):

@@ -17,7 +17,7 @@ class Optimizer(Section):
 
 
 class Loss(Section):
-    """What is minimised (`training.objectives.LOSSES`)."""
+    """What is minimised (`training.losses.LOSSES`)."""
 
     type: Literal["bce", "bce_pos_weight", "focal"]
     """`bce`; `bce_pos_weight`: fakes weigh as many times more as there are reals for each fake in the training fold;

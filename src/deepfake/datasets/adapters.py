@@ -15,7 +15,7 @@ from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
 
 _LARGEST = 512 * 2**20
-"""Bytes of the largest file that is read; no image that `images.inspect` takes needs more, even uncompressed."""
+"""Bytes of the largest file that is read; no image that `inspection.inspect` takes needs more, even uncompressed."""
 _CLASSES = {"real": tables.REAL, "fake": tables.FAKE}
 
 

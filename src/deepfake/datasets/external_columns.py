@@ -23,7 +23,7 @@ _NAMES = {
     "person_id",
     "id": "id sample_id file filename file_name path filepath file_path utt utt_id utterance image img audio",
 }
-"""What columns are called that hold the truth, and so on; scores by `polarity.names_a_score`."""
+"""What columns are called that hold the truth, and so on; scores by `label_vocabulary.names_a_score`."""
 _MOST_LABELS = 20
 """A column with more different words holds no labels."""
 _NOTHING = {"", "nan", "na", "n/a", "none", "null"}

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
+from deepfake import runtime
 from deepfake.errors import InputError
+from deepfake.execution.base import Job, News, Tell
 from deepfake.project import Project, current
 
 _START_METHOD = "fork" if sys.platform == "linux" else "spawn"
@@ -18,55 +20,51 @@ _START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 or shown a progress bar before the fork, so no thread of its can hold a lock in the worker."""
 
 
-Job = TypeVar("Job")
-News = TypeVar("News")
-Tell = Callable[[News], None]
-"""By which a job gives news of itself: anything that can be pickled."""
-
-
-def run_jobs(
-    function: Callable[[Job, Tell[News]], None],
-    jobs: Iterable[Job],
-    *,
-    workers: int,
-    on_news: Tell[News],
-    remedy: str = "lower shared.batch_size",
-) -> None:
-    """Call `function(job, tell)` for each job, in as many processes as there are workers.
-
-    With one worker the jobs run in this process.
+class LocalProcesses:
+    """Processes of this machine, one a core; on a GPU one job after the other, in this process.
 
     Args:
-        function: what is done for a job; a name at the top of its module, so that it can be pickled.
-        jobs: independent of each other.
-        workers: processes at most.
-        on_news: called here with what a job tells.
-        remedy: what the user can do when memory does not suffice.
-
-    Raises:
-        InputError: a worker was killed, most likely for memory.
+        count: of processes at most; None for as many as the machine bears.
     """
-    jobs = list(jobs)
-    if workers <= 1 or len(jobs) <= 1:
-        for job in jobs:
-            function(job, on_news)
-        return
-    context = multiprocessing.get_context(_START_METHOD)
-    news = context.SimpleQueue()
-    count = min(workers, len(jobs))
-    with ProcessPoolExecutor(count, context, initializer=_listen, initargs=(news, current())) as pool:
-        waiting = {pool.submit(_work, function, job) for job in jobs}
-        try:
-            while waiting:
-                done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                while not news.empty():
-                    on_news(news.get())
-                for future in done:
-                    future.result()
-        except BrokenProcessPool:
-            raise InputError(f"a process was killed, most likely for lack of memory; {remedy}") from None
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+
+    def __init__(self, count: int | None = None) -> None:
+        self._count = count
+
+    def workers(self) -> int:
+        """Return the number of processes."""
+        if self._count is not None:
+            return self._count
+        return 1 if runtime.device().type == "cuda" else runtime.cores()
+
+    def run(
+        self, function: Callable[[Job, Tell[News]], None], jobs: Iterable[Job], *, on_news: Tell[News], remedy: str
+    ) -> None:
+        """Call `function(job, tell)` for each job (`base.Executor.run`); with one worker in this process.
+
+        Raises:
+            InputError: a worker was killed, most likely for memory.
+        """
+        jobs = list(jobs)
+        count = min(self.workers(), len(jobs))
+        if count <= 1:
+            for job in jobs:
+                function(job, on_news)
+            return
+        context = multiprocessing.get_context(_START_METHOD)
+        news = context.SimpleQueue()
+        with ProcessPoolExecutor(count, context, initializer=_listen, initargs=(news, current())) as pool:
+            waiting = {pool.submit(_work, function, job) for job in jobs}
+            try:
+                while waiting:
+                    done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                    while not news.empty():
+                        on_news(news.get())
+                    for future in done:
+                        future.result()
+            except BrokenProcessPool:
+                raise InputError(f"a process was killed, most likely for lack of memory; {remedy}") from None
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
 
 
 _PR_SET_PDEATHSIG = 1

@@ -154,7 +154,7 @@ def _is_image(path: str) -> bool:
 
 
 def _glance(data: bytes) -> Picture | str:
-    """Return what `images.inspect` says; of a JPEG what its header says, for decoding will tell the rest."""
+    """Return what `inspection.inspect` says; of a JPEG what its header says, for decoding will tell the rest."""
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
             width, height = image.size

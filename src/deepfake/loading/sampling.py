@@ -1,6 +1,6 @@
 """Which samples an epoch shows, and in which order: index lists, decided here and nowhere else.
 
-A loader serves the list it is given. So weights, shuffling and shards need no support from a backend, and every
+A loader serves the list it is given. So weights and shuffling need no support from a backend, and every
 sample in a batch is known by its row.
 """
 
@@ -44,7 +44,7 @@ def stratified(rows: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -
     place = np.empty(len(rows))
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        # anywhere in its own cell: exactly even distances could fall in step with a shard's batches
+        # anywhere in its own cell: exactly even distances could fall in step with the batches
         place[members] = (rng.permutation(len(members)) + rng.random(len(members))) / len(members)
     return rows[np.argsort(place, kind="stable")]
 
@@ -58,24 +58,6 @@ SAMPLERS: dict[str, Sampler] = {
     "stratified": lambda rows, labels, datasets, rng: stratified(rows, labels, rng),
     "datasets": lambda rows, labels, datasets, rng: weighted(rows, class_weights(datasets), rng),
 }
-
-
-def shard(rows: np.ndarray, rank: int, world: int, batch_size: int) -> np.ndarray:
-    """Return one worker's share of an epoch; all shares are equally long, so the last few rows may be left out.
-
-    The workers' batches side by side are the epoch in its order. A batch is a stretch of the epoch, so that stratified
-    rows stay stratified; every `world`-th row could be all of one class.
-
-    Args:
-        rows: the epoch's rows, the same for all workers.
-        rank: this worker, from 0.
-        world: number of workers.
-        batch_size: samples in a worker's batch.
-    """
-    usable = rows[: len(rows) // world * world]
-    whole = len(usable) // (world * batch_size) * world * batch_size
-    batches = usable[:whole].reshape(-1, world, batch_size)
-    return np.concatenate([batches[:, rank].ravel(), np.split(usable[whole:], world)[rank]])
 
 
 def occurrences(rows: np.ndarray) -> np.ndarray:

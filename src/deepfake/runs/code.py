@@ -8,7 +8,7 @@ import grimp
 from deepfake import runtime
 
 _BACKENDS = ("deepfake.modalities.image.dali", "deepfake.modalities.image.opencv", "deepfake.modalities.image.vision")
-"""What `loading.backends` imports by name."""
+"""What `modalities.image.backends` imports by name."""
 
 
 @cache

@@ -14,7 +14,7 @@ from deepfake.config import RunConfig, facts_of
 from deepfake.datasets import splits
 from deepfake.errors import InputError
 from deepfake.evaluation import summary
-from deepfake.execution.processes import run_jobs
+from deepfake.execution import run_jobs
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.runs import checkpoint_metadata, code, overlap, store, weights
@@ -196,7 +196,7 @@ def train(waiting: "list[FoldJob]", progress: Progress = SILENT) -> None:
 
     heads.train([job for job in waiting if job.config.train == "head"], progress)
     layers = [job for job in waiting if job.config.train == "all"]
-    run_jobs(folds.train_fold, layers, workers=folds.workers(), on_news=progress.news)
+    run_jobs(folds.train_fold, layers, on_news=progress.news)
 
 
 def is_done(folder: Path) -> bool:

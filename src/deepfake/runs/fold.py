@@ -15,7 +15,7 @@ from deepfake.config import RunConfig
 from deepfake.config.params import Normalization
 from deepfake.datasets import splits
 from deepfake.errors import InputError
-from deepfake.execution.processes import Tell
+from deepfake.execution import Tell
 from deepfake.loading import normalization, views
 from deepfake.loading.batches import AugmentingLoader, Loader
 from deepfake.loading.pixels import place
@@ -151,11 +151,6 @@ def _domains(config: RunConfig, manifest: pd.DataFrame, part: np.ndarray) -> np.
         return None
     names = manifest[column].to_numpy(dtype=str)
     return codes(names, manifest["label"].to_numpy(), np.flatnonzero(part == "train"), column)
-
-
-def workers() -> int:
-    """Return how many folds run side by side: one a core, but one alone on a GPU."""
-    return 1 if runtime.device().type == "cuda" else runtime.cores()
 
 
 def train_fold(job: FoldJob, tell: Tell) -> None:

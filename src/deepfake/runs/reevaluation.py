@@ -10,7 +10,7 @@ from deepfake.config import RunConfig, ViewConfig, facts_of, resolve_view
 from deepfake.config.params import Params
 from deepfake.config.studies import Reevaluated
 from deepfake.errors import InputError, unknown
-from deepfake.execution.processes import Tell, run_jobs
+from deepfake.execution import Tell, run_jobs
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.runs import code, store
@@ -88,7 +88,7 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
         found = folds.jobs(again, manifest, store.unfinished(key), progress=progress)
         jobs = [ReevaluationJob(job, trained) for job in found]
         remedy = "give it more, or let the program use fewer cores"
-        run_jobs(predict_fold, jobs, workers=folds.workers(), on_news=lambda news: None, remedy=remedy)
+        run_jobs(predict_fold, jobs, on_news=lambda news: None, remedy=remedy)
         predictions = _with_validation_of(experiment, read_predictions([job.fold.folder for job in jobs]), name)
         kind = entry.run.kind
         store.put(entry.study, name, kind, key, lambda folder: write_results(folder, predictions, manifest, facts))

@@ -12,7 +12,7 @@ import pandas as pd
 from deepfake import runtime, tables
 from deepfake.config.params import Faces
 from deepfake.evaluation import face_rates
-from deepfake.execution.processes import Tell, run_jobs
+from deepfake.execution import Tell, run_jobs, workers
 from deepfake.modalities.image import backends, files, geometry
 from deepfake.modalities.image.faces import Detector, locate
 from deepfake.modalities.image.files import Encoded
@@ -75,11 +75,10 @@ def run(dataset: str, settings: Faces, loader: str, *, progress: Progress = SILE
         done += images
         progress.advance(f"{dataset}: finding faces", done, len(samples))
 
-    workers = 1 if device == "cuda" else runtime.cores()
-    shares = [waiting[first::workers] for first in range(workers)]
+    shares = [waiting[first :: workers()] for first in range(workers())]
     jobs = [FacesJob(settings, loader, paths().raw(dataset), share) for share in shares if share]
     remedy = "give it more, or let the program use fewer cores"
-    run_jobs(find, jobs, workers=workers, on_news=on_news, remedy=remedy)
+    run_jobs(find, jobs, on_news=on_news, remedy=remedy)
     faces = pd.concat([tables.read(path, tables.FACES) for _, path in chunks], ignore_index=True)
     rates = face_rates.summary(faces, samples)
     _write(dataset, faces, rates)

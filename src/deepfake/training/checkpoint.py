@@ -100,35 +100,6 @@ def copy_optimizer(trained: nn.Module, optimizer: Optimizer) -> Weights:
     }
 
 
-def load_optimizer(trained: nn.Module, optimizer: Optimizer, path: Path) -> None:
-    """Put the state that `copy_optimizer` gave and `save_weights` wrote into an optimiser of the same parameters.
-
-    Raises:
-        InputError: the file is missing, or of another model.
-    """
-    try:
-        tensors = load_file(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found; train with keep_optimizer: true") from None
-    except SafetensorError as error:
-        raise InputError(f"{path}: not a safetensors file ({error}); train the experiment again") from None
-    slots: dict[str, dict[str, torch.Tensor]] = {}
-    for key, value in tensors.items():
-        name, _, slot = key.rpartition(".")
-        slots.setdefault(name, {})[slot] = value
-    state = optimizer.state_dict()
-    names = [name for name, _ in trained.named_parameters()]
-    if not set(slots) <= set(names):
-        raise InputError(f"{path}: not the state of this model's optimiser; train the experiment again")
-    parameters = dict(trained.named_parameters())
-    state["state"] = {
-        number: {slot: _laid_out(value, parameters[name]) for slot, value in slots[name].items()}
-        for number, name in enumerate(names)
-        if name in slots
-    }
-    optimizer.load_state_dict(state)
-
-
 def _laid_out(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
     """Return an average of the optimiser in memory as its parameter lies: the fused one walks through both together."""
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value

@@ -11,7 +11,7 @@ import torch
 from deepfake import runtime, tables
 from deepfake.config.params import Evaluation
 from deepfake.evaluation import attention, hard_examples
-from deepfake.execution.processes import Tell, run_jobs
+from deepfake.execution import Tell, run_jobs
 from deepfake.loading import views
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import place
@@ -19,7 +19,6 @@ from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.reports import image_grid
 from deepfake.runs import trained
-from deepfake.runs.fold import workers
 from deepfake.runs.trained import Trained
 from deepfake.studies.explain import gradcam
 from deepfake.tables import results as result_tables
@@ -159,7 +158,7 @@ def _heat(
         done += len(news.rows)
         progress.advance("explaining", done, total)
 
-    run_jobs(look, jobs, workers=workers(), on_news=on_news, remedy="let the program use fewer cores")
+    run_jobs(look, jobs, on_news=on_news, remedy="let the program use fewer cores")
     return found
 
 

@@ -13,13 +13,12 @@ from deepfake.config import config_of
 from deepfake.config.params import Params
 from deepfake.datasets import catalog, shared_identities, splits
 from deepfake.errors import InputError
-from deepfake.execution.processes import Tell, run_jobs
+from deepfake.execution import Tell, run_jobs
 from deepfake.loading import views
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.runs import completion, detectors, overlap
 from deepfake.runs.detectors import Detector
-from deepfake.runs.fold import workers
 from deepfake.studies.generalization import combined
 from deepfake.studies.generalization.cells import Cell
 
@@ -117,7 +116,7 @@ def _predict_all(jobs: list[FoldOnDataSet], progress: Progress) -> None:
     def on_news(_: str) -> None:
         progress.advance("predicting", next(done), len(jobs))
 
-    run_jobs(predict, jobs, workers=workers(), on_news=on_news, remedy=remedy)
+    run_jobs(predict, jobs, on_news=on_news, remedy=remedy)
 
 
 def predict(job: FoldOnDataSet, tell: Tell[str]) -> None:

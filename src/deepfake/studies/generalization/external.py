@@ -80,7 +80,7 @@ def evaluate(path: Path, options: Options, settings: Params) -> Evaluated:
     """Read predictions and say what they are worth, with intervals over groups as everywhere.
 
     Args:
-        path: a CSV (`foreign.read`).
+        path: a CSV (`external_predictions.read`).
         options: what the user says about it.
         settings: the checked params.yaml: confidence, replicates and seed.
 

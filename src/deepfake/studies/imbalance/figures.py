@@ -32,7 +32,7 @@ def training(history: Mapping[str, pd.DataFrame], best: Mapping[str, Sequence[in
     """Draw training progress, a row an experiment: three panels over epochs, and bars of the best epochs.
 
     Args:
-        history: each experiment's epochs (`layout.history`); decisions are those at probability 0.5.
+        history: each experiment's epochs (`Project.history`); decisions are those at probability 0.5.
         best: the best epoch of each fold.
         path: the PNG to write.
     """

@@ -68,7 +68,7 @@ def shortcuts(changes: pd.DataFrame, headings: Mapping[str, str], path: Path) ->
     """Draw what augmentation changes: AUCs and gap above, source variance below; a column a table.
 
     Args:
-        changes: `plan_tables.shortcut_removal`.
+        changes: `design_tables.shortcut_removal`.
         headings: of the tables, in their order.
         path: the PNG to write.
     """

@@ -16,7 +16,7 @@ from deepfake.config.params import Evaluation
 from deepfake.config.studies import Robustness
 from deepfake.evaluation import robustness
 from deepfake.evaluation.robustness import CLEAN, Condition, HeldOut
-from deepfake.execution.processes import Tell, run_jobs
+from deepfake.execution import Tell, run_jobs
 from deepfake.loading import views
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import Store, place
@@ -24,7 +24,6 @@ from deepfake.modalities.image.corruptions import check, corrupt
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.runs import trained
-from deepfake.runs.fold import workers
 from deepfake.runs.trained import Trained
 from deepfake.tables import results as result_tables
 from deepfake.training.predict import predict
@@ -166,7 +165,7 @@ def _predictions(
         done += len(news.logits)
         progress.advance("predicting corrupted images", done, total)
 
-    run_jobs(strain, jobs, workers=workers(), on_news=on_news, remedy="let the program use fewer cores")
+    run_jobs(strain, jobs, on_news=on_news, remedy="let the program use fewer cores")
     return logits
 
 
@@ -222,7 +221,7 @@ def _curves(
         experiment, corruption, conditions = news
         curves[experiment][corruption] = conditions
 
-    run_jobs(judge, jobs, workers=workers(), on_news=on_news, remedy="lower evaluation.bootstrap_replicates")
+    run_jobs(judge, jobs, on_news=on_news, remedy="lower evaluation.bootstrap_replicates")
     return curves
 
 

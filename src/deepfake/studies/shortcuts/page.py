@@ -38,7 +38,7 @@ _SHOWN = {
 
 
 def write(settings: Params, dataset: str) -> None:
-    """Write the page and its figure from the tables that `studies.probing.run` and `studies.shortcuts.run` wrote.
+    """Write the page and its figure from the tables that `probing.run` and `analysis.run` wrote.
 
     Args:
         settings: the checked params.yaml.

@@ -58,7 +58,7 @@ def run(
 ) -> pd.DataFrame:
     """Probe a data set: its files, the views of `studies.shortcuts` and those that its runs are trained on.
 
-    Writes the table of probes, and the scores of the joint ones, against which `shortcuts.run` holds trained runs.
+    Writes the table of probes, and the scores of the joint ones, against which `analysis.run` holds trained runs.
     Views are those of the study's data set; of another one only the files are probed.
 
     Args:
