@@ -75,3 +75,24 @@ def reliability(labels: ArrayLike, logits: ArrayLike, bins: int = CALIBRATION_BI
     found.insert(0, "high", edges[place + 1])
     found.insert(0, "low", edges[place])
     return found.reset_index(drop=True)
+
+
+def ece_floor(logits: ArrayLike, replicates: int = 200, seed: int = 0, bins: int = CALIBRATION_BINS) -> float:
+    """Return the ECE that a perfectly calibrated detector with these logits shows on average, for chance alone.
+
+    Parametric bootstrap: labels are drawn with the detector's own probabilities. An ECE near it is no miscalibration.
+
+    Args:
+        logits: the detector's outputs, shape [n].
+        replicates: how many times labels are drawn.
+        seed: of the draws.
+        bins: as for `metrics.ece`.
+    """
+    probability = expit(np.asarray(logits, dtype=np.float64))
+    bin_of = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probability)
+    rng = np.random.default_rng(seed)
+    total = 0.0
+    for _ in range(replicates):
+        drawn = rng.random(len(probability)) < probability
+        total += float(np.abs(np.bincount(bin_of, weights=probability - drawn, minlength=bins)).sum())
+    return total / replicates / len(probability)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deepfake.errors import InputError
-from deepfake.evaluation.estimate import Estimate
+from deepfake.evaluation.estimate import FLAT, Estimate
 from deepfake.evaluation.evalset import Codes, EvalSet, Floats
 from deepfake.evaluation.influence import Influence, Part, assemble, satterthwaite
 
@@ -143,6 +143,8 @@ def sign_flips(figure: Influence, null: float = 0.0, replicates: int = 9999, see
     # back from the scale on which squares sum to the variance
     spread = figure.about.mean(axis=0) * np.sqrt((groups - 1) / groups)
     contributions = spread + (figure.values.mean() - null) / groups
+    if abs(contributions.sum()) < FLAT:
+        return 1.0
     if groups <= ENUMERATED_GROUPS:
         bits = np.arange(2 ** (groups - 1))[:, None] >> np.arange(groups)
         extreme = np.abs((1 - 2 * (bits & 1)) @ contributions) >= abs(contributions.sum()) * (1 - 1e-9)

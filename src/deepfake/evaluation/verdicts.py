@@ -27,7 +27,7 @@ class Verdict:
         low: lower end of the interval; a conclusion other than `undecided` has it whole in its region.
         high: upper end.
         confidence: of the interval, two-sided, after Holm.
-        p: 1 - P of the likeliest conclusion, times Holm's factor; below 1 - the required P if it is drawn.
+        p: 1 - P of the likeliest conclusion (twice that against chance) after Holm; below 0.05 where it is drawn.
         probabilities: of each conclusion, before Holm.
         estimate: the figure.
     """
@@ -65,7 +65,7 @@ def compare(differences: Sequence[Estimate], rope: float, certainty: float = 0.9
         above, below = figure.above(rope), figure.below(-rope)
         return {"better": above, "worse": below, "equivalent": figure.above(-rope) - above}
 
-    return _judge(differences, posterior, 1 - certainty)
+    return _judge(differences, posterior, 1 - certainty, sides=1)
 
 
 def against_chance(shares: Sequence[Estimate], rope: float, confidence: float = 0.95) -> list[Verdict]:
@@ -82,7 +82,7 @@ def against_chance(shares: Sequence[Estimate], rope: float, confidence: float = 
     def posterior(figure: Estimate) -> dict[Word, float]:
         return {"above_chance": figure.above(0.5), "at_chance": figure.below(0.5 + rope)}
 
-    return _judge(shares, posterior, (1 - confidence) / 2)
+    return _judge(shares, posterior, 1 - confidence, sides=2)
 
 
 def holm(p_values: ArrayLike) -> Floats:
@@ -126,27 +126,28 @@ def cautions(evalset: EvalSet, family: int = 1, alpha: float = 0.05) -> list[str
 
 
 def _judge(
-    figures: Sequence[Estimate], probabilities: Callable[[Estimate], dict[Word, float]], alpha: float
+    figures: Sequence[Estimate], probabilities: Callable[[Estimate], dict[Word, float]], alpha: float, sides: int
 ) -> list[Verdict]:
-    """Hold the surest conclusion of each figure against alpha, after Holm."""
+    """Hold the surest conclusion of each figure against alpha, after Holm; with two sides, each has half of it."""
     found = [probabilities(figure) for figure in figures]
-    # the first that holds at once (above chance, though of no use, before at chance), else the likeliest
     words: list[Word] = []
-    for here in found:
-        sure = [word for word, probability in here.items() if 1 - probability < alpha / len(found)]
-        words.append(sure[0] if sure else max(here, key=lambda word: here[word]))
-    errors = [
-        1.0 if figure.reason else max(0.0, 1 - here[word])
-        for figure, here, word in zip(figures, found, words, strict=True)
-    ]
+    errors = []
+    for figure, here in zip(figures, found, strict=True):
+        doubt: dict[Word, float] = {word: min(1.0, sides * (1 - sure)) for word, sure in here.items()}
+        # the first that holds at once (above chance, though of no use, before at chance), else the likeliest
+        holding: list[Word] = [word for word in doubt if doubt[word] < alpha / len(found)]
+        words.append(holding[0] if holding else min(here, key=doubt.__getitem__))
+        errors.append(1.0 if figure.reason else max(0.0, doubt[words[-1]]))
     adjusted = holm(errors)
-    factor = np.empty(len(errors), dtype=int)
     drawn = int((adjusted < alpha).sum())
     # each at the level at which Holm tested it; those after the first failure at the level of that failure
-    factor[np.argsort(errors, kind="stable")] = len(errors) - np.minimum(np.arange(len(errors)), drawn)
+    family = np.empty(len(errors), dtype=int)
+    family[np.argsort(errors, kind="stable")] = len(errors) - np.minimum(np.arange(len(errors)), drawn)
     verdicts = []
-    for figure, here, word, p, times in zip(figures, found, words, adjusted, factor, strict=True):
-        confidence = 1 - 2 * alpha / int(times)
+    for figure, here, word, p, size in zip(figures, found, words, adjusted, family, strict=True):
+        confidence = 1 - 2 * alpha / sides / int(size)
         concluded: Word = word if p < alpha else "undecided"
-        verdicts.append(Verdict(concluded, *figure.interval(confidence), confidence, float(p), here, figure))
+        # a p-value too small for a float is not 0
+        p = max(float(p), np.finfo(float).tiny)
+        verdicts.append(Verdict(concluded, *figure.interval(confidence), confidence, p, here, figure))
     return verdicts
