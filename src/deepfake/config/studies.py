@@ -42,6 +42,8 @@ class Trained(Run):
     """What it is trained on: a data set in use, or `union`; null: the study's own."""
     pretrained: bool | None = None
     """Whether it starts from ImageNet weights; null: as the preset says."""
+    rationale: str = ""
+    """Phase 3: why this architecture is a candidate, as its table says."""
     ranked: bool = True
     """Phase 3: whether phase 4 may choose it."""
 

@@ -50,7 +50,7 @@ def split(samples: pd.DataFrame, *, folds: int, test_ratio: float, seed: int, re
     manifest["folds"] = str(tables.TEST_FOLD)
     manifest.loc[development.index, "folds"] = [" ".join(map(str, row)) for row in numbered]
     for fold, rows in development.groupby(partitions[0]):
-        manifest.loc[rows.index, "fraction_rank"] = _fraction_rank(rows, seed, fold)
+        manifest.loc[rows.index, "fraction_rank"] = _fraction_rank(rows, seed, int(str(fold)))
     verify(manifest)
     return manifest
 

@@ -12,8 +12,15 @@ from deepfake.errors import InputError
 from deepfake.project import paths
 
 Verdict = Literal[
-    *("better", "worse", "equivalent", "undecided"),
-    *("above_chance", "at_chance", "shortcut", "no_shortcut", "not_run"),
+    "better",
+    "worse",
+    "equivalent",
+    "undecided",
+    "above_chance",
+    "at_chance",
+    "shortcut",
+    "no_shortcut",
+    "not_run",
 ]
 ANSWERS: dict[Verdict, str] = {
     "better": "yes",

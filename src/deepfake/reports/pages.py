@@ -21,7 +21,7 @@ def _environment(package: str) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - Markdown, of the project's own tables
+        autoescape=False,
     )
     environment.filters |= {"percent": "{:.0%}".format, "signed": "{:+.3f}".format, "three": "{:.3f}".format}
     environment.globals |= {"figure": _figure, "photograph": _photograph, "csv": _csv}

@@ -79,8 +79,9 @@ def optimizer(config: RunConfig) -> str:
     if config.train == "head":
         return "logistic regression, C chosen on the inner validation"
     return (
-        f"AdamW, learning rate {config.lr:g}, weight decay {config.weight_decay:g}, cosine over {config.epochs} epochs, "
-        f"early stopping after {config.early_stopping_patience} by {config.monitor}, batches of {config.batch_size}"
+        f"AdamW, learning rate {config.lr:g}, weight decay {config.weight_decay:g}, cosine over {config.epochs} "
+        f"epochs, early stopping after {config.early_stopping_patience} by {config.monitor}, "
+        f"batches of {config.batch_size}"
     )
 
 

@@ -15,7 +15,7 @@ import torch
 
 from deepfake import models, runtime
 from deepfake.config.params import Augmentation, Normalization
-from deepfake.execution.processes import Tell, run_jobs
+from deepfake.execution import Tell, run_jobs
 from deepfake.loading import cache
 from deepfake.loading.batches import AugmentingLoader, Loader
 from deepfake.loading.pixels import place
@@ -106,8 +106,7 @@ def ensure(wanted: list[Wanted], progress: Progress = SILENT) -> None:
         done += images
         progress.advance("features of frozen trunks", done, total)
 
-    workers = 1 if runtime.has_gpu() else runtime.cores()
-    run_jobs(_compute, blocks, workers=workers, on_news=count, remedy="let the program use fewer cores")
+    run_jobs(_compute, blocks, on_news=count, remedy="let the program use fewer cores")
 
 
 def read(wanted: Wanted) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from deepfake import models, project, tables
 from deepfake.config.params import Normalization
 from deepfake.errors import InputError
-from deepfake.execution.processes import Tell, run_jobs
+from deepfake.execution import Tell, run_jobs
 from deepfake.progress import SILENT, FoldNews, Progress
 from deepfake.runs import features, fold, store
 from deepfake.training import heads
@@ -24,7 +24,7 @@ def train(jobs: list[fold.FoldJob], progress: Progress = SILENT) -> None:
         return
     with store.locked([features.FOLDER], progress):
         features.ensure([each for job in jobs for each in _wanted(job)], progress)
-        run_jobs(train_head, jobs, workers=fold.workers(), on_news=progress.news)
+        run_jobs(train_head, jobs, on_news=progress.news)
 
 
 def train_head(job: fold.FoldJob, tell: Tell) -> None:

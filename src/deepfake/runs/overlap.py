@@ -1,6 +1,5 @@
 """What a trained fold has seen: what it must not be judged by, in whatever data set it stands."""
 
-import numpy as np
 import pandas as pd
 
 from deepfake import runtime, tables
@@ -81,7 +80,7 @@ def check_start(config: RunConfig, manifest: pd.DataFrame) -> None:
     known, numbered = seen(config.start_from), splits.numbered_folds(manifest)
     for fold in range(config.trainings):
         of_fold = known[known["fold"] == fold]
-        judged = pd.Series(np.isin(numbered, (fold, tables.TEST_FOLD)).any(axis=1), index=manifest.index)
+        judged = pd.Series(((numbered == fold) | (numbered == tables.TEST_FOLD)).any(axis=1), index=manifest.index)
         parts = splits.subsets(
             manifest,
             fold,

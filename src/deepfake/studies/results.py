@@ -1,6 +1,6 @@
 """What the comparison of a phase left behind, read back for findings and pages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,9 +82,9 @@ def read(phase: str) -> Results:
     return Results(rows, folds, tests, {row["experiment"]: title(row) for row in rows.to_dict("records")})
 
 
-def title(row: dict[str, Any]) -> str:
+def title(row: Mapping[Any, Any]) -> str:
     """Return the name of a run's model, and how it was trained where that is not fine-tuning."""
-    name = TITLES.get(row["model"], row["model"])
+    name = TITLES.get(row["model"], str(row["model"]))
     if row["train"] == "head":
         return f"{name}, frozen"
     return name if row["pretrained"] or row["model"] == "simple_cnn" else f"{name} from scratch"

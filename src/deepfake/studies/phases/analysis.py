@@ -1,5 +1,7 @@
 """The phases of the study: the contrasts that each one plans, and what its tables hold beyond them."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -42,8 +44,8 @@ def run(phase: str, settings: Params) -> None:
     if phase in ("phase1", "custom"):
         comparison.write_curves(phase, comparisons[phase])
     if phase == "phase2":
-        rows = {name: baselines for one in comparisons.values() for name, baselines in one.items()}
-        joined = comparison.read(rows, settings.dataset)
+        names = dict.fromkeys(name for one in comparisons.values() for name in one)
+        joined = comparison.read(names, settings.dataset)
         result_tables.write(holdout(comparisons["phase2a_holdout"], joined, settings.evaluation), "phase2_holdout")
         result_tables.write(bars(comparisons["phase2a_geometry"], joined, settings.evaluation), "phase2_bars")
         result_tables.write(interaction(joined, comparisons, settings.evaluation), "phase2_interaction")
@@ -111,8 +113,8 @@ def bars(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: Eva
     cancels; a paired shift in standard deviations of the reals' logits, fold by fold, does not: its size counts.
 
     Returns:
-        One row a re-evaluated run: `experiment, baseline, shift` (mean over folds of the absolute shift), `folds_beyond`
-        (folds whose shift is beyond `SHIFT_ROPE` at the given confidence) of `folds`, and `auc_change`, the mean over
+        One row a re-evaluated run: `experiment, baseline, shift` (mean over folds of the absolute shift),
+        `folds_beyond` (folds whose shift is beyond `SHIFT_ROPE` at the given confidence) of `folds`, and `auc_change`, the mean over
         folds of the absolute change in AUC.
     """
     found = []
@@ -155,7 +157,7 @@ def _auc_change(fold: pd.DataFrame) -> float:
 
 
 def interaction(
-    joined: dict[str, pd.DataFrame], comparisons: dict[str, comparison.Rows], evaluation: Evaluation
+    joined: dict[str, pd.DataFrame], comparisons: Mapping[str, comparison.Rows], evaluation: Evaluation
 ) -> pd.DataFrame:
     """Compare what augmentation brings with a face crop and without one, for each model that has all four runs.
 

@@ -40,7 +40,7 @@ def tested(id_: str, question: str, row: Any, words: dict[str, Verdict] | None =
         n_samples=int(row["samples"]),
         n_groups=int(row["groups"]),
         repeats=int(row["repeats"]),
-        **({"note": note} | more),
+        **({"note": note} | more),  # pyright: ignore[reportArgumentType]
     )
 
 

@@ -9,9 +9,9 @@ from deepfake import tables
 from deepfake.config import candidates, config_of, read_decision, read_final, scaled, shares
 from deepfake.config.params import Params
 from deepfake.project import paths
-from deepfake.reports import figures, findings, pages, settings as shown_settings
+from deepfake.reports import figures, findings, pages
+from deepfake.reports import settings as shown_settings
 from deepfake.reports.columns import Table
-from deepfake.reports.findings import Findings
 from deepfake.studies import results
 from deepfake.studies.phases import design_tables
 from deepfake.studies.phases import figures as study_figures

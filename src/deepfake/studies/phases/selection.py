@@ -44,8 +44,8 @@ def decide(settings: Params) -> Decision:
     rows = []
     for factor, table_name in FACTORS.items():
         pairs = tests[tests["table"] == table_name]
-        above = [(chance[pair] == "above_chance").any() for pair in pairs[["baseline", "experiment"]].to_numpy()]
-        gains = pairs.loc[above, "difference"]
+        ends = [pairs[end].map(chance) == "above_chance" for end in ("baseline", "experiment")]
+        gains = pairs.loc[ends[0] | ends[1], "difference"]
         simple, other = (
             _value(settings, table_name, factor, pairs[end].tolist()) for end in ("baseline", "experiment")
         )
@@ -79,7 +79,7 @@ def _headline(settings: Params, decision: Decision) -> None:
     """Put the AUC of the decided setting into phase 2's metrics, not that of the best: it may have been refused."""
     rows = result_tables.read("phase2_experiments")
     sides = settings.presets[settings.preset].resolution
-    wanted = (getattr(sides, decision.resolution), decision.face_crop, decision.augmentation != "none")
+    wanted = (getattr(sides, str(decision.resolution)), decision.face_crop, decision.augmentation != "none")
     found = rows[rows["geometry"] == "crop"].set_index(["resolution", "face_crop", "augmented"])
     if wanted not in found.index:
         return
