@@ -13,6 +13,7 @@ from deepfake.project import paths
 if TYPE_CHECKING:
     from deepfake.cli.console import Shown
     from deepfake.config.params import Params
+    from deepfake.reports.findings import Findings
 
 
 @contextmanager
@@ -72,20 +73,32 @@ def _complete(study: str) -> "Params":
 
 
 def _phase(study: str) -> None:
-    """Train a phase, compare its runs, and write its tables and page."""
+    """Train a phase, compare its runs, decide what it is there to decide, and write tables, findings and page."""
+    from deepfake.reports import findings
     from deepfake.studies.phases import analysis as phases
+    from deepfake.studies.phases import findings as conclusions
     from deepfake.studies.phases import page as pages
     from deepfake.studies.phases import selection
 
     settings = _complete(study)
+    phases.run(study, settings)
     if study == "phase2":
         decision = selection.decide(settings)
         crop = "yes" if decision.face_crop else "no"
         click.echo(f"decided: resolution {decision.resolution}, face crop {crop}, augmentation {decision.augmentation}")
     if study == "phase3":
         click.echo(f"phase 4 continues with {', '.join(selection.rank(settings))}")
-    phases.run(study, settings)
+    if study == "phase4":
+        click.echo(f"final model: {selection.final(settings)}")
+    found = findings.write(study, conclusions.of(study, settings))
     pages.write(study, settings)
+    _conclude(found)
+
+
+def _conclude(found: "Findings") -> None:
+    """Print the findings that matter most."""
+    for one in found.key:
+        click.echo(f"{one.question} {one.answer} ({one.figures})")
 
 
 @click.command()
@@ -116,6 +129,20 @@ def phase3() -> None:
 def phase4() -> None:
     """Phase 4: the best models on more data."""
     _phase("phase4")
+
+
+@click.command()
+def final() -> None:
+    """Open the test set, once, for the final model (reports/decisions/final.json)."""
+    from deepfake import config
+    from deepfake.cli import console
+    from deepfake.studies.final import analysis, page
+
+    with console.shown() as progress:
+        found = analysis.run(config.load(), progress)
+    page.write()
+    for one in found:
+        click.echo(f"{one.question} {one.answer} ({one.figures})")
 
 
 @click.command()
@@ -209,4 +236,4 @@ def prune() -> None:
     click.echo(f"{store.prune()} entries removed from {paths().store}")
 
 
-COMMANDS = (*(train, runs, custom, phase1, phase2, phase3, phase4, imbalance, generalization, thresholds),)
+COMMANDS = (*(train, runs, custom, phase1, phase2, phase3, phase4, final, imbalance, generalization, thresholds),)

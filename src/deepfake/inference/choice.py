@@ -147,8 +147,10 @@ def limits(detector: Detector, settings: Params) -> str:
         said.append(f"trained without {config.holdout}")
     if config.class_ratio is not None:
         said.append(f"trained on {config.class_ratio:g} fakes for each real")
+    tested = _tested(detector.name)
     auc = _auc(detector.name)
-    said.append("held-out AUC unknown" if auc is None else f"held-out AUC {auc:.3f} on {config.dataset}")
+    held_out = "held-out AUC unknown" if auc is None else f"held-out AUC {auc:.3f} on {config.dataset}"
+    said.append(tested or held_out)
     audited = _framings()
     said += [_framing(view) for view in sorted(detector.views) if audited.get(view) == _SEVERE]
     said += [_unaudited(view) for view in sorted(detector.views) if audited and view not in audited]
@@ -255,6 +257,17 @@ def _auc(name: str) -> float | None:
         return float(json.loads(paths().headline(name).read_text(encoding="utf-8"))["auc"])
     except (FileNotFoundError, KeyError, TypeError, ValueError):
         return None
+
+
+def _tested(name: str) -> str:
+    """Return what the final model reached on the test set; nothing of any other run, for which nobody opened it."""
+    rows = _rows(paths().table("final_test"), ("metric", "value", "low", "high", "samples", "groups"))
+    found = rows[rows["metric"] == "AUC"].to_dict("records")
+    if not paths().final.exists() or read_final() != name or not found:
+        return ""
+    row = found[0]
+    ends = f"[{row['low']:.3f}, {row['high']:.3f}]"
+    return f"test AUC {row['value']:.3f} {ends}, {row['samples']:.0f} samples of {row['groups']:.0f} groups"
 
 
 def _audited(name: str) -> list[str]:

@@ -1,6 +1,6 @@
 """A verdict on files that the project has never seen, by all fold models of a run together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,12 +12,12 @@ from scipy.special import expit
 from deepfake import runtime
 from deepfake.config.params import Faces
 from deepfake.errors import InputError
-from deepfake.evaluation.calibration import TEMPERATURES
 from deepfake.inference import stream
 from deepfake.inference.inputs import File
 from deepfake.inference.reading import Chunk, Face
-from deepfake.runs.checkpoint_metadata import Record
+from deepfake.runs import shipped
 from deepfake.runs.detectors import Detector, LoadedFold
+from deepfake.runs.shipped import Scale
 
 _DETECTED = {"cpu": 32, "cuda": 128}
 """Images that the detector of faces sees together, as when a data set's faces are found."""
@@ -93,40 +93,10 @@ class Answers(NamedTuple):
     found: list[Verdict | Failure]
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How the folds' logits are put on one scale: float64 [k] each.
-
-    Args:
-        temperatures: what each fold's logits are divided by.
-        thresholds: each fold's threshold, divided likewise.
-    """
-
-    temperatures: np.ndarray
-    thresholds: np.ndarray
-
-    def judge(self, file: str, parts: Sequence[Part]) -> Verdict:
-        """Return the verdict on a file.
-
-        Each fold's logit is divided by the fold's temperature (`calibration.temperature`), and the mean is taken over
-        folds, then over parts. The threshold is the mean of the folds' thresholds on the same scale. Both are an
-        approximation: temperature and threshold of each fold are right for that fold's model alone, and no sample was
-        held out from all folds on which those of the mean could have been chosen, or the mean be measured.
-        """
-        logit = np.mean([np.mean(part.logits / self.temperatures) for part in parts])
-        return Verdict(file, tuple(parts), float(logit), float(self.thresholds.mean()))
-
-
-def scale(records: Mapping[int, Record]) -> Scale:
-    """Return the scale of a run from its checkpoints' records.
-
-    A fold whose temperature is at its lower bound parts the classes of its inner validation without error, so that
-    there is no best temperature: its logits stay as they are, or they would outweigh those of all other folds. A fold
-    at the upper bound does not tell the classes apart, or around a shifted zero: by that division it hardly counts.
-    """
-    found = [records[fold] for fold in sorted(records)]
-    temperatures = np.array([1.0 if one.temperature <= TEMPERATURES[0] else one.temperature for one in found])
-    return Scale(temperatures, np.array([one.threshold for one in found]) / temperatures)
+def judge(file: str, parts: Sequence[Part], scale: Scale) -> Verdict:
+    """Return the verdict on a file: the mean over its parts of the shipped detector's logit (`shipped.Scale`)."""
+    logit = np.mean([scale.combine(part.logits) for part in parts])
+    return Verdict(file, tuple(parts), float(logit), scale.threshold)
 
 
 def predict(detector: Detector, files: Sequence[File], faces: Faces | None) -> Iterator[Answers]:
@@ -159,7 +129,7 @@ def predict(detector: Detector, files: Sequence[File], faces: Faces | None) -> I
         detected=detected,
         cuda=runtime.has_gpu(),
     )
-    ruler, done, answered = scale({fold: detector.records[fold] for fold in detector.shipped}), 0, 0
+    ruler, done, answered = shipped.scale(detector), 0, 0
     with ThreadPoolExecutor(1 if device.type == "cuda" else threads) as pool:
         for chunk in chunks:
             logits = _logits(chunk, loaded, device, pool)
@@ -217,7 +187,7 @@ def _answers(chunk: Chunk, logits: np.ndarray, ruler: Scale) -> list[Verdict | F
         if place in row_of:
             row = row_of[place]
             part = Part(logits[row], None if chunk.faces is None else chunk.faces[row])
-            answers.append(ruler.judge(file.name, [part]))
+            answers.append(judge(file.name, [part], ruler))
         elif place in chunk.refused:
             answers.append(Failure(file.name, chunk.refused[place]))
     return answers

@@ -98,6 +98,7 @@ _TESTS = ResultTable(
     _columns(str="table baseline experiment") | _TEST | _floats("train_val_gap source_auc_variance", *_CHANGE),
     key=("table", "baseline", "experiment"),
 )
+_FINAL = ResultTable(_columns(str="metric note?", float="value low high p", int="samples groups"), key=("metric",))
 _HISTORY = ResultTable(
     _columns(str="experiment", int="epoch fold", float="lr"),
     key=("experiment", "fold", "epoch"),
@@ -108,75 +109,35 @@ _CONFUSION = ResultTable(
     _columns(str="experiment actual predicted", int="count"), key=("experiment", "actual", "predicted")
 )
 
-_SIZE = dict.fromkeys(("n (groups)", "n (groups) groups"), "int")
-_TWO_PS = dict.fromkeys([f"p (Holm, the larger of two tests) {test}" for test in ("bootstrap", "t-test")], "float")
-_INTERVALS = {"*% interval *": "float"}  # headings name the confidence
-_MODELS = ResultTable(
-    {"Experiment": "str", "Model": "str", "Params": "int"}
-    | dict.fromkeys(("AUC (mean ± std)", "AUC (mean ± std) std", "Train/Val Gap", "Per-Source AUC Variance"), "float")
-    | dict.fromkeys(("EER", "Balanced Accuracy", "Recall (Fake)", "Recall (Real)", "Brier", "ECE"), "float")
-    | {"Test AUC": "float"}
-    | _SIZE,
-    optional=("Experiment",),
-    families=_INTERVALS | {"Δ to *": "float", "* AUC": "float"},
-    command="report",
-)
-_CONDITIONS = ResultTable(
-    {"Experiment": "str", "significant": "bool?"}
-    | dict.fromkeys(("AUC", "AUC std", "Train/Val Gap", "Per-Source AUC Variance", "Δ"), "float")
-    | _TWO_PS
-    | _SIZE,
-    families=_INTERVALS,
-    command="report",
-)
-_PAIRED = ResultTable(
-    {"Model": "str", "significant": "bool?"} | _TWO_PS | _SIZE,
-    families=_INTERVALS
-    | dict.fromkeys(("* AUC", "* AUC std", "Δ", "Δ (*)", "Train/Val Gap (*)", "Source Variance (*)"), "float"),
-    command="report",
-)
-_HOLDOUT_SHOWN = ResultTable(
-    {"Experiment": "str", "Held-out Source": "str?", "Train Sources": "str"}
-    | dict.fromkeys([f"{side} AUC{std}" for side in ("Held-out", "In-Source") for std in ("", " std")], "float")
-    | dict.fromkeys(("Δ (In-Source - Held-out)", "p of Δ (Holm)", "Same Source, Trained On"), "float")
-    | {"Benefit of Training On It": "float"}
-    | {heading.replace("p (", "p of Benefit ("): kind for heading, kind in _TWO_PS.items()}
-    | _SIZE,
-    families=_INTERVALS,
-    command="report",
-)
-
 RESULTS: dict[str, ResultTable] = {
-    # what comparisons leave behind, and what the report makes of them
+    # what comparisons leave behind
     "*_experiments": _EXPERIMENTS,
     "*_folds": _FOLDS,
     "*_tests": _TESTS,
     "*_history": _HISTORY,
     "*_roc": _ROC,
     "*_confusion": _CONFUSION,
-    **dict.fromkeys(("custom", "phase1", "phase3", "phase4b"), _MODELS),
-    **dict.fromkeys(("phase2a_geometry", "phase2a_colour"), _CONDITIONS),
-    **dict.fromkeys(("phase2b", "phase2c", "phase2d", "phase2e", "phase4a"), _PAIRED),
-    "phase2a_holdout": _HOLDOUT_SHOWN,
     "phase2_holdout": ResultTable(
-        _columns(str="experiment source", bool="delta_significant benefit_significant")
-        | _floats("held_out_auc held_out_std in_source_auc in_source_std trained_auc")
-        | _floats("delta benefit", *_ENDS)
-        | _floats("p_delta p_benefit_bootstrap p_benefit_ttest", "", "_holm"),
+        _columns(str="experiment source")
+        | _floats("held_out_auc in_source_auc trained_auc")
+        | _floats("delta", *_ENDS)
+        | _TEST,
         key=("experiment",),
     ),
-    "phase2_shortcuts": ResultTable(
-        _columns(str="table model metric", float="without with change low high"), command="report"
+    "phase2_bars": ResultTable(
+        _columns(str="experiment baseline", int="folds_beyond folds samples groups", float="shift auc_change"),
+        key=("experiment",),
     ),
+    "phase2_interaction": ResultTable(_columns(str="experiment") | _TEST, key=("experiment",)),
+    "phase2_shortcuts": ResultTable(_columns(str="table model metric", float="without with change low high")),
     "phase2_decision": ResultTable(
-        _columns(
-            str="factor table simple other chosen refused?", float="gain standard_error", int="models", bool="counts"
-        ),
+        _columns(str="factor table simple other chosen refused?", float="gain", int="models", bool="counts"),
         key=("factor",),
     ),
     "phase3_ranking": ResultTable(
         _columns(int="rank parameters", str="candidate", float="auc", bool="chosen"), key=("candidate",)
     ),
+    "final_test": _FINAL,
     # the data
     "faces_*": ResultTable(
         _columns(str="source", int="samples found several", float="share median_confidence"),

@@ -114,8 +114,8 @@ def bars(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: Eva
 
     Returns:
         One row a re-evaluated run: `experiment, baseline, shift` (mean over folds of the absolute shift),
-        `folds_beyond` (folds whose shift is beyond `SHIFT_ROPE` at the given confidence) of `folds`, and `auc_change`, the mean over
-        folds of the absolute change in AUC.
+        `folds_beyond` (folds whose shift is beyond `SHIFT_ROPE` at the given confidence) of `folds`, and
+        `auc_change`, the mean over folds of the absolute change in AUC.
     """
     found = []
     for name, baselines in rows.items():

@@ -1,0 +1,1 @@
+"""The final model on the test set, which is opened once."""
