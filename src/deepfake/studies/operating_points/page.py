@@ -130,7 +130,7 @@ def write(
     curves: pd.DataFrame,
     settings: Params,
 ) -> str:
-    """Write reports/thresholds_EXPERIMENT.md with its pictures, and return its threshold table.
+    """Write reports/thresholds_RUN.md with its pictures, and return its threshold table.
 
     Args:
         experiment: its name.
