@@ -209,7 +209,7 @@ def scaling(results: Results, settings: Params) -> Table:
     return Table(whole, [*columns, *_tested(settings.evaluation.confidence), _size("b_")])
 
 
-SHORTCUT_METRICS = {"train_auc": "Train AUC", "auc": "Val AUC", "train_val_gap": "Train/Val Gap"}
+SHORTCUT_METRICS = {"train_auc": "Train AUC", "auc": "Held-out AUC", "train_val_gap": "Train/Val Gap"}
 
 
 def shortcut_removal(results: Results, confidence: float) -> pd.DataFrame:
