@@ -227,7 +227,7 @@ BALANCE = {
     "balance_focal": {"loss": "focal"},
     "balance_sampler": {"sampler": "weighted"},
     "balance_focal_sampler": {"loss": "focal", "sampler": "weighted"},
-    "balance_by_f1": {"monitor": "f1"},
+    "balance_by_f1": {"monitor": "f1_macro"},
     "balance_domains": {"domain": "source"},
 }
 """What each run of the study of class imbalance changes."""
@@ -240,7 +240,7 @@ BALANCE = {
         {"shared.loss": {"type": "focal", "gamma": 2.0, "minority_alpha": 0.75, "label_smoothing": 0.0}},
         {"shared.loss.label_smoothing": 0.1},
         {"shared.sampler": "weighted"},
-        {"shared.monitor": "f1"},
+        {"shared.monitor": "f1_macro"},
         {"shared.domain.column": "source"},
     ],
     ids=str,

@@ -53,7 +53,7 @@ def test_before_and_after_are_the_figures_of_the_table(page):
     rows = pd.read_csv(paths().table("imbalance"), dtype={"decision": str}).set_index(["experiment", "decision"])
     heading, *shown = table(page, "Experiment", "Recall (real), at 0.5")
     assert heading[1:] == [
-        *("Recall (real), at 0.5", "Recall (real), tuned", "F1, at 0.5", "F1, tuned"),
+        *("Recall (real), at 0.5", "Recall (real), tuned", "F1 (macro), at 0.5", "F1 (macro), tuned"),
         *("Precision/recall gap, at 0.5", "Precision/recall gap, tuned", "ROC AUC"),
     ]
     assert [cells[0] for cells in shown] == list(RUNS)
@@ -74,7 +74,7 @@ def test_before_and_after_are_the_figures_of_the_table(page):
 
 def test_a_star_is_a_significant_test(page):
     tests = pd.read_csv(paths().table("imbalance_tests"), dtype={"decision": str})
-    heading, *shown = table(page, "Experiment", "recall (real)", "F1", "gap", "AUC")
+    heading, *shown = table(page, "Experiment", "recall (real)", "F1 (macro)", "gap", "AUC")
     remedies = tests[tests["question"] == "remedy"]
     recall = remedies[(remedies["metric"] == "recall_real") & (remedies["decision"] == "0.5")].set_index("experiment")
     auc = remedies[remedies["metric"] == "auc"].set_index("experiment")
@@ -155,7 +155,7 @@ def test_guessing_is_told_first(found, learned, guessing):
 def test_the_plans_values_stand_beside_what_was_measured(balanced, page):
     rows = {cells[0]: cells for cells in table(page, "Metric", "Plan: before", "Plan: after")}
     assert rows["Recall (real)"][1:3] == ["30% to 40%", "60% to 75%"]
-    assert rows["F1"][1:3] == ["50% to 60%", "70% to 80%"]
+    assert rows["F1 (macro)"][1:3] == ["50% to 60%", "70% to 80%"]
     assert rows["Precision/recall gap"][1:3] == ["over 30%", "under 15%"]
     assert rows["ROC AUC"][1:3] == ["~70%", "over 85%"]
     measured = balanced[2].rows.set_index(["experiment", "decision"])

@@ -48,7 +48,7 @@ def test_the_page_and_its_figures_are_written(page):
 def test_the_plans_table_comes_first_and_has_the_figures_of_the_csv(page):
     heading, *rows = tables(page)[0]
     assert heading == [
-        *("Dataset", "Total Files", "Accuracy", "Precision", "Recall", "F1"),
+        *("Dataset", "Total Files", "Accuracy", "Precision", "Recall", "F1 (fake)"),
         *("AUC", "EER", "Balanced accuracy"),
     ]
     known = pd.read_csv(paths().table("generalization"))

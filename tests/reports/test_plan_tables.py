@@ -93,7 +93,7 @@ def test_shortcut_removal_has_the_plans_metrics(there):
     changes = pd.read_csv(paths().table("phase2_shortcuts"))
     each = ["inpainting AUC", "insight AUC", "text2img AUC"]
     for _, rows in changes.groupby(["table", "model"]):
-        assert rows["metric"].tolist() == ["Train AUC", "Val AUC", "Train/Val Gap", *each, "AUC Variance"]
+        assert rows["metric"].tolist() == ["Train AUC", "Held-out AUC", "Train/Val Gap", *each, "AUC Variance"]
     assert (changes["change"] - (changes["with"] - changes["without"])).abs().max() < 2e-6
 
 
@@ -107,8 +107,8 @@ def test_shortcut_removal_has_the_plans_metrics(there):
         ("Train AUC", -0.1, -0.2, -0.01, "↓ expected"),
         ("Train AUC", 0.1, 0.01, 0.2, "↑ unexpected"),
         ("insight AUC", 0.1, 0.01, 0.2, "↑ good"),
-        ("Val AUC", -0.1, -0.2, -0.01, "↓ bad"),
-        ("Val AUC", 0.0, 0.0, 0.0, "→ no change"),
+        ("Held-out AUC", -0.1, -0.2, -0.01, "↓ bad"),
+        ("Held-out AUC", 0.0, 0.0, 0.0, "→ no change"),
     ],
 )
 def test_a_change_is_read_by_what_is_wanted_of_its_metric(metric, change, low, high, reading):

@@ -114,7 +114,7 @@ def named(name: str, **changes) -> config.RunConfig:
         ({"shared__loss__label_smoothing": 0.1}, "loss"),
         ({"shared__class_ratio": "imbalanced"}, "class_ratio"),
         ({"shared__sampler": "stratified"}, "sampler"),
-        ({"shared__monitor": "f1"}, "monitor"),
+        ({"shared__monitor": "f1_macro"}, "monitor"),
         ({"shared__domain__column": "source"}, "domain"),
         # two views of one content are one condition
         ({"views__other": VALUES["views"]["crop_low"], "custom__view": "other"}, None),

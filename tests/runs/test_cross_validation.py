@@ -332,7 +332,7 @@ DECIDING = {
     "batch_size": 9,
     "lr": 9.0,
     "weight_decay": 9.0,
-    "monitor": "f1",
+    "monitor": "f1_macro",
     "early_stopping_patience": 9,
     "loss": {"label_smoothing": 0.1},
     "sampler": "weighted",

@@ -109,7 +109,7 @@ def test_the_best_epoch_is_best_in_what_is_monitored(base, monitor, column, best
 @pytest.mark.parametrize("monitor", list(engine.MONITORS))
 def test_each_monitor_chooses_by_its_own_column(base, monitor, tmp_path, monkeypatch):
     columns = {name: column for name, (column, _) in engine.MONITORS.items()}
-    best = {"auc": 1, "f1": 2, "balanced_accuracy": 3, "loss": 4}
+    best = {"auc": 1, "f1_macro": 2, "balanced_accuracy": 3, "loss": 4}
     epoch = iter(range(1, 5))
 
     def validate(task, *arguments):

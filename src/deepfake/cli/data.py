@@ -50,7 +50,7 @@ def data() -> None:
 @data.command()
 @click.argument("dataset")
 def fetch(dataset: str) -> None:
-    """Download the published archives of DATASET at the pinned revision; goes on where it was cut off."""
+    """Download the published archives of DATASET at the pinned revision; resumes an interrupted download."""
     from deepfake.cli import console
     from deepfake.datasets import catalog
     from deepfake.datasets import fetch as hub
@@ -92,7 +92,7 @@ def split(dataset: str) -> None:
 @click.command()
 @click.argument("dataset")
 def faces(dataset: str) -> None:
-    """Find the face in every image of DATASET; a run that was killed goes on."""
+    """Find the face in every image of DATASET; resumes after a kill."""
     from deepfake import config
     from deepfake.cli import console
     from deepfake.loading import views

@@ -17,7 +17,7 @@ _MARK, _WHAT = 9, 11
 
 @click.command()
 def doctor() -> None:
-    """Say what is here and what is missing for a run on this machine, and what to do.
+    """Check what this machine lacks for a run, and say how to get it.
 
     The exit code is 1 when something is missing that a run needs.
     """

@@ -28,14 +28,14 @@ _COLOURS = {"fake": "red", "real": "green", "error": "yellow"}
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
-    "--run", "name", help="The run that is asked. [default: the study's final model, or else the best there is]"
+    "--run", "name", help="The trained run that predicts. [default: the study's final model, or else the best there is]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, and nothing else, on stdout.")
 @click.option("--faces/--no-faces", default=True, show_default=True, help="Look for faces.")
 def predict(paths: tuple[str, ...], name: str | None, as_json: bool, faces: bool) -> None:
-    """Say whether images are real or fake: files, folders at any depth, or patterns.
+    """Predict whether images are real or fake: files, folders at any depth, or patterns.
 
-    Every fold's model is asked. A file is called fake when its calibrated logit, the mean over folds, reaches the
+    Every fold's model predicts. A file is predicted fake when its calibrated logit, the mean over folds, reaches the
     threshold, the mean of theirs. No sample was held out from all folds, so that is an approximation. A verdict about
     a picture without a face means little. The exit code is 2 when a file could not be read.
     """

@@ -7,7 +7,7 @@ import click
 
 
 @click.command("ci-report")
-@click.option("--base", "rev", required=True, metavar="REV", help="What the branch is to be merged into.")
+@click.option("--base", "rev", required=True, metavar="REV", help="The target branch of the pull request.")
 @click.option("--strict", is_flag=True, help="Exit with code 1 when the committed results are stale.")
 @click.option("--full", is_flag=True, help="Print all, also what GitHub would not take as a comment.")
 def ci_report(rev: str, strict: bool, full: bool) -> None:

@@ -175,7 +175,7 @@ def generalization() -> None:
 @click.command()
 @click.argument("name", metavar="RUN")
 def thresholds(name: str) -> None:
-    """Show what RUN decides on its held-out samples at every threshold, and how calibrated it is."""
+    """Show the metrics of RUN on its held-out samples at every threshold, and its calibration."""
     import pandas as pd
 
     from deepfake import config

@@ -35,7 +35,7 @@ def probe(dataset: str | None) -> None:
 @click.command()
 @click.argument("dataset", required=False)
 def shortcuts(dataset: str | None) -> None:
-    """Hold the runs of `studies.shortcuts` against the probes of DATASET (default: the study's)."""
+    """Measure how much of what trained runs predict the shortcut probes of DATASET (default: the study's) explain."""
     from deepfake import config, runtime
     from deepfake.cli import console
     from deepfake.studies.shortcuts import analysis as shortcuts
@@ -50,9 +50,9 @@ def shortcuts(dataset: str | None) -> None:
 
 
 @click.command()
-@click.argument("experiment", required=False)
+@click.argument("experiment", required=False, metavar="[RUN]")
 def robustness(experiment: str | None) -> None:
-    """Corrupt the held-out images of EXPERIMENT (default: `robustness` in params.yaml) and see what is left."""
+    """Evaluate RUN (default: `studies.robustness.runs`) on its held-out images under corruption."""
     from deepfake import config
     from deepfake.cli import console
     from deepfake.studies.robustness import analysis as robustness
@@ -75,11 +75,11 @@ def robustness(experiment: str | None) -> None:
 
 
 @click.command()
-@click.argument("experiments", nargs=-1)
+@click.argument("experiments", nargs=-1, metavar="[RUN]...")
 def explain(experiments: tuple[str, ...]) -> None:
-    """Show where EXPERIMENTS (default: the best on all data) look, what they get wrong and how sure they are.
+    """Explain each RUN (default: the best on all data): Grad-CAM, hard examples, confidence.
 
-    Without EXPERIMENTS: write the page on them, too.
+    Without a name: write the page of the study, too.
     """
     from deepfake import config
     from deepfake.cli import console

@@ -82,9 +82,9 @@ class Shared(Section):
     epochs: Epochs
     """Most epochs a fold is trained: a number, or a word of the preset."""
     optimizer: Optimizer
-    monitor: Literal["auc", "f1", "balanced_accuracy", "loss"]
-    """What the best epoch is best in, on the inner validation. `f1` (mean of both classes) and `balanced_accuracy` are
-    those at probability 0.5; `loss` is the one that is minimised, without the domains'."""
+    monitor: Literal["auc", "f1_macro", "balanced_accuracy", "loss"]
+    """What the best epoch is best in, on the inner validation. `f1_macro` (mean of both classes) and
+    `balanced_accuracy` are those at probability 0.5; `loss` is the one that is minimised, without the domains'."""
     early_stopping_patience: Annotated[int, Field(ge=1)]
     """Epochs without a better one after which a fold stops."""
     loss: Loss

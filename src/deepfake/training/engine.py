@@ -28,7 +28,7 @@ its optimiser again."""
 
 MONITORS = {
     "auc": ("validation_auc", 1),
-    "f1": ("validation_f1_macro", 1),
+    "f1_macro": ("validation_f1_macro", 1),
     "balanced_accuracy": ("validation_balanced_accuracy", 1),
     "loss": ("validation_loss", -1),
 }

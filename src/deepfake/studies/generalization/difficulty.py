@@ -83,7 +83,10 @@ def _threshold(found: Found, dataset: str) -> str:
     ranked = found.asked("gap", model=found.baseline, dataset=dataset, metric="auc").iloc[0]
     mends, worse = (bool(row["significant"]) and row["difference"] > 0 for row in (moved, ranked))
     follows = {
-        (True, True): "**both**: a threshold from that data set's own validation mends a part, the rest is the ranking",
+        (
+            True,
+            True,
+        ): "**both**: a threshold from its own inner validation mends a part, the rest is the ranking",
         (True, False): "**the threshold**: re-tuned it is better, and the ranking is not shown to be worse",
         (False, True): "**the ranking**: re-tuning the threshold is not shown to help",
         (False, False): "**neither is shown**: re-tuning is not shown to help, nor the ranking to be worse",

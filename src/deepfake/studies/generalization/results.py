@@ -14,7 +14,7 @@ COLUMNS = {
     "accuracy": "Accuracy",
     "precision": "Precision",
     "recall": "Recall",
-    "f1": "F1",
+    "f1": "F1 (fake)",
     "auc": "AUC",
     "eer": "EER",
     "balanced_accuracy": "Balanced accuracy",

@@ -17,7 +17,7 @@ from deepfake.studies.operating_points import page as operating_points_page
 
 EXPECTED = {
     "recall_real": ("Recall (real)", (0.30, 0.40), (0.60, 0.75)),
-    "f1_macro": ("F1", (0.50, 0.60), (0.70, 0.80)),
+    "f1_macro": ("F1 (macro)", (0.50, 0.60), (0.70, 0.80)),
     GAP: ("Precision/recall gap", (0.30, 1.0), (0.0, 0.15)),
     "auc": ("ROC AUC", (0.70, 0.70), (0.85, 1.0)),
 }

@@ -12,7 +12,7 @@ NAME = "imbalance"
 HALF, TUNED = "0.5", "tuned"
 METRICS = {
     "recall_real": "recall (real)",
-    "f1_macro": "F1",
+    "f1_macro": "F1 (macro)",
     "precision_recall_gap": "gap",
     "balanced_accuracy": "balanced accuracy",
     "auc": "AUC",

@@ -21,8 +21,8 @@ NOTE = (
     "Rules choose a threshold on each fold's inner validation, and the held-out fold only meets it; figures are means "
     f"over folds, ± their standard deviation, counts are summed. {title(thresholds.TUNED)} is a checkpoint's own "
     "threshold (*tuned*); the best balanced accuracy lies at the same cut, because J is twice that minus 1. FPR: share "
-    "of the reals that are called fake; a rule keeps its FPR on validation and promises nothing beyond. The gap is "
-    "|precision - recall| of the reals: it is 0 too where nothing is called real."
+    "of the reals that are called fake; a rule keeps its FPR on the inner validation and promises nothing beyond. The "
+    "gap is |precision - recall| of the reals: it is 0 too where nothing is called real."
 )
 
 
@@ -130,7 +130,7 @@ def write(
     curves: pd.DataFrame,
     settings: Params,
 ) -> str:
-    """Write reports/thresholds_EXPERIMENT.md with its pictures, and return its threshold table.
+    """Write reports/thresholds_RUN.md with its pictures, and return its threshold table.
 
     Args:
         experiment: its name.

@@ -200,7 +200,7 @@ def scaling(results: Results, settings: Params) -> Table:
     return Table(whole, [*columns, *_verdict(), _size()])
 
 
-SHORTCUT_METRICS = {"train_auc": "Train AUC", "auc": "Val AUC", "train_val_gap": "Train/Val Gap"}
+SHORTCUT_METRICS = {"train_auc": "Train AUC", "auc": "Held-out AUC", "train_val_gap": "Train/Val Gap"}
 
 
 def shortcut_removal(results: Results, confidence: float) -> pd.DataFrame:
