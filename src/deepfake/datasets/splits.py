@@ -214,7 +214,7 @@ def joined_groups(samples: pd.DataFrame, bound: pd.DataFrame | None = None) -> p
     together = incidence @ incidence.T
     if bound is not None:
         ends = [pd.Index(groups).get_indexer(pd.Index(bound[column])) for column in ("group", "other_group")]
-        if min(map(min, ends), default=0) < 0:
+        if any((end < 0).any() for end in ends):
             raise InputError("splits: a near-duplicate is of a group that no sample has; run deepfake ingest again")
         together += coo_array((np.ones(len(bound)), tuple(ends)), shape=(len(groups), len(groups)))
     _, component = connected_components(together, directed=False)
