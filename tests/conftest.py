@@ -207,6 +207,7 @@ def write_pictures(raw: Path, pictures: list[tuple[str, str, bytes]]) -> pd.Data
                 "height": image.height,
                 "format": image.format,
                 "mode": image.mode,
+                "fingerprint": "",
                 "bytes": len(data),
                 "sha256": hashlib.sha256(data).hexdigest(),
             }

@@ -53,6 +53,7 @@ def write_manifest(settings: Params, *, groups: int = 24, per_group: int = 4) ->
             "height": 256 if label else 224,
             "format": "JPEG",
             "mode": "RGB",
+            "fingerprint": "",
             "bytes": 9_000 + number,
             "sha256": f"{source}{group:02d}{number}".ljust(64, "0"),
         }

@@ -364,6 +364,14 @@ def test_a_folder_that_may_not_be_written_is_told_with_its_owner(project, monkey
 
 def test_raw_data_that_is_not_there_says_how_to_obtain_it(project):
     assert line(data.raw(config.load())) == "ok: sample in data/raw/sample -> "
+    listed = paths().near_duplicates("sample")
+    for pairs, mark in ((0, "ok"), (2, "note")):
+        write(listed, "sample,other,group,other_group,distance,mirrored\n" + "a,b,01,02,3,0\n" * pairs)
+        assert data.raw(config.load()).mark == mark
+    assert "near-duplicates in 2 pairs of groups" in data.raw(config.load()).found
+    catalog = paths().catalog.read_text("utf-8")
+    paths().catalog.write_text(catalog.replace("sample:\n", "sample:\n  near_duplicates: join\n", 1), "utf-8")
+    assert data.raw(config.load()).mark == "ok"
     shutil.rmtree(paths().raw("sample"))
     assert data.raw(config.load()).mark == "ok"  # the pipeline makes it
     edit(dataset="dff")

@@ -193,6 +193,10 @@ class Project:
         """Return the CSV of the files that stand in several groups or under both labels, bit for bit the same."""
         return self._data(dataset) / "duplicates.csv"
 
+    def near_duplicates(self, dataset: str) -> Path:
+        """Return the CSV of the pairs of groups that hold nearly the same medium (`near_duplicates.find`)."""
+        return self._data(dataset) / "near_duplicates.csv"
+
     def manifest(self, dataset: str) -> Path:
         """Return the table of samples with their splits and folds (`tables.MANIFEST`)."""
         return self._data(dataset) / "manifest.parquet"

@@ -74,7 +74,7 @@ def test_files_shared_by_groups_of_different_folds_are_named():
     away = AWAY.copy()
     away.loc[away["group"] == one, "sha256"] = away.loc[away["group"] == other, "sha256"].to_numpy()
     with pytest.raises(
-        InputError, match=r"is the same file as one of group .*, which stands in another fold of sample"
+        InputError, match=r"is the same file, or nearly, as one of group .*, which stands in another fold of sample"
     ):
         shared_identities.follow(away, HOME, MANIFEST)
 

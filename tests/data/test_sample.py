@@ -132,7 +132,7 @@ def test_a_swap_leaves_a_face_of_another_pose() -> None:
         model = synthesis.fit(portraits)
         for one in portraits:
             swapped = sample.make("insight", one, portraits, model, np.random.default_rng(0))
-            assert swapped is None or (np.abs(swapped.astype(int) - one.pixels) > 8).mean() > 0.03
+            assert swapped is None or (np.abs(swapped.astype(int) - one.pixels) > 8).mean() > 0.07
 
 
 @pytest.mark.usefixtures("few_people")

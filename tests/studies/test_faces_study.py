@@ -69,6 +69,7 @@ def dataset(tmp_path, monkeypatch) -> str:
                     "height": image.height,
                     "format": "PNG",
                     "mode": "RGB",
+                    "fingerprint": "",
                     "bytes": len(buffer.getvalue()),
                     "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
                 }

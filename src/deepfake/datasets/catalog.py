@@ -71,6 +71,8 @@ class DataSet(Section):
     the suffix, or nothing (every file is a group of its own)."""
     groups_of: str | None = None
     """A data set whose groups these are, too: samples of equally named groups are never parted, across both."""
+    near_duplicates: Literal["report", "join"] = "report"
+    """What becomes of near-duplicates in different groups: they are listed, or splits also make one group of them."""
     sources: dict[FolderName, Literal["real", "fake"]] = Field(default={})
     """With adapter `sources`: each source and its label."""
     table: PathBelow | None = None

@@ -11,7 +11,7 @@ import pandas as pd
 
 from deepfake import modalities, tables
 from deepfake.config.params import Ingest
-from deepfake.datasets import adapters
+from deepfake.datasets import adapters, near_duplicates
 from deepfake.datasets.adapters import RawFile
 from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
@@ -84,10 +84,10 @@ def ingest(
 
 
 def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progress: Progress = SILENT) -> str:
-    """Ingest a data set from its raw folder, and write samples, media, quarantine and duplicates.
+    """Ingest a data set from its raw folder, and write samples, media, quarantine, duplicates and near-duplicates.
 
     Returns:
-        How many samples, refused files and duplicates there are, in a sentence.
+        How many samples, refused files, duplicates and near-duplicates there are, in two sentences.
 
     Raises:
         InputError: as in `ingest`.
@@ -101,14 +101,23 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
         progress=progress,
     )
     repeated = duplicates(samples)
+    modality = modalities.load(dataset.modality)
+    near = pd.DataFrame(columns=[*near_duplicates.COLUMNS])
+    if "fingerprint" in modality.MEDIA.columns:
+        near = near_duplicates.find(samples, media["fingerprint"], modality.MIRROR)
     tables.write(samples, paths().samples(name), tables.SAMPLES)
-    tables.write(media, paths().media(name), modalities.load(dataset.modality).MEDIA)
+    tables.write(media, paths().media(name), modality.MEDIA)
     tables.write_csv(quarantine, paths().quarantine(name))
     tables.write_csv(repeated, paths().duplicates(name))
+    tables.write_csv(near, paths().near_duplicates(name))
+    joined = (
+        "splits join" if dataset.near_duplicates == "join" else "splits join with near_duplicates: join in the catalog"
+    )
     return (
         f"{name}: {len(samples)} samples, {len(quarantine)} files in {paths().quarantine(name)}, "
         f"{len(repeated)} in several groups ({repeated['both_labels'].sum()} both real and fake) "
-        f"in {paths().duplicates(name)}"
+        f"in {paths().duplicates(name)}. {len(near)} pairs of groups share a near-duplicate"
+        + (f", which {joined}: {paths().near_duplicates(name)}" if len(near) else "")
     )
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from deepfake import tables
 from deepfake.config.params import Params
-from deepfake.datasets import shared_identities, splits
+from deepfake.datasets import near_duplicates, shared_identities, splits
 from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError, unknown
 from deepfake.project import paths
@@ -28,13 +28,16 @@ def write(dataset: str, settings: Params, catalog: Mapping[str, DataSet]) -> pd.
         raise InputError(f"{unknown('data set', dataset, catalog)} (the catalog is {paths().catalog})")
     samples = tables.read(paths().samples(dataset), tables.SAMPLES)
     home, preset = settings.dataset, settings.presets[settings.preset]
+    pairs = near_duplicates.read(paths().near_duplicates(dataset))
+    bound = pairs if catalog[dataset].near_duplicates == "join" else None
     if (
         dataset != home
         and home in catalog
         and shared_identities.origin(dataset, catalog) == shared_identities.origin(home, catalog)
     ):
         leaders = tables.read(paths().samples(home), tables.SAMPLES)
-        manifest = shared_identities.follow(samples, leaders, tables.read(paths().manifest(home), tables.MANIFEST))
+        led = tables.read(paths().manifest(home), tables.MANIFEST)
+        manifest = shared_identities.follow(samples, leaders, led, bound)
     else:
         manifest = splits.split(
             samples,
@@ -42,6 +45,7 @@ def write(dataset: str, settings: Params, catalog: Mapping[str, DataSet]) -> pd.
             repeats=preset.repeats,
             test_ratio=preset.test_ratio,
             seed=settings.shared.seed,
+            bound=bound,
         )
     tables.write(manifest, paths().manifest(dataset), tables.MANIFEST)
     return manifest

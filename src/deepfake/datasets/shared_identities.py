@@ -42,7 +42,9 @@ def groups(dataset: str, manifest: pd.DataFrame, catalog: Mapping[str, DataSet])
     return manifest["group"] if dataset == project.UNION else origin(dataset, catalog) + "/" + manifest["group"]
 
 
-def follow(samples: pd.DataFrame, leaders: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
+def follow(
+    samples: pd.DataFrame, leaders: pd.DataFrame, manifest: pd.DataFrame, bound: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Give samples the places that their groups have in another data set: split, fold, fraction rank and stratum.
 
     From the stratum follows who is in a fold's inner validation: the same people in both data sets.
@@ -51,13 +53,15 @@ def follow(samples: pd.DataFrame, leaders: pd.DataFrame, manifest: pd.DataFrame)
         samples: `tables.SAMPLES`.
         leaders: `tables.SAMPLES` of the data set whose groups these are.
         manifest: its `tables.MANIFEST`.
+        bound: as in `splits.split`.
 
     Returns:
-        The manifest of the samples (`tables.MANIFEST`). Groups that share a file, bit for bit, are joined into one.
+        The manifest of the samples (`tables.MANIFEST`). Groups that share a file, bit for bit, or are bound, are joined
+        into one.
 
     Raises:
-        InputError: a group is unknown there, two that share a file stand in different folds there, or a fold would lack
-            a class.
+        InputError: a group is unknown there, two that share a file or are bound stand in different folds there, or a
+            fold would lack a class.
     """
     led = manifest.set_index("sample_id").loc[leaders["sample_id"], _PLACE]
     places = led.set_axis(pd.Index(leaders["group"]), axis="index")
@@ -67,13 +71,14 @@ def follow(samples: pd.DataFrame, leaders: pd.DataFrame, manifest: pd.DataFrame)
             f"splits: group {samples['group'][~known].iloc[0]} is not a group of {manifest['dataset'].iloc[0]}; "
             "mend or remove groups_of in the catalog"
         )
-    joined = splits.joined_groups(samples)
+    joined = splits.joined_groups(samples, bound)
     own, first = (places.loc[names, _PLACE].reset_index(drop=True) for names in (samples["group"], joined))
     if (parted := (own[["split", "folds"]] != first[["split", "folds"]]).any(axis=1)).any():
         row = parted.to_numpy().argmax()
         raise InputError(
-            f"splits: {samples['sample_id'].iloc[row]} of group {samples['group'].iloc[row]} is the same file as one "
-            f"of group {joined.iloc[row]}, which stands in another fold of {manifest['dataset'].iloc[0]}; remove one"
+            f"splits: {samples['sample_id'].iloc[row]} of group {samples['group'].iloc[row]} is the same file, or "
+            f"nearly, as one of group {joined.iloc[row]}, which stands in another fold of "
+            f"{manifest['dataset'].iloc[0]}; remove one"
         )
     found = samples.reset_index(drop=True).assign(**{column: first[column] for column in _PLACE})
     splits.verify(found)

@@ -18,7 +18,15 @@ from deepfake.errors import InputError, unknown
 _TEST, _VALIDATION, _FRACTION, _RATIO = range(4)
 
 
-def split(samples: pd.DataFrame, *, folds: int, test_ratio: float, seed: int, repeats: int = 1) -> pd.DataFrame:
+def split(
+    samples: pd.DataFrame,
+    *,
+    folds: int,
+    test_ratio: float,
+    seed: int,
+    repeats: int = 1,
+    bound: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Give every sample its split, fraction rank, and a fold in each repeat of the cross-validation.
 
     Args:
@@ -27,14 +35,15 @@ def split(samples: pd.DataFrame, *, folds: int, test_ratio: float, seed: int, re
         test_ratio: share of the groups that becomes the test set.
         seed: the same seed gives the same splits.
         repeats: how many partitions into folds; `fold` is that of the first one.
+        bound: pairs of groups that must not be parted either, in the columns `group` and `other_group`.
 
     Returns:
-        The manifest (`tables.MANIFEST`). Groups that share a file, bit for bit, are joined into one.
+        The manifest (`tables.MANIFEST`). Groups that share a file, bit for bit, or are bound, are joined into one.
 
     Raises:
         InputError: there are too few groups for the folds, or a fold would lack a class.
     """
-    manifest = samples.assign(group=joined_groups(samples))
+    manifest = samples.assign(group=joined_groups(samples, bound))
     manifest["stratum"] = manifest.groupby("group")["source"].transform(lambda sources: "+".join(sorted(set(sources))))
     order = _stratified_order(manifest, stream=(seed, _TEST))
     test_groups = order[: max(1, round(test_ratio * len(order)))]
@@ -235,13 +244,19 @@ def thinned(manifest: pd.DataFrame, in_use: pd.Index, ratio: float, seed: int) -
     return (order.reindex(rows.index) < wanted).to_numpy()
 
 
-def joined_groups(samples: pd.DataFrame) -> pd.Series:
-    """Return the group of each sample, groups joined where they share a file of the same hash."""
+def joined_groups(samples: pd.DataFrame, bound: pd.DataFrame | None = None) -> pd.Series:
+    """Return the group of each sample, groups joined where they share a file bit for bit or are bound (see `split`)."""
     group_codes, groups = pd.factorize(samples["group"], sort=True)
     hash_codes, hashes = pd.factorize(samples["sha256"])
     shape = (len(groups), len(hashes))
     incidence = coo_array((np.ones(len(samples)), (group_codes, hash_codes)), shape=shape).tocsr()
-    _, component = connected_components(incidence @ incidence.T, directed=False)
+    together = incidence @ incidence.T
+    if bound is not None:
+        ends = [pd.Index(groups).get_indexer(pd.Index(bound[column])) for column in ("group", "other_group")]
+        if any((end < 0).any() for end in ends):
+            raise InputError("splits: a near-duplicate is of a group that no sample has; run deepfake ingest again")
+        together += coo_array((np.ones(len(bound)), tuple(ends)), shape=(len(groups), len(groups)))
+    _, component = connected_components(together, directed=False)
     # a joined group is named after its first member
     first = pd.Series(groups).groupby(component).transform("first").to_numpy()
     return pd.Series(first[group_codes], index=samples.index, dtype="str")

@@ -16,7 +16,10 @@ class Modality(Protocol):
     """What the module of every modality has."""
 
     MEDIA: Schema
-    """The table of what its media are; the first column is the `sample_id`."""
+    """The table of what its media are; the first column is the `sample_id`. With a column `fingerprint`, a perceptual
+    hash, ingest looks for near-duplicates."""
+    MIRROR: str
+    """Of such a modality: the bits, hexadecimal, in which the fingerprint of a mirror image differs."""
 
     def inspect(self, data: bytes) -> Facts | str:
         """Decode a file fully.

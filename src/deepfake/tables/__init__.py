@@ -87,6 +87,7 @@ MEDIA = Schema(
         "height": "int",  # pixels, upright
         "format": "str",  # of the encoded file, as PIL names it: JPEG, PNG, ...
         "mode": "str",  # of its pixels, as PIL names it: RGB, L, P, CMYK, ...
+        "fingerprint": "str",  # perceptual hash, 64 hexadecimal digits; "" of a flat picture
     },
     key=("sample_id",),
     allowed={},

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from deepfake.modalities.image.inspection import Picture
 
 MEDIA = tables.MEDIA
+# the opposite sign wherever the cosine across is odd about the middle: at every other frequency
+MIRROR = "aa" * 32
 
 
 def inspect(data: bytes) -> "Picture | str":

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
+from deepfake.modalities.image import fingerprint
+
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV")
 _SIDEWAYS = (5, 6, 7, 8)
@@ -26,6 +28,8 @@ class Picture(NamedTuple):
     """As PIL names it: JPEG, MPO, PNG, WEBP, BMP or TIFF."""
     mode: str
     """Of its pixels before any conversion, as PIL names it: RGB, L, P, CMYK, ..."""
+    fingerprint: str = ""
+    """Its perceptual hash (`fingerprint.of`); "" when it is flat, or was not decoded."""
 
 
 def inspect(data: bytes) -> Picture | str:
@@ -50,9 +54,10 @@ def inspect(data: bytes) -> Picture | str:
                 return f"not 8 bits a channel (mode {image.mode})"
             width, height = image.size
             # PIL turns a TIFF while it loads it and then drops the tag
-            if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS:
+            orientation = image.getexif().get(ExifTags.Base.Orientation)
+            if orientation in _SIDEWAYS:
                 width, height = height, width
-            return Picture(width, height, image.format or "", image.mode)
+            return Picture(width, height, image.format or "", image.mode, fingerprint.of(image, orientation))
     except Image.UnidentifiedImageError:
         return f"not an image of a known format ({', '.join(_FORMATS)})"
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):

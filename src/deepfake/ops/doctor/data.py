@@ -19,7 +19,7 @@ _UNDECIDED = Decision(resolution="low", face_crop=False, augmentation="none")
 
 
 def raw(settings: Params) -> Finding:
-    """Say whether the data set's files are there, or how to obtain them."""
+    """Say whether the data set's files are there, or how to obtain them; and whether near-duplicates may be parted."""
     name = settings.dataset
     folder = paths().raw(name)
     try:
@@ -27,6 +27,11 @@ def raw(settings: Params) -> Finding:
     except InputError as error:
         return Finding("missing", "data set", str(error), f"add it to {paths().catalog}")
     if folder.exists():
+        listed = paths().near_duplicates(name)
+        pairs = len(listed.read_text(encoding="utf-8").splitlines()) - 1 if listed.exists() else 0
+        if pairs > 0 and entry.near_duplicates == "report":
+            text = f"{name} in {folder}; near-duplicates in {pairs} pairs of groups that splits may part, see {listed}"
+            return Finding("note", "data set", text, f"near_duplicates: join for {name} in {paths().catalog}")
         return Finding("ok", "data set", f"{name} in {folder}")
     if folder.is_symlink():
         text = f"{folder} is a link to {folder.readlink()}, which is not here"
