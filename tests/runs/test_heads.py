@@ -286,21 +286,25 @@ def test_a_head_is_explained_at_its_stage(project_with_trunk):
     model = trained.model_of(trained.read("custom"), 0, torch.device("cpu"))
     layer, side = gradcam.feature_layer(model, run.resolution)
     assert side == 2
-    pixels = np.load(views.pixels(run.view, manifest(), threads=1))[:8]
+    pixels = np.load(views.pixels(run.view, manifest(), threads=1))[::18]
     images = torch.from_numpy((pixels / 255 - 0.5) / 0.25).float().permute(0, 3, 1, 2)
-    heat = gradcam.heatmaps(model, layer, images)
-    assert heat.shape == (8, run.resolution, run.resolution)
-    assert (heat > 0).any()
-    # by hand: the head's weights of the means, through its standardisation, are the channels' weights
-    with torch.no_grad():
-        maps = model.forward_features(images)
-        channels = maps.shape[1]
-        weights = (model.get_classifier().weight[0] / model.head.scale)[:channels]
-        expected = torch.relu((maps * weights[:, None, None]).sum(1, keepdim=True))
-        expected = torch.nn.functional.interpolate(expected, size=heat.shape[-2:], mode="bilinear").squeeze(1)
+    maps = model.forward_features(images).detach()
+    channels = maps.shape[1] // 2
+    deviations = maps[:, :channels].std((2, 3), correction=0).clamp(min=1e-6)
+    found = []
+    for sign in (1, -1):  # what speaks for a fake, and what speaks for a real image
+        # by hand: what a mean counts for, and a standard deviation, whose square is a mean of squared deviations
+        weights = (sign * model.head.linear.weight[0] / model.head.scale).detach().repeat(8, 1)
+        weights[:, channels:] /= 2 * deviations
+        expected = torch.relu((maps * weights[:, :, None, None]).sum(1, keepdim=True))
+        expected = torch.nn.functional.interpolate(expected, size=images.shape[2:], mode="bilinear").squeeze(1)
         highest = expected.amax((1, 2), keepdim=True)
         expected /= torch.where(highest > 0, highest, 1)
-    torch.testing.assert_close(heat, expected, rtol=0, atol=1e-3)
+        with torch.no_grad():
+            model.head.linear.weight.mul_(sign)
+        found.append(gradcam.heatmaps(model, layer, images))
+        torch.testing.assert_close(found[-1], expected, rtol=0, atol=1e-3)
+    assert (torch.maximum(*found).amax((1, 2)) == 1).all()
 
 
 def test_a_fine_tuned_run_goes_on_from_trunk_and_head(project_with_trunk):
