@@ -149,14 +149,33 @@ def lite0(tmp_path_factory) -> bytes:
 def test_converted_weights_recognise_a_palace_and_a_daisy(lite0, tmp_path, picture, left, index):
     """The indices are those of ImageNet's classes `palace` and `daisy`."""
     (tmp_path / "lite0.safetensors").write_bytes(lite0)
-    model = timm.create_model(LITE0).eval()
-    model.load_state_dict(load_file(tmp_path / "lite0.safetensors"))
+    assert recognised(LITE0, tmp_path / "lite0.safetensors", picture, left, mean=[0.5] * 3, std=[0.5] * 3) == index
+
+
+@pytest.mark.parametrize(
+    ("model", "mean", "std"),
+    [
+        ("tf_efficientnet_lite1", [0.5] * 3, [0.5] * 3),
+        ("mobilenetv2_100", [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    ],
+)
+def test_weights_of_other_packages_recognise_them_too(model, mean, std):
+    weights.run(settings(**LITE0_CHOSEN | {"studies__phase3__runs__c__model": model}))
+    assert (known()[model]["mean"], known()[model]["std"]) == (mean, std)
+    for picture, left, index in (("china.jpg", 100, 698), ("flower.jpg", 60, 985)):
+        assert recognised(model, paths().weights(model), picture, left, mean=mean, std=std) == index
+
+
+def recognised(model: str, file: Path, picture: str, left: int, *, mean: list[float], std: list[float]) -> int:
+    """Return the class that a classifier of these weights sees in a square of a photograph."""
+    classifier = timm.create_model(model).eval()
+    classifier.load_state_dict(load_file(file))
     square = Image.fromarray(load_sample_image(picture)[:427, left : left + 427]).resize((224, 224), Image.BICUBIC)
-    pixels = (np.asarray(square, dtype=np.float32) / 255 - 0.5) / 0.5
+    pixels = torch.from_numpy((np.asarray(square) / 255 - mean) / std).float()
     with torch.inference_mode():
-        logits = model(torch.from_numpy(pixels).permute(2, 0, 1)[None])
+        logits = classifier(pixels.permute(2, 0, 1)[None])
     assert torch.isfinite(logits).all()
-    assert logits.argmax() == index
+    return int(logits.argmax())
 
 
 def test_a_package_of_other_weights_is_refused(tmp_path, monkeypatch):
