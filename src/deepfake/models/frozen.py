@@ -5,6 +5,7 @@ a fine-tuned run goes on from both and trains all layers.
 """
 
 from collections.abc import Callable
+from math import isqrt
 
 import torch
 from torch import nn
@@ -39,11 +40,7 @@ class LinearHead(nn.Module):
 
 
 class LinearProbe(nn.Module):
-    """A trunk up to one of its stages, and a linear head on the mean and the standard deviation of each channel there.
-
-    The standard deviation's gradient sums to zero over positions, so a Grad-CAM, which weighs channels by their mean
-    gradient, shows what speaks through the means.
-    """
+    """A trunk up to one of its stages, and a linear head on each channel's mean and standard deviation there."""
 
     def __init__(self, trunk: nn.Module, stage: str, size: int):
         """Cut a trunk off behind a stage.
@@ -66,6 +63,7 @@ class LinearProbe(nn.Module):
             _cut(trunk, place, size)
             stage = place
         self.trunk = trunk
+        self.moments = _Moments()
         training = trunk.training
         with torch.no_grad():
             try:
@@ -83,9 +81,9 @@ class LinearProbe(nn.Module):
         return self.forward_head(self.forward_features(images))
 
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
-        """Map float [b, 3, h, w] to the stage's maps [b, c, h', w'], a transformer's tokens to [b, c, tokens, 1].
+        """Map float [b, 3, h, w] to the stage's c maps and as many of squared deviations, [b, 2c, h', w'].
 
-        `final` gives what the trunk calls its features.
+        A transformer's tokens are positions on a square. `final` gives what the trunk calls its features.
         """
         if self._final:
             return self.trunk.forward_features(images)  # pyright: ignore[reportCallIssue]
@@ -97,8 +95,12 @@ class LinearProbe(nn.Module):
             raise InputError("probe.stage: the trunk was run without its stage; choose another one")
         if maps.ndim == 3:
             # class and register tokens are no positions
-            return maps[:, self._prefix :].transpose(1, 2).unsqueeze(-1)
-        return maps.permute(0, 3, 1, 2) if self._channels_last else maps
+            tokens = maps[:, self._prefix :].transpose(1, 2)
+            side = isqrt(tokens.shape[2])
+            maps = tokens.unflatten(2, (side, side) if side**2 == tokens.shape[2] else (-1, 1))
+        elif self._channels_last:
+            maps = maps.permute(0, 3, 1, 2)
+        return self.moments(maps)
 
     def pooled(self, maps: torch.Tensor) -> torch.Tensor:
         """Map the stage's maps to features [b, d]: means, then standard deviations, over positions.
@@ -107,8 +109,8 @@ class LinearProbe(nn.Module):
         """
         if self._final:
             return self.trunk.forward_head(maps, pre_logits=True)  # pyright: ignore[reportCallIssue]
-        variance = maps.var(dim=(2, 3), correction=0)
-        return torch.cat([maps.mean(dim=(2, 3)), variance.clamp(min=_SMALLEST_VARIANCE).sqrt()], dim=1)
+        means, variances = maps.mean(dim=(2, 3)).chunk(2, dim=1)
+        return torch.cat([means, variances.clamp(min=_SMALLEST_VARIANCE).sqrt()], dim=1)
 
     def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         """Map the stage's maps to logits [b, 1], or to the standardised features that these are computed from."""
@@ -118,6 +120,17 @@ class LinearProbe(nn.Module):
     def get_classifier(self) -> nn.Module:
         """Return the layer that gives the logit."""
         return self.head.linear
+
+
+class _Moments(nn.Module):
+    """Maps, and their squared deviations from their means, as maps of their own.
+
+    All that the head sees are means of these over positions. So Grad-CAM, which weighs maps by their mean gradient,
+    sees what speaks through standard deviations; of the stage's own maps, it would not.
+    """
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return torch.cat([maps, (maps - maps.mean(dim=(2, 3), keepdim=True)).square()], dim=1)
 
 
 class _Reached(Exception):

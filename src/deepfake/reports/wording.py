@@ -155,6 +155,17 @@ def _monitor(config: RunConfig) -> str:
     return f"best epoch by {config.monitor}"
 
 
+def layers(config: RunConfig) -> str:
+    """Say which layers are trained."""
+    if config.probe is None:
+        return "all layers trained"
+    stage = f"features of stage {config.probe.stage}"
+    if config.train == "all":
+        return f"all layers trained, from a linear head on {stage}"
+    drawn = f", {config.probe.draws} draws of each image" if config.augmentation else ""
+    return f"a linear head on {stage} of a frozen trunk (logistic regression, C by inner validation{drawn})"
+
+
 def _data(config: RunConfig) -> str:
     """Say what an experiment is trained on."""
     return "the union of data sets" if config.dataset == project.UNION else f"data set {config.dataset}"
@@ -183,9 +194,10 @@ _TOLD = {
     "class_ratio": class_ratio,
     "domain": domains,
     "monitor": _monitor,
+    "probe": layers,
 }
 """What is said of the settings that have several values."""
-_FOLLOWS = {"experiment", "study", "model", "oversampling", "keep_optimizer"}
+_FOLLOWS = {"experiment", "study", "model", "train", "oversampling", "keep_optimizer"}
 """What differs without being a condition of its own."""
 _NAMELESS = {"view": {"view", "dataset"}}
 """The names inside settings, which are no conditions either."""
@@ -198,6 +210,11 @@ def conditions(configs: list[RunConfig]) -> str:
 
 def training(config: RunConfig) -> str:
     """Say how an experiment was trained, beside what it was shown."""
+    if config.train == "head":
+        return (
+            f"{statistics(config)}; {config.fraction:.0%} of the development groups, {config.folds} grouped folds; "
+            f"{layers(config)}; {', '.join(tell(config) for tell in (class_ratio, loss, sampler))}; {weights(config)}"
+        )
     return (
         f"{statistics(config)}; {config.fraction:.0%} of the development groups, {config.folds} grouped folds; AdamW, "
         f"learning rate {config.lr:g}, weight decay {config.weight_decay:g}, cosine schedule over {config.epochs} "

@@ -166,7 +166,8 @@ def _compute(block: _Block, tell: Tell[int]) -> None:
     wanted = block.wanted
     runtime.one_thread()
     device = runtime.device()
-    trunk = _trunk(wanted.model, wanted.size, wanted.stage, wanted.weights, device)
+    digest = _digest(wanted.weights, runtime.file_hash)
+    trunk = _trunk(wanted.model, wanted.size, wanted.stage, wanted.weights, digest, device)
     batches = _loader(wanted, device).training(wanted.rows, _BATCH, wanted.draw.number if wanted.draw else 0)
     with torch.inference_mode():
         found = [trunk.pooled(trunk.forward_features(batch.images)).float().cpu().numpy() for batch in batches]
@@ -182,8 +183,8 @@ def _compute(block: _Block, tell: Tell[int]) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _trunk(model: str, size: int, stage: str, weights: Path, device: torch.device) -> LinearProbe:
-    """Return a trunk, built once in a process while its blocks are computed."""
+def _trunk(model: str, size: int, stage: str, weights: Path, digest: str, device: torch.device) -> LinearProbe:
+    """Return a trunk, built once in a process while its blocks are computed and the hash of its weights is this."""
     trunk = models.create(model, size, weights, stage)
     assert isinstance(trunk, LinearProbe)
     return trunk.eval().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -100,8 +100,9 @@ _TESTS = ResultTable(
 )
 _FINAL = ResultTable(_columns(str="metric note?", float="value low high p", int="samples groups"), key=("metric",))
 _HISTORY = ResultTable(
-    _columns(str="experiment", int="epoch fold", float="lr"),
+    _columns(str="experiment", int="epoch fold", float="lr c"),
     key=("experiment", "fold", "epoch"),
+    optional=("c",),  # of runs that fit a head: what was tried instead of epochs
     families={"train_*": "float", "validation_*": "float"},
 )
 _ROC = ResultTable(_columns(str="experiment", int="fold", float="fpr tpr"))
