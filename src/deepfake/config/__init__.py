@@ -5,13 +5,12 @@ from pathlib import Path
 from deepfake.config import names, params
 from deepfake.config.decisions import Decision, Final, Finalists, read_decision, read_final, read_finalists
 from deepfake.config.params import Params
+from deepfake.config.resolved import RunConfig, ViewConfig
 from deepfake.config.run_metadata import config_of, facts_of
 from deepfake.config.runs import (
     FROM_SCRATCH,
     TRAINING,
     Entry,
-    RunConfig,
-    ViewConfig,
     candidates,
     decided_view,
     entries,

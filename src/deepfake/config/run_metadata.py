@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from deepfake.config.runs import RunConfig
+from deepfake.config.resolved import RunConfig
 from deepfake.errors import InputError
 from deepfake.project import paths
 

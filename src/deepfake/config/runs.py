@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from deepfake import project
 from deepfake.config.decisions import Decision
-from deepfake.config.params import Augmentation, Backend, Normalization, Params
-from deepfake.config.section import Fraction, Section, Share, first_mistake
+from deepfake.config.params import Augmentation, Params
+from deepfake.config.resolved import RunConfig, ViewConfig
+from deepfake.config.section import Fraction, Section, first_mistake
 from deepfake.config.studies import BEST, AnyRun, FineTuned, Study, Trained, merge
 from deepfake.config.training import PENALTIES, Domain, Loss, Probe, Shared
 from deepfake.errors import InputError, unknown
@@ -27,6 +28,7 @@ class Entry(NamedTuple):
     run: AnyRun
 
 
+<<<<<<< HEAD
 class ViewConfig(Section):
     """One view of a data set, resolved: all that decides its pixels beside the images themselves."""
 
@@ -101,6 +103,8 @@ class RunConfig(Section):
         return self.folds * self.repeats
 
 
+=======
+>>>>>>> h-b
 def resolve_view(settings: Params, view: str, where: str = "views", dataset: str | None = None) -> ViewConfig:
     """Resolve a view of a data set (by default the study's) with the sizes of the chosen preset.
 

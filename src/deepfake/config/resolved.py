@@ -1,0 +1,72 @@
+"""Views and runs, resolved: all that decides pixels and numbers."""
+
+from deepfake.config.params import Augmentation, Backend, Normalization
+from deepfake.config.section import Section, Share
+from deepfake.config.training import Domain, Loss, Probe
+
+
+class ViewConfig(Section):
+    """One view of a data set, resolved: all that decides its pixels beside the images themselves."""
+
+    dataset: str
+    view: str
+    geometry: str
+    face_margin: float | None
+    """Margin around the face that is cut out, or None where the whole image counts."""
+    size: int
+    """Side of the square in pixels."""
+    loader: Backend
+
+
+class RunConfig(Section):
+    """One trained run, resolved: all that decides its numbers, written beside its checkpoints."""
+
+    experiment: str
+    study: str
+    """The study that it belongs to; like the name, it decides no number."""
+    model: str
+    dataset: str
+    preset: str
+    view: ViewConfig
+    train: str
+    """`all`, or `head`: a linear head on a frozen trunk."""
+    probe: Probe | None
+    """What a linear head sees, fine-tuned or not; None: the model has its own classifier."""
+    fraction: Share
+    """Share of the development groups in use."""
+    folds: int
+    epochs: int
+    batch_size: int
+    lr: float
+    """Learning rate at the start of the cosine schedule."""
+    weight_decay: float
+    monitor: str
+    early_stopping_patience: int
+    loss: Loss
+    sampler: str
+    class_ratio: float | None
+    """Fakes for each real; None: as the data set has them."""
+    domain: Domain
+    grad_clip: float
+    precision: str
+    keep_optimizer: bool
+    normalization: Normalization | None
+    """None: the statistics of each fold's real training images. A run that starts from pretrained weights, or from a
+    head on such, is given here what its weights were trained with (`runs.weights.statistics`)."""
+    augmentation: Augmentation | None
+    pretrained: bool
+    """Whether it starts from ImageNet weights."""
+    start_from: str | None
+    """The experiment whose weights it starts from, fold by fold."""
+    holdout: str | None
+    """The fake source that it is neither trained nor chosen on."""
+    oversampling: float | None
+    """Side of the cache that augmented images are taken from, over the input side; None without augmentation."""
+    seed: int
+    val_ratio: float
+    num_workers: int
+
+    @property
+    def resolution(self) -> int:
+        """Return the input side in pixels."""
+        return self.view.size
