@@ -33,8 +33,10 @@ class RunConfig(Section):
     probe: Probe | None
     """What a linear head sees, fine-tuned or not; None: the model has its own classifier."""
     fraction: Share
-    """Share of the development groups in use."""
+    """Share of the training groups in use."""
     folds: int
+    repeats: int
+    """How often the cross-validation is repeated, with other folds and another seed each time."""
     epochs: int
     batch_size: int
     lr: float
@@ -52,7 +54,7 @@ class RunConfig(Section):
     keep_optimizer: bool
     normalization: Normalization | None
     """None: the statistics of each fold's real training images. A run that starts from pretrained weights, or from a
-    head on such, is given here what its weights were trained with (`runs.weights.statistics`)."""
+    head on such, is given here what its weights were trained with (`runs.weights.with_statistics`)."""
     augmentation: Augmentation | None
     pretrained: bool
     """Whether it starts from ImageNet weights."""
@@ -70,3 +72,8 @@ class RunConfig(Section):
     def resolution(self) -> int:
         """Return the input side in pixels."""
         return self.view.size
+
+    @property
+    def trainings(self) -> int:
+        """Return the number of folds of all repeats: each is one training."""
+        return self.folds * self.repeats
