@@ -1,6 +1,6 @@
 """Print the tables of docs/statistics.md: errors and power of the procedure as implemented, in simulated worlds.
 
-Usage: python docs/simulate_statistics.py [simulations a row]
+Usage: python docs/simulate_statistics.py [simulations a row] [groups of the world, if not all]
 
 Detectors are really trained: a linear discriminant on a random part of its features, so that another training gives
 another detector. The two that are compared see different features of one distribution; equal shifts make equal recipes.
@@ -124,10 +124,10 @@ def simulate(world, shifts, repeats, simulations, seed=0):
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
-def main(simulations):
+def main(simulations, groups=None):
     """Print one Markdown row for each world and shift, and one with detectors at chance."""
     header = None
-    for world in WORLDS:
+    for world in [world for world in WORLDS if groups in (None, world.groups)]:
         for shifts in [(0.0, 0.0), *((SHIFTS[0], shift) for shift in SHIFTS)]:
             found = simulate(world, shifts, 3, simulations)
             if header is None:
@@ -138,4 +138,4 @@ def main(simulations):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 500)
+    main(*map(int, sys.argv[1:] or ["500"]))
