@@ -118,3 +118,13 @@ def test_both_classes_are_needed_to_calibrate():
     for figure in (calibration.temperature, calibration.reliability):
         with pytest.raises(InputError, match="no fake sample"):
             figure([0, 0], [0.0, 1.0])
+
+
+def test_ece_floor_is_what_calibrated_detectors_show():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=400)
+    shown = [metrics.ece((rng.random(400) < 1 / (1 + np.exp(-logits))).astype(int), logits) for _ in range(300)]
+    found = calibration.ece_floor(logits)
+    assert found == pytest.approx(np.mean(shown), rel=0.05)
+    assert found > 0.03  # not small at all with few samples
+    assert calibration.ece_floor(np.tile(logits, 100), replicates=20) == pytest.approx(found / 10, rel=0.15)

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
-from scipy.special import expit, logit
+from scipy.special import expit, logit, stdtr, stdtrit
 
 FLAT = 1e-12
 """A standard error below it is none: rounding alone gives as much."""
@@ -84,18 +83,18 @@ class Estimate:
 
     def above(self, threshold: float) -> float:
         """Return the probability that the truth is above a threshold, under a flat prior; NaN without a verdict."""
-        return float(scipy.stats.t.sf(self._statistic(threshold), self.df))
+        return float(stdtr(self.df, -self._statistic(threshold)))
 
     def below(self, threshold: float) -> float:
         """Return the probability that the truth is below a threshold, as exact near 0 as `above`."""
-        return float(scipy.stats.t.cdf(self._statistic(threshold), self.df))
+        return float(stdtr(self.df, self._statistic(threshold)))
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Return the ends of the two-sided interval; NaN where nothing can be concluded."""
         if self.reason:
             return float("nan"), float("nan")
         centre, spread = self._scaled()
-        reach = float(scipy.stats.t.ppf((1 + confidence) / 2, self.df)) * spread
+        reach = float(stdtrit(self.df, (1 + confidence) / 2)) * spread
         if not self.bounded:
             return centre - reach, centre + reach
         return min(float(expit(centre - reach)), self.value), max(float(expit(centre + reach)), self.value)
