@@ -4,12 +4,14 @@ import time
 
 import numpy as np
 
-from deepfake import models, project, tables
+from deepfake import models, project, runtime, tables
 from deepfake.config.params import Normalization
 from deepfake.errors import InputError
 from deepfake.execution import Tell, run_jobs
 from deepfake.progress import SILENT, FoldNews, Progress
+from deepfake.project import paths
 from deepfake.runs import features, fold, store
+from deepfake.runs.trained import Trained, model_of
 from deepfake.training import heads
 from deepfake.training.checkpoint import save_head
 
@@ -79,3 +81,31 @@ def _wanted(job: fold.FoldJob) -> list[features.Wanted]:
         )
         for number in range(config.probe.draws)
     ]
+
+
+def predict_again(jobs: list[fold.FoldJob], known: Trained, progress: Progress = SILENT) -> None:
+    """Write the predictions of trained heads on other images: the trunk sees each image once, whatever the folds.
+
+    Args:
+        jobs: the folds, with the images of the other view.
+        known: the run that they are folds of.
+        progress: told of the images done.
+
+    Raises:
+        InputError: the trunk is missing, or no longer the heads'.
+    """
+    config = known.config
+    assert config.probe is not None
+    stage, weights = config.probe.stage, paths().weights(config.model)
+    wanted = [
+        features.Wanted(config.model, config.resolution, stage, weights, job.images, known.scales[job.fold], job.in_use)
+        for job in jobs
+    ]
+    with store.locked([features.FOLDER], progress):
+        features.ensure(wanted, progress)
+    for job, each in zip(jobs, wanted, strict=True):
+        head = model_of(known, job.fold, runtime.device()).get_submodule("head").to("cpu")
+        assert isinstance(head, models.LinearHead)
+        logits = np.full(len(job.labels), np.nan)
+        logits[job.in_use] = heads.logits_of(head, features.read(each))
+        fold.write_logits(job, logits, job.config.view.view)

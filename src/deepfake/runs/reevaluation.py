@@ -13,7 +13,7 @@ from deepfake.errors import InputError, unknown
 from deepfake.execution import Tell, run_jobs
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
-from deepfake.runs import code, store
+from deepfake.runs import code, heads, store
 from deepfake.runs import fold as folds
 from deepfake.runs.cross_validation import read_predictions, write_results
 from deepfake.runs.fold import FoldJob
@@ -86,10 +86,13 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
             return
         again = _again(trained.config, name, view)
         found = folds.jobs(again, manifest, store.unfinished(key), progress=progress)
-        jobs = [ReevaluationJob(job, trained) for job in found]
-        remedy = "give it more, or let the program use fewer cores"
-        run_jobs(predict_fold, jobs, on_news=lambda news: None, remedy=remedy)
-        predictions = _with_validation_of(experiment, read_predictions([job.fold.folder for job in jobs]), name)
+        if trained.config.train == "head":
+            heads.predict_again(found, trained, progress)
+        else:
+            remedy = "give it more, or let the program use fewer cores"
+            jobs = [ReevaluationJob(job, trained) for job in found]
+            run_jobs(predict_fold, jobs, on_news=lambda news: None, remedy=remedy)
+        predictions = _with_validation_of(experiment, read_predictions([job.folder for job in found]), name)
         kind = entry.run.kind
         store.put(entry.study, name, kind, key, lambda folder: write_results(folder, predictions, manifest, facts))
 

@@ -33,8 +33,8 @@ class Comparison(NamedTuple):
 
     Args:
         rows: one row a run: its AUC over pairs of different groups (`auc`) with the interval of its test against
-            chance, `p_chance` and `chance` (the verdict); the usual AUC over all pairs (`auc_all`, `auc_std` over folds);
-            the fold means of all metrics; `samples, groups, repeats`.
+            chance, `p_chance` and `chance` (the verdict); the usual AUC over all pairs (`auc_all`, `auc_std`
+            over folds); the fold means of all metrics; `samples, groups, repeats`.
         folds: one row a run and fold (`summary.by_fold`).
         tests: one row a planned contrast, Holm's correction over its table: `difference` with the interval and the
             p-value of the test that gives the `verdict`, the difference that is `detectable` with 80% power, and for

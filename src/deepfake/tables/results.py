@@ -125,6 +125,7 @@ RESULTS: dict[str, ResultTable] = {
         | _TEST,
         key=("experiment",),
     ),
+    "phase2_sources": ResultTable(_TEST | {"sources": "int"}),
     "phase2_bars": ResultTable(
         _columns(str="experiment baseline", int="folds_beyond folds samples groups", float="shift auc_change"),
         key=("experiment",),

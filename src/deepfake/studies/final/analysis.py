@@ -50,7 +50,7 @@ def run(settings: Params, progress: Progress = SILENT) -> list[Finding]:
     test = manifest.iloc[rows].assign(logit=shipped.logits(detector, images, rows), fold=0)
     figures = measure(test, shipped.scale(detector).threshold, settings.evaluation.confidence)
     result_tables.write(figures, "final_test")
-    known: dict[str, Any] = figures.set_index("metric").to_dict("index")
+    known: dict[Any, Any] = figures.set_index("metric").to_dict("index")
     auc = known["AUC"]
     headline = {f"auc{end}": round(float(auc[column]), 6) for end, column in _ENDS.items()}
     headline |= {key: round(float(known[metric]["value"]), 6) for key, metric in _HEADLINE.items()}

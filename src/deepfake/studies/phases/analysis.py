@@ -46,7 +46,9 @@ def run(phase: str, settings: Params) -> None:
     if phase == "phase2":
         names = dict.fromkeys(name for one in comparisons.values() for name in one)
         joined = comparison.read(names, settings.dataset)
-        result_tables.write(holdout(comparisons["phase2a_holdout"], joined, settings.evaluation), "phase2_holdout")
+        held_out, sources = holdout(comparisons["phase2a_holdout"], joined, settings.evaluation)
+        result_tables.write(held_out, "phase2_holdout")
+        result_tables.write(sources, "phase2_sources")
         result_tables.write(bars(comparisons["phase2a_geometry"], joined, settings.evaluation), "phase2_bars")
         result_tables.write(interaction(joined, comparisons, settings.evaluation), "phase2_interaction")
 
@@ -55,7 +57,9 @@ def _held_out(joined: pd.DataFrame) -> pd.DataFrame:
     return joined[joined["subset"] == "held_out"]
 
 
-def holdout(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: Evaluation) -> pd.DataFrame:
+def holdout(
+    rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: Evaluation
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare what detectors make of a source that they were not trained on.
 
     Args:
@@ -68,7 +72,7 @@ def holdout(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: 
         reals), `in_source_auc` (the other fakes), `delta` (in-source minus held-out) with its 95% CI, `trained_auc`
         (the same source by the baseline, which was trained on it), and their difference with its verdict
         (`comparison.told`): what training on the source brings. `delta` also grows with how hard a source is; the
-        difference does not.
+        difference does not. And one row: the mean of these differences over sources, with a verdict of its own.
     """
     found, contrasts = [], []
     for name, baselines in rows.items():
@@ -98,7 +102,10 @@ def holdout(rows: comparison.Rows, joined: dict[str, pd.DataFrame], evaluation: 
         raise InputError("contrasts.phase2a_holdout: none of its runs holds out a source; set their `holdout`")
     judged = comparison.judge(contrasts, evaluation)
     told = [comparison.told(verdict, len(judged), evaluation.rope) for verdict in judged]
-    return pd.DataFrame([row | verdict for row, verdict in zip(found, told, strict=True)])
+    mean = influence.contrast([1 / len(contrasts)] * len(contrasts), contrasts)
+    average = comparison.told(comparison.judge([mean], evaluation)[0], 1, evaluation.rope)
+    table = pd.DataFrame([row | verdict for row, verdict in zip(found, told, strict=True)])
+    return table, pd.DataFrame([average | {"sources": len(contrasts)}])
 
 
 def _against(held_out: pd.DataFrame, source: str) -> pd.DataFrame:

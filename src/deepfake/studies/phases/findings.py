@@ -84,8 +84,13 @@ def _phase1(settings: Params) -> Iterator[Finding]:
     found = results.read("phase1")
     for name in found.rows["experiment"]:
         yield above_chance(found, name)
+    backbone = _backbone(settings)
     yield from _contrasts(
-        found, "phase1", "model", lambda pair: f"Is {pair['title']} better than {pair['against']}?", key=True
+        found,
+        "phase1",
+        "model",
+        lambda pair: f"Is {pair['title']} better than {pair['against']}?",
+        key=lambda pair: pair["b_model"] == backbone,
     )
 
 
@@ -103,11 +108,16 @@ def _phase2(settings: Params) -> Iterator[Finding]:
     yield from _geometry(found)
     colour = "Do colour statistics matter: does normalising {title} by real images change the AUC?"
     words: dict[str, Verdict] = {"equivalent": "no_shortcut", "worse": "shortcut", "better": "no_shortcut"}
-    yield from _contrasts(found, "phase2a_colour", "colour", lambda pair: colour.format_map(pair), words, key=True)
+    yield from _contrasts(found, "phase2a_colour", "colour", lambda pair: colour.format_map(pair), words)
     held_out = result_tables.read("phase2_holdout")
+    sources = result_tables.read("phase2_sources")
+    for _, row in sources.iterrows():
+        question = "Are features source-specific: does training on a source improve its detection, on average?"
+        yield tested("sources", question, row, _AS_SHORTCUT, key=True)
     for _, row in held_out.iterrows():
         question = f"Does training on {row['source']} improve its detection (are features source-specific)?"
-        yield tested(f"source.{row['source']}", question, row, _AS_SHORTCUT, key=True)
+        yield tested(f"source.{row['source']}", question, row, _AS_SHORTCUT)
+    backbone = _backbone(settings)
     asked = {
         "phase2b": ("resolution", "Does {b_resolution} px improve {title} over {a_resolution} px?"),
         "phase2c": ("face_crop", "Does a face crop improve {title}?"),
@@ -120,7 +130,7 @@ def _phase2(settings: Params) -> Iterator[Finding]:
             table,
             id_,
             lambda pair, question=question: question.format_map(pair),
-            key=True,
+            key=lambda pair: table != "phase2e" and pair["b_model"] == backbone,
             note=_framing_note(table, settings),
         )
         if table in ("phase2d", "phase2e"):
@@ -135,15 +145,15 @@ def _geometry(found: Results) -> Iterator[Finding]:
     ask = {
         "resize": (
             "geometry.shape",
-            "Is image shape a shortcut: does a plain resize of all images raise the AUC?",
+            "Is geometry a shortcut: does a plain resize raise the AUC over a square crop?",
             _AS_SHORTCUT,
             True,
         ),
         "matched": (
             "geometry.reliance",
-            "Does a detector of resized images fall once all shapes are equal?",
+            "Is it the shape: does that AUC fall once all shapes are equal?",
             _LOST,
-            True,
+            False,
         ),
         "letterbox": ("geometry.letterbox", "Does letterboxing both classes hurt?", _LOST, False),
     }
@@ -165,7 +175,6 @@ def _geometry(found: Results) -> Iterator[Finding]:
             n_samples=int(row["samples"]),
             n_groups=int(row["groups"]),
             note=f"Beyond {SHIFT_ROPE} SD in {row['folds_beyond']} of {row['folds']} folds; the sign differs by fold.",
-            key=True,
         )
 
 
@@ -211,8 +220,14 @@ def _gaps(found: Results, table: str, settings: Params) -> Iterator[Finding]:
 
 def _phase3(settings: Params) -> Iterator[Finding]:
     found = results.read("phase3")
+    planned = found.pairs("phase3")
+    first = planned.loc[planned["b_model"] != "simple_cnn", "experiment"].iloc[0] if len(planned) else ""
     yield from _contrasts(
-        found, "phase3", "candidate", lambda pair: f"Is {pair['title']} better than {pair['against']}?", key=True
+        found,
+        "phase3",
+        "candidate",
+        lambda pair: f"Is {pair['title']} better than {pair['against']}?",
+        key=lambda pair: pair["experiment"] == first,
     )
     for name in found.rows["experiment"]:
         yield above_chance(found, name)
@@ -220,14 +235,14 @@ def _phase3(settings: Params) -> Iterator[Finding]:
 
 def _phase4(settings: Params) -> Iterator[Finding]:
     by_share, final = results.read("phase4a"), results.read("phase4b")
-    largest = settings.studies.phase4.fractions[-1]
+    largest, backbone = settings.studies.phase4.fractions[-1], _backbone(settings)
     for _, pair in by_share.pairs("phase4a").iterrows():
         shares = f"{pair['b_fraction']:.0%} of the training data improve {pair['title']} over {pair['a_fraction']:.0%}"
         yield tested(
             f"scaling.{pair['experiment']}",
             f"Do {shares}?",
             pair,
-            key=str(pair["experiment"]).endswith(f"_{largest}"),
+            key=str(pair["experiment"]).endswith(f"_{largest}") and pair["b_model"] == backbone,
         )
     yield from _contrasts(
         final, "phase4b", "finalist", lambda pair: f"Is {pair['title']} better than {pair['against']} on all data?"

@@ -10,15 +10,13 @@ from deepfake.datasets import catalog
 from deepfake.project import paths
 from deepfake.reports import findings, pages
 from deepfake.reports.columns import Table, text
-from deepfake.reports.findings import Finding, Findings
+from deepfake.reports.findings import Findings
 from deepfake.studies import results
 from deepfake.studies.final import page as final_page
 from deepfake.studies.phases import page as phases_page
 from deepfake.studies.results import Results
 from deepfake.tables import results as result_tables
 
-MOST = 12
-"""Findings on the first screen."""
 PAGES = {
     **{name: title for name, title in phases_page.TITLES.items() if name != "custom"},
     "final": final_page.TITLE,
@@ -30,8 +28,11 @@ PAGES = {
     "custom": phases_page.TITLES["custom"],
 }
 """The pages that the summary links."""
-_STUDIES = ("final", "phase1", "phase2", "phase3", "phase4", "shortcuts", "robustness", "imbalance", "generalization")
-"""Whose findings the summary may show, in order."""
+_KEY = {
+    **{"final": 1, "phase1": 1, "phase2": 4, "phase3": 1, "phase4": 1},
+    **{"shortcuts": 1, "robustness": 1, "imbalance": 1, "generalization": 1},
+}
+"""How many key findings of each study the first screen shows, twelve in all: the first ones, whatever they say."""
 _TITLES = ("Phase", "Variable Tested", "Models", "Data", "Resolution", "Facecrop", "Augment", "CV", "Conclusion")
 """The headings of the design's summary table, and what came out."""
 _ROWS = {
@@ -56,13 +57,13 @@ _CAPTIONS = {
 
 def write(settings: Params) -> None:
     """Write reports/summary.md from the findings of all studies, and the design's summary as a table."""
-    known = {name: findings.read(name) for name in _STUDIES if paths().findings(name).exists()}
+    known = {name: findings.read(name) for name in _KEY if paths().findings(name).exists()}
     compared = {name: results.read(name) for name in ("phase1", "phase2", "phase3", "phase4a", "phase4b")}
     overview = pd.DataFrame(
         [_overview(phase, *row, compared=compared, known=known) for phase, row in _ROWS.items()], columns=list(_TITLES)
     )
     result_tables.write(overview, "summary_study")
-    keys = [(one, paths().page(study).name) for study, found in known.items() for one in found.key]
+    keys = [(one, paths().page(study).name) for study, found in known.items() for one in found.key[: _KEY[study]]]
     pages.write(
         "summary",
         __package__ or "",
@@ -70,8 +71,7 @@ def write(settings: Params) -> None:
         title=catalog.find(settings.dataset).title,
         settings=settings,
         embedded=settings.dataset == "sample",
-        keys=_first(keys),
-        left_out=max(0, len(keys) - MOST),
+        keys=keys,
         resolution=results.resolution([one.tests for one in compared.values()]),
         stand_ins=stand_ins(settings),
         overview=Table(overview, [text(heading, heading) for heading in _TITLES]).markdown(),
@@ -79,12 +79,6 @@ def write(settings: Params) -> None:
         custom=findings.read("custom").values(),
         data=_data(settings),
     )
-
-
-def _first(keys: list[tuple[Finding, str]]) -> list[tuple[Finding, str]]:
-    """Return as many findings as the first screen holds, decided ones before those that are undecided."""
-    order = sorted(range(len(keys)), key=lambda place: (keys[place][0].verdict in ("undecided", "not_run"), place))
-    return [keys[place] for place in sorted(order[:MOST])]
 
 
 def stand_ins(settings: Params) -> list[str]:
