@@ -104,7 +104,6 @@ def report() -> None:
     """Write reports/summary.md."""
     from deepfake import config
     from deepfake.studies.generalization import page as generalization_page
-    from deepfake.studies.imbalance import page as imbalance_page
     from deepfake.studies.robustness import page as robustness_page
     from deepfake.studies.shortcuts import page as shortcuts_page
     from deepfake.studies.summary import page as summary_page
@@ -114,7 +113,6 @@ def report() -> None:
         "generalization": generalization_page,
         "shortcuts": shortcuts_page,
         "robustness": robustness_page,
-        "imbalance": imbalance_page,
     }
     summary_page.write(settings, {name: page.headline(settings) for name, page in pages.items()})
     click.echo(f"wrote {paths().summary}")

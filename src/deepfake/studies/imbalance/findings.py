@@ -23,10 +23,10 @@ _EACH = {
     "f1_tuned": ("Does {} improve F1 once both thresholds are tuned?", "ΔF1"),
 }
 _ASKED = {
-    "recall_real": ("Is recall (real) at probability 0.5 better than expected?", "recall (real)"),
-    F1: ("Is F1 at the best-F1 threshold better than expected?", "F1"),
-    GAP: ("Is |precision - recall| (real) at the best-F1 threshold better than expected?", "gap"),
-    "auc": ("Is the AUC better than expected?", "AUC"),
+    "recall_real": ("Is recall (real) of {} at probability 0.5 better than the {:.0%} expected?", "recall (real)"),
+    F1: ("Is F1 of {} at the best-F1 threshold better than the {:.0%} expected?", "F1"),
+    GAP: ("Is |precision - recall| (real) of {} at that threshold below the {:.0%} expected?", "gap"),
+    "auc": ("Is the AUC of {} better than the {:.0%} expected?", "AUC"),
 }
 
 
@@ -109,14 +109,14 @@ def _expectations(found: Found, settings: Params) -> Iterator[Finding]:
         reached = int((rows["verdict"] == "better").sum())
         yield Finding(
             id=f"expected.{metric}",
-            question=question,
+            question=question.format(found.labels[name], EXPECTED[metric].target),
             verdict=row["verdict"],
             measure=measure,
             effect=row["value"],
             low=_known(row["low"]),
             high=_known(row["high"]),
             p=_known(row["p"]),
-            note=f"Design: {EXPECTED[metric].after}; {found.labels[name]}; {reached} of {len(rows)} runs reach it.",
+            note=f"{reached} of {len(rows)} runs are; the design expects {EXPECTED[metric].after} for other data.",
             **_sizes(row),
         )
 
