@@ -16,6 +16,7 @@ from deepfake.config import table as planned
 from deepfake.config.params import Evaluation, Params
 from deepfake.evaluation import decisions, influence, resampling, verdicts
 from deepfake.evaluation.decisions import GAP
+from deepfake.evaluation.estimate import Estimate
 from deepfake.evaluation.evalset import EvalSet
 from deepfake.evaluation.influence import Influence
 from deepfake.project import paths
@@ -117,12 +118,26 @@ def _rows(name: str, case: Case, ranked: Any, evaluation: Evaluation) -> Iterabl
         row: dict[str, Any] = {"experiment": name, "decision": decision}
         row |= {metric: point[metric] for metric in decisions.METRICS}
         for metric in COMPARED:
-            found = resampling.recipe(decisions.figure(decided, metric), confidence=evaluation.confidence)
-            value, low, high = found.absolute() if metric == GAP else (found.value, found.low, found.high)
+            found = resampling.recipe(_figure(decided, metric), confidence=evaluation.confidence)
+            value, low, high = _size(found) if metric == GAP else (found.value, found.low, found.high)
             row |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
         row |= {key: ranked[key] for key in ("auc", "auc_low", "auc_high", "chance", "samples", "groups", "repeats")}
         share = float((decided["label"] == tables.REAL).mean())
         yield row | {"reals": round(share * ranked["samples"]), "ratio": (1 - share) / share}
+
+
+def _figure(decided: pd.DataFrame, metric: str) -> Influence:
+    """Return a figure of decisions, with the reason where it says nothing."""
+    figure = decisions.figure(decided, metric)
+    if metric == GAP and decisions.figure(decided, "recall_real").values.mean() < SCARCE:
+        return replace(figure, reason=f"fewer than {SCARCE:.0%} of the reals are recalled, so the gap says nothing")
+    return figure
+
+
+def _size(gap: Estimate) -> tuple[float, float, float]:
+    """Return the size of precision less recall, and the ends of its interval; none is above 1."""
+    value, low, high = gap.absolute()
+    return value, low, min(high, 1.0) if high == high else high
 
 
 def contrasts(
@@ -181,7 +196,7 @@ def expectations(cases: Mapping[str, Case], evaluation: Evaluation) -> pd.DataFr
             value, low, high = verdict.estimate.value, verdict.low, verdict.high
             word = verdict.word
             if metric == GAP:  # precision less recall, of which only the size counts, within the target or beyond it
-                value, low, high = replace(verdict.estimate, low=low, high=high).absolute()
+                value, low, high = _size(replace(verdict.estimate, low=low, high=high))
                 word = {"equivalent": "better", "better": "worse"}.get(word, word)
             row = {"experiment": name, "metric": metric, "decision": expected.decision, "target": expected.target}
             row |= {"value": value, "low": low, "high": high, "p": verdict.p, "verdict": word}
@@ -194,11 +209,7 @@ def _expected(case: Case, metric: str, expected: Expectation) -> Influence:
     """Return the figure of a run that is held against the design."""
     if metric == "auc":
         return resampling.auc(EvalSet.of(case.joined[case.joined["subset"] == "held_out"]))
-    decided = case.decided(expected.decision)
-    figure = decisions.figure(decided, metric)
-    if metric == GAP and decisions.figure(decided, "recall_real").values.mean() < SCARCE:
-        return replace(figure, reason=f"fewer than {SCARCE:.0%} of the reals are recalled, so the gap says nothing")
-    return figure
+    return _figure(case.decided(expected.decision), metric)
 
 
 def _experiments(cases: Mapping[str, Case], compared: comparison.Comparison, settings: Params) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -48,7 +49,7 @@ def training(history: Mapping[str, pd.DataFrame], best: Mapping[str, Sequence[in
                 axes.set_xlim(0.5, longest + 0.5)
                 axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             _bars(row[3], epochs, best[name])
-            row[0].set_ylabel(name, fontsize=8)
+            row[0].set_ylabel(fill(name, 20), fontsize=8)
         for axes, heading in zip(panels[0], (*_CURVES, "best epochs, on validation"), strict=True):
             axes.set_title(heading)
         for axes in panels[0, :3]:

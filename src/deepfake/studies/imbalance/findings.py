@@ -25,7 +25,7 @@ _EACH = {
 _ASKED = {
     "recall_real": ("Is recall (real) of {} at probability 0.5 better than the {:.0%} expected?", "recall (real)"),
     F1: ("Is F1 of {} at the best-F1 threshold better than the {:.0%} expected?", "F1"),
-    GAP: ("Is |precision - recall| (real) of {} at that threshold below the {:.0%} expected?", "gap"),
+    GAP: ("Is the precision-recall gap (real) of {} at that threshold below the {:.0%} expected?", "gap"),
     "auc": ("Is the AUC of {} better than the {:.0%} expected?", "AUC"),
 }
 
@@ -86,10 +86,9 @@ def _any(found: Found, question: str) -> Iterator[Finding]:
     )
     # the largest difference that is sure, else the largest there is; of what is open only where that is the verdict
     shown = better if len(better) else tests[tests["verdict"] == verdict]
-    row = shown.loc[shown["difference"].idxmax()]
+    row = shown.sort_values("difference").iloc[-1]
     asked, measure, key = _ANY[question]
-    counted = f"{len(better)} of {len(tests)} do" if len(better) else f"none of {len(tests)} is shown to"
-    note = f"The effect is that of {found.labels[row['experiment']]}; {counted}."
+    note = f"{len(better)} of {len(tests)} do; the effect is that of {found.labels[row['experiment']]}."
     yield _tested(f"any.{question}", asked, measure, row, verdict=verdict, note=note, key=key)
 
 
@@ -105,7 +104,7 @@ def _expectations(found: Found, settings: Params) -> Iterator[Finding]:
     name = solution(found, settings)
     for metric, (question, measure) in _ASKED.items():
         rows = found.expectations[found.expectations["metric"] == metric]
-        row = rows.set_index("experiment").loc[name]
+        row: Any = rows.set_index("experiment").loc[name]
         reached = int((rows["verdict"] == "better").sum())
         yield Finding(
             id=f"expected.{metric}",
@@ -116,7 +115,7 @@ def _expectations(found: Found, settings: Params) -> Iterator[Finding]:
             low=_known(row["low"]),
             high=_known(row["high"]),
             p=_known(row["p"]),
-            note=f"{reached} of {len(rows)} runs are; the design expects {EXPECTED[metric].after} for other data.",
+            note=f"True of {reached} of {len(rows)} runs; the design expects {EXPECTED[metric].after}.",
             **_sizes(row),
         )
 
@@ -130,7 +129,7 @@ def _tested(id_: str, question: str, measure: str, row: Any, **more: Any) -> Fin
     return Finding(id=id_, question=question, measure=measure, p=_known(row["p"]), **values, **_sizes(row), **given)
 
 
-def _sizes(row: Any) -> dict[str, int]:
+def _sizes(row: Any) -> dict[str, Any]:
     return {"n_samples": int(row["samples"]), "n_groups": int(row["groups"]), "repeats": int(row["repeats"])}
 
 

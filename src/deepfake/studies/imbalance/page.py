@@ -74,9 +74,11 @@ def _draw(found: Found, detail: list[str], histories: dict[str, pd.DataFrame], h
         trained = {labels[name]: epochs for name, epochs in histories.items()}
         figures.training(trained, best, paths().figure(f"{NAME}_training"))
     if heads:
-        chance = {labels[name]: known.loc[name, "domain_chance"] for name in heads}
+        chance = {labels[name]: float(known["domain_chance"][name]) for name in heads}
         figures.domains({labels[name]: histories[name] for name in heads}, chance, paths().figure(f"{NAME}_domains"))
-    points, bins = ({labels[name]: rows for name, rows in _of(each, detail)} for each in (found.thresholds, found.reliability))
+    points, bins = (
+        {labels[name]: rows for name, rows in _of(each, detail)} for each in (found.thresholds, found.reliability)
+    )
     curves = {labels[name]: pd.read_csv(paths().roc(name)) for name in detail}
     calibrations = found.calibration.assign(experiment=found.calibration["experiment"].map(labels))
     operating_points.draw(NAME, points, bins, curves, calibrations)
@@ -94,17 +96,13 @@ def _resolution(found: Found) -> str:
 
 def _runs(found: Found) -> str:
     """Return what each run decides at each threshold, with 95% CIs."""
-    marks = (found.rows[["recall_real"]] < SCARCE).to_numpy().ravel()
     rows = found.rows.assign(
         title=found.rows["experiment"].map(found.labels),
         threshold=found.rows["decision"].map(title),
-        mark=[" †" if mark else "" for mark in marks],
     )
     shown: list[Column] = [text("Run", "title"), text("Threshold", "threshold")]
-    shown += [estimate(HEADINGS[metric], *_ends(metric)) for metric in ("recall_real", F1)]
-    gap = {"": GAP, "low": f"{GAP}_low", "high": f"{GAP}_high", "mark": "mark"}
+    shown += [estimate(HEADINGS[metric], *_ends(metric)) for metric in ("recall_real", F1, GAP)]
     shown += [
-        Column(HEADINGS[GAP], gap, "{:.3f} [{:.3f}, {:.3f}]{}".format),
         number("Precision (real)", "precision_real"),
         number("Recall (fake)", "recall_fake"),
         number("Balanced accuracy", "balanced_accuracy"),
@@ -159,7 +157,7 @@ def _domains(found: Found, heads: list[str], histories: dict[str, pd.DataFrame])
     for name in heads:
         last = histories[name].sort_values("epoch").groupby("fold").last()
         rows.append(
-            known.loc[name].to_dict()
+            {str(key): value for key, value in known.loc[name].items()}
             | {"title": found.labels[name], "accuracy": last["train_domain_accuracy"].mean()}
             | {"first": known.loc[found.baseline, "source_auc_variance"]}
         )
@@ -173,5 +171,3 @@ def _domains(found: Found, heads: list[str], histories: dict[str, pd.DataFrame])
         columns.interval("Change [95% CI]", "source_auc_variance_low", "source_auc_variance_high", "{:+.4f}"),
     ]
     return Table(pd.DataFrame(rows), shown).markdown()
-
-

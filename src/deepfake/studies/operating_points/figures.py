@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -83,7 +84,7 @@ def confusion(points: Mapping[str, pd.DataFrame], path: Path) -> None:
                 of = known.loc[rule]
                 _matrix(axes, np.array([[of["true_reals"], of["false_fakes"]], [of["false_reals"], of["true_fakes"]]]))
                 axes.set_title(f"{title(rule)}\n(median p = {of['probability']:.2f})", fontsize=8)
-            row[0].set_ylabel(f"{name}\nactual", fontsize=8)
+            row[0].set_ylabel(f"{fill(name, 20)}\nactual", fontsize=8)
         for axes in panels[-1]:
             axes.set_xlabel("predicted", fontsize=8)
         save(figure, path)
@@ -117,8 +118,11 @@ def reliability(bins: Mapping[str, pd.DataFrame], calibration: pd.DataFrame, pat
         )
         for axes, (name, rows) in zip(panels.flat, bins.items(), strict=True):
             axes.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
-            for scaled, label, colour in ((False, "before temperature", COLOURS[0]), (True, "after temperature", COLOURS[1])):
-                part = rows[rows["scaled"] == scaled]
+            for scaled, label, colour in (
+                (False, "before temperature", COLOURS[0]),
+                (True, "after temperature", COLOURS[1]),
+            ):
+                part = rows[rows["scaled"] == bool(scaled)]
                 # a bin of a few samples is still seen
                 sizes = 8 + 220 * part["samples"] / part["samples"].sum()
                 axes.plot(part["probability"], part["fakes"], color=colour, lw=1.2, alpha=0.8)
@@ -129,9 +133,10 @@ def reliability(bins: Mapping[str, pd.DataFrame], calibration: pd.DataFrame, pat
             )
             axes.set(xlabel="probability of being fake", aspect="equal", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
         panels[0, 0].set_ylabel("share of fakes")
-        handles = [
-            Line2D([], [], color=colour, marker="o", label=label)
-            for label, colour in (("before temperature", COLOURS[0]), ("after temperature", COLOURS[1]))
-        ]
+        handles = [Line2D([], [], color=colour, marker="o", label=label) for label, colour in _SCALED.items()]
         figure.legend(handles=handles, loc="outside lower center", ncols=2)
         save(figure, path)
+
+
+_SCALED = {"before temperature": COLOURS[0], "after temperature": COLOURS[1]}
+"""How probabilities before and after temperature scaling are drawn."""

@@ -33,7 +33,7 @@ _SHOWN = {
 def table(points: pd.DataFrame) -> str:
     """Return the threshold table of one run."""
     marks = points["rule"].map(lambda rule: " (shipped)" if rule == thresholds.TUNED else "")
-    shown = [text("Threshold", "title"), number("Median p", "probability", "{:.2f}")]
+    shown = [text("Threshold", "title"), number("p", "probability", "{:.2f}")]
     shown += [number(heading, key) for key, heading in _SHOWN.items()]
     return Table(points.assign(title=points["rule"].map(title) + marks), shown).markdown()
 
@@ -61,7 +61,9 @@ def calibration(rows: pd.DataFrame, titles: Mapping[str, str]) -> str:
     """Return the table of calibration, a row a run."""
     shown: list[Column] = [
         text("Run", "title"),
-        columns.estimate("Temperature (median, least and greatest)", *(f"temperature{end}" for end in _ENDS), "{:.2f}"),
+        columns.estimate(
+            "Temperature: median [least, greatest]", "temperature", "temperature_low", "temperature_high", "{:.2f}"
+        ),
         *(number(f"ECE {when}", f"ece_{when}") for when in ("before", "after")),
         number("ECE floor", "ece_floor_after"),
         *(number(f"Log loss {when}", f"log_loss_{when}") for when in ("before", "after")),
@@ -70,9 +72,6 @@ def calibration(rows: pd.DataFrame, titles: Mapping[str, str]) -> str:
         Column("Folds at the bound", {"": "folds_at_bound", "of": "folds"}, "{:.0f} of {:.0f}".format),
     ]
     return Table(rows.assign(title=rows["experiment"].map(titles)), shown).markdown()
-
-
-_ENDS = ("", "_low", "_high")
 
 
 def name_of(experiment: str) -> str:
