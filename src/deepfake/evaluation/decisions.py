@@ -22,16 +22,16 @@ from deepfake.evaluation.metrics import checked
 
 
 class Counts(NamedTuple):
-    """Samples by what they are called, and whether that is so; whole numbers, all four of one shape."""
+    """Samples by what they are predicted to be, and whether that is so; whole numbers, all four of one shape."""
 
     true_fakes: Floats
-    """Fakes that are called fake."""
+    """Fakes that are predicted fake."""
     false_fakes: Floats
-    """Reals that are called fake."""
+    """Reals that are predicted fake."""
     true_reals: Floats
-    """Reals that are called real."""
+    """Reals that are predicted real."""
     false_reals: Floats
-    """Fakes that are called real."""
+    """Fakes that are predicted real."""
 
 
 def _recall_real(of: Counts) -> Floats:
@@ -59,12 +59,12 @@ def _f1_fake(of: Counts) -> Floats:
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
-    """Return part / whole; 0 where the whole is: a class that is never called has precision 0."""
+    """Return part / whole; 0 where the whole is: a class that is never predicted has precision 0."""
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)
 
 
 GAP = "precision_recall_gap"
-"""|precision - recall| of the reals, the minority. It is 0 when nothing is called real: read it beside the recall."""
+"""|precision - recall| of the reals, the minority. 0 where nothing is predicted real: read it beside the recall."""
 METRICS: dict[str, Callable[[Counts], Floats]] = {
     "recall_real": _recall_real,
     "precision_real": _precision_real,

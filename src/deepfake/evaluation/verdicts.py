@@ -49,11 +49,11 @@ class Verdict:
 def compare(differences: Sequence[Estimate], rope: float, certainty: float = 0.95) -> list[Verdict]:
     """Judge the differences of one table (first minus second detector's, whatever is planned), in the given order.
 
-    What is judged is how far each figure lies from its `null`: 0 for a difference, a target for a share that was
-    expected. `better` where P(difference > rope) is above the certainty, `worse` where P(difference < -rope) is, `equivalent`
-    where P(-rope < difference < rope) is; P is the posterior of Benavoli et al. 2017, "Time for a change", a Student t
-    with the estimate's mean, standard error and degrees of freedom. Holm (1979) enters as it does for p-values, of
-    which 1 - P is one: the surest of m conclusions must have 1 - P <= (1 - certainty) / m, the next surest
+    What is judged is how far each figure lies from its `null`: 0 for a difference, else a target. `better` where
+    P(difference > rope) is above the certainty, `worse` where P(difference < -rope) is, `equivalent` where
+    P(-rope < difference < rope) is; P is the posterior of Benavoli et al. 2017, "Time for a change", a Student t with
+    the estimate's mean, standard error and degrees of freedom. Holm (1979) enters as it does for p-values, of which
+    1 - P is one: the surest of m conclusions must have 1 - P <= (1 - certainty) / m, the next surest
     (1 - certainty) / (m - 1), until one fails, and all after it fail.
 
     Args:

@@ -105,7 +105,6 @@ def _expectations(found: Found, settings: Params) -> Iterator[Finding]:
     for metric, (question, measure) in _ASKED.items():
         rows = found.expectations[found.expectations["metric"] == metric]
         row: Any = rows.set_index("experiment").loc[name]
-        reached = int((rows["verdict"] == "better").sum())
         yield Finding(
             id=f"expected.{metric}",
             question=question.format(found.labels[name], EXPECTED[metric].target),
@@ -115,7 +114,7 @@ def _expectations(found: Found, settings: Params) -> Iterator[Finding]:
             low=_known(row["low"]),
             high=_known(row["high"]),
             p=_known(row["p"]),
-            note=f"True of {reached} of {len(rows)} runs; the design expects {EXPECTED[metric].after}.",
+            note=f"Undecided: {row['reason']}." if isinstance(row["reason"], str) and row["reason"] else "",
             **_sizes(row),
         )
 
