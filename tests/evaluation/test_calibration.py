@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
@@ -118,3 +119,11 @@ def test_both_classes_are_needed_to_calibrate():
     for figure in (calibration.temperature, calibration.reliability):
         with pytest.raises(InputError, match="no fake sample"):
             figure([0, 0], [0.0, 1.0])
+
+
+def test_the_floor_of_ece_is_what_chance_alone_gives():
+    # 40 samples of probability 0.5 in one bin: the mean of |share of fakes - 0.5| over a binomial
+    share = np.arange(41) / 40
+    expected = np.sum(scipy.stats.binom.pmf(np.arange(41), 40, 0.5) * np.abs(share - 0.5))
+    assert calibration.ece_floor(np.zeros(40), replicates=20_000) == pytest.approx(expected, rel=0.03)
+    assert calibration.ece_floor(np.array([-40.0, 40.0] * 20)) == pytest.approx(0, abs=1e-12)
