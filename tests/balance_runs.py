@@ -23,15 +23,14 @@ RUNS = {
     NOISE: {"quality": 0.8, "bias": 2.6, "own": 1.0},
     DOMAINS: {"quality": 0.8, "bias": 2.6},
 }
-"""A baseline that calls nearly all fake; the same logits shifted; one that ranks better too; the baseline with noise of
-its own, and the same again with a domain head."""
+"""A baseline that predicts nearly all fake; the same logits shifted; one that ranks better too; the baseline with
+noise of its own, and the same again with a domain head."""
 
 
 def write_project(root: Path) -> Params:
     """Write a project whose study of imbalance has these runs, without the runs; it becomes no one's current folder."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     values["presets"]["quick"]["folds"] = 4
-    values["evaluation"]["bootstrap_replicates"] = 1000
     study = values["studies"]["imbalance"]
     study |= {"runs": {name: study["runs"][name] for name in RUNS}, "detail": [BASELINE, BETTER]}
     (root / "data").mkdir(parents=True)

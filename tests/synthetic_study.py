@@ -63,9 +63,7 @@ def write_manifest(settings: Params, *, groups: int = 24, per_group: int = 4) ->
     ]
     samples = pd.DataFrame(rows)
     preset = settings.presets[settings.preset]
-    manifest = splits.split(
-        samples, folds=preset.folds, test_ratio=settings.shared.test_ratio, seed=settings.shared.seed
-    )
+    manifest = splits.split(samples, folds=preset.folds, test_ratio=preset.test_ratio, seed=settings.shared.seed)
     tables.write(samples, paths().samples(settings.dataset), tables.SAMPLES)
     tables.write(samples, paths().media(settings.dataset), tables.MEDIA)
     tables.write(manifest, paths().manifest(settings.dataset), tables.MANIFEST)
@@ -123,7 +121,7 @@ def write_run(
         logit = bias + shift + rows["group"].map(by_group) + noise
         parts.append(
             rows[["sample_id", "clip_id"]].assign(
-                fold=fold, subset=subset, logit=logit, experiment=name, condition=tables.STANDARD_CONDITION
+                fold=fold, repeat=0, subset=subset, logit=logit, experiment=name, condition=tables.STANDARD_CONDITION
             )
         )
     predictions = pd.concat(parts, ignore_index=True)[list(tables.PREDICTIONS.columns)]

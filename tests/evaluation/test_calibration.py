@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
@@ -128,3 +129,11 @@ def test_ece_floor_is_what_calibrated_detectors_show():
     assert found == pytest.approx(np.mean(shown), rel=0.05)
     assert found > 0.03  # not small at all with few samples
     assert calibration.ece_floor(np.tile(logits, 100), replicates=20) == pytest.approx(found / 10, rel=0.15)
+
+
+def test_the_floor_of_ece_is_what_chance_alone_gives():
+    # 40 samples of probability 0.5 in one bin: the mean of |share of fakes - 0.5| over a binomial
+    share = np.arange(41) / 40
+    expected = np.sum(scipy.stats.binom.pmf(np.arange(41), 40, 0.5) * np.abs(share - 0.5))
+    assert calibration.ece_floor(np.zeros(40), replicates=20_000) == pytest.approx(expected, rel=0.03)
+    assert calibration.ece_floor(np.array([-40.0, 40.0] * 20)) == pytest.approx(0, abs=1e-12)

@@ -148,13 +148,11 @@ def final() -> None:
 @click.command()
 def imbalance() -> None:
     """Class imbalance: losses, samplers and thresholds compared."""
-    from deepfake.studies.imbalance import analysis as balance
-    from deepfake.studies.imbalance import page
+    from deepfake.studies.imbalance import analysis, page
 
     settings = _complete("imbalance")
-    balance.run(settings)
-    page.write(settings)
-    click.echo(page.headline(settings))
+    analysis.run(settings)
+    click.echo(page.write(settings))
 
 
 @click.command()
@@ -176,17 +174,13 @@ def generalization() -> None:
 @click.argument("name", metavar="RUN")
 def thresholds(name: str) -> None:
     """Show the metrics of RUN on its held-out samples at every threshold, and its calibration."""
-    import pandas as pd
-
     from deepfake import config
     from deepfake.studies.operating_points import analysis as operating_points
     from deepfake.studies.operating_points import page
 
     settings = config.load()
     found = operating_points.examine(operating_points.read([name], settings)[name], settings)
-    calibration = pd.DataFrame([{"experiment": name, **found.calibration}])
-    table = page.write(name, found.cuts, calibration, found.reliability, found.roc, settings)
-    click.echo(table)
+    click.echo(page.write(name, found, settings))
     click.echo(f"wrote {paths().page(page.name_of(name))}")
 
 

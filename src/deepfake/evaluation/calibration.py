@@ -1,4 +1,4 @@
-"""How far probabilities can be believed: the temperature that would mend them, and how they compare with what is so."""
+"""How far probabilities can be believed: the temperature that would correct them, and how often they come true."""
 
 import math
 
@@ -17,10 +17,10 @@ TEMPERATURES = (1 / 100, 100.0)
 def temperature(labels: ArrayLike, logits: ArrayLike) -> float:
     """Return the temperature T > 0 that minimises the log loss of logits / T.
 
-    Guo et al. 2017, "On calibration of modern neural networks". T > 1 says that the detector is too sure of itself.
-    It is looked for between `TEMPERATURES`. Classes that a cut at 0 parts without error end at the lower bound. A
-    detector that is worse than chance ends at the upper one, where all probabilities are nearly 0.5. So does any other
-    whose logits sum to no more over the fakes than over the reals: it may rank well, but its logits are shifted, and a
+    Guo et al. 2017, "On calibration of modern neural networks". T > 1: the detector is overconfident. It is looked for
+    between `TEMPERATURES`. Classes that a threshold of 0 separates without error end at the lower bound. A detector
+    that is worse than chance ends at the upper one, where all probabilities are nearly 0.5. So does any other whose
+    logits sum to no more over the fakes than over the reals: it may rank well, but its logits are shifted, and a
     temperature only scales.
 
     Args:
@@ -53,7 +53,7 @@ def reliability(labels: ArrayLike, logits: ArrayLike, bins: int = CALIBRATION_BI
     Args:
         labels: 0 real or 1 fake, shape [n].
         logits: the detector's outputs, shape [n].
-        bins: how many parts [0, 1] is cut into.
+        bins: how many parts [0, 1] is divided into.
 
     Returns:
         One row a bin that is not empty: its edges `low, high`, its `samples`, their mean `probability` and the share

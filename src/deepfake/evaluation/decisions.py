@@ -1,12 +1,10 @@
 """What a detector decides at a threshold: counts, what they are worth, and how sure that is.
 
-Thresholds are chosen on each fold's inner validation and applied to its held-out samples. As with the AUC, an
-experiment's figure is the mean over folds, and uncertainty comes from resampling groups (`bootstrap`).
+Thresholds are chosen on each fold's inner validation and applied to its held-out samples; the counts are then pooled.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,22 +14,24 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from deepfake.errors import InputError
-from deepfake.evaluation import bootstrap
+from deepfake.evaluation import bootstrap, resampling
 from deepfake.evaluation.bootstrap import Comparison, Floats, Interval
+from deepfake.evaluation.evalset import EvalSet
+from deepfake.evaluation.influence import Influence
 from deepfake.evaluation.metrics import checked
 
 
 class Counts(NamedTuple):
-    """Samples by what they are called, and whether that is so; whole numbers, all four of one shape."""
+    """Samples by what they are predicted to be, and whether that is so; whole numbers, all four of one shape."""
 
     true_fakes: Floats
-    """Fakes that are called fake."""
+    """Fakes that are predicted fake."""
     false_fakes: Floats
-    """Reals that are called fake."""
+    """Reals that are predicted fake."""
     true_reals: Floats
-    """Reals that are called real."""
+    """Reals that are predicted real."""
     false_reals: Floats
-    """Fakes that are called real."""
+    """Fakes that are predicted real."""
 
 
 def _recall_real(of: Counts) -> Floats:
@@ -59,12 +59,12 @@ def _f1_fake(of: Counts) -> Floats:
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
-    """Return part / whole; 0 where the whole is: a class that is never called has precision 0."""
+    """Return part / whole; 0 where the whole is: a class that is never predicted has precision 0."""
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)
 
 
 GAP = "precision_recall_gap"
-"""|precision - recall| of the reals, the minority. It is 0 when nothing is called real: read it beside the recall."""
+"""|precision - recall| of the reals, the minority. 0 where nothing is predicted real: read it beside the recall."""
 METRICS: dict[str, Callable[[Counts], Floats]] = {
     "recall_real": _recall_real,
     "precision_real": _precision_real,
@@ -102,45 +102,64 @@ def _counts(
     return Counts(*counts.reshape(4, *shape))
 
 
-def at_thresholds(joined: pd.DataFrame, chosen: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
-    """Return what is decided about the held-out samples.
+def decide(joined: pd.DataFrame, by_fold: Mapping[int, float]) -> pd.DataFrame:
+    """Return the held-out samples with `predicted_fake`, each fold decided at its own logit threshold.
 
     Args:
-        joined: predictions of one experiment with `fold, subset, label, logit`.
+        joined: predictions of one run with `fold, subset, label, logit`.
+        by_fold: each fold's logit threshold.
+    """
+    held_out = joined[joined["subset"] == "held_out"]
+    return held_out.assign(predicted_fake=held_out["logit"] >= held_out["fold"].map(by_fold))
+
+
+def figure(decided: pd.DataFrame, metric: str) -> Influence:
+    """Return a metric of the counts pooled over folds (Forman and Scholz 2010), for tests and intervals.
+
+    That of `GAP` keeps its sign, precision less recall of the reals: its absolute value is no smooth figure.
+
+    Args:
+        decided: `decide`.
+        metric: one of `METRICS`.
+
+    Raises:
+        InputError: a fold lacks a class, or a logit is not finite.
+    """
+    of = _signed_gap if metric == GAP else METRICS[metric]
+
+    def pooled(counts: Floats) -> Floats:
+        true_reals, false_fakes, false_reals, true_fakes = np.moveaxis(counts, -1, 0)
+        return of(Counts(true_fakes, false_fakes, true_reals, false_reals))
+
+    called = decided["predicted_fake"].to_numpy()
+    return resampling.counted(EvalSet.of(decided), called, pooled, bounded=metric != GAP)
+
+
+def _signed_gap(of: Counts) -> Floats:
+    return _precision_real(of) - _recall_real(of)
+
+
+def operating_points(joined: pd.DataFrame, chosen: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
+    """Return what is decided about the held-out samples at each threshold rule.
+
+    Args:
+        joined: predictions of one run with `fold, repeat, subset, label, logit`.
         chosen: for each rule each fold's logit threshold.
 
     Returns:
-        One row a rule and fold: `rule, fold, threshold` (a logit), `probability` (the same as one), the four counts,
-        and every metric of `METRICS`.
-
-    Raises:
-        InputError: a fold's held-out samples lack a class.
+        One row a rule: `rule`, `probability` (the median over folds of its thresholds), the four counts, summed over
+        folds and repeats, and every metric of `METRICS` of the counts pooled over folds, a mean over repeats.
     """
     found = []
     for rule, by_fold in chosen.items():
-        for fold, rows in _folds_of(joined, "held_out"):
-            threshold = by_fold[fold]
-            with _told(fold, "held_out"):
-                counts = count(rows["label"], rows["logit"], threshold)
-            place = {"rule": rule, "fold": fold, "threshold": threshold, "probability": float(expit(threshold))}
-            whole = {name: int(value) for name, value in counts._asdict().items()}
-            found.append(place | whole | {name: float(metric(counts)) for name, metric in METRICS.items()})
+        parts = [
+            count(part["label"], part["predicted_fake"], 0.5) for _, part in decide(joined, by_fold).groupby("repeat")
+        ]
+        by_repeat = Counts(*np.array(parts).T)
+        place = {"rule": rule, "probability": float(np.median(expit(list(by_fold.values()))))}
+        whole = {name: int(values.sum()) for name, values in by_repeat._asdict().items()}
+        found.append(place | whole | {name: float(metric(by_repeat).mean()) for name, metric in METRICS.items()})
     return pd.DataFrame(found)
-
-
-def _folds_of(joined: pd.DataFrame, subset: str) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Yield each fold and its samples of a subset."""
-    for fold in np.unique(joined["fold"]).tolist():
-        yield fold, joined[(joined["fold"] == fold) & (joined["subset"] == subset)]
-
-
-@contextmanager
-def _told(fold: int, subset: str) -> Iterator[None]:
-    """Say which samples an error is about."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"fold {fold}, {subset}: {error}; use fewer folds or more data") from None
 
 
 @dataclass(frozen=True)

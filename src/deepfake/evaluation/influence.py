@@ -63,7 +63,8 @@ def assemble(evalset: EvalSet, parts: list[Part], bounded: bool) -> Influence:
             member[part.codes, column] = 1
             moved = np.zeros(1) if m == 1 else (m - 1) * (part.without.mean() - part.without) / m / len(chosen)
             within[row, part.codes] += moved * np.sqrt(m / (m - 1)) if m > 1 else np.nan
-            about[row, part.codes] += moved + part.value / m / len(chosen)
+            # about the mean: else folds of unequal numbers of groups would differ by their values' size alone
+            about[row, part.codes] += moved + (part.value - values[row]) / m / len(chosen)
             if m > 1 and np.isnan(part.without).any():
                 name = names[part.codes[np.isnan(part.without).argmax()]]
                 reason = reason or f"fold {part.fold}: without group {name} a class is missing"

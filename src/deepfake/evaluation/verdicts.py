@@ -49,21 +49,22 @@ class Verdict:
 def compare(differences: Sequence[Estimate], rope: float, certainty: float = 0.95) -> list[Verdict]:
     """Judge the differences of one table (first minus second detector's, whatever is planned), in the given order.
 
-    `better` where P(difference > rope) is above the certainty, `worse` where P(difference < -rope) is, `equivalent`
-    where P(-rope < difference < rope) is; P is the posterior of Benavoli et al. 2017, "Time for a change", a Student t
-    with the estimate's mean, standard error and degrees of freedom. Holm (1979) enters as it does for p-values, of
-    which 1 - P is one: the surest of m conclusions must have 1 - P <= (1 - certainty) / m, the next surest
+    What is judged is how far each figure lies from its `null`: 0 for a difference, else a target. `better` where
+    P(difference > rope) is above the certainty, `worse` where P(difference < -rope) is, `equivalent` where
+    P(-rope < difference < rope) is; P is the posterior of Benavoli et al. 2017, "Time for a change", a Student t with
+    the estimate's mean, standard error and degrees of freedom. Holm (1979) enters as it does for p-values, of which
+    1 - P is one: the surest of m conclusions must have 1 - P <= (1 - certainty) / m, the next surest
     (1 - certainty) / (m - 1), until one fails, and all after it fail.
 
     Args:
-        differences: plain differences, of which a positive one is good.
+        differences: differences, or shares held against targets, of which a greater one is good.
         rope: half the width of the region of practical equivalence.
         certainty: the P that a conclusion needs in a family of one.
     """
 
     def posterior(figure: Estimate) -> dict[Word, float]:
-        above, below = figure.above(rope), figure.below(-rope)
-        return {"better": above, "worse": below, "equivalent": figure.above(-rope) - above}
+        above, below = figure.above(figure.null + rope), figure.below(figure.null - rope)
+        return {"better": above, "worse": below, "equivalent": figure.above(figure.null - rope) - above}
 
     return _judge(differences, posterior, 1 - certainty, sides=1)
 

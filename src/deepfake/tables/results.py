@@ -74,8 +74,7 @@ _RANKED = _FOLD_METRICS | _columns(
 _PS = _floats("p_bootstrap p_ttest p_bootstrap_holm p_ttest_holm")
 _TEST = _columns(str="verdict reason?", float="difference low high p detectable", int="samples groups repeats")
 _CHANGE = ("_change", "_low", "_high")
-_CUT = _DECIDED | _floats("false_positive_rate precision_recall_gap")
-_SPREAD = ("_std", "_low", "_high", "_fold_low", "_fold_high")
+_OPERATING_POINT = _DECIDED | _floats("false_positive_rate precision_recall_gap")
 _DROP = _floats("drop", *_ENDS)
 
 _EXPERIMENTS = ResultTable(
@@ -197,23 +196,30 @@ RESULTS: dict[str, ResultTable] = {
     ),
     # class imbalance
     "imbalance": ResultTable(
-        _columns(str="experiment decision", int="samples reals groups", float="auc ratio")
-        | _CUT
-        | _floats("recall_real f1_macro precision_recall_gap auc", *_SPREAD),
+        _columns(str="experiment decision chance", int="samples reals groups repeats", float="ratio")
+        | _OPERATING_POINT
+        | _floats("recall_real f1_macro precision_recall_gap auc", *_ENDS),
         key=("experiment", "decision"),
     ),
     "imbalance_tests": ResultTable(
-        _columns(str="question experiment decision? baseline baseline_decision? metric", bool="over_groups") | _TEST,
-        key=("question", "experiment", "decision", "baseline", "baseline_decision", "metric"),
+        _columns(str="question experiment decision? baseline baseline_decision? metric") | _TEST,
+        key=("question", "experiment", "baseline"),
+    ),
+    "imbalance_expectations": ResultTable(
+        _columns(str="experiment metric decision? verdict reason?", int="samples groups repeats")
+        | _floats("target value low high p"),
+        key=("experiment", "metric"),
     ),
     "imbalance_thresholds": ResultTable(
-        _columns(str="experiment cut", int="true_fakes false_fakes true_reals false_reals")
-        | _floats(f"probability {' '.join(_CUT)}", "", "_std"),
-        key=("experiment", "cut"),
+        _columns(str="experiment rule", int="true_fakes false_fakes true_reals false_reals", float="probability")
+        | _OPERATING_POINT,
+        key=("experiment", "rule"),
     ),
     "imbalance_calibration": ResultTable(
-        _columns(str="experiment", int="folds_at_bound", float="temperature temperature_std")
-        | _floats("ece log_loss brier", "_before", "_before_std", "_after", "_after_std", *_CHANGE),
+        _columns(str="experiment", int="folds folds_at_bound")
+        | _floats("temperature", *_ENDS)
+        | _floats("ece log_loss brier ece_floor", "_before", "_after")
+        | _floats("log_loss", *_CHANGE),
         key=("experiment",),
     ),
     "imbalance_reliability": ResultTable(
@@ -221,8 +227,8 @@ RESULTS: dict[str, ResultTable] = {
         key=("experiment", "scaled", "low"),
     ),
     "imbalance_experiments": ResultTable(
-        _columns(str="experiment model loss sampler monitor domain best_epochs", bool="only_monitor_differs")
-        | _columns(int="blind_folds", float="class_ratio best_epoch domain_chance")
+        _columns(str="experiment model train loss sampler monitor domain best_epochs", int="blind_folds folds")
+        | _columns(float="class_ratio domain_chance")
         | _RANKED
         | _floats("source_auc_variance", *_CHANGE),
         key=("experiment",),

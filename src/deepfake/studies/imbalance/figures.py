@@ -1,7 +1,8 @@
-"""The pictures of the study of class imbalance: how training went, where a detector cuts, and what that is worth."""
+"""The pictures of the study of class imbalance: how training went, and what decisions are worth."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,12 +17,12 @@ from deepfake.reports.figures import COLOURS, STYLE, colours, save
 _CURVES = {
     "accuracy": {"train_accuracy": "train", "validation_accuracy": "validation"},
     "F1 (macro)": {"train_f1_macro": "train", "validation_f1_macro": "validation"},
-    "reals, inner validation": {"validation_precision_real": "precision", "validation_recall_real": "recall"},
+    "reals, on validation": {"validation_precision_real": "precision", "validation_recall_real": "recall"},
 }
 """The panels of training progress: columns of the history, and what their lines are called."""
 _BEST = {
     "accuracy": "validation_accuracy",
-    "F1 macro": "validation_f1_macro",
+    "F1": "validation_f1_macro",
     "prec. real": "validation_precision_real",
     "recall real": "validation_recall_real",
 }
@@ -29,10 +30,10 @@ _BEST = {
 
 
 def training(history: Mapping[str, pd.DataFrame], best: Mapping[str, Sequence[int]], path: Path) -> None:
-    """Draw training progress, a row an experiment: three panels over epochs, and bars of the best epochs.
+    """Draw training progress, a row a run: three panels over epochs, and bars of the best epochs.
 
     Args:
-        history: each experiment's epochs (`Project.history`); decisions are those at probability 0.5.
+        history: each run's epochs (`Project.history`); decisions are those at probability 0.5.
         best: the best epoch of each fold.
         path: the PNG to write.
     """
@@ -48,8 +49,8 @@ def training(history: Mapping[str, pd.DataFrame], best: Mapping[str, Sequence[in
                 axes.set_xlim(0.5, longest + 0.5)
                 axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             _bars(row[3], epochs, best[name])
-            row[0].set_ylabel(name, fontsize=8)
-        for axes, heading in zip(panels[0], (*_CURVES, "best epochs, inner validation"), strict=True):
+            row[0].set_ylabel(fill(name, 20), fontsize=8)
+        for axes, heading in zip(panels[0], (*_CURVES, "best epochs, on validation"), strict=True):
             axes.set_title(heading)
         for axes in panels[0, :3]:
             axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.14), ncols=2, fontsize=8)
@@ -84,7 +85,7 @@ def domains(history: Mapping[str, pd.DataFrame], chance: Mapping[str, float], pa
     Dotted lines are of the inner validation.
 
     Args:
-        history: the epochs of each experiment with a domain head.
+        history: the epochs of each run with a domain head.
         chance: how often naming the most frequent domain is right.
         path: the PNG to write.
     """
@@ -110,40 +111,43 @@ def domains(history: Mapping[str, pd.DataFrame], chance: Mapping[str, float], pa
         save(figure, path)
 
 
-def before_after(rows: pd.DataFrame, expected: Mapping[str, tuple[str, float, float]], path: Path) -> None:
-    """Draw what decisions are worth at probability 0.5 and tuned, with intervals over groups; a panel a metric.
+def decisions(
+    rows: pd.DataFrame, titles: Mapping[str, str], expected: Mapping[str, tuple[str, float, float]], path: Path
+) -> None:
+    """Draw what decisions are worth at each threshold, with 95% CIs; a panel a metric.
 
     Args:
-        rows: one row an experiment and decision, with each metric and its `_low` and `_high`.
-        expected: each metric with its heading and the two ends of what the plan expects.
+        rows: one row a run and decision, with each metric and its `_low` and `_high`.
+        titles: what each run is called.
+        expected: each metric with its heading and the two ends of what the study design expects.
         path: the PNG to write.
     """
-    names = rows["experiment"].unique()
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
-            1, len(expected), figsize=(11, 1.4 + 0.42 * len(names)), sharey=True, layout="constrained"
+            1, len(expected), figsize=(11, 1.4 + 0.5 * len(titles)), sharey=True, layout="constrained"
         )
+        places = np.arange(len(titles))[::-1]
         for axes, (metric, (heading, low, high)) in zip(panels, expected.items(), strict=True):
             axes.axvspan(low, high, color="0.9", lw=0)
             threshold_free = metric == "auc"
-            for decision, shift, colour, face in _DECISIONS:
-                part = rows[rows["decision"] == decision].set_index("experiment").loc[names]
+            for (decision, _), shift, colour in zip(_DECISIONS.items(), (0.24, 0, -0.24), COLOURS, strict=False):
                 if threshold_free and decision != "0.5":
                     continue
-                places = np.arange(len(names))[::-1] + (0 if threshold_free else shift)
-                colour, face = ("0.2", "0.2") if threshold_free else (colour, face)
-                axes.hlines(places, part[f"{metric}_low"], part[f"{metric}_high"], color=colour, lw=2)
-                axes.plot(part[metric], places, "o", color=colour, mfc=face, ms=5, mew=1.5)
-            axes.set(title=heading, ylim=(-0.6, len(names) - 0.4), xlim=(0.35 if threshold_free else -0.02, 1.02))
-        panels[0].set_yticks(np.arange(len(names))[::-1], names)
+                part = rows[rows["decision"] == decision].set_index("experiment").loc[list(titles)]
+                at = places + (0 if threshold_free else shift)
+                colour = "0.2" if threshold_free else colour
+                axes.hlines(at, part[f"{metric}_low"], part[f"{metric}_high"], color=colour, lw=2)
+                axes.plot(part[metric], at, "o", color=colour, ms=5)
+            axes.set(title=heading, ylim=(-0.6, len(titles) - 0.4), xlim=(0.35 if threshold_free else -0.02, 1.02))
+        panels[0].set_yticks(places, list(titles.values()))
         handles: list[Line2D | Patch] = [
-            Line2D([], [], color=colour, marker="o", mfc=face, mew=1.5, lw=2, label=label)
-            for (_, _, colour, face), label in zip(_DECISIONS, ("at probability 0.5", "tuned"), strict=True)
+            Line2D([], [], color=colour, marker="o", lw=2, label=label)
+            for label, colour in zip(_DECISIONS.values(), COLOURS, strict=False)
         ]
-        handles.append(Patch(color="0.9", label="what the plan expects in the end"))
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        handles.append(Patch(color="0.9", label="what the study design expects"))
+        figure.legend(handles=handles, loc="outside lower center", ncols=4)
         save(figure, path)
 
 
-_DECISIONS = (("0.5", 0.16, COLOURS[1], "white"), ("tuned", -0.16, COLOURS[0], COLOURS[0]))
-"""How the two decisions are drawn: shift, colour, and the marker's face."""
+_DECISIONS = {"0.5": "probability 0.5", "youden": "Youden's J", "best_f1": "best F1"}
+"""The decisions that are drawn, and what they are called."""

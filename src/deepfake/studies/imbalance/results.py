@@ -1,86 +1,78 @@
-"""The tables of the study of class imbalance, read back for the page that tells them."""
+"""The tables of the study of class imbalance, read back for its findings and its page."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from deepfake.config.params import Params
+from deepfake.studies.imbalance.analysis import NAME, PARTS
 from deepfake.tables import results as result_tables
 
-NAME = "imbalance"
-HALF, TUNED = "0.5", "tuned"
-METRICS = {
-    "recall_real": "recall (real)",
-    "f1_macro": "F1 (macro)",
-    "precision_recall_gap": "gap",
-    "balanced_accuracy": "balanced accuracy",
-    "auc": "AUC",
-}
-"""What experiments are compared by, and how sentences call it."""
-GAP = "precision_recall_gap"
-DECIDED = ("recall_real", "f1_macro", "precision_recall_gap")
-"""Those that are compared at both decisions."""
-SCARCE = 0.05
-"""Recall of the reals below which their gap says nothing of balance."""
+_LOSSES = {"bce": "BCE", "bce_pos_weight": "weighted BCE", "focal": "focal loss"}
+_SAMPLERS = {"shuffle": "shuffling", "weighted": "balanced sampling", "stratified": "stratified batches"}
 
 
 @dataclass(frozen=True)
 class Found:
-    """The tables of the study.
+    """The tables of the study (`analysis.run`).
 
     Args:
-        rows: one row an experiment and decision.
-        tests: one row a paired test.
-        cuts: one row an experiment and cut.
-        calibration: one row an experiment.
-        reliability: one row an experiment, scaling and bin.
-        experiments: one row an experiment.
-        confidence: of all intervals.
+        rows: one row a run and decision.
+        tests: one row a planned contrast.
+        expectations: one row a run and metric that the study design expects something of.
+        thresholds: one row a run and threshold.
+        calibration: one row a run.
+        reliability: one row a run, scaling and bin.
+        experiments: one row a run.
+        labels: what each run is called: by what it does to mitigate the imbalance.
     """
 
     rows: pd.DataFrame
     tests: pd.DataFrame
-    cuts: pd.DataFrame
+    expectations: pd.DataFrame
+    thresholds: pd.DataFrame
     calibration: pd.DataFrame
     reliability: pd.DataFrame
     experiments: pd.DataFrame
-    confidence: float
+    labels: dict[str, str]
 
     @property
     def baseline(self) -> str:
-        """Return the first experiment, which the others are compared with."""
-        return str(self.rows["experiment"].iloc[0])
-
-    @property
-    def names(self) -> list[str]:
-        """Return all experiments, the baseline first."""
-        return self.experiments["experiment"].tolist()
+        """Return the first run, which the others are compared with."""
+        return next(iter(self.labels))
 
     def row(self, experiment: str, decision: str) -> Any:
-        """Return the figures of an experiment at a decision."""
+        """Return the figures of a run at a decision."""
         return self.rows.set_index(["experiment", "decision"]).loc[(experiment, decision)]
 
-    def asked(self, question: str, metric: str, decision: str | None = None) -> pd.DataFrame:
-        """Return the tests of a question by a metric, against the first baseline alone where there are several."""
-        tests = self.tests[(self.tests["question"] == question) & (self.tests["metric"] == metric)]
-        if question != "threshold":
-            tests = tests[tests["baseline"] == self.baseline]
-        return tests if decision is None else tests[tests["decision"] == decision]
-
-    def mute(self, test: Any) -> bool:
-        """Tell whether a test compares a gap that says nothing, because one side finds hardly any reals."""
-        sides = ((test["experiment"], test["decision"]), (test["baseline"], test["baseline_decision"]))
-        return test["metric"] == GAP and any(self.row(*side)["recall_real"] < SCARCE for side in sides)
-
-    def telling(self, question: str, metric: str, decision: str | None = None) -> pd.DataFrame:
-        """Return the tests of `asked` that say something."""
-        tests = self.asked(question, metric, decision)
-        return tests[pd.Series([not self.mute(test) for _, test in tests.iterrows()], index=tests.index, dtype=bool)]
+    def asked(self, question: str) -> pd.DataFrame:
+        """Return the contrasts of a question; those of mitigations are with the first baseline."""
+        tests = self.tests[self.tests["question"] == question]
+        return tests if question == "threshold" else tests[tests["baseline"] == self.baseline]
 
 
-def read(settings: Params) -> Found:
+def read() -> Found:
     """Read the tables of the study."""
-    parts = ("", "_tests", "_thresholds", "_calibration", "_reliability", "_experiments")
-    rows, tests, cuts, calibration, reliability, experiments = (result_tables.read(f"{NAME}{part}") for part in parts)
-    return Found(rows, tests, cuts, calibration, reliability, experiments, settings.evaluation.confidence)
+    frames = [result_tables.read(f"{NAME}{part}") for part in PARTS]
+    return Found(*frames, labels=labels(frames[-1]))
+
+
+def labels(experiments: pd.DataFrame) -> dict[str, str]:
+    """Return what runs are called; by their names where two would be called the same."""
+    rows = experiments.to_dict("records")
+    found = {str(row["experiment"]): _label(row, rows[0]) for row in rows}
+    told = list(found.values())
+    return {name: label if told.count(label) == 1 else name for name, label in found.items()}
+
+
+def _label(row: Any, first: Any) -> str:
+    """Return in what a run differs from the first."""
+    if row is first:
+        return f"plain {_LOSSES['bce']}" if row["loss"] == "bce" and row["sampler"] == "shuffle" else row["experiment"]
+    parts = [
+        _LOSSES[row["loss"]] if row["loss"] != first["loss"] else "",
+        _SAMPLERS.get(row["sampler"], row["sampler"]) if row["sampler"] != first["sampler"] else "",
+        f"selection by {row['monitor'].upper()}" if row["monitor"] != first["monitor"] else "",
+        "domain-adversarial training" if row["domain"] != first["domain"] else "",
+    ]
+    return " with ".join(part for part in parts if part) or row["experiment"]

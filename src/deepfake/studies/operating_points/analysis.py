@@ -1,29 +1,30 @@
-"""A trained experiment at every threshold: what it decides there, and how far its probabilities can be believed.
+"""A trained run at every threshold: what it decides there, and how far its probabilities can be believed.
 
 No threshold is chosen here: thresholds and temperatures are those of the checkpoints' records, from inner validation,
 and the held-out samples only ever meet them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from scipy.special import logit
 
 from deepfake.config.params import Params
-from deepfake.evaluation import calibration, decisions, metrics, statistics, summary, thresholds
-from deepfake.evaluation.decisions import Counts
+from deepfake.evaluation import calibration, decisions, influence, metrics, resampling, summary, thresholds
+from deepfake.evaluation.evalset import EvalSet, Floats
 from deepfake.runs.checkpoint_metadata import Record, read_records
 from deepfake.studies import comparison
 
-HALF, TUNED = "0.5", "tuned"
-"""The decisions that are compared: at probability 0.5, and at each checkpoint's own threshold."""
-CALIBRATED = ("ece", "log_loss", "brier")
-"""The metrics of calibration."""
+HALF, BEST_F1 = "0.5", "best_f1"
+"""Probability 0.5, and the threshold with the greatest macro F1 on each fold's inner validation."""
+DECISIONS = (HALF, thresholds.TUNED, BEST_F1)
+"""The thresholds at which runs are compared; the second is the one that a checkpoint ships with."""
 
 
 class Case(NamedTuple):
-    """One trained experiment.
+    """One trained run.
 
     Args:
         joined: its predictions with label, source and group (`summary.join`).
@@ -33,22 +34,31 @@ class Case(NamedTuple):
     joined: pd.DataFrame
     records: dict[int, Record]
 
+    def decided(self, rule: str) -> pd.DataFrame:
+        """Return the held-out samples with their decisions at a rule or a probability."""
+        return decisions.decide(self.joined, self.thresholds(rule))
+
+    def thresholds(self, rule: str) -> dict[int, float]:
+        """Return each fold's logit threshold by a rule of `thresholds.RULES`, or at a probability."""
+        if rule in thresholds.RULES:
+            return {fold: record.thresholds[rule] for fold, record in self.records.items()}
+        return dict.fromkeys(self.records, float(logit(float(rule))))
+
 
 class Examined(NamedTuple):
-    """One experiment at every cut.
+    """One run at every threshold.
 
     Args:
-        folds: one row a cut and fold (`decisions.at_thresholds`), those of `HALF` and `TUNED` among them.
-        cuts: one row a cut: means over folds of its probability and of every metric of `decisions.METRICS`, each with
-            its `_std`, and the four counts, summed over folds.
-        calibration: `temperature`, and of each of `CALIBRATED` the mean over folds `_before` and `_after` temperature
-            scaling, each with its `_std`, and the `_change` with its interval over folds.
+        points: one row a threshold (`decisions.operating_points`).
+        calibration: `temperature` (median over folds, with the least and the greatest as `_low` and `_high`), of how
+            many `folds` it is the greatest that is looked for (`folds_at_bound`); ECE, log loss and Brier score
+            `_before` and `_after` temperature scaling, means over folds; `ece_floor` of both, what a perfectly
+            calibrated detector would show; the `log_loss_change` with its 95% CI.
         reliability: one row a bin (`calibration.reliability`), `scaled` or not, over the samples of all folds.
         roc: the ROC curve of each fold (`summary.roc`).
     """
 
-    folds: pd.DataFrame
-    cuts: pd.DataFrame
+    points: pd.DataFrame
     calibration: dict[str, float]
     reliability: pd.DataFrame
     roc: pd.DataFrame
@@ -58,7 +68,7 @@ def read(experiments: Iterable[str], settings: Params) -> dict[str, Case]:
     """Read what training left behind.
 
     Raises:
-        InputError: an experiment has not been trained, or by another version of this program.
+        InputError: a run has not been trained, or by another version of this program.
     """
     return {
         name: Case(joined, read_records(name))
@@ -67,74 +77,49 @@ def read(experiments: Iterable[str], settings: Params) -> dict[str, Case]:
 
 
 def examine(case: Case, settings: Params) -> Examined:
-    """Look at one experiment at every cut: the probabilities of params.yaml and the rules of `thresholds.RULES`.
+    """Look at one run at the probabilities of params.yaml and by the rules of `thresholds.RULES`.
 
-    Logits of different folds are never pooled: counts are summed after each fold was cut at its own threshold, and
-    the bins of the reliability diagram hold probabilities.
+    Logits of different folds are never pooled: counts are pooled after each fold was decided at its own threshold,
+    and the bins of the reliability diagram hold probabilities.
     """
-    records, held_out = case.records, case.joined[case.joined["subset"] == "held_out"]
-    fixed = sorted({0.5, *settings.studies.imbalance.thresholds})
-    chosen = {f"{probability:g}": dict.fromkeys(records, float(logit(probability))) for probability in fixed}
+    held_out = case.joined[case.joined["subset"] == "held_out"]
+    fixed = [f"{probability:g}" for probability in sorted({0.5, *settings.studies.imbalance.thresholds})]
     # the rule `half` is probability 0.5, which is there
-    chosen |= {
-        rule: {fold: record.thresholds[rule] for fold, record in records.items()}
-        for rule in thresholds.RULES
-        if rule != "half"
-    }
-    chosen[TUNED] = {fold: record.threshold for fold, record in records.items()}
-    folds = decisions.at_thresholds(case.joined, chosen)
-    scaled = held_out.assign(logit=held_out["logit"] / held_out["fold"].map(_temperatures(records)))
+    rules = [*fixed, *(rule for rule in thresholds.RULES if rule != "half")]
+    temperatures = {fold: record.temperature for fold, record in case.records.items()}
+    scaled = held_out.assign(logit=held_out["logit"] / held_out["fold"].map(temperatures))
     diagrams = [
         calibration.reliability(rows["label"], rows["logit"]).assign(scaled=after)
         for after, rows in ((False, held_out), (True, scaled))
     ]
     return Examined(
-        folds,
-        _by_cut(folds[folds["rule"] != TUNED]),
-        _calibration(
-            held_out,
-            scaled,
-            records,
-            statistics.held_out_share(case.joined["fold"].nunique()),
-            settings.evaluation.confidence,
-        ),
+        decisions.operating_points(case.joined, {rule: case.thresholds(rule) for rule in rules}),
+        _calibration(held_out, scaled, temperatures, settings),
         pd.concat(diagrams, ignore_index=True),
         summary.roc(held_out),
     )
 
 
-def _temperatures(records: dict[int, Record]) -> dict[int, float]:
-    return {fold: record.temperature for fold, record in records.items()}
-
-
-def _by_cut(folds: pd.DataFrame) -> pd.DataFrame:
-    """Return means and spreads over folds, and summed counts, of each cut."""
-    by_cut = folds.groupby("rule", sort=False)
-    figures = ["probability", *decisions.METRICS]
-    means, spreads = by_cut[figures].mean(), by_cut[figures].std(ddof=1).add_suffix("_std")
-    counts = by_cut[list(Counts._fields)].sum()
-    return pd.concat([means, spreads, counts], axis=1).rename_axis("cut").reset_index()
-
-
 def _calibration(
-    before: pd.DataFrame, after: pd.DataFrame, records: dict[int, Record], share: float, confidence: float
+    before: pd.DataFrame, after: pd.DataFrame, temperatures: Mapping[int, float], settings: Params
 ) -> dict[str, float]:
     """Return what temperature scaling does to the probabilities of held-out samples."""
-    temperature = pd.Series(_temperatures(records))
-    found = {"temperature": float(temperature.mean()), "temperature_std": float(temperature.std(ddof=1))}
-    found["folds_at_bound"] = int((temperature == calibration.TEMPERATURES[1]).sum())
-    values = [
-        pd.DataFrame(
-            {
-                fold: metrics.classification(part["label"].to_numpy(), part["logit"].to_numpy())
-                for fold, part in rows.groupby("fold")
-            }
-        ).T
-        for rows in (before, after)
-    ]
-    for name in CALIBRATED:
-        for when, value in zip(("before", "after"), values, strict=True):
-            found |= {f"{name}_{when}": value[name].mean(), f"{name}_{when}_std": value[name].std(ddof=1)}
-        change = statistics.fold_interval(values[1][name] - values[0][name], share, confidence)
-        found |= {f"{name}_change": change.estimate, f"{name}_low": change.low, f"{name}_high": change.high}
-    return found
+    values = np.array(list(temperatures.values()))
+    found = {"temperature": float(np.median(values)), "temperature_low": values.min(), "temperature_high": values.max()}
+    found |= {"folds": len(values), "folds_at_bound": int((values == calibration.TEMPERATURES[1]).sum())}
+    losses = []
+    for when, rows in (("before", before), ("after", after)):
+        folds = [
+            (part["label"].to_numpy(), part["logit"].to_numpy(), int(str(fold))) for fold, part in rows.groupby("fold")
+        ]
+        each = pd.DataFrame([metrics.classification(labels, logits) for labels, logits, _ in folds]).mean()
+        found |= {f"{name}_{when}": float(each[name]) for name in ("ece", "log_loss", "brier")}
+        floors = [calibration.ece_floor(logits, seed=fold) for _, logits, fold in folds]
+        found[f"ece_floor_{when}"] = float(np.mean(floors))
+        losses += resampling.recomputed(EvalSet.of(rows), _log_loss, bounded=False)
+    change = resampling.recipe(influence.difference(*losses), confidence=settings.evaluation.confidence)
+    return found | {"log_loss_change": change.value, "log_loss_low": change.low, "log_loss_high": change.high}
+
+
+def _log_loss(labels: np.ndarray, logits: Floats) -> float:
+    return float(np.mean(np.logaddexp(0, np.where(labels == 1, -logits, logits))))

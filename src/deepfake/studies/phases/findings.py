@@ -73,11 +73,18 @@ def _contrasts(
     id_: str,
     ask: Callable[[Any], str],
     words: dict[str, Verdict] | None = None,
+    key: Callable[[Any], bool] = lambda pair: False,
     **more: Any,
 ) -> Iterator[Finding]:
-    """Yield a finding for each contrast of a table."""
+    """Yield a finding for each contrast of a table; `key` tells those that the summary shows."""
     for _, pair in found.pairs(table).iterrows():
-        yield tested(f"{id_}.{pair['experiment']}", ask(pair), pair, words, **more)
+        yield tested(f"{id_}.{pair['experiment']}", ask(pair), pair, words, key=bool(key(pair)), **more)
+
+
+def _backbone(settings: Params) -> str | None:
+    """Return the model that plays the role of the backbone: findings about it are the study's key findings."""
+    role = settings.presets[settings.preset].roles.get("backbone")
+    return role.model if role else None
 
 
 def _phase1(settings: Params) -> Iterator[Finding]:
