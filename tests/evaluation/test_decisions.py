@@ -104,7 +104,7 @@ def by_hand(joined: pd.DataFrame, by_fold: dict[int, float]) -> tuple[np.ndarray
         (rows["label"], rows["logit"] >= by_fold[fold])
         for fold, rows in joined[joined["subset"] == "held_out"].groupby("fold")
     ]
-    return tuple(np.concatenate(each) for each in zip(*parts, strict=True))  # pyright: ignore[reportReturnType]
+    return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
 
 
 def test_decisions_are_made_about_the_held_out_samples_alone():

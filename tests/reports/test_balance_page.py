@@ -128,7 +128,7 @@ def test_decisions_on_the_page_are_the_figures_of_the_table(page, found):
 
 
 def test_the_contrasts_on_the_page_are_those_of_the_table(page, found):
-    _, *cells = table(page, "Run", "AUC", "F1, both at 0.5")
+    _, *cells = table(page, "Run", "AUC", "Macro F1, both at 0.5")
     for place, question in enumerate(imbalance_page.QUESTIONS, start=1):
         tests = found.asked(question).set_index("experiment")
         for name, row in zip(RUNS, cells, strict=True):

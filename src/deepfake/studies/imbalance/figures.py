@@ -17,12 +17,12 @@ from deepfake.reports.figures import COLOURS, STYLE, colours, save
 _CURVES = {
     "accuracy": {"train_accuracy": "train", "validation_accuracy": "validation"},
     "F1 (macro)": {"train_f1_macro": "train", "validation_f1_macro": "validation"},
-    "reals, on validation": {"validation_precision_real": "precision", "validation_recall_real": "recall"},
+    "reals, inner validation": {"validation_precision_real": "precision", "validation_recall_real": "recall"},
 }
 """The panels of training progress: columns of the history, and what their lines are called."""
 _BEST = {
     "accuracy": "validation_accuracy",
-    "F1": "validation_f1_macro",
+    "F1 macro": "validation_f1_macro",
     "prec. real": "validation_precision_real",
     "recall real": "validation_recall_real",
 }
@@ -50,7 +50,7 @@ def training(history: Mapping[str, pd.DataFrame], best: Mapping[str, Sequence[in
                 axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             _bars(row[3], epochs, best[name])
             row[0].set_ylabel(fill(name, 20), fontsize=8)
-        for axes, heading in zip(panels[0], (*_CURVES, "best epochs, on validation"), strict=True):
+        for axes, heading in zip(panels[0], (*_CURVES, "best epochs, inner validation"), strict=True):
             axes.set_title(heading)
         for axes in panels[0, :3]:
             axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.14), ncols=2, fontsize=8)
@@ -135,6 +135,7 @@ def decisions(
                     continue
                 part = rows[rows["decision"] == decision].set_index("experiment").loc[list(titles)]
                 at = places + (0 if threshold_free else shift)
+                at = np.where(part[f"{metric}_low"].isna(), np.nan, at)  # where the figure says nothing
                 colour = "0.2" if threshold_free else colour
                 axes.hlines(at, part[f"{metric}_low"], part[f"{metric}_high"], color=colour, lw=2)
                 axes.plot(part[metric], at, "o", color=colour, ms=5)

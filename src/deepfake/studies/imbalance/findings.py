@@ -13,18 +13,18 @@ from deepfake.studies.imbalance.results import Found
 from deepfake.studies.operating_points.analysis import HALF
 
 _ANY = {
-    "f1_half": ("Does any mitigation improve F1 at probability 0.5?", "ΔF1", False),
-    "f1_tuned": ("Does any mitigation improve F1 once both thresholds are tuned?", "ΔF1", False),
+    "f1_half": ("Does any mitigation improve macro F1 at probability 0.5?", "Δ macro F1", False),
+    "f1_tuned": ("Does any mitigation improve macro F1 once both thresholds are tuned?", "Δ macro F1", False),
     "auc": ("Does any mitigation of class imbalance improve the AUC?", "ΔAUC", True),
 }
 """Questions that all mitigations answer together: Holm's correction over them keeps the error of "any" in bounds."""
 _EACH = {
     "auc": ("Does {} improve the AUC?", "ΔAUC"),
-    "f1_tuned": ("Does {} improve F1 once both thresholds are tuned?", "ΔF1"),
+    "f1_tuned": ("Does {} improve macro F1 once both thresholds are tuned?", "Δ macro F1"),
 }
 _ASKED = {
     "recall_real": ("Is recall (real) of {} at probability 0.5 better than the {:.0%} expected?", "recall (real)"),
-    F1: ("Is F1 of {} at the best-F1 threshold better than the {:.0%} expected?", "F1"),
+    F1: ("Is macro F1 of {} at the best-F1 threshold better than the {:.0%} expected?", "macro F1"),
     GAP: ("Is the precision-recall gap (real) of {} at that threshold below the {:.0%} expected?", "gap"),
     "auc": ("Is the AUC of {} better than the {:.0%} expected?", "AUC"),
 }
@@ -64,8 +64,8 @@ def _threshold(found: Found) -> Iterator[Finding]:
     """Yield whether tuning the baseline's threshold is enough by itself."""
     tests = found.asked("threshold")
     for _, test in tests[tests["experiment"] == found.baseline].iterrows():
-        question = f"Does tuning the threshold alone improve F1 of {found.labels[found.baseline]}?"
-        yield _tested("threshold", question, "ΔF1", test, key=True)
+        question = f"Does tuning the threshold alone improve macro F1 of {found.labels[found.baseline]}?"
+        yield _tested("threshold", question, "Δ macro F1", test, key=True)
 
 
 def _any(found: Found, question: str) -> Iterator[Finding]:
@@ -114,9 +114,20 @@ def _expectations(found: Found, settings: Params) -> Iterator[Finding]:
             low=_known(row["low"]),
             high=_known(row["high"]),
             p=_known(row["p"]),
-            note=f"Undecided: {row['reason']}." if isinstance(row["reason"], str) and row["reason"] else "",
+            note=_beside(found, name, metric, row),
             **_sizes(row),
         )
+
+
+def _beside(found: Found, name: str, metric: str, row: Any) -> str:
+    """Return why nothing is decided, or the recall that a good figure may have cost at the same threshold."""
+    if isinstance(row["reason"], str) and row["reason"]:
+        return f"Undecided: {row['reason']}."
+    other = {"recall_real": "recall_fake", GAP: "recall_real"}.get(metric)
+    if other is None:
+        return ""
+    value = found.row(name, EXPECTED[metric].decision)[other]
+    return f"At that threshold recall ({other.removeprefix('recall_')}) is {value:.0%}."
 
 
 def _tested(id_: str, question: str, measure: str, row: Any, **more: Any) -> Finding:

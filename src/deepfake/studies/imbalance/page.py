@@ -23,9 +23,9 @@ from deepfake.studies.operating_points.figures import title
 HEADINGS = {"recall_real": "Recall (real)", F1: "F1 (macro)", GAP: "Gap", "auc": "AUC"}
 QUESTIONS = {
     "auc": "AUC",
-    "f1_half": "F1, both at 0.5",
-    "f1_tuned": "F1, both at best F1",
-    "threshold": "F1, best F1 against 0.5",
+    "f1_half": "Macro F1, both at 0.5",
+    "f1_tuned": "Macro F1, both at best F1",
+    "threshold": "Macro F1, best F1 against 0.5",
 }
 
 
@@ -90,7 +90,7 @@ def _draw(found: Found, detail: list[str], histories: dict[str, pd.DataFrame], h
 def _resolution(found: Found) -> str:
     """Return what differences the study can see, in AUC and in F1."""
     seen = found.asked("f1_tuned")["detectable"].dropna()
-    f1 = "" if seen.empty else f" In F1 at tuned thresholds: {seen.median():.3f}."
+    f1 = "" if seen.empty else f" In macro F1 at tuned thresholds: {seen.median():.3f}."
     return study_results.resolution([found.asked("auc")]) + f1
 
 
@@ -141,13 +141,18 @@ def _expectations(found: Found, solution: str) -> str:
             {
                 "Metric": HEADINGS[metric] + (f", {title(expected.decision)}" if expected.decision else ""),
                 "Design: before": expected.before,
-                f"{found.labels[found.baseline]}, probability 0.5": f"{before[metric]:.0%}",
+                f"{found.labels[found.baseline]}, probability 0.5": _share(before[metric], before[f"{metric}_low"]),
                 "Design: after": expected.after,
                 found.labels[solution]: f"{after['value']:.0%} [{after['low']:.0%}, {after['high']:.0%}]",
                 "Better than expected": ", ".join(reached) or "none",
             }
         )
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+
+
+def _share(value: float, low: float) -> str:
+    """Return a share, or a dash where it says nothing."""
+    return "-" if pd.isna(low) else f"{value:.0%}"
 
 
 def _domains(found: Found, heads: list[str], histories: dict[str, pd.DataFrame]) -> str:
