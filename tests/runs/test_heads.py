@@ -395,7 +395,6 @@ def test_draws_count_under_augmentation():
             r"runs\.frozen\.train: head needs a pretrained trunk; choose a timm",
         ),
         ({f"{FROZEN}__pretrained": False}, r"runs\.frozen\.train: head needs a pretrained trunk; set pretrained: true"),
-        ({f"{FROZEN}__loss": {"type": "focal"}}, r"runs\.frozen\.loss: a head is fitted by logistic regression"),
         ({"shared__domain__column": "source"}, r"runs\.frozen\.domain: domains need train: all"),
         (
             {f"{FROZEN}__kind": "fine-tuned", f"{FROZEN}__start_from": "x"},

@@ -270,11 +270,8 @@ def _head(config: RunConfig, where: str) -> RunConfig:
         raise InputError(f"{where}.train: head needs a pretrained trunk; choose a timm backbone, or train: all")
     if not config.pretrained:
         raise InputError(f"{where}.train: head needs a pretrained trunk; set pretrained: true, or train: all")
-    if config.loss.type == "focal" or config.loss.label_smoothing:
-        raise InputError(
-            f"{where}.loss: a head is fitted by logistic regression, without focal loss and label smoothing; set "
-            "bce or bce_pos_weight and label_smoothing: 0.0, or train: all"
-        )
+    if config.loss.label_smoothing:
+        raise InputError(f"{where}.loss: a head is fitted to hard labels; set label_smoothing: 0.0, or train: all")
     if config.domain.column != "none":
         raise InputError(f"{where}.domain: domains need train: all, a frozen trunk learns nothing; set column: none")
     return config.model_copy(

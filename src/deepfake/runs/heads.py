@@ -42,6 +42,7 @@ def train_head(job: fold.FoldJob, tell: Tell) -> None:
         heads.Rows(np.concatenate(drawn) if drawn else every[train_rows], job.labels[copies]),
         heads.Rows(every[validation], job.labels[validation]),
         heads.row_weights(config, job.labels[copies], job.datasets[copies]),
+        config.loss,
     )
     for row in fitted.history:
         tell(FoldNews(config.experiment, job.fold, int(row["epoch"]), config.epochs, row["validation_auc"]))

@@ -1,5 +1,6 @@
 """A linear head on the features of a frozen trunk: scikit-learn's logistic regression, its C chosen on the validation.
 
+Focal loss, which scikit-learn has not, is minimised under the same penalty by the same method (L-BFGS from zero).
 The features are those of `models.LinearProbe`, which the fitted head goes back into.
 """
 
@@ -7,16 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from deepfake.config import RunConfig
-from deepfake.config.training import PENALTIES
+from deepfake.config.training import PENALTIES, Loss
 from deepfake.loading.sampling import class_weights
 from deepfake.models import LinearHead
 from deepfake.training.engine import figures
+from deepfake.training.losses import focal_alpha
 
 _ITERATIONS = 5000
 """More than L-BFGS needs on standardised features for the weakest penalty."""
@@ -44,7 +47,7 @@ class Rows(NamedTuple):
     labels: np.ndarray
 
 
-def fit(train: Rows, validation: Rows, weights: np.ndarray | None = None) -> Fitted:
+def fit(train: Rows, validation: Rows, weights: np.ndarray | None = None, loss: Loss | None = None) -> Fitted:
     """Fit a head to training rows for each C, and keep the one whose AUC on the inner validation is highest.
 
     Features are standardised by the training rows alone, and the head is not fitted again with the validation. Of Cs
@@ -54,11 +57,12 @@ def fit(train: Rows, validation: Rows, weights: np.ndarray | None = None) -> Fit
         train: the training rows, each draw of an augmented image one of them.
         validation: the inner validation.
         weights: float [n], of the training rows; None: all count the same.
+        loss: what is minimised; None, or any but focal loss: cross-entropy.
     """
     with threadpool_limits(1):  # the same sums on every machine; folds run side by side
         scaler = StandardScaler().fit(train.features.astype(np.float64))
         inputs = [scaler.transform(rows.features.astype(np.float64)) for rows in (train, validation)]
-        models = [_regression(penalty).fit(inputs[0], train.labels, sample_weight=weights) for penalty in PENALTIES]
+        models = [_fitted(penalty, inputs[0], train.labels, weights, loss) for penalty in PENALTIES]
         logits = [[model.decision_function(given) for given in inputs] for model in models]
     history = []
     for number, (penalty, (fitted, chosen)) in enumerate(zip(PENALTIES, logits, strict=True)):
@@ -100,9 +104,39 @@ def row_weights(config: RunConfig, labels: np.ndarray, datasets: np.ndarray) -> 
     return None if (weights == 1).all() else weights
 
 
-def _regression(penalty: float) -> LogisticRegression:
-    """Return an unfitted logistic regression; L-BFGS starts from zero, so nothing in it is left to chance."""
-    return LogisticRegression(C=penalty, max_iter=_ITERATIONS, tol=_TOLERANCE)
+def _fitted(
+    penalty: float, features: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, loss: Loss | None
+) -> LogisticRegression:
+    """Return a fitted linear model; L-BFGS starts from zero, so nothing in it is left to chance."""
+    regression = LogisticRegression(C=penalty, max_iter=_ITERATIONS, tol=_TOLERANCE)
+    if loss is None or loss.type != "focal":
+        return regression.fit(features, labels, sample_weight=weights)
+    found = _focal(penalty, features, labels, np.ones(len(labels)) if weights is None else weights, loss)
+    regression.coef_, regression.intercept_, regression.classes_ = found[None, :-1], found[-1:], np.array([0, 1])
+    return regression
+
+
+def _focal(penalty: float, features: np.ndarray, labels: np.ndarray, weights: np.ndarray, loss: Loss) -> np.ndarray:
+    """Return weights and bias, float64 [d + 1], that minimise the penalised focal loss (Lin et al. 2017).
+
+    The loss counts twice, so that gamma 0 and alpha 0.5 are logistic regression.
+    """
+    from torchvision.ops import sigmoid_focal_loss  # a second, which other losses need not wait for
+
+    given, targets, rows = (torch.from_numpy(np.asarray(each, np.float64)) for each in (features, labels, weights))
+    alpha = focal_alpha(loss, labels)
+
+    def objective(values: np.ndarray) -> tuple[float, np.ndarray]:
+        parameters = torch.from_numpy(values).requires_grad_()
+        logits = given @ parameters[:-1] + parameters[-1]
+        each = 2 * sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=loss.gamma, reduction="none")
+        total = penalty * (rows * each).sum() + 0.5 * parameters[:-1].square().sum()
+        (gradient,) = torch.autograd.grad(total, parameters)
+        return float(total), gradient.numpy()
+
+    start = np.zeros(given.shape[1] + 1)
+    options = {"maxiter": _ITERATIONS, "gtol": _TOLERANCE * penalty}
+    return minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
 
 
 def _loss(labels: np.ndarray, logits: np.ndarray, weights: np.ndarray | None) -> float:

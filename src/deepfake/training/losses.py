@@ -40,11 +40,16 @@ def focal(params: LossParams, labels: np.ndarray) -> Loss:
     """
     from torchvision.ops import sigmoid_focal_loss  # a second, which other losses need not wait for
 
-    reals, fakes = _counts(labels)
-    alpha = params.minority_alpha if fakes < reals else 1 - params.minority_alpha
+    alpha = focal_alpha(params, labels)
     return lambda logits, targets: sigmoid_focal_loss(
         logits, targets, alpha=alpha, gamma=params.gamma, reduction="mean"
     )
+
+
+def focal_alpha(params: LossParams, labels: np.ndarray) -> float:
+    """Return torchvision's alpha, the weight of the fakes."""
+    reals, fakes = _counts(labels)
+    return params.minority_alpha if fakes < reals else 1 - params.minority_alpha
 
 
 def _counts(labels: np.ndarray) -> tuple[int, int]:
