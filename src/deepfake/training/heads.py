@@ -132,7 +132,7 @@ def _focal(penalty: float, features: np.ndarray, labels: np.ndarray, weights: np
         each = 2 * sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=loss.gamma, reduction="none")
         total = penalty * (rows * each).sum() + 0.5 * parameters[:-1].square().sum()
         (gradient,) = torch.autograd.grad(total, parameters)
-        return float(total), gradient.numpy()
+        return total.item(), gradient.numpy()
 
     start = np.zeros(given.shape[1] + 1)
     options = {"maxiter": _ITERATIONS, "gtol": _TOLERANCE * penalty}
