@@ -1,4 +1,4 @@
-"""Focal loss on a frozen trunk's features, against scikit-learn and against a general minimiser of torchvision's loss."""
+"""Focal loss on frozen features, against scikit-learn and a general minimiser of the loss of torchvision."""
 
 import numpy as np
 import pytest
