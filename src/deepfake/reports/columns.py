@@ -78,6 +78,11 @@ def estimate(heading: str, key: str, low: str, high: str, form: str = "{:.3f}") 
     return Column(heading, {"": key, "low": low, "high": high}, f"{form} [{form}, {form}]".format)
 
 
+def p_value(heading: str, key: str) -> Column:
+    """Return a column of p-values."""
+    return Column(heading, {"": key}, lambda value: "<0.001" if value < 0.001 else f"{value:.3f}")
+
+
 def source_columns(rows: pd.DataFrame) -> list[str]:
     """Return the columns of a comparison table that hold the AUC of one source."""
     figures = ("auc_all", "auc_std", "auc_low", "auc_high")

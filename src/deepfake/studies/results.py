@@ -86,7 +86,7 @@ def title(row: Mapping[Any, Any]) -> str:
     """Return the name of a run's model, and how it was trained where that is not fine-tuning."""
     name = TITLES.get(row["model"], str(row["model"]))
     if row["train"] == "head":
-        return f"{name}, frozen"
+        return f"frozen {name}"
     return name if row["pretrained"] or row["model"] == "simple_cnn" else f"{name} from scratch"
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from deepfake import config
 from deepfake.config.params import Params
-from deepfake.reports.columns import Column, Table, estimate, interval, number, source_columns, text
+from deepfake.reports.columns import Column, Table, estimate, interval, number, p_value, source_columns, text
 from deepfake.studies.results import Results
 
 _DELTA = "{:+.3f}"
@@ -17,7 +17,7 @@ def _verdict() -> list[Column]:
     return [
         estimate("ΔAUC [95% CI]", "difference", "low", "high", _DELTA),
         text("Verdict", "verdict"),
-        number("p (Holm)", "p"),
+        p_value("p (Holm)", "p"),
     ]
 
 

@@ -181,7 +181,7 @@ def _geometry(found: Results) -> Iterator[Finding]:
             effect=float(row["shift"]),
             n_samples=int(row["samples"]),
             n_groups=int(row["groups"]),
-            note=f"Beyond {SHIFT_ROPE} SD in {row['folds_beyond']} of {row['folds']} folds; the sign differs by fold.",
+            note=f"Beyond {SHIFT_ROPE} SD in {row['folds_beyond']} of {row['folds']} folds.",
         )
 
 
