@@ -1,6 +1,8 @@
 """The folds of runs with a frozen trunk: features from the cache, then a linear head, in a second a fold."""
 
+import functools
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -59,8 +61,18 @@ def train_head(job: fold.FoldJob, tell: Tell) -> None:
         best=fitted.best,
         scale=wanted[0].scale,
         logits=logits,
-        parameters=models.count_parameters(fitted.head),
+        parameters=_parameters(wanted[0]),
     )
+
+
+def _parameters(wanted: features.Wanted) -> int:
+    """Return the number of parameters of the whole detector: the trunk up to its stage, and the head."""
+    return _size(wanted.model, wanted.size, wanted.stage, wanted.weights)
+
+
+@functools.cache
+def _size(model: str, size: int, stage: str, weights: Path) -> int:
+    return sum(parameter.numel() for parameter in models.create(model, size, weights, stage).parameters())
 
 
 def _wanted(job: fold.FoldJob) -> list[features.Wanted]:
