@@ -102,6 +102,8 @@ class Custom(Section):
     normalization: Literal["imagenet", "real_training"]
     pretrained: bool | None
     """Whether it starts from ImageNet weights; null: as the preset says."""
+    train: Literal["all", "head"] | None
+    """As `shared.train`; null: a head where the preset's backbone is frozen and the model's weights can be had."""
 
 
 class Params(Section):

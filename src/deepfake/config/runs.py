@@ -65,6 +65,8 @@ def entries(settings: Params) -> dict[str, Entry]:
         found[name] = Entry(study, run)
 
     own = {"model": settings.model} | settings.custom.model_dump()
+    if own["train"] is None:
+        del own["train"]
     add("custom", project.CUSTOM_EXPERIMENT, Trained.model_validate(own))
     for study in TRAINING:
         section = getattr(settings.studies, study)

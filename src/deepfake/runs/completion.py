@@ -44,6 +44,8 @@ def runs(settings: Params, wanted: Collection[str], progress: Progress = SILENT)
     Raises:
         InputError: one of them is unknown or cannot be computed.
     """
+    if project.CUSTOM_EXPERIMENT in wanted:
+        settings = weights.settle_custom(settings, progress)
     known = config.entries(settings)
     for name in wanted:
         if name not in known:

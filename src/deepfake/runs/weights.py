@@ -75,6 +75,30 @@ def ensure(run: RunConfig, progress: Progress = SILENT) -> None:
     tables.write_text(found.model_dump_json(indent=2) + "\n", facts)
 
 
+def settle_custom(settings: Params, progress: Progress = SILENT) -> Params:
+    """Settle whether the custom run trains a head on a frozen backbone, where params.yaml leaves that to the preset.
+
+    It does where the preset freezes its own backbone, and the model's weights are there or can be fetched. Else it is
+    trained from scratch, and one line says why.
+
+    Args:
+        settings: the checked params.yaml.
+        progress: told what is about to be converted or downloaded, and why a model is trained from scratch.
+    """
+    custom, role = settings.custom, settings.presets[settings.preset].roles.get("backbone")
+    frozen = role is not None and role.train == "head"
+    if custom.train is not None or custom.pretrained is False or not frozen or settings.model in config.FROM_SCRATCH:
+        return settings
+    settled = settings.model_copy(update={"custom": custom.model_copy(update={"train": "head"})})
+    try:
+        ensure(config.resolve(settled, project.CUSTOM_EXPERIMENT), progress)
+    except InputError as error:
+        progress.say(f"custom: trained from scratch, for a frozen {settings.model} has no weights ({error})")
+        return settings
+    progress.say(f"custom: a linear head on a frozen {settings.model}; -S custom.train=all trains all of it")
+    return settled
+
+
 def with_statistics(run: RunConfig) -> RunConfig:
     """Return a run's configuration with the statistics that its pretrained weights were trained with.
 
