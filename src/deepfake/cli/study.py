@@ -29,7 +29,7 @@ def probe(dataset: str | None) -> None:
     name = dataset or settings.dataset
     with console.shown() as progress:
         rows = probing.run(settings, name, threads=runtime.cores(), cuda=runtime.has_gpu(), progress=progress)
-    click.echo(f"{name}: {(rows['severity'] != 'none').sum()} of {len(rows)} probes find a leak")
+    click.echo(f"{name}: {(rows['verdict'] == 'shortcut').sum()} of {len(rows)} probes find a shortcut")
 
 
 @click.command()
@@ -52,7 +52,7 @@ def shortcuts(dataset: str | None) -> None:
 @click.command()
 @click.argument("experiment", required=False)
 def robustness(experiment: str | None) -> None:
-    """Corrupt the held-out images of EXPERIMENT (default: `robustness` in params.yaml) and see what is left."""
+    """Corrupt the held-out images of EXPERIMENT (default: `studies.robustness.runs`) and measure the AUC retained."""
     from deepfake import config
     from deepfake.cli import console
     from deepfake.studies.robustness import analysis as robustness
@@ -60,18 +60,12 @@ def robustness(experiment: str | None) -> None:
 
     settings = config.load()
     names = [experiment] if experiment else settings.studies.robustness.runs
+    name = f"own_{experiment}_{robustness.NAME}" if experiment else robustness.NAME
     with console.shown() as progress:
-        found = robustness.run(
-            names,
-            settings.studies.robustness,
-            settings.evaluation,
-            settings.shared.seed,
-            name=f"own_{experiment}_{robustness.NAME}" if experiment else robustness.NAME,
-            progress=progress,
-        )
+        robustness.run(names, settings.studies.robustness, settings.evaluation, name=name, progress=progress)
     if experiment is None:
-        page.write(settings)
-    click.echo(found.summary.to_markdown(index=False, floatfmt=".3f"))
+        page.write()
+    click.echo(f"wrote {paths().table(name) if experiment else paths().page(name)}")
 
 
 @click.command()
@@ -92,11 +86,11 @@ def explain(experiments: tuple[str, ...]) -> None:
         explanation.run(
             experiments or phases.finalists(settings),
             settings.evaluation,
-            settings.shared.seed,
             progress=progress,
         )
     if not experiments:
         page.write(settings)
+    click.echo(f"wrote {paths().table('explain_gradcam') if experiments else paths().page(page.NAME)}")
 
 
 @click.command()
@@ -105,15 +99,11 @@ def report() -> None:
     from deepfake import config
     from deepfake.studies.generalization import page as generalization_page
     from deepfake.studies.imbalance import page as imbalance_page
-    from deepfake.studies.robustness import page as robustness_page
-    from deepfake.studies.shortcuts import page as shortcuts_page
     from deepfake.studies.summary import page as summary_page
 
     settings = config.load()
     pages = {
         "generalization": generalization_page,
-        "shortcuts": shortcuts_page,
-        "robustness": robustness_page,
         "imbalance": imbalance_page,
     }
     summary_page.write(settings, {name: page.headline(settings) for name, page in pages.items()})
