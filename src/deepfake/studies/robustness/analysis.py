@@ -30,6 +30,8 @@ NAME = "robustness"
 CLEAN = "clean"
 """The condition in which nothing happens to an image; its level is 0."""
 _UNTESTED = dict.fromkeys(("difference", "low", "high", "p", "detectable"), np.nan) | {"verdict": "", "reason": ""}
+_SAME = dict.fromkeys(("difference", "low", "high"), 0.0) | {"p": np.nan, "detectable": np.nan}
+_SAME |= {"verdict": "equivalent", "reason": "it changes no image"}
 
 
 @dataclass(frozen=True)
@@ -128,15 +130,17 @@ def _mean(figures: Sequence[Influence]) -> Influence:
 def _against_clean(clean: Influence, figures: Iterable[Influence], evaluation: Evaluation) -> list[dict[str, Any]]:
     """Return, of each figure, itself with its 95% CI and the verdict on its difference to clean images: one family."""
     figures = list(figures)
-    differences = [
-        resampling.trained_models(influence.difference(clean, each), confidence=evaluation.confidence)
-        for each in figures
-    ]
-    judged = verdicts.compare(differences, evaluation.rope, evaluation.confidence)
-    return [
-        _estimated(each, evaluation) | comparison.told(verdict, len(figures), evaluation.rope)
-        for each, verdict in zip(figures, judged, strict=True)
-    ]
+    differences = [influence.difference(clean, each) for each in figures]
+    # saturation of gray images: an identity, which needs no test
+    changed = [bool(each.within.any() or each.values.any()) for each in differences]
+    estimates = [resampling.trained_models(each, confidence=evaluation.confidence) for each in differences]
+    tested = [each for each, differs in zip(estimates, changed, strict=True) if differs]
+    judged = iter(verdicts.compare(tested, evaluation.rope, evaluation.confidence))
+    rows = []
+    for figure, differs in zip(figures, changed, strict=True):
+        told = comparison.told(next(judged), len(tested), evaluation.rope) if differs else _SAME
+        rows.append(_estimated(figure, evaluation) | told)
+    return rows
 
 
 def _estimated(figure: Influence, evaluation: Evaluation) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _tested(id_: str, question: str, row: dict[Any, Any], *, key: bool) -> Findi
         n_samples=int(row["samples"]),
         n_groups=int(row["groups"]),
         repeats=int(row["repeats"]),
-        note=f"Undecided: {reason}." if isinstance(reason, str) and reason else "",
+        note=f"{reason[0].upper()}{reason[1:]}." if isinstance(reason, str) and reason else "",
         key=key,
     )
 

@@ -37,12 +37,14 @@ def write() -> None:
         result_tables.read(f"{NAME}{part}") for part in ("", "_corruptions", "_contrasts")
     )
     curves(conditions)
+    found = findings.read(NAME)
     configs = [config_of(name) for name in conditions["experiment"].unique()]
     pages.write(
         NAME,
         __package__ or "",
         "page.md.j2",
-        found=findings.read(NAME),
+        found=found,
+        whole=[one for id_, one in found.items() if id_.endswith(f".{ALL}")],
         resolution=results.resolution([corruptions, contrasts]),
         runs={name: _section(name, conditions, corruptions) for name in conditions["experiment"].unique()},
         contrasts=[

@@ -159,6 +159,7 @@ def _teams(runs: Mapping[str, HeldOut]) -> list[tuple[Path, tuple[Member, ...]]]
 def strain(job: StrainJob, tell: Tell[Strained]) -> None:
     """Predict each member's held-out samples under each strength of a corruption, in full precision."""
     runtime.one_thread()
+    runtime.keep_memory()
     device = runtime.device()
     first = job.members[0]
     trunk, heads = _models(job.members, device)

@@ -44,11 +44,10 @@ def _subject(subject: str, seen: pd.DataFrame, size: tuple[int, int]) -> Iterato
     named = {family for _, listed in QUESTIONS.values() for family in listed}
     for id_, (question, listed) in QUESTIONS.items():
         chosen = families["family"].isin(listed) if listed else ~families["family"].isin(named)
-        if not chosen.any():
+        # the geometry of a view is how it was made, which it does not show
+        if not chosen.any() or (id_ == "geometry" and subject != FILES):
             continue
         answer, row = _worst(families[chosen])
-        if id_ == "geometry" and subject != FILES:
-            question = "Does the factor by which {subject} resizes an image predict the label?"
         yield Finding(
             id=f"{id_}.{subject}",
             question=question.format(subject=f"{'the ' if subject == FILES else ''}{subject}"),
@@ -60,8 +59,8 @@ def _subject(subject: str, seen: pd.DataFrame, size: tuple[int, int]) -> Iterato
             p=row["p_holm"],
             n_samples=size[0],
             n_groups=size[1],
-            note=f"By {row['name']}." if answer == "shortcut" else "",
-            key=(id_, subject) == ("storage", FILES),
+            note=f"The strongest is {row['name']}." if answer == "shortcut" and chosen.sum() > 1 else "",
+            key=(id_, subject) == ("geometry", FILES),
         )
 
 
@@ -77,17 +76,18 @@ def _worst(rows: pd.DataFrame) -> tuple[Verdict, Any]:
 
 def _beyond(row: dict[Any, Any], *, key: bool) -> Finding:
     """Return whether a detector tells reals from fakes that are alike to a leak."""
-    few = f"Only {row['pairs']} pairs of a real and a fake are alike." if not row["overlap"] else ""
+    few = "" if row["overlap"] else f"Too few pairs of a real and a fake are alike ({row['pairs']} in all)."
+    leak = "the files" if row["leak"] == FILES else row["leak"]
     return Finding(
         id=f"beyond.{row['experiment']}.{row['leak']}",
-        question=f"Does {row['experiment']} see more than the shortcuts of {row['leak']}?",
+        question=f"Does {row['experiment']} see more than the shortcuts of {leak}?",
         verdict=row["beyond"] if row["overlap"] else "undecided",
         measure="AUC on matched pairs",
         effect=_known(row["matched_auc"]),
         low=_known(row["matched_auc_low"]),
         high=_known(row["matched_auc_high"]),
         p=_known(row["matched_p"]),
-        n_samples=2 * row["pairs"],
+        n_samples=2 * row["pairs"] or None,
         n_groups=row["groups"],
         note=few,
         key=key,

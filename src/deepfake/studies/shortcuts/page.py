@@ -65,12 +65,14 @@ def write(settings: Params, dataset: str) -> None:
     rows, runs = (_read(part, dataset) for part in parts)
     figure(rows, paths().figure(name))
     configs = [config_of(run) for run in runs["experiment"].unique()]
+    found = findings.read(name)
     pages.write(
         name,
         __package__ or "",
         "page.md.j2",
         dataset=dataset,
-        found=findings.read(name),
+        found=found,
+        shortcut=lambda id_: id_ in found and found[id_].verdict == "shortcut",
         figure_name=name,
         probes_csv=parts[0],
         runs_csv=parts[1],
