@@ -89,7 +89,7 @@ def explain(experiments: tuple[str, ...]) -> None:
             progress=progress,
         )
     if not experiments:
-        page.write(settings)
+        page.write()
     click.echo(f"wrote {paths().table('explain_gradcam') if experiments else paths().page(page.NAME)}")
 
 
