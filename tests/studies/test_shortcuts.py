@@ -10,6 +10,7 @@ from deepfake.config.params import Params
 from deepfake.errors import InputError
 from deepfake.evaluation import shortcut_attribution
 from deepfake.project import paths
+from deepfake.reports import findings
 from deepfake.studies.shortcuts import analysis as shortcuts
 from deepfake.studies.shortcuts import probing
 from tiny_study import manifest
@@ -24,6 +25,7 @@ def write_predictions(manifest: pd.DataFrame, shift: int = 0) -> None:
     rows = development[["sample_id", "clip_id"]].assign(
         experiment="simple_cnn_low",
         fold=(development["fold"] + shift) % 2,
+        repeat=0,
         subset="held_out",
         condition="standard",
         logit=development["label"] + rng.normal(size=len(development)),
@@ -54,6 +56,13 @@ def test_runs_are_held_against_the_files_and_their_own_view(probed):
     assert metrics["view_auc"] == joint["crop_low"]
     assert metrics["container_leaks"] == 0
     assert metrics["r2"] == pytest.approx(runs["r2"].iloc[1], abs=1e-6)
+    answers = findings.read("shortcuts")
+    assert answers["storage.files"].verdict == "no_shortcut" and answers["pixels.files"].verdict == "shortcut"
+    assert {id_ for id_ in answers if id_.startswith("beyond.")} == {
+        "beyond.simple_cnn_low.files",
+        "beyond.simple_cnn_low.crop_low",
+    }
+    assert len(answers.key) == 2
     # all samples have a logit, so the leak is worth the same in both tables
     assert written.set_index("leak")["leak_auc"].to_dict() == joint.to_dict()
 
