@@ -151,6 +151,7 @@ def test_further_experiments_are_held_against_the_first(copied):
     ("experiments", "corruptions", "message"),
     [
         ((NAME,), {"blurr": BLOCKS}, "unknown corruption 'blurr'; did you mean blur?"),
+        ((NAME,), {}, "studies.robustness: name at least one run and one corruption"),
         (("resnet18_low",), SETTINGS.corruptions, "resnet18_low/config.json: not found; run deepfake train"),
     ],
 )

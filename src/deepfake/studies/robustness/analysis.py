@@ -13,6 +13,7 @@ import pandas as pd
 
 from deepfake.config.params import Evaluation
 from deepfake.config.studies import Robustness
+from deepfake.errors import InputError
 from deepfake.evaluation import influence, resampling, verdicts
 from deepfake.evaluation.evalset import EvalSet
 from deepfake.evaluation.influence import Influence
@@ -93,6 +94,8 @@ def run(
         InputError: an unknown corruption, or a run that has not been trained.
     """
     check(settings.corruptions)
+    if not (experiments and settings.corruptions):
+        raise InputError("params.yaml: studies.robustness: name at least one run and one corruption")
     runs = {experiment: prediction.held_out(experiment, progress) for experiment in experiments}
     logits = prediction.predict(runs, settings.corruptions, progress)
     curves = {experiment: _curves(known, logits[experiment]) for experiment, known in runs.items()}
