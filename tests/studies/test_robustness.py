@@ -17,7 +17,7 @@ from deepfake.project import paths
 from deepfake.reports import findings
 from deepfake.runs import trained
 from deepfake.studies.robustness import analysis as robustness
-from deepfake.studies.robustness import prediction
+from deepfake.studies.robustness import page, prediction
 from deepfake.training import checkpoint
 from heard import Heard, InProcess
 from tiny_study import config, manifest
@@ -238,3 +238,14 @@ def test_heads_on_one_trunk_share_its_features_and_give_the_same_logits(copied, 
         with torch.inference_mode():
             expected = model(inputs.permute(0, 3, 1, 2))[:, 0].numpy()
         np.testing.assert_allclose(found[0, part.index], expected, atol=1e-4)
+
+
+def test_the_page_opens_with_its_findings_and_shows_every_corruption(copied):
+    run()
+    page.write()
+    text = paths().page("robustness").read_text("utf-8")
+    first = next(line for line in text.splitlines() if line.startswith("| Does"))
+    answer = findings.read("robustness")[f"loss.{NAME}.all"].answer
+    assert first.startswith(f"| Does {NAME} keep the AUC of clean images") and f"**{answer}**" in first
+    assert all(f"\n| {corruption}" in text for corruption in ("all", *SETTINGS.corruptions))
+    assert "nan" not in text and paths().figure("robustness").exists()

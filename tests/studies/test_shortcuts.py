@@ -12,7 +12,7 @@ from deepfake.evaluation import shortcut_attribution
 from deepfake.project import paths
 from deepfake.reports import findings
 from deepfake.studies.shortcuts import analysis as shortcuts
-from deepfake.studies.shortcuts import probing
+from deepfake.studies.shortcuts import page, probing
 from tiny_study import manifest
 
 pytest_plugins = ["probed_sample"]
@@ -142,3 +142,17 @@ def test_a_run_that_waits_for_phase_2_cannot_be_examined(settings):
     paths().params.write_text(yaml.safe_dump(values, sort_keys=False))
     with pytest.raises(InputError, match=r"studies\.shortcuts\.runs: simple_cnn_best waits for phase 2"):
         config.load()
+
+
+def test_the_page_names_what_predicts_the_label(probed):
+    """Without a trained run: its findings, its probes, and what not to show a detector."""
+    none = probed.studies.shortcuts.model_copy(update={"runs": ()})
+    alone = probed.model_copy(update={"studies": probed.studies.model_copy(update={"shortcuts": none})})
+    shortcuts.run(alone, "sample", threads=1)
+    page.write(alone, "sample")
+    text = paths().page("shortcuts").read_text("utf-8")
+    told = next(line for line in text.splitlines() if line.startswith("| Do plain pixel statistics of the files"))
+    assert "**yes**" in told
+    assert "- files: aspect, " in text, "what all files have in common"
+    assert "Test detectors on images that were resized" in text and "What detectors make" not in text
+    assert "nan" not in text and paths().figure("shortcuts").exists()

@@ -173,6 +173,7 @@ def _heat(
 def look(job: HeatJob, tell: Tell[Heat]) -> None:
     """Explain images of a fold."""
     runtime.one_thread()
+    runtime.keep_memory()
     device = runtime.device()
     config = job.run.config
     model = trained.model_of(job.run, job.fold, device)
