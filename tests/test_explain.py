@@ -85,3 +85,18 @@ def test_an_image_is_explained_alike_alone_and_among_others():
     layer, _ = gradcam.feature_layer(model, 24)
     together = gradcam.heatmaps(model, layer, inputs)
     torch.testing.assert_close(gradcam.heatmaps(model, layer, inputs[3:4])[0], together[3])
+
+
+def test_a_frozen_trunk_is_explained_at_its_stage_through_both_means_and_deviations():
+    torch.manual_seed(0)
+    probe = models.LinearProbe(timm.create_model("resnet18", num_classes=1), "layer2", 64).eval()
+    nn.init.normal_(probe.head.linear.weight)
+    inputs = images(3, 64)
+    maps = probe.forward_features(inputs)
+    assert maps.shape[1:] == (128, 8, 8)
+    expected = by_hand(maps, probe.forward_head(maps), 64)
+    layer, cells = gradcam.feature_layer(probe, 64)
+    assert cells == 8
+    found = gradcam.heatmaps(probe, layer, inputs)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert found.std() > 0.05

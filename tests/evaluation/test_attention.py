@@ -42,11 +42,12 @@ def test_the_summary_counts_images_with_heat_alone():
             "area": [0.5, 0.5, 0.2, 0.9, 0.9, 0.9],
         }
     )
-    rows = attention.summary(found, 200, 0, 0.95).set_index("verdict")
+    rows = attention.summary(found, 0.95).set_index("verdict")
     assert rows["images"].to_dict() == {"all": 3, "correct": 3, "wrong": 0}
     assert rows["without_heat"].to_dict() == {"all": 3, "correct": 1, "wrong": 2}
     assert rows.loc["all", "heat"] == pytest.approx(0.8)
     assert rows.loc["all", "area"] == pytest.approx(0.4)
     assert rows.loc["all", "excess"] == pytest.approx(0.4)
     assert rows.loc["wrong", ["heat", "area", "excess", "low", "high"]].isna().all()
-    assert rows.loc["all", "low"] <= 0.4 <= rows.loc["all", "high"]
+    # two groups have heat, which is too few for a spread
+    assert rows.loc["all", ["low", "high"]].isna().all()

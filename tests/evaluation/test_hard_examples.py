@@ -75,28 +75,10 @@ def test_the_histogram_is_numpys():
 
 def test_confident_errors_are_those_of_the_wrong_class_above_nine_tenths():
     rows = verdicts()
-    found = hard.confident_errors(rows, 200, 0, 0.95).set_index("source")
+    found = hard.confident_errors(rows, 0.95).set_index("source")
     real, fake = (rows.loc[rows["label"] == label, "probability"] for label in range(2))
     assert found.loc["camera", "confident"] == (real > 0.9).sum()
     assert found.loc["gan", "confident"] == (1 - fake > 0.9).sum()
     assert found["samples"].to_dict() == {"camera": len(real), "gan": len(fake)}
     assert found["errors"].sum() == rows["wrong"].sum()
     assert ((found["low"] <= found["share"]) & (found["share"] <= found["high"])).all()
-
-
-def test_intervals_over_groups_cover_the_truth():
-    """Group means spread as much as samples do: an interval over samples would be far too narrow."""
-    rng = np.random.default_rng(3)
-    covered = 0
-    for trial in range(300):
-        groups = np.repeat(np.arange(20), rng.integers(5, 15, 20))
-        values = 2 + rng.normal(0, 1, 20)[groups] + rng.normal(0, 1, len(groups))
-        mean, low, high = hard.mean_over_groups(values, groups, 400, trial, 0.95)
-        assert mean == pytest.approx(values.mean())
-        covered += low <= 2 <= high
-    assert 0.87 <= covered / 300 <= 0.98
-
-
-def test_one_group_says_nothing_of_others():
-    mean, low, high = hard.mean_over_groups([1.0, 2.0], ["a", "a"], 100, 0, 0.95)
-    assert mean == 1.5 and np.isnan(low) and np.isnan(high)

@@ -7,23 +7,22 @@ import scipy.special
 import scipy.stats
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import r2_score, roc_auc_score
+from sklearn.metrics import r2_score
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
-from statsmodels.stats.multitest import multipletests
 
 from conftest import encoded
 from deepfake.config.analysis import Severity
 from deepfake.config.params import Evaluation
 from deepfake.errors import InputError
-from deepfake.evaluation import probes, shortcut_attribution
-from deepfake.evaluation.probes import Samples
+from deepfake.evaluation import probes, resampling, shortcut_attribution
+from deepfake.evaluation.evalset import EvalSet
 from deepfake.modalities.image import features as files
 from deepfake.synthetic import photographs
 
-EVALUATION = Evaluation(confidence=0.95, bootstrap_replicates=400, significance=0.05)
+EVALUATION = Evaluation(confidence=0.95, rope=0.02, bootstrap_replicates=400, significance=0.05)
 SEVERITY = Severity(weak=0.6, moderate=0.7, severe=0.9)
 
 
@@ -39,17 +38,24 @@ def manifest(folds: int = 4, groups: int = 6, each: int = 12, fakes: tuple[str, 
 
 
 @pytest.fixture
-def samples() -> Samples:
-    return Samples.of(manifest())
+def samples() -> EvalSet:
+    return probes.identities(manifest())
 
 
-def noise(samples: Samples, *names: str, seed: int = 0) -> pd.DataFrame:
+def noise(samples: EvalSet, *names: str, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     return pd.DataFrame({name: rng.normal(size=len(samples.labels)) for name in names})
 
 
-def mean_auc(labels, scores, folds) -> float:
-    return float(np.mean([roc_auc_score(labels[folds == fold], scores[folds == fold]) for fold in np.unique(folds)]))
+def mean_auc(samples: EvalSet, scores, rows=slice(None)) -> float:
+    """The mean over folds of the share of pairs of different groups that are ranked right."""
+    labels, folds, groups = samples.labels[rows], samples.folds[rows], samples.groups[rows]
+    scores, aucs = np.asarray(scores)[rows], []
+    for fold in np.unique(folds):
+        real, fake = (np.flatnonzero((folds == fold) & (labels == label)) for label in (0, 1))
+        higher = np.sign(scores[fake][:, None] - scores[real]) / 2 + 0.5
+        aucs.append(higher[groups[fake][:, None] != groups[real]].mean())
+    return float(np.mean(aucs))
 
 
 def test_logistic_regression_is_cross_fitted_as_sklearn_does_it(samples):
@@ -79,12 +85,12 @@ def test_the_tree_of_one_feature_ranks_as_sklearns_leaves_do(samples):
 def test_a_feature_that_leaks_on_both_sides_is_found_by_itself(samples):
     rng = np.random.default_rng(0)
     width = np.where(samples.labels == 1, 256, rng.choice([200, 230, 280, 300], len(samples.labels)))
-    row, _ = probes.probe("files", pd.DataFrame({"width": width}), {"geometry": ["width"]}, samples, EVALUATION, 0)
-    assert row.loc[row["level"] == "feature", "auc"].item() == 1
-    assert probes.judge(row, SEVERITY, 0.05)["severity"].tolist()[0] == "severe"
+    rows, _ = probes.probe("files", pd.DataFrame({"width": width}), {"geometry": ["width"]}, samples)
+    judged = probes.judge(rows, SEVERITY, EVALUATION)
+    assert judged[["auc", "severity", "verdict"]].iloc[0].tolist() == [1, "severe", "shortcut"]
 
 
-def planted(samples: Samples) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+def planted(samples: EvalSet) -> tuple[pd.DataFrame, dict[str, list[str]]]:
     """Leaks of several kinds among features that tell nothing."""
     labels, rng = samples.labels, np.random.default_rng(5)
     features = noise(samples, *(f"noise{number}" for number in range(20)), "aspect", seed=6)
@@ -103,14 +109,14 @@ def planted(samples: Samples) -> tuple[pd.DataFrame, dict[str, list[str]]]:
 
 def test_planted_leaks_are_found_one_by_one_and_nothing_else_is(samples):
     features, families = planted(samples)
-    rows, _ = probes.probe("files", features, families, samples, EVALUATION, 0)
-    judged = probes.judge(rows, SEVERITY, 0.05)
+    rows, _ = probes.probe("files", features, families, samples)
+    judged = probes.judge(rows, SEVERITY, EVALUATION)
     alone = judged[judged["level"] == "feature"].set_index("name")
     severities = alone["severity"][alone["severity"] != "none"].to_dict()
     assert severities == {"quality": "severe", "format": "moderate", "exif": "moderate", "blur": "moderate"}
     # a category or a flag is a threshold: the AUC by hand is that of the rule itself
     for name, rule in (("exif", features["exif"] == 0), ("format", features["format"] == "PNG")):
-        assert alone.loc[name, "auc"] == pytest.approx(mean_auc(samples.labels, rule.to_numpy(int), samples.folds))
+        assert alone.loc[name, "auc"] == pytest.approx(mean_auc(samples, rule.to_numpy(int)))
     assert alone["nature"].to_dict() == {
         name: "pixels" if family == "sharpness" else "container" for family, names in families.items() for name in names
     }
@@ -126,75 +132,111 @@ def test_noise_cries_no_wolf(samples, seed):
     # a trait of the group, as a person's looks are: alike within it and of no use beyond it
     _, codes = np.unique(samples.groups, return_inverse=True)
     features += 2 * np.random.default_rng(seed).normal(size=(codes.max() + 1, len(names)))[codes]
-    rows, _ = probes.probe("files", features, {"sharpness": names}, samples, EVALUATION, 0)
-    assert (probes.judge(rows, SEVERITY, 0.05)["severity"] == "none").all()
+    rows, _ = probes.probe("files", features, {"sharpness": names}, samples)
+    assert (probes.judge(rows, SEVERITY, EVALUATION)["severity"] == "none").all()
 
 
 def test_the_joint_probe_leaves_out_the_families_that_are_not_asked_for(samples):
     features = noise(samples, "x").assign(scale=samples.labels)
     families = {"geometry": ["scale"], "sharpness": ["x"]}
-    rows, scores = probes.probe("view", features, families, samples, EVALUATION, 0, joint=["sharpness"])
-    joint = rows[rows["level"] == "all"].iloc[0]
+    rows, scores = probes.probe("view", features, families, samples, joint=["sharpness"])
+    judged = probes.judge(rows, SEVERITY, EVALUATION)
+    joint = judged[judged["level"] == "all"].iloc[0]
     assert joint["nature"] == "pixels"
-    assert joint["auc"] == pytest.approx(mean_auc(samples.labels, scores, samples.folds))
+    assert joint["auc"] == pytest.approx(mean_auc(samples, scores))
     assert joint["auc"] < 0.6
 
 
 def test_sources_are_held_against_all_reals(samples):
     features = pd.DataFrame({"x": noise(samples, "x")["x"] + 3 * (samples.sources == "a")})
-    rows, scores = probes.probe("files", features, {"sharpness": ["x"]}, samples, EVALUATION, 0)
-    for source, row in rows[rows["level"] == "source"].set_index("name").iterrows():
+    rows, scores = probes.probe("files", features, {"sharpness": ["x"]}, samples)
+    judged = probes.judge(rows, SEVERITY, EVALUATION)
+    for source, row in judged[judged["level"] == "source"].set_index("name").iterrows():
         mine = (samples.labels == 0) | (samples.sources == source)
-        expected = mean_auc(samples.labels[mine], scores[mine], samples.folds[mine])
+        expected = mean_auc(samples, scores, mine)
         assert row["auc"] == pytest.approx(expected)
 
 
 def test_a_single_source_and_one_that_stands_in_a_single_fold_are_no_obstacle():
-    one = Samples.of(manifest(fakes=("only",)))
-    rows, _ = probes.probe("files", noise(one, "x"), {"sharpness": ["x"]}, one, EVALUATION, 0)
-    assert rows.loc[rows["level"] == "source", "name"].tolist() == ["only"]
+    one = probes.identities(manifest(fakes=("only",)))
+    rows, _ = probes.probe("files", noise(one, "x"), {"sharpness": ["x"]}, one)
+    assert [each.name for each in rows if each.level == "source"] == ["only"]
     frame = manifest()
     rare = (frame["source"] == "b") & (frame["fold"] > 0)
     frame.loc[rare, "source"] = "a"
-    some = Samples.of(frame)
-    rows, _ = probes.probe("files", noise(some, "x"), {"sharpness": ["x"]}, some, EVALUATION, 0)
-    assert rows.loc[rows["level"] == "source", "name"].tolist() == ["a"]
+    some = probes.identities(frame)
+    rows, _ = probes.probe("files", noise(some, "x"), {"sharpness": ["x"]}, some)
+    assert [each.name for each in rows if each.level == "source"] == ["a"]
 
 
-def rows_of(**changed) -> pd.DataFrame:
-    row = {"level": "feature", "auc": 0.8, "auc_low": 0.7, "fold_low": 0.7, "p": 0.001}
-    return pd.DataFrame([row | changed])
+def alone(samples: EvalSet, **columns) -> pd.DataFrame:
+    """Judge features by themselves, by their names."""
+    features = pd.DataFrame(columns)
+    rows, _ = probes.probe("files", features, {"sharpness": list(features)}, samples)
+    judged = probes.judge(rows, SEVERITY, EVALUATION)
+    return judged[judged["level"] == "feature"].set_index("name")
 
 
-@pytest.mark.parametrize(
-    ("changed", "severity"),
-    [
-        ({}, "moderate"),
-        ({"auc": 0.9}, "severe"),
-        ({"auc": 0.6}, "weak"),
-        ({"auc": 0.599}, "none"),
-        ({"auc_low": 0.5}, "none"),
-        ({"fold_low": 0.49}, "none"),
-        ({"p": 0.051}, "none"),
-    ],
-)
-def test_severity_needs_both_intervals_the_test_and_the_auc(changed, severity):
-    assert probes.judge(rows_of(**changed), SEVERITY, 0.05)["severity"].tolist() == [severity]
+def test_the_p_value_falls_as_a_planted_leak_grows(samples):
+    strengths = (0.5, 1, 1.5, 2, 3, 4)
+    noisy = noise(samples, "x")["x"]
+    leaks = {f"{strength}": noisy + strength * samples.labels for strength in strengths}
+    found = alone(samples, **leaks, perfect=samples.labels)
+    assert found["auc"].is_monotonic_increasing and found["auc"].iloc[-1] == 1
+    assert found["p"].is_monotonic_decreasing and found["p"].iloc[0] > 1e6 * found["p"].iloc[-1]
+    assert found["severity"].tolist() == ["none", "moderate", "moderate", "severe", "severe", "severe", "severe"]
 
 
-def test_p_values_are_corrected_for_the_number_of_probes_of_their_level():
-    p = [0.001, 0.02, 0.03, 0.9]
-    rows = pd.concat([*(rows_of(p=each) for each in p), rows_of(p=0.04, level="all")], ignore_index=True)
-    judged = probes.judge(rows, SEVERITY, 0.05)
-    np.testing.assert_allclose(judged["p_holm"], [*multipletests(p, method="holm")[1], 0.04])
-    assert judged["severity"].tolist() == ["moderate", "none", "none", "none", "moderate"]
+def test_the_p_value_is_that_of_a_jackknife_over_groups_by_hand(samples):
+    x = noise(samples, "x")["x"] + 0.6 * samples.labels
+    row = alone(samples, x=x).loc["x"]
+    scores = probes.out_of_fold("tree", pd.DataFrame({"x": x}), samples)
+    whole, variance = mean_auc(samples, scores), 0.0
+    for fold in range(4):
+        inside = samples.folds == fold
+        without = [mean_auc(samples, scores, inside & (samples.groups != g)) for g in np.unique(samples.groups[inside])]
+        variance += 5 / 6 * np.var(without) * 6 / 16
+    t = (whole - 0.5) / np.sqrt(variance)
+    assert row["auc"] == pytest.approx(whole)
+    assert row["p"] == pytest.approx(2 * scipy.stats.t.sf(t, 24 - 4), rel=1e-6)
+
+
+def test_a_rule_that_every_group_follows_alike_is_a_leak(samples):
+    found = alone(samples, png=(samples.sources == "a").astype(int)).loc["png"]
+    assert found[["auc", "severity", "verdict"]].tolist() == [0.75, "moderate", "shortcut"]
+    assert found["p"] < 1e-6 and found["auc_low"] > 0.7
+
+
+@pytest.mark.parametrize(("strength", "verdict"), [(0.0, "no_shortcut"), (0.6, "undecided"), (2.0, "shortcut")])
+def test_verdicts_weigh_the_interval_against_chance_and_the_weakest_shortcut(samples, strength, verdict):
+    row = alone(samples, x=noise(samples, "x")["x"] + strength * samples.labels).loc["x"]
+    assert row["verdict"] == verdict
+    assert (row["severity"] != "none") == (verdict == "shortcut")
+
+
+def test_p_values_are_corrected_for_all_probes_that_vary(samples):
+    columns = noise(samples, *"abcdefgh").add(0.35 * samples.labels, axis=0)
+    found = alone(samples, **columns, same=np.zeros(len(samples.labels)))
+    few = alone(samples, a=columns["a"])
+    # eight features, their family, all together and two sources
+    assert found.loc["a", "p"] == few.loc["a", "p"]
+    assert found.loc["a", "auc_low"] < few.loc["a", "auc_low"] and found.loc["a", "p_holm"] > few.loc["a", "p_holm"]
+
+
+def test_a_fold_that_hangs_on_one_group_is_undecided_with_the_reason():
+    frame = manifest(groups=3)
+    lost = (frame["label"] == 0) & (frame["fold"] == 0) & (frame["group"] != "0-1")
+    some = probes.identities(frame[~lost].reset_index(drop=True))
+    row = alone(some, x=some.labels).loc["x"]
+    assert row["verdict"] == "undecided" and "without group 0-1" in row["reason"]
 
 
 def test_a_feature_that_is_the_same_everywhere_tells_nothing(samples):
     features = pd.DataFrame({"dpi": np.zeros(len(samples.labels))})
-    rows, _ = probes.probe("files", features, {"metadata": ["dpi"]}, samples, EVALUATION, 0)
-    assert (rows[["auc", "auc_low", "auc_high"]] == 0.5).all(axis=None)
-    assert (rows["p"] == 1).all()
+    rows, _ = probes.probe("files", features, {"metadata": ["dpi"]}, samples)
+    judged = probes.judge(rows, SEVERITY, EVALUATION)
+    assert (judged[["auc", "auc_low", "auc_high"]] == 0.5).all(axis=None)
+    assert (judged["p"] == 1).all() and (judged["verdict"] == "no_shortcut").all()
 
 
 @pytest.mark.parametrize(
@@ -207,7 +249,7 @@ def test_a_feature_that_is_the_same_everywhere_tells_nothing(samples):
 )
 def test_data_that_cannot_be_cross_validated_is_refused(changes, message):
     with pytest.raises(InputError, match=message):
-        Samples.of(manifest(**changes))
+        probes.identities(manifest(**changes))
 
 
 # ---- a detector's logits against the leak
@@ -239,14 +281,15 @@ def test_matching_is_nearest_neighbours_without_replacement(samples, caliper):
 
 
 def explain(logits, features, samples, **changes) -> dict:
-    _, scores = probes.probe("files", features, {"sharpness": list(features)}, samples, EVALUATION, 0)
-    options = {"caliper": 0.2, "evaluation": EVALUATION, "seed": 0} | changes
-    return shortcut_attribution.explain(logits, features, scores, samples, **options)
+    _, scores = probes.probe("files", features, {"sharpness": list(features)}, samples)
+    options = {"caliper": 0.2, "evaluation": EVALUATION} | changes
+    found = shortcut_attribution.explain(logits, features, scores, samples, **options)
+    return shortcut_attribution.judge([found], EVALUATION)[0]
 
 
 @pytest.fixture
-def larger() -> Samples:
-    return Samples.of(manifest(each=30))
+def larger() -> EvalSet:
+    return probes.identities(manifest(each=30))
 
 
 def test_a_detector_that_sees_the_leak_alone_is_worth_nothing_on_matched_samples(larger):
@@ -282,10 +325,10 @@ def test_a_perfect_leak_leaves_no_overlap(larger):
 def test_r2_and_rank_correlations_are_those_of_sklearn_and_scipy(samples):
     values = shortcut_attribution.standardised(noise(samples, "x")["x"].to_numpy() * 3 + samples.folds, samples.folds)
     predicted = values + noise(samples, "y", seed=2)["y"].to_numpy()
-    found = shortcut_attribution.explained(values, predicted, samples, EVALUATION, 0)
+    found = resampling.trained_models(shortcut_attribution.explained(values, predicted, samples))
     inside = [samples.folds == fold for fold in range(4)]
-    assert found.estimate == pytest.approx(np.mean([r2_score(values[rows], predicted[rows]) for rows in inside]))
-    assert found.low < found.estimate < found.high
+    assert found.value == pytest.approx(np.mean([r2_score(values[rows], predicted[rows]) for rows in inside]))
+    assert found.low < found.value < found.high
     reals = [rows & (samples.labels == 0) for rows in inside]
     expected = np.mean([scipy.stats.spearmanr(values[rows], predicted[rows]).statistic for rows in reals])
     assert shortcut_attribution.within_class(values, predicted, samples, 0) == pytest.approx(expected)
@@ -329,15 +372,15 @@ def pictures() -> list[np.ndarray]:
     return [photo.pixels[..., None].repeat(3, 2) for photo in photos]
 
 
-def labelled(seed: int) -> Samples:
+def labelled(seed: int) -> EvalSet:
     """Label 400 photographs of 40 people at random; two people are a group."""
     labels = np.random.default_rng(seed).permutation(np.tile([0, 1], 200))
     people = np.repeat(np.arange(40), 10)
     frame = pd.DataFrame({"label": labels, "group": people // 2, "fold": people // 2 % 4})
-    return Samples.of(frame.assign(source=frame["label"].map({0: "camera", 1: "called fake"})))
+    return probes.identities(frame.assign(source=frame["label"].map({0: "camera", 1: "called fake"})))
 
 
-def leaking(pictures: list[np.ndarray], samples: Samples, how) -> pd.DataFrame:
+def leaking(pictures: list[np.ndarray], samples: EvalSet, how) -> pd.DataFrame:
     """Save the photographs, measure the files and return the probes that are called leaks."""
     found = pd.DataFrame(
         [
@@ -345,8 +388,8 @@ def leaking(pictures: list[np.ndarray], samples: Samples, how) -> pd.DataFrame:
             for pixels, label in zip(pictures, samples.labels, strict=True)
         ]
     )
-    rows, _ = probes.probe("files", found, files.CONTAINER | files.PIXELS, samples, EVALUATION, 0)
-    judged = probes.judge(rows, SEVERITY, 0.05)
+    rows, _ = probes.probe("files", found, files.CONTAINER | files.PIXELS, samples)
+    judged = probes.judge(rows, SEVERITY, EVALUATION)
     return judged[judged["severity"] != "none"]
 
 

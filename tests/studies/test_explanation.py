@@ -7,10 +7,10 @@ from conftest import FACE_BOX
 from deepfake import config as configs
 from deepfake import tables
 from deepfake.project import paths
-from deepfake.reports import image_grid
+from deepfake.reports import findings, image_grid
 from deepfake.studies import faces
 from deepfake.studies.explain import analysis as explain
-from deepfake.studies.explain import galleries
+from deepfake.studies.explain import page
 from heard import Heard
 from tiny_study import manifest
 
@@ -21,7 +21,7 @@ BOX = (4.8, 6.4, 17.6, 19.2)
 
 
 def run(**options) -> None:
-    explain.run((NAME,), configs.load().evaluation, 3, **options)
+    explain.run((NAME,), configs.load().evaluation, **options)
 
 
 def table(name: str) -> pd.DataFrame:
@@ -60,6 +60,9 @@ def test_heat_is_held_against_the_area_of_the_face(copied, one_process, monkeypa
     expected = {"everywhere": area, "inside": 1.0, "outside": 0.0}[where]
     np.testing.assert_allclose(rows["heat"].dropna(), expected, rtol=1e-4)
     assert (rows["without_heat"] == 0).all()
+    # the same in all groups has no spread, and heat on the face alone is no matter of chance
+    told = findings.read("explain")[f"face.{NAME}"]
+    assert told.effect == pytest.approx(expected - area, abs=1e-4)
 
 
 def test_every_held_out_image_with_a_face_counts_once(copied):
@@ -77,7 +80,9 @@ def test_where_no_faces_were_looked_for_no_image_counts_and_the_page_is_written(
     faces.write_none("sample")
     run()
     assert table("gradcam").empty
-    assert NAME in galleries.certainty(0.95) and galleries.attention(0.95)
+    assert findings.read("explain")[f"face.{NAME}"].verdict == "not_run"
+    page.write()
+    assert "not run" in paths().page("explain").read_text("utf-8")
 
 
 def test_verdicts_are_those_of_the_thresholds_that_training_wrote(copied):

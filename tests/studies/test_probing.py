@@ -5,7 +5,8 @@ from conftest import write_tiny_faces
 from deepfake import config, tables
 from deepfake.config.params import Params
 from deepfake.errors import InputError
-from deepfake.evaluation import bootstrap, probes
+from deepfake.evaluation import probes, resampling
+from deepfake.evaluation.evalset import EvalSet
 from deepfake.loading import views
 from deepfake.modalities.image import framing
 from deepfake.project import paths
@@ -46,8 +47,8 @@ def test_the_scores_are_those_of_the_joint_probes(settings):
     written = tables.read(paths().probe_scores("sample"), tables.PROBE_SCORES)
     for subject, found in written.groupby("subject"):
         assert found["sample_id"].tolist() == development["sample_id"].tolist()
-        aucs = bootstrap.fold_auc(development["label"].to_numpy(), found["score"].to_numpy(), found["fold"].to_numpy())
-        assert aucs.mean() == joint[subject]
+        figure = resampling.auc(EvalSet.of(development.assign(logit=found["score"].to_numpy())))
+        assert figure.values.mean() == pytest.approx(joint[subject])
     assert set(written["subject"]) == {"files", "crop_low"}
 
 

@@ -10,8 +10,9 @@ from deepfake.config.params import Params
 from deepfake.errors import InputError
 from deepfake.evaluation import shortcut_attribution
 from deepfake.project import paths
+from deepfake.reports import findings
 from deepfake.studies.shortcuts import analysis as shortcuts
-from deepfake.studies.shortcuts import probing
+from deepfake.studies.shortcuts import page, probing
 from tiny_study import manifest
 
 pytest_plugins = ["probed_sample"]
@@ -24,6 +25,7 @@ def write_predictions(manifest: pd.DataFrame, shift: int = 0) -> None:
     rows = development[["sample_id", "clip_id"]].assign(
         experiment="simple_cnn_low",
         fold=(development["fold"] + shift) % 2,
+        repeat=0,
         subset="held_out",
         condition="standard",
         logit=development["label"] + rng.normal(size=len(development)),
@@ -54,18 +56,27 @@ def test_runs_are_held_against_the_files_and_their_own_view(probed):
     assert metrics["view_auc"] == joint["crop_low"]
     assert metrics["container_leaks"] == 0
     assert metrics["r2"] == pytest.approx(runs["r2"].iloc[1], abs=1e-6)
+    answers = findings.read("shortcuts")
+    assert answers["storage.files"].verdict == "no_shortcut" and answers["pixels.files"].verdict == "shortcut"
+    assert {id_ for id_ in answers if id_.startswith("beyond.")} == {
+        "beyond.simple_cnn_low.files",
+        "beyond.simple_cnn_low.crop_low",
+    }
+    assert len(answers.key) == 2
     # all samples have a logit, so the leak is worth the same in both tables
     assert written.set_index("leak")["leak_auc"].to_dict() == joint.to_dict()
 
 
 def test_logits_are_held_against_their_own_samples(probed):
-    """The AUC of the run is that of sklearn, whatever the order of the predictions."""
-    from sklearn.metrics import roc_auc_score
-
+    """The AUC of the run is that of its pairs of different groups, whatever the order of the predictions."""
     runs = shortcuts.run(probed, "sample", threads=1)
     predictions = tables.read(paths().predictions("simple_cnn_low"), tables.PREDICTIONS)
-    labels = manifest().set_index("sample_id")["label"]
-    aucs = [roc_auc_score(labels[rows["sample_id"]], rows["logit"]) for _, rows in predictions.groupby("fold")]
+    known = predictions.merge(manifest()[["sample_id", "label", "group"]], on="sample_id")
+    aucs = []
+    for _, rows in known.groupby("fold"):
+        pairs = rows[rows["label"] == 1].merge(rows[rows["label"] == 0], how="cross", suffixes=("", "_real"))
+        pairs = pairs[pairs["group"] != pairs["group_real"]]
+        aucs.append((pairs["logit"] > pairs["logit_real"]).mean())
     assert runs["auc"].tolist() == pytest.approx([np.mean(aucs)] * 2, abs=1e-5)
 
 
@@ -131,3 +142,17 @@ def test_a_run_that_waits_for_phase_2_cannot_be_examined(settings):
     paths().params.write_text(yaml.safe_dump(values, sort_keys=False))
     with pytest.raises(InputError, match=r"studies\.shortcuts\.runs: simple_cnn_best waits for phase 2"):
         config.load()
+
+
+def test_the_page_names_what_predicts_the_label(probed):
+    """Without a trained run: its findings, its probes, and what not to show a detector."""
+    none = probed.studies.shortcuts.model_copy(update={"runs": ()})
+    alone = probed.model_copy(update={"studies": probed.studies.model_copy(update={"shortcuts": none})})
+    shortcuts.run(alone, "sample", threads=1)
+    page.write(alone, "sample")
+    text = paths().page("shortcuts").read_text("utf-8")
+    told = next(line for line in text.splitlines() if line.startswith("| Do plain pixel statistics of the files"))
+    assert "**yes**" in told
+    assert "- files: aspect, " in text, "what all files have in common"
+    assert "Test detectors on images that were resized" in text and "What detectors make" not in text
+    assert "nan" not in text and paths().figure("shortcuts").exists()

@@ -29,7 +29,7 @@ def probe(dataset: str | None) -> None:
     name = dataset or settings.dataset
     with console.shown() as progress:
         rows = probing.run(settings, name, threads=runtime.cores(), cuda=runtime.has_gpu(), progress=progress)
-    click.echo(f"{name}: {(rows['severity'] != 'none').sum()} of {len(rows)} probes find a leak")
+    click.echo(f"{name}: {(rows['verdict'] == 'shortcut').sum()} of {len(rows)} probes find a shortcut")
 
 
 @click.command()
@@ -60,18 +60,12 @@ def robustness(experiment: str | None) -> None:
 
     settings = config.load()
     names = [experiment] if experiment else settings.studies.robustness.runs
+    name = f"own_{experiment}_{robustness.NAME}" if experiment else robustness.NAME
     with console.shown() as progress:
-        found = robustness.run(
-            names,
-            settings.studies.robustness,
-            settings.evaluation,
-            settings.shared.seed,
-            name=f"own_{experiment}_{robustness.NAME}" if experiment else robustness.NAME,
-            progress=progress,
-        )
+        robustness.run(names, settings.studies.robustness, settings.evaluation, name=name, progress=progress)
     if experiment is None:
-        page.write(settings)
-    click.echo(found.summary.to_markdown(index=False, floatfmt=".3f"))
+        page.write()
+    click.echo(f"wrote {paths().table(name) if experiment else paths().page(name)}")
 
 
 @click.command()
@@ -92,11 +86,11 @@ def explain(experiments: tuple[str, ...]) -> None:
         explanation.run(
             experiments or phases.finalists(settings),
             settings.evaluation,
-            settings.shared.seed,
             progress=progress,
         )
     if not experiments:
-        page.write(settings)
+        page.write()
+    click.echo(f"wrote {paths().table('explain_gradcam') if experiments else paths().page(page.NAME)}")
 
 
 @click.command()

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from deepfake.evaluation.hard_examples import mean_over_groups
+from deepfake.evaluation.estimate import Estimate
+from deepfake.evaluation.group_means import mean_over_groups
 
 _CORNERS = ["left", "top", "right", "bottom"]
 _COLUMNS = [
@@ -45,19 +46,17 @@ def shares(heat: np.ndarray, box: np.ndarray) -> tuple[float, float]:
     return inside, float(down.sum() * across.sum() / heat.size)
 
 
-def summary(found: pd.DataFrame, replicates: int, seed: int, level: float) -> pd.DataFrame:
+def summary(found: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Return one row a source and verdict: how much of the heat lies on the face.
 
     Args:
         found: one row an image with a face: `label, source, group, wrong, heat, area` (`shares`).
-        replicates: resamplings of groups behind the interval.
-        seed: of the draws.
-        level: coverage of the interval.
+        confidence: of the interval.
 
     Returns:
         Columns `label, source, verdict` (`correct`, `wrong` or `all`), `images, groups, without_heat` (images, which
-        count no further), the means `heat` and `area`, and `excess`: heat minus area, with its interval over groups
-        `low, high`. Looking anywhere alike has an excess of 0.
+        count no further), the means `heat` and `area`, and `excess`: heat minus area, with its 95% CI
+        `low, high` (cluster jackknife). Looking anywhere alike has an excess of 0.
     """
     rows = []
     for (label, source), part in found.groupby(["label", "source"]):
@@ -66,8 +65,19 @@ def summary(found: pd.DataFrame, replicates: int, seed: int, level: float) -> pd
             facts = {"images": len(hot), "groups": hot["group"].nunique(), "without_heat": len(chosen) - len(hot)}
             figures = dict.fromkeys(("heat", "area", "excess", "low", "high"), np.nan)
             if len(hot):
-                excess, low, high = mean_over_groups(hot["heat"] - hot["area"], hot["group"], replicates, seed, level)
-                figures = {"heat": hot["heat"].mean(), "area": hot["area"].mean(), "excess": excess}
-                figures |= {"low": low, "high": high}
+                excess = mean_over_groups(hot["heat"] - hot["area"], hot["group"], confidence=confidence)
+                figures = {"heat": hot["heat"].mean(), "area": hot["area"].mean(), "excess": excess.value}
+                figures |= {"low": excess.low, "high": excess.high}
             rows.append({"label": label, "source": source, "verdict": verdict} | facts | figures)
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def on_faces(found: pd.DataFrame, confidence: float) -> Estimate | None:
+    """Return the excess of `summary` over all images that have heat; None where none has.
+
+    Args:
+        found: as for `summary`.
+        confidence: of the interval.
+    """
+    hot = found[found["heat"].notna()]
+    return mean_over_groups(hot["heat"] - hot["area"], hot["group"], confidence=confidence) if len(hot) else None

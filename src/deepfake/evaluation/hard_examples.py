@@ -2,11 +2,11 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from deepfake import tables
 from deepfake.evaluation import thresholds
+from deepfake.evaluation.group_means import mean_over_groups
 
 BINS = 20
 """Bins of the histogram of probabilities, of equal width."""
@@ -84,54 +84,24 @@ def confidence(verdicts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def confident_errors(verdicts: pd.DataFrame, replicates: int, seed: int, level: float) -> pd.DataFrame:
-    """Return how often each source is surely mistaken: its wrong class has a probability above `SURE`.
+def confident_errors(verdicts: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Return how often each source is a high-confidence error: its wrong class has a probability above `SURE`.
 
     Args:
         verdicts: `judged`.
-        replicates: resamplings of groups behind the interval.
-        seed: of the draws.
-        level: coverage of the interval.
+        confidence: of the interval.
 
     Returns:
         One row a source, reals first: `label, source, samples, groups, errors` (at the fold's threshold), `confident`
-        (errors by probability alone) and `share` of the samples that are, with its interval `low, high` over groups.
+        (errors by probability alone) and `share` of the samples that are, with its 95% CI `low, high` (jackknife over
+        groups).
     """
     fake = verdicts["label"] == tables.FAKE
     sure = np.where(fake, verdicts["probability"] < 1 - SURE, verdicts["probability"] > SURE)
     rows = []
     for (label, source), part in verdicts.assign(sure=sure).groupby(["label", "source"]):
-        estimate, low, high = mean_over_groups(part["sure"], part["group"], replicates, seed, level)
+        share = mean_over_groups(part["sure"], part["group"], bounded=True, confidence=confidence)
         counts = {"samples": len(part), "groups": part["group"].nunique(), "errors": int(part["wrong"].sum())}
-        share = {"confident": int(part["sure"].sum()), "share": estimate, "low": max(low, 0.0), "high": min(high, 1.0)}
-        rows.append({"label": label, "source": source} | counts | share)
+        told = {"share": share.value, "low": share.low, "high": share.high}
+        rows.append({"label": label, "source": source} | counts | {"confident": int(part["sure"].sum())} | told)
     return pd.DataFrame(rows)
-
-
-def mean_over_groups(
-    values: ArrayLike, groups: ArrayLike, replicates: int, seed: int, level: float
-) -> tuple[float, float, float]:
-    """Return the mean of a figure that every sample has, with its basic bootstrap interval over groups.
-
-    Of g groups g - 1 are drawn, for the reason that `bootstrap.bootstrap_auc` gives.
-
-    Args:
-        values: float [n].
-        groups: the name of each sample's group, [n].
-        replicates: how many times the groups are drawn.
-        seed: of the draws.
-        level: coverage of the interval.
-
-    Returns:
-        Mean, low and high; the ends are NaN when there is one group only, which says nothing of others.
-    """
-    values = np.asarray(values, np.float64)
-    codes, names = pd.factorize(np.asarray(groups), sort=True)
-    sums, counts = np.bincount(codes, weights=values), np.bincount(codes)
-    mean = float(values.mean())
-    if len(names) < 2:
-        return mean, np.nan, np.nan
-    drawn = np.random.default_rng(seed).integers(len(names), size=(replicates, len(names) - 1))
-    replicated = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.quantile(replicated, [(1 - level) / 2, (1 + level) / 2])
-    return mean, 2 * mean - float(high), 2 * mean - float(low)

@@ -1,18 +1,17 @@
 """How much of the label can be told from a few figures of each image: classical models on the manifest's own folds.
 
-A leak is called one only when chance is an unlikely explanation, because dozens of features are tried: both intervals
-lie above 0.5 and a test that is corrected for the number of probes agrees.
+Dozens of features are tried, so a leak is called one only where chance is an unlikely explanation: by the spread over
+groups of its AUC (`resampling.trained_models`), after Holm over all probes of the table.
 """
 
-import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import scipy.special
-import scipy.stats
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -24,8 +23,11 @@ from threadpoolctl import threadpool_limits
 from deepfake.config.analysis import Severity
 from deepfake.config.params import Evaluation
 from deepfake.errors import InputError
-from deepfake.evaluation import bootstrap, statistics
-from deepfake.evaluation.bootstrap import Floats
+from deepfake.evaluation import resampling, verdicts
+from deepfake.evaluation.estimate import FLAT, Estimate
+from deepfake.evaluation.evalset import EvalSet, Floats
+from deepfake.evaluation.influence import Influence
+from deepfake.evaluation.verdicts import Verdict
 
 NATURES = {
     "geometry": "container",
@@ -62,57 +64,57 @@ MODELS: dict[str, Callable[[int], Any]] = {
 }
 """The probes, each made for a number of training samples. None is chosen by its score: a single feature gets a tree of
 eight leaves, which also finds "fake if exactly 256"; several features get `blend`."""
-NOTHING = dict.fromkeys(("auc", "auc_low", "auc_high", "fold_low", "fold_high"), 0.5) | {"p": 1.0}
-"""The figures of a probe that says the same of every sample."""
+
+Answer = Literal["shortcut", "no_shortcut", "undecided"]
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Who the samples of the development set are, one row a sample, in the order of every table of features.
+class Probe:
+    """What a probe was given, and how well it told fakes from reals.
 
     Args:
-        labels: 0 real or 1 fake.
-        groups: their groups.
-        folds: their folds.
-        sources: who made them.
+        subject: what the features were measured on: the files, or a view.
+        level: one of `LEVELS`.
+        name: of the feature, the family or the source; `JOINT` for all families.
+        family: of the features; `JOINT` for several.
+        nature: `container` or `pixels`; `both` where the two stand together.
+        figure: its AUC; None where it says the same of every sample of a fold.
+        of_models: of several features, the AUC of each model (`blend`).
     """
 
-    labels: NDArray[np.int64]
-    groups: NDArray
-    folds: NDArray
-    sources: NDArray
+    subject: str
+    level: str
+    name: str
+    family: str
+    nature: str
+    figure: Influence | None
+    of_models: dict[str, float]
 
-    @classmethod
-    def of(cls, manifest: pd.DataFrame) -> "Samples":
-        """Take the identity of development samples, and check that they can be cross-validated.
 
-        Raises:
-            InputError: fewer than two folds, a fold without reals or fakes, or a fold of a single group.
-        """
-        found = cls(*(manifest[column].to_numpy() for column in ("label", "group", "fold", "source")))
-        groups = manifest.groupby("fold")["group"].nunique()
-        if len(groups) < 2:
-            raise InputError(f"manifest: {len(groups)} folds of development samples; probes need two or more")
-        bootstrap.fold_auc(found.labels, np.zeros(len(manifest)), found.folds)  # says which fold lacks a class
-        if groups.min() < 2:
-            raise InputError(f"manifest: fold {groups.idxmin()} has one group; use fewer folds or smaller groups")
-        return found
+def identities(manifest: pd.DataFrame) -> EvalSet:
+    """Take the identity of development samples, without scores yet, and check that they can be cross-validated.
 
-    def where(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> "Samples":
-        """Return some of the samples."""
-        return Samples(self.labels[rows], self.groups[rows], self.folds[rows], self.sources[rows])
+    Raises:
+        InputError: fewer than two folds, a fold without reals or fakes, or a fold of a single group.
+    """
+    found = EvalSet.of(manifest.assign(logit=0.0))
+    groups = found.groups_by_fold()
+    if len(groups) < 2:
+        raise InputError(f"manifest: {len(groups)} folds of development samples; probes need two or more")
+    if (fewest := min(groups.values())) < 2:
+        fold = next(fold for fold, count in groups.items() if count == fewest)
+        raise InputError(f"manifest: fold {fold} has one group; use fewer folds or smaller groups")
+    return found
 
 
 def probe(
     subject: str,
     features: pd.DataFrame,
     families: Mapping[str, Sequence[str]],
-    samples: Samples,
-    evaluation: Evaluation,
-    seed: int,
+    samples: EvalSet,
     *,
     joint: Sequence[str] | None = None,
-) -> tuple[pd.DataFrame, Floats]:
+) -> tuple[list[Probe], Floats]:
     """Probe each feature, each family, and all families together, which is also held against each fake source.
 
     Args:
@@ -120,45 +122,35 @@ def probe(
         features: one row a sample; numbers, or text as categories.
         families: the columns of each family.
         samples: who they are.
-        evaluation: confidence and replicates.
-        seed: of the bootstrap.
         joint: the families that are probed together; None: all.
 
     Returns:
-        One row a probe: `subject, level` (`LEVELS`), `name, family, nature` (container or pixels; both where the two
-        stand together), `auc`, the interval over groups `auc_low, auc_high`, that over folds `fold_low, fold_high`,
-        `p` of there being no leak, and of several features the AUC of each model (`blend`). A source too rare to be
-        resampled has no row. And the cross-fitted log-odds of the probe of all, shape [n].
+        The probes; a source that stands in one fold only has none. And the cross-fitted log-odds of the probe of all,
+        shape [n].
     """
     seen = list(joint or families)
     together = [column for family in seen for column in families[family]]
-    rows: list[dict[str, Any]] = []
-    unknown = {"boosting_auc": np.nan, "logistic_auc": np.nan}
-
-    def add(level: str, name: str, family: str, scores: Floats, samples: Samples, **more: float) -> None:
-        nature = _nature(seen if family == JOINT else [family])
-        row = {"level": level, "name": name, "family": family, "nature": nature}
-        rows.append(row | unknown | _figures(scores, samples, evaluation, seed) | more)
-
+    found = []
     for family, columns in families.items():
+        nature = _nature([family])
         for column in columns:
-            add("feature", column, family, out_of_fold("tree", features[[column]], samples), samples)
+            scores = out_of_fold("tree", features[[column]], samples)
+            found.append(Probe(subject, "feature", column, family, nature, _auc(samples, scores), {}))
     for family, columns in families.items():
         if len(columns) > 1:
             scores, of_models = blend(features[list(columns)], samples)
-            add("family", family, family, scores, samples, **of_models)
+            figure = _auc(samples, scores)
+            found.append(Probe(subject, "family", family, family, _nature([family]), figure, of_models))
     scores, of_models = blend(features[together], samples)
-    add(JOINT, JOINT, JOINT, scores, samples, **of_models)
-    for source, chosen in _against_reals(samples):
-        # a source that stands in a few groups only may be lost by more than half of the resamplings
-        with contextlib.suppress(InputError):
-            add("source", source, JOINT, scores[chosen], samples.where(chosen))
-    table = pd.DataFrame(rows)
-    table.insert(0, "subject", subject)
-    return table, scores
+    nature = _nature(seen)
+    found.append(Probe(subject, JOINT, JOINT, JOINT, nature, _auc(samples, scores), of_models))
+    for source, rows in _against_reals(samples):
+        figure = _auc(samples.take(rows), scores[rows])
+        found.append(Probe(subject, "source", source, JOINT, nature, figure, {}))
+    return found, scores
 
 
-def blend(features: pd.DataFrame, samples: Samples) -> tuple[Floats, dict[str, float]]:
+def blend(features: pd.DataFrame, samples: EvalSet) -> tuple[Floats, dict[str, float]]:
     """Return each sample's cross-fitted log-odds, the mean of boosted trees' and of logistic regression's.
 
     With few samples the one is better, with many or with tangled features the other; the mean needs no choice, which
@@ -169,13 +161,13 @@ def blend(features: pd.DataFrame, samples: Samples) -> tuple[Floats, dict[str, f
     """
     each = {model: out_of_fold(model, features, samples) for model in ("boosting", "logistic")}
     aucs = {
-        f"{model}_auc": float(bootstrap.fold_auc(samples.labels, scores, samples.folds).mean())
+        f"{model}_auc": float(resampling.auc(dataclasses.replace(samples, scores=scores)).values.mean())
         for model, scores in each.items()
     }
     return np.mean(list(each.values()), axis=0), aucs
 
 
-def out_of_fold(model: str, features: pd.DataFrame, samples: Samples) -> Floats:
+def out_of_fold(model: str, features: pd.DataFrame, samples: EvalSet) -> Floats:
     """Return each sample's log-odds by a model that was trained on all other folds, shape [n].
 
     Args:
@@ -214,62 +206,79 @@ def matrix(features: pd.DataFrame) -> Floats:
     return pd.get_dummies(features, columns=text, dtype=float).to_numpy(np.float64)
 
 
-def judge(rows: pd.DataFrame, severity: Severity, significance: float) -> pd.DataFrame:
+def judge(found: Sequence[Probe], severity: Severity, evaluation: Evaluation) -> pd.DataFrame:
     """Say how bad each leak is.
 
     Args:
-        rows: the probes of all subjects (`probe`).
+        found: the probes of all subjects: one table.
         severity: the AUC from which on a leak is weak, moderate, severe.
-        significance: largest corrected p-value of a leak.
+        evaluation: confidence of the conclusions.
 
     Returns:
-        The rows with `p_holm`, corrected for the number of probes of its level, and `severity`. That is `none` unless
-        both intervals lie above 0.5 and the corrected test agrees, whatever the AUC.
+        One row a probe: `subject, level, name, family, nature`, the AUC of each model (`blend`), `auc` (over pairs of
+        different groups), `p` of there being no leak, and after Holm over all probes that vary: the interval
+        `auc_low, auc_high` and `p_holm` of what is concluded. `severity` is the band of the AUC where it is above
+        chance, else `none`. `verdict`: `shortcut` where there is a severity, `no_shortcut` where the AUC is sure to
+        be below the weakest, else `undecided`, for the `reason` given if there is one.
     """
-    adjusted = rows.groupby("level")["p"].transform(lambda values: statistics.holm(values.to_numpy()))
-    sure = (rows[["auc_low", "fold_low"]].min(axis=1) > 0.5) & (adjusted <= significance)
-    names = np.array(["none", *(limits := severity.model_dump())])
-    reached = np.searchsorted(list(limits.values()), rows["auc"], side="right")
-    return rows.assign(p_holm=adjusted, severity=np.where(sure, names[reached], "none"))
-
-
-def _figures(scores: Floats, samples: Samples, evaluation: Evaluation, seed: int) -> dict[str, float]:
-    """Return the AUC of a probe with its intervals, and the p-value of there being no leak.
-
-    The p-value belongs to the interval over groups: its reach below the estimate on the logit scale, taken as so many
-    standard errors of a t distribution with groups less folds degrees of freedom. Unlike a count of replicates it can
-    be smaller than one over their number, which a correction for dozens of probes needs.
-    """
-    labels, groups, folds = samples.labels, samples.groups, samples.folds
-    if pd.Series(scores).groupby(folds).nunique().eq(1).all():
-        return NOTHING  # what all images have in common; many features are, and resampling would say the same
-    of_folds = bootstrap.fold_auc(labels, scores, folds)
-    found = bootstrap.auc_interval(
-        labels,
-        scores,
-        groups,
-        folds,
-        replicates=evaluation.bootstrap_replicates,
-        seed=seed,
-        confidence=evaluation.confidence,
+    varying = [each.figure for each in found if each.figure is not None]
+    estimates = [floored(figure, evaluation.confidence) for figure in varying]
+    # on the AUC's own scale: on the logit's, a perfect leak has a larger p-value than one that is nearly so
+    plain = [dataclasses.replace(each, bounded=False) for each in estimates]
+    judged = iter(
+        zip(estimates, verdicts.against_chance(plain, severity.weak - 0.5, evaluation.confidence), strict=True)
     )
-    over_folds = statistics.fold_interval(of_folds, 1 / (len(of_folds) - 1), evaluation.confidence)
-    # as in `auc_interval`: an AUC of 1 counts as half a pair short of it
-    counts = [np.bincount(labels[folds == fold]) for fold in np.unique(folds)]
-    half = 0.5 / min(int(reals * fakes) for reals, fakes in counts)
-    estimate, low = scipy.special.logit(np.clip([found.estimate, found.low], half, 1 - half))
-    freedom = len(np.unique(groups)) - len(of_folds)
-    error = (estimate - low) / scipy.stats.norm.ppf((1 + evaluation.confidence) / 2)
-    # no spread: equally far from chance in all resamplings, or a probe that says the same of every sample
-    p = float(2 * scipy.stats.t.sf(max(estimate, 0) / error, freedom)) if error > 0 else float(estimate <= 0)
+    nothing = dict.fromkeys(("auc", "auc_low", "auc_high"), 0.5) | {"p": 1.0, "p_holm": 1.0}
+    nothing |= {"severity": "none", "verdict": "no_shortcut", "reason": ""}
+    rows = []
+    for each in found:
+        identity = {name: getattr(each, name) for name in ("subject", "level", "name", "family", "nature")}
+        of_models = dict.fromkeys(("boosting_auc", "logistic_auc"), np.nan) | each.of_models
+        rows.append(identity | of_models | (nothing if each.figure is None else _told(*next(judged), severity)))
+    return pd.DataFrame(rows)
+
+
+def floored(figure: Influence, confidence: float) -> Estimate:
+    """Return how sure an AUC is; one that is the same in every group, as a rule of the files is, has half a sample's.
+
+    `Estimate` refuses to conclude anything without a spread between groups, since scores may be constant; a probe's
+    vary, and a rule that all groups follow alike is the surest leak of all.
+    """
+    found = resampling.trained_models(figure, 0.5, confidence)
+    if figure.reason or not found.reason or found.df <= 0 or not np.abs(figure.within).max() <= FLAT:
+        return found
+    facts = (found.df, found.n_samples, found.n_groups, found.repeats)
+    return Estimate.of(found.value, found.grain, *facts, bounded=True, grain=found.grain, confidence=confidence)
+
+
+def _told(estimate: Estimate, verdict: Verdict, severity: Severity) -> dict[str, Any]:
+    """Return what is concluded of a probe, as columns."""
+    low, high = estimate.interval(verdict.confidence)
+    names = np.array(["none", *(limits := severity.model_dump())])
+    sure = verdict.word == "above_chance"
+    reached = str(names[np.searchsorted(list(limits.values()), estimate.value, side="right")]) if sure else "none"
+    answer: Answer = "shortcut" if reached != "none" else "undecided"
+    if reached == "none" and (verdict.word == "at_chance" or (sure and high < severity.weak)):
+        answer = "no_shortcut"
+    plain = verdict.estimate
     return {
-        "auc": found.estimate,
-        "auc_low": found.low,
-        "auc_high": found.high,
-        "fold_low": over_folds.low,
-        "fold_high": over_folds.high,
-        "p": p,
+        "auc": estimate.value,
+        "auc_low": low,
+        "auc_high": high,
+        # a p-value too small for a float is not 0
+        "p": float(np.maximum(2 * min(plain.above(0.5), plain.below(0.5)), np.finfo(float).tiny)),
+        "p_holm": verdict.p,
+        "severity": reached,
+        "verdict": answer,
+        "reason": estimate.reason,
     }
+
+
+def _auc(samples: EvalSet, scores: Floats) -> Influence | None:
+    """Return the AUC of a probe's scores, or None where all samples of a fold have the same."""
+    if pd.Series(scores).groupby(samples.folds).nunique().eq(1).all():
+        return None
+    return resampling.auc(dataclasses.replace(samples, scores=scores))
 
 
 def _nature(families: Sequence[str]) -> str:
@@ -278,7 +287,7 @@ def _nature(families: Sequence[str]) -> str:
     return natures.pop() if len(natures) == 1 else "both"
 
 
-def _against_reals(samples: Samples) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def _against_reals(samples: EvalSet) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield each fake source and the rows of it and of all reals, in the folds that it stands in if those are several.
 
     A source in one fold only says nothing of how it would be found in another one.

@@ -1,8 +1,11 @@
 """How much of a detector's logit a leak explains, and what the detector is worth where the leak tells nothing.
 
 All of it on held-out folds, and figures of different folds are never pooled: their logits are not on one scale.
+Intervals are those of these trained models on other people (`resampling.trained_models`).
 """
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +18,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from deepfake.config.params import Evaluation
-from deepfake.evaluation import bootstrap, probes
-from deepfake.evaluation.bootstrap import Floats, Interval
-from deepfake.evaluation.probes import Samples
+from deepfake.evaluation import influence, probes, resampling, verdicts
+from deepfake.evaluation.estimate import Estimate
+from deepfake.evaluation.evalset import EvalSet, Floats
+from deepfake.evaluation.influence import Influence
 
 MIN_PAIRS = 10
 """Fewest matched pairs in every fold; below it there is no overlap to compare reals and fakes on."""
@@ -27,22 +31,21 @@ MIN_GROUPS = 3
 COLUMNS = (
     *("samples", "groups", "auc", "auc_low", "auc_high", "leak_auc"),
     *("r2", "r2_low", "r2_high", "spearman_real", "spearman_fake"),
-    *("pairs", "overlap", "matched_auc", "matched_auc_low", "matched_auc_high", "matched_leak_auc"),
-    *("residual_auc", "residual_auc_low", "residual_auc_high"),
+    *("pairs", "overlap", "matched_auc", "matched_auc_low", "matched_auc_high", "matched_p", "beyond"),
+    *("matched_leak_auc", "residual_auc", "residual_auc_low", "residual_auc_high"),
 )
-"""What `explain` finds out."""
+"""What `explain` and `judge` find out."""
 
 
 def explain(
     logits: Floats,
     features: pd.DataFrame,
     scores: Floats,
-    samples: Samples,
+    samples: EvalSet,
     *,
     caliper: float,
     evaluation: Evaluation,
-    seed: int,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Influence | None]:
     """Hold a detector's held-out logits against a leak.
 
     Args:
@@ -51,31 +54,55 @@ def explain(
         scores: the leak's cross-fitted log-odds (`probes.probe`), shape [n].
         samples: who they are.
         caliper: largest difference of matched scores, in standard deviations of the scores in a fold.
-        evaluation: confidence and replicates.
-        seed: of the bootstrap.
+        evaluation: confidence.
 
     Returns:
         `auc` of the detector and `leak_auc`. `r2`: the share of the logits' variance that the features predict, each
         fold by a regression on the other folds. `spearman_real, spearman_fake`: the rank correlation of logit and score
-        among samples of one class, where the label plays no part. `pairs, matched_auc, matched_leak_auc`: the detector
-        and the leak where each real has a fake of nearly the same score; missing where there are too few such pairs.
-        `residual_auc`: of the logits less what the features predict. With `_low` and `_high` of intervals over groups.
+        among samples of one class, where the label plays no part. `pairs, matched_leak_auc`: the leak where each
+        real has a fake of nearly the same score; missing where there are too few such pairs.
+        `residual_auc`: of the logits less what the features predict. With `_low` and `_high` of
+        95% CIs (cluster jackknife). And the detector's AUC on the matched pairs, to be judged with those of all other
+        rows (`judge`); None where there are too few.
     """
     standard = standardised(logits, samples.folds)
     predicted = regress(standard, features, samples.folds)
     rows = match(scores, samples, caliper)
     row: dict[str, Any] = {"samples": len(logits), "groups": len(np.unique(samples.groups))}
-    row |= _interval("auc", _auc(logits, samples, evaluation, seed))
-    row |= {"leak_auc": float(bootstrap.fold_auc(samples.labels, scores, samples.folds).mean())}
-    row |= _interval("r2", explained(standard, predicted, samples, evaluation, seed))
+    row |= _interval("auc", _auc(logits, samples), evaluation)
+    row |= {"leak_auc": float(_auc(scores, samples).values.mean())}
+    row |= _interval("r2", explained(standard, predicted, samples), evaluation)
     row |= {f"spearman_{kind}": within_class(logits, scores, samples, label) for label, kind in enumerate(KINDS)}
     row |= {"pairs": len(rows) // 2, "overlap": overlaps(samples, rows)}
-    row |= dict.fromkeys(("matched_auc", "matched_auc_low", "matched_auc_high", "matched_leak_auc"), np.nan)
-    if row["overlap"]:
-        matched = samples.where(rows)
-        row |= _interval("matched_auc", _auc(logits[rows], matched, evaluation, seed))
-        row["matched_leak_auc"] = float(bootstrap.fold_auc(matched.labels, scores[rows], matched.folds).mean())
-    return row | _interval("residual_auc", _auc(standard - predicted, samples, evaluation, seed))
+    alike = matched(logits, samples, rows) if row["overlap"] else None
+    row["matched_leak_auc"] = float(matched(scores, samples, rows).values.mean()) if row["overlap"] else np.nan
+    return row | _interval("residual_auc", _auc(standard - predicted, samples), evaluation), alike
+
+
+def judge(found: Sequence[tuple[dict[str, Any], Influence | None]], evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Say which detectors see more than a leak.
+
+    Args:
+        found: what `explain` returns, for all rows of a table.
+        evaluation: confidence, and how far above chance is of no use.
+
+    Returns:
+        The rows, and `beyond`: whether `matched_auc`, on pairs that are alike to the leak, is above chance, with the
+        interval and the p-value of this test, after Holm.
+    """
+    figures = [resampling.trained_models(figure, 0.5, evaluation.confidence) for _, figure in found if figure]
+    told = iter(verdicts.against_chance(figures, evaluation.rope, evaluation.confidence))
+    missing = dict.fromkeys(("matched_auc", "matched_auc_low", "matched_auc_high", "matched_p"), np.nan)
+    rows = []
+    for row, figure in found:
+        if figure is None:
+            rows.append(row | missing | {"beyond": ""})
+            continue
+        verdict = next(told)
+        ends = {"matched_auc_low": verdict.low, "matched_auc_high": verdict.high}
+        facts = {"matched_auc": verdict.estimate.value, "matched_p": verdict.p, "beyond": verdict.word}
+        rows.append(row | facts | ends)
+    return rows
 
 
 KINDS = ("real", "fake")
@@ -106,38 +133,37 @@ def regress(values: Floats, features: pd.DataFrame, folds: NDArray) -> Floats:
     return predicted
 
 
-def explained(values: Floats, predicted: Floats, samples: Samples, evaluation: Evaluation, seed: int) -> Interval:
-    """Return the mean over folds of R^2 with its basic bootstrap interval over groups.
+def explained(values: Floats, predicted: Floats, samples: EvalSet) -> Influence:
+    """Return the mean over folds of R^2, and what each group contributes to it.
 
-    Of a fold's g groups g - 1 are drawn, for the reason that `bootstrap.bootstrap_auc` gives. R^2 is negative where the
-    prediction is worse than the fold's mean, which is 0.
+    R^2 is negative where the prediction is worse than the fold's mean, which is 0.
 
     Args:
         values: `standardised` within folds, shape [n].
         predicted: of them, shape [n].
         samples: who they are.
-        evaluation: confidence and replicates.
-        seed: of the bootstrap.
     """
-    sums = pd.DataFrame({"square": values**2, "error": (values - predicted) ** 2})
-    of_groups = sums.groupby([samples.folds, samples.groups]).sum()
-    generator = np.random.default_rng(seed)
-    estimates, replicated = [], []
-    for _, rows in of_groups.groupby(level=0):
-        size = len(rows)
-        drawn = generator.multinomial(size - 1, np.full(size, 1 / size), evaluation.bootstrap_replicates)
-        weights = np.vstack([np.ones(size), drawn])  # the first row is the data as they are
-        square, error = (weights @ rows[column].to_numpy() for column in ("square", "error"))
-        r2 = 1 - np.divide(error, square, out=np.ones(len(square)), where=square > 0)
-        estimates.append(r2[0])
-        replicated.append(r2[1:])
-    estimate = float(np.mean(estimates))
-    tail = (1 - evaluation.confidence) / 2
-    low, high = np.quantile(np.mean(replicated, axis=0), [tail, 1 - tail])
-    return Interval(estimate, 2 * estimate - float(high), 2 * estimate - float(low), evaluation.confidence)
+    _, codes = np.unique(samples.groups, return_inverse=True)
+    parts = []
+    for fold in np.unique(samples.folds):
+        rows = np.flatnonzero(samples.folds == fold)
+        present, local = np.unique(codes[rows], return_inverse=True)
+        square, error = (
+            np.bincount(local, each[rows] ** 2, minlength=len(present)) for each in (values, values - predicted)
+        )
+        left = 1 - _ratio(error.sum() - error, square.sum() - square)
+        value = float(1 - _ratio(error.sum(), square.sum()))
+        parts.append(influence.Part(int(fold), int(samples.repeats[rows[0]]), present, value, left))
+    return influence.assemble(samples, parts, bounded=False)
 
 
-def within_class(logits: Floats, scores: Floats, samples: Samples, label: int) -> float:
+def _ratio(error: Floats | float, square: Floats | float) -> Floats:
+    """Return the share of squares that is error; all of it where there is nothing to explain."""
+    error, square = np.asarray(error, np.float64), np.asarray(square, np.float64)
+    return np.divide(error, square, out=np.ones_like(square), where=square > 0)
+
+
+def within_class(logits: Floats, scores: Floats, samples: EvalSet, label: int) -> float:
     """Return Spearman's correlation of logit and score among the samples of one class: the mean over folds.
 
     A fold whose logits or scores are all the same has none; NaN where no fold has one.
@@ -151,7 +177,7 @@ def within_class(logits: Floats, scores: Floats, samples: Samples, label: int) -
     return float(np.mean(found)) if found else np.nan
 
 
-def match(scores: Floats, samples: Samples, caliper: float) -> NDArray[np.intp]:
+def match(scores: Floats, samples: EvalSet, caliper: float) -> NDArray[np.intp]:
     """Pair each real with the fake of the nearest score in its fold, if one is near enough.
 
     Nearest neighbours without replacement within a caliper (Austin 2011, "Optimal caliper widths for propensity-score
@@ -196,26 +222,23 @@ def _nearest(reals: Floats, fakes: Floats, reach: float) -> list[tuple[int, int]
     return pairs
 
 
-def overlaps(samples: Samples, rows: NDArray[np.intp]) -> bool:
+def overlaps(samples: EvalSet, rows: NDArray[np.intp]) -> bool:
     """Tell whether the matched samples are enough in every fold to compare reals and fakes on."""
     counts = pd.DataFrame({"fold": samples.folds[rows], "group": samples.groups[rows]}).groupby("fold")["group"]
     complete = len(counts) == len(np.unique(samples.folds))
     return complete and bool((counts.size() >= 2 * MIN_PAIRS).all() and (counts.nunique() >= MIN_GROUPS).all())
 
 
-def _auc(scores: Floats, samples: Samples, evaluation: Evaluation, seed: int) -> Interval:
-    """Return the mean over folds of the AUC with its interval over groups."""
-    return bootstrap.auc_interval(
-        samples.labels,
-        scores,
-        samples.groups,
-        samples.folds,
-        replicates=evaluation.bootstrap_replicates,
-        seed=seed,
-        confidence=evaluation.confidence,
-    )
+def matched(scores: Floats, samples: EvalSet, rows: NDArray[np.intp]) -> Influence:
+    """Return the AUC on matched samples (`match`)."""
+    return _auc(scores[rows], samples.take(rows))
 
 
-def _interval(name: str, found: Interval) -> dict[str, float]:
-    """Return an interval's figures as columns."""
-    return {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+def _auc(scores: Floats, samples: EvalSet) -> Influence:
+    return resampling.auc(dataclasses.replace(samples, scores=scores))
+
+
+def _interval(name: str, figure: Influence, evaluation: Evaluation) -> dict[str, float]:
+    """Return a figure and the ends of its interval as columns."""
+    found: Estimate = resampling.trained_models(figure, confidence=evaluation.confidence)
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}

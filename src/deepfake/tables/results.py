@@ -75,7 +75,7 @@ _PS = _floats("p_bootstrap p_ttest p_bootstrap_holm p_ttest_holm")
 _TEST = _columns(str="verdict reason?", float="difference low high p detectable", int="samples groups repeats")
 _CHANGE = ("_change", "_low", "_high")
 _OPERATING_POINT = _DECIDED | _floats("false_positive_rate precision_recall_gap")
-_DROP = _floats("drop", *_ENDS)
+_AGAINST_CLEAN = _TEST | {"verdict": "str?"}  # of clean images there is none
 
 _EXPERIMENTS = ResultTable(
     _columns(
@@ -146,34 +146,34 @@ RESULTS: dict[str, ResultTable] = {
         command="faces *",
     ),
     "probes": ResultTable(
-        _columns(str="subject level name family nature severity")
-        | _floats("boosting_auc logistic_auc auc auc_low auc_high fold_low fold_high p p_holm"),
+        _columns(str="subject level name family nature severity verdict reason?")
+        | _floats("boosting_auc logistic_auc auc auc_low auc_high p p_holm"),
         key=("subject", "level", "name"),
         command="probe",
     ),
     "shortcuts_runs": ResultTable(
-        _columns(str="experiment view leak", int="samples groups pairs", bool="overlap")
+        _columns(str="experiment view leak beyond?", int="samples groups pairs", bool="overlap")
         | _floats("auc r2 matched_auc residual_auc", *_ENDS)
-        | _floats("leak_auc spearman_real spearman_fake matched_leak_auc"),
+        | _floats("leak_auc spearman_real spearman_fake matched_leak_auc matched_p"),
         key=("experiment", "leak"),
     ),
-    # finished runs under strain, and explained
+    # finished runs under corruption, and explained
     "robustness": ResultTable(
-        _columns(str="experiment corruption", int="level")
-        | _floats("strength auc auc_std low high balanced_accuracy")
-        | _DROP,
+        _columns(str="experiment corruption", int="level", float="strength balanced_accuracy")
+        | _floats("auc", *_ENDS)
+        | _AGAINST_CLEAN,
         key=("experiment", "corruption", "level"),
     ),
     "robustness_summary": ResultTable(
-        _columns(str="experiment worst", int="level samples groups", float="auc worst_auc") | _DROP,
+        _columns(str="experiment worst", int="level", float="worst_auc") | _floats("auc", *_ENDS) | _AGAINST_CLEAN,
         key=("experiment", "level"),
     ),
     "robustness_corruptions": ResultTable(
-        _columns(str="experiment corruption", float="chance") | _DROP | _floats("behind", *_ENDS),
+        _columns(str="experiment corruption") | _floats("auc", *_ENDS) | _TEST,
         key=("experiment", "corruption"),
     ),
     "robustness_contrasts": ResultTable(
-        _columns(str="baseline experiment corruption") | _floats("auc", *_ENDS) | _DROP,
+        _columns(str="baseline experiment corruption") | _TEST | _floats("loss_change", *_ENDS),
         key=("baseline", "experiment", "corruption"),
     ),
     "explain_gradcam": ResultTable(

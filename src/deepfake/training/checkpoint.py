@@ -1,5 +1,6 @@
 """Weights and unfinished work on disk: safetensors and JSON, whole or not at all, nothing unpickled."""
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,23 @@ def detector(config: RunConfig, path: Path) -> nn.Module:
     return model
 
 
+def head(config: RunConfig, path: Path, features: int) -> LinearHead:
+    """Return a head by itself with the weights of a file, for who has its trunk.
+
+    Args:
+        config: of its run.
+        path: what `save_head` wrote.
+        features: that the trunk gives.
+
+    Raises:
+        InputError: the file is missing, or of another model; the trunk is missing, or no longer the head's.
+    """
+    _trunk(config.model, path)
+    found = LinearHead(features)
+    load_weights(found, path)
+    return found.eval()
+
+
 def _trunk(model: str, path: Path) -> Path | None:
     """Return the weights of the trunk that a head belongs to, None for a file that holds all weights."""
     try:
@@ -69,9 +87,16 @@ def _trunk(model: str, path: Path) -> Path | None:
     trunk = paths().weights(model)
     if not trunk.exists():
         raise InputError(f"{trunk}: not found, and {path} is a head on it; run deepfake weights, or put it back")
-    if runtime.file_hash(trunk) != expected:
+    stat = trunk.stat()
+    if _hash(trunk.resolve(), stat.st_mtime_ns, stat.st_size) != expected:
         raise InputError(f"{trunk}: not the trunk that {path} was fitted on; put that back, or train again")
     return trunk
+
+
+@functools.lru_cache(maxsize=8)
+def _hash(path: Path, changed: int, size: int) -> str:
+    """Return the hash of a file, computed once while it stays as it is: many heads share a trunk."""
+    return runtime.file_hash(path)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

@@ -17,12 +17,14 @@ from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import place
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
-from deepfake.reports import image_grid
+from deepfake.reports import findings, image_grid
 from deepfake.runs import trained
 from deepfake.runs.trained import Trained
+from deepfake.studies.explain import findings as conclusions
 from deepfake.studies.explain import gradcam
 from deepfake.tables import results as result_tables
 
+NAME = "explain"
 SHOWN = 16
 """Images in the figure of heatmaps, about as many of each source and verdict."""
 HARD = 10
@@ -69,8 +71,8 @@ class Heat:
     cells: int
 
 
-def run(experiments: Sequence[str], evaluation: Evaluation, seed: int, *, progress: Progress = SILENT) -> None:
-    """Explain finished experiments: write four tables and draw two figures.
+def run(experiments: Sequence[str], evaluation: Evaluation, *, progress: Progress = SILENT) -> None:
+    """Explain finished experiments: write four tables and the findings, and draw two figures.
 
     The tables: `explain_gradcam` (`attention.summary`), `explain_hard_examples`, `explain_confidence` and
     `explain_confident_errors`, each with the column `experiment`. The figures, `gradcam` and
@@ -78,8 +80,7 @@ def run(experiments: Sequence[str], evaluation: Evaluation, seed: int, *, progre
 
     Args:
         experiments: names of finished experiments of one data set; the first one's verdicts choose what is shown.
-        evaluation: confidence and replicates.
-        seed: of the bootstrap.
+        evaluation: confidence of the intervals.
         progress: told what is about to be decoded, and of the images decoded and explained.
 
     Raises:
@@ -93,13 +94,20 @@ def run(experiments: Sequence[str], evaluation: Evaluation, seed: int, *, progre
     measured = {name: pd.concat([_measured(case.verdicts), shown]) for name, case in cases.items()}
     wanted = {name: set(rows["row"]) for name, rows in measured.items()}
     heat = _heat(cases, wanted, progress)
-    options = (evaluation.bootstrap_replicates, seed, evaluation.confidence)
-    _write("gradcam", {name: _attention(case, *heat[name], options) for name, case in cases.items()})
+    confidence = evaluation.confidence
+    looks = {name: _looks(case, heat[name][0]) for name, case in cases.items()}
+    cells = {name: size for name, (_, size) in heat.items()}
+    _write(
+        "gradcam", {name: attention.summary(look, confidence).assign(cells=cells[name]) for name, look in looks.items()}
+    )
     hard = {name: hard_examples.hardest(case.verdicts, HARD) for name, case in cases.items()}
     _write("hard_examples", hard)
     _write("confidence", {name: hard_examples.confidence(case.verdicts) for name, case in cases.items()})
-    errors = {name: hard_examples.confident_errors(case.verdicts, *options) for name, case in cases.items()}
+    errors = {name: hard_examples.confident_errors(case.verdicts, confidence) for name, case in cases.items()}
     _write("confident_errors", errors)
+    findings.write(
+        NAME, conclusions.of({name: attention.on_faces(look, confidence) for name, look in looks.items()}, evaluation)
+    )
     _draw_heat(cases, shown, {name: maps for name, (maps, _) in heat.items()})
     _draw_hard(cases, hard)
 
@@ -165,6 +173,7 @@ def _heat(
 def look(job: HeatJob, tell: Tell[Heat]) -> None:
     """Explain images of a fold."""
     runtime.one_thread()
+    runtime.keep_memory()
     device = runtime.device()
     config = job.run.config
     model = trained.model_of(job.run, job.fold, device)
@@ -175,8 +184,8 @@ def look(job: HeatJob, tell: Tell[Heat]) -> None:
     tell(Heat(config.experiment, job.rows, torch.cat(maps).numpy(), cells))
 
 
-def _attention(case: Case, maps: dict[int, np.ndarray], cells: int, options: tuple[int, int, float]) -> pd.DataFrame:
-    """Return how much of an experiment's heat lies on faces; images without a face do not count."""
+def _looks(case: Case, maps: dict[int, np.ndarray]) -> pd.DataFrame:
+    """Return how much of an experiment's heat lies on the face of each image (`attention.shares`) that has one."""
     config = case.run.config
     faces = tables.read(paths().faces(config.dataset), tables.FACES)
     regions = tables.read(paths().regions(config.dataset, config.view.view), tables.REGIONS)
@@ -187,8 +196,7 @@ def _attention(case: Case, maps: dict[int, np.ndarray], cells: int, options: tup
     boxes = attention.boxes(faces, regions, config.resolution)
     both = [attention.shares(maps[row], box) for row, box in zip(chosen["row"], boxes, strict=True)]
     found = chosen.assign(heat=[heat for heat, _ in both], area=[area for _, area in both])
-    with_face = found[faces["faces"].to_numpy() > 0]
-    return attention.summary(with_face, *options).assign(cells=cells)
+    return found[faces["faces"].to_numpy() > 0]
 
 
 def _draw_heat(cases: dict[str, Case], shown: pd.DataFrame, maps: dict[str, dict[int, np.ndarray]]) -> None:

@@ -1,33 +1,80 @@
 """The page on the explanations: where the final models look, what they get wrong, how sure they are."""
 
-from deepfake import tables
-from deepfake.config.params import Params
-from deepfake.project import paths
-from deepfake.reports import wording
-from deepfake.studies.explain import galleries
+import pandas as pd
 
-NAME = "explain"
+from deepfake.config import config_of
+from deepfake.evaluation.hard_examples import SURE
+from deepfake.reports import findings, pages
+from deepfake.reports import settings as shown_settings
+from deepfake.reports.columns import Column, Table, estimate, number, text
+from deepfake.studies.explain import figures
+from deepfake.studies.explain.analysis import HEAT, NAME
+from deepfake.tables import results as result_tables
+
 TITLE = "Explanations of the final models"
+_SIGNED = "{:+.1%}"
+ATTENTION = [
+    text("Experiment", "experiment"),
+    text("Source", "source"),
+    text("Decided", "verdict"),
+    number("Heat on the face", "heat", "{:.1%}"),
+    number("Its area", "area", "{:.1%}"),
+    estimate("Excess [95% CI]", "excess", "low", "high", _SIGNED),
+    Column("n (groups)", {"": "images", "groups": "groups"}, "{:,} ({})".format),
+    number("No heat", "without_heat", "{:,}"),
+]
+ERRORS = [
+    text("Experiment", "experiment"),
+    text("Source", "source"),
+    Column("Errors", {"": "errors", "samples": "samples"}, "{:,} of {:,}".format),
+    number("High-confidence errors", "confident", "{:,}"),
+    estimate("Share [95% CI]", "share", "low", "high", "{:.1%}"),
+    number("Groups", "groups", "{:,}"),
+]
+HARD = [
+    text("Experiment", "experiment"),
+    text("Error", "kind"),
+    number("Rank", "rank", "{}"),
+    text("Sample", "sample_id"),
+    text("Source", "source"),
+    number("Probability of fake", "probability", "{:.2f}"),
+    number("From the threshold, in SD", "margin", "{:+.1f}"),
+]
+_HARDEST = 3
+"""Of each kind of error, on the page; the others are in the CSV and in the picture."""
 
 
-def write(settings: Params) -> None:
-    """Write the page and its figure from what `studies.explanation.run` left behind.
+def write() -> None:
+    """Write the page and its figure from what `analysis.run` left behind.
 
     Raises:
         InputError: nothing has been explained yet.
     """
-    confidence = settings.evaluation.confidence
-    parts = [
-        f"# {TITLE}",
-        "[Summary](summary.md), [phase 4](phase4.md)",
-        "## Where they look",
-        galleries.attention(confidence),
-        wording.photographs("gradcam", "Grad-CAM of held-out images"),
-        "## How sure they are",
-        galleries.certainty(confidence),
-        "## Hard examples",
-        galleries.hard(),
-        wording.photographs("hard_examples", "the most confidently wrong images"),
-        "*The pictures of photographs are made by `dvc repro` and not kept in git: they may not be redistributed.*",
-    ]
-    tables.write_text("\n\n".join(parts) + "\n", paths().page(NAME))
+    heat, errors, hard = (
+        result_tables.read(f"{NAME}_{part}") for part in ("gradcam", "confident_errors", "hard_examples")
+    )
+    figures.histogram(result_tables.read(f"{NAME}_confidence"))
+    configs = [config_of(name) for name in errors["experiment"].unique()]
+    pages.write(
+        NAME,
+        __package__ or "",
+        "page.md.j2",
+        title=TITLE,
+        found=findings.read(NAME),
+        attention=Table(heat, ATTENTION).markdown(),
+        cells=heat.groupby("experiment", sort=False)["cells"].first().to_dict(),
+        errors=Table(errors, ERRORS).markdown(),
+        hard=Table(hard[hard["rank"] <= _HARDEST], HARD).markdown(),
+        worst=_worst(errors),
+        limit=HEAT,
+        sure=SURE,
+        settings=shown_settings.shared(configs),
+        varied=shown_settings.varied(configs),
+    )
+
+
+def _worst(errors: pd.DataFrame) -> dict[str, str]:
+    """Return the source that each experiment is most often sure of and wrong about, if there is one."""
+    some = errors[errors["confident"] > 0].sort_values(["share", "source"], ascending=[False, True])
+    first = some.drop_duplicates("experiment")
+    return dict(zip(first["experiment"], first["source"], strict=True))

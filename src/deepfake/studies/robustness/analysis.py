@@ -1,46 +1,70 @@
-"""Trained detectors under strain: held-out images corrupted in many ways, predicted by the model that never saw them.
+"""Trained detectors under corruption: the AUC that is retained, what each corruption costs, and who bears it better.
 
-Nothing is trained. Corruptions act on the decoded pixels of the view that an experiment was trained on.
+What a corruption costs is asked of these trained models; which of two recipes is better under corruption is asked of
+the recipes, like every contrast of the study.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from deepfake import runtime, tables
 from deepfake.config.params import Evaluation
 from deepfake.config.studies import Robustness
-from deepfake.evaluation import robustness
-from deepfake.evaluation.robustness import CLEAN, Condition, HeldOut
-from deepfake.execution import Tell, run_jobs
-from deepfake.loading import views
-from deepfake.loading.batches import Loader
-from deepfake.loading.pixels import Store, place
-from deepfake.modalities.image.corruptions import check, corrupt
+from deepfake.errors import InputError
+from deepfake.evaluation import influence, resampling, verdicts
+from deepfake.evaluation.evalset import EvalSet
+from deepfake.evaluation.influence import Influence
+from deepfake.modalities.image.corruptions import check
 from deepfake.progress import SILENT, Progress
-from deepfake.project import paths
-from deepfake.runs import trained
-from deepfake.runs.trained import Trained
+from deepfake.reports import findings
+from deepfake.studies import comparison
+from deepfake.studies.robustness import findings as conclusions
+from deepfake.studies.robustness import prediction
+from deepfake.studies.robustness.findings import ALL
+from deepfake.studies.robustness.prediction import HeldOut
 from deepfake.tables import results as result_tables
-from deepfake.training.predict import predict
 
 NAME = "robustness"
+CLEAN = "clean"
+"""The condition in which nothing happens to an image; its level is 0."""
+_UNTESTED = dict.fromkeys(("difference", "low", "high", "p", "detectable"), np.nan) | {"verdict": "", "reason": ""}
+_SAME = dict.fromkeys(("difference", "low", "high"), 0.0) | {"p": np.nan, "detectable": np.nan}
+_SAME |= {"verdict": "equivalent", "reason": "it changes no image"}
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The AUC of a run: on clean images, and under each corruption from weak to strong."""
+
+    clean: Influence
+    corrupted: dict[str, list[Influence]]
+
+    def mean(self, corruption: str = ALL) -> Influence:
+        """Return the mean over all strengths of a corruption, or of all of them."""
+        chosen = self.corrupted.values() if corruption == ALL else [self.corrupted[corruption]]
+        return _mean([each for figures in chosen for each in figures])
+
+    def at(self, level: int) -> Influence:
+        """Return the mean over all corruptions at a strength, counted from 1; 0 is clean."""
+        return _mean([figures[level - 1] for figures in self.corrupted.values()]) if level else self.clean
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What `run` writes.
+    """What `run` writes; all rows but the clean ones have `comparison.told` of the AUC less that of clean images.
 
     Args:
-        conditions: one row an experiment and condition (`evaluation.robustness.rows`).
-        summary: one row an experiment and level (`evaluation.robustness.summary`).
-        corruptions: one row an experiment and corruption (`evaluation.robustness.corruptions`).
-        contrasts: each further experiment against the first (`evaluation.robustness.contrasts`), by `baseline` and
-            `experiment`; one that was held out on other samples is left out.
+        conditions: one row a run and condition: `experiment, corruption, strength, level`, `auc` with its 95% CI, and
+            `balanced_accuracy` at the thresholds chosen on clean images.
+        summary: one row a run and level, means over all corruptions: `auc` with its 95% CI, and the corruption that
+            leaves the least, `worst, worst_auc`.
+        corruptions: one row a run and corruption, means over all strengths, the costliest first, and one for `ALL`.
+        contrasts: each further run against the first, by `baseline, experiment, corruption`: `comparison.told` of the
+            difference in AUC under corruption, and `loss_change`, how much more it loses to corruption, with its 95%
+            CI. A run that was held out on other samples is left out.
     """
 
     conditions: pd.DataFrame
@@ -49,205 +73,162 @@ class Tables:
     contrasts: pd.DataFrame
 
 
-@dataclass(frozen=True)
-class StrainJob:
-    """A fold of an experiment under all strengths of one corruption.
-
-    Args:
-        run: the experiment.
-        fold: whose model predicts.
-        images: `.npy` file of the decoded images.
-        rows: int [n]: the fold's held-out samples, as rows of the manifest.
-        corruption: its name, or `CLEAN`.
-        strengths: from weak to strong; one that is not looked at for `CLEAN`.
-    """
-
-    run: Trained
-    fold: int
-    images: Path
-    rows: np.ndarray
-    corruption: str
-    strengths: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Strained:
-    """The logits of a fold's held-out samples under one condition, float [n]; strengths are counted from 0."""
-
-    experiment: str
-    fold: int
-    corruption: str
-    number: int
-    logits: np.ndarray
-
-
-class Corrupted:
-    """A store that corrupts what it reads; the images at rest stay as they are."""
-
-    def __init__(self, images: np.ndarray, corruption: str, strength: float, device: torch.device):
-        """Keep the images, uint8 [n, s, s, 3], and what is to happen to them."""
-        self.device = device
-        self._images, self._corruption, self._strength = images, corruption, strength
-
-    def stream(self, chunks: Iterable[np.ndarray]) -> Iterator[torch.Tensor]:
-        """Yield the corrupted images of each chunk."""
-        for rows in chunks:
-            changed = corrupt(self._corruption, self._images[rows], self._strength, rows)
-            yield torch.from_numpy(changed).to(self.device)
-
-
 def run(
     experiments: Sequence[str],
     settings: Robustness,
     evaluation: Evaluation,
-    seed: int,
     *,
     name: str = NAME,
     progress: Progress = SILENT,
 ) -> Tables:
-    """Put finished experiments under strain and write what is left of them.
+    """Corrupt the held-out images of finished runs, and write what AUC is retained.
 
     Args:
-        experiments: names of finished experiments; the others are compared with the first.
+        experiments: names of finished runs; the others are compared with the first.
         settings: the corruptions and their strengths.
-        evaluation: confidence and replicates.
-        seed: of the bootstrap.
-        name: what the tables are called: `name`, `name_summary`, `name_corruptions` and `name_contrasts`.
+        evaluation: confidence and region of practical equivalence.
+        name: what the tables and the findings are called: `name`, `name_summary`, ...
         progress: told what is about to be decoded, and of the images decoded and predicted.
 
     Raises:
-        InputError: an unknown corruption, or an experiment that has not been trained.
+        InputError: an unknown corruption, or a run that has not been trained.
     """
     check(settings.corruptions)
-    conditions = {CLEAN: (0.0,)} | settings.corruptions
-    held_out: dict[str, HeldOut] = {}
-    jobs: list[StrainJob] = []
-    for experiment in experiments:
-        known = trained.read(experiment)
-        manifest = tables.read(paths().manifest(known.config.dataset), tables.MANIFEST)
-        threads, cuda = known.config.num_workers, runtime.has_gpu()
-        images = views.pixels(known.config.view, manifest, threads=threads, cuda=cuda, progress=progress)
-        samples = trained.predicted(experiment, manifest).query("subset == 'held_out'")
-        arrays = [samples[column].to_numpy() for column in ("sample_id", "label", "group", "fold")]
-        held_out[experiment] = HeldOut(*arrays, thresholds=known.thresholds)
-        rows_of = {fold: part["row"].to_numpy(copy=True) for fold, part in samples.groupby("fold")}
-        jobs += [
-            StrainJob(known, fold, images, rows_of[fold], corruption, strengths)
-            for corruption, strengths in conditions.items()
-            for fold in range(known.config.folds)
-        ]
-    logits = _predictions(jobs, held_out, progress)
-    curves = _curves(held_out, logits, evaluation, seed)
-    found = _tables(held_out, curves, settings, evaluation.confidence)
-    result_tables.write(found.conditions, name)
-    result_tables.write(found.summary, f"{name}_summary")
-    result_tables.write(found.corruptions, f"{name}_corruptions")
-    result_tables.write(found.contrasts, f"{name}_contrasts")
+    if not (experiments and settings.corruptions):
+        raise InputError("params.yaml: studies.robustness: name at least one run and one corruption")
+    runs = {experiment: prediction.held_out(experiment, progress) for experiment in experiments}
+    logits = prediction.predict(runs, settings.corruptions, progress)
+    curves = {experiment: _curves(known, logits[experiment]) for experiment, known in runs.items()}
+    found = Tables(
+        _joined({one: _conditions(runs[one], curves[one], logits[one], settings, evaluation) for one in runs}),
+        _joined({one: _summary(curves[one], evaluation) for one in runs}),
+        _joined({one: _corruptions(curves[one], evaluation) for one in runs}),
+        _contrasts(runs, curves, evaluation),
+    )
+    for suffix, frame in zip(("", "_summary", "_corruptions", "_contrasts"), vars(found).values(), strict=True):
+        result_tables.write(frame, f"{name}{suffix}")
+    findings.write(name, conclusions.of(found.corruptions, found.contrasts))
     return found
 
 
-def _predictions(
-    jobs: list[StrainJob], held_out: dict[str, HeldOut], progress: Progress
-) -> dict[tuple[str, str], np.ndarray]:
-    """Return the logits of each experiment and corruption, float [strengths, n]."""
-    logits = {
-        (job.run.config.experiment, job.corruption): np.empty(
-            (len(job.strengths), len(held_out[job.run.config.experiment].labels))
-        )
-        for job in jobs
+def _joined(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(frames, names=["experiment"]).reset_index("experiment")
+
+
+def _curves(known: HeldOut, logits: Mapping[str, np.ndarray]) -> Curves:
+    corrupted = {
+        corruption: [_auc(known.samples.assign(logit=one)) for one in each] for corruption, each in logits.items()
     }
-    done, total = 0, sum(len(job.rows) * len(job.strengths) for job in jobs)
-
-    def on_news(news: Strained) -> None:
-        nonlocal done
-        inside = held_out[news.experiment].folds == news.fold
-        logits[news.experiment, news.corruption][news.number, inside] = news.logits
-        done += len(news.logits)
-        progress.advance("predicting corrupted images", done, total)
-
-    run_jobs(strain, jobs, on_news=on_news, remedy="let the program use fewer cores")
-    return logits
+    return Curves(_auc(known.samples), corrupted)
 
 
-def strain(job: StrainJob, tell: Tell[Strained]) -> None:
-    """Predict a fold's held-out samples under each strength of a corruption, in full precision."""
-    runtime.one_thread()
-    device = runtime.device()
-    config = job.run.config
-    model = trained.model_of(job.run, job.fold, device)
-    images = np.load(job.images, mmap_mode="r")
-    # predicting needs no labels
-    labels = np.zeros(len(images))
-    for number, strength in enumerate(job.strengths):
-        store: Store = Corrupted(images, job.corruption, strength, device)
-        if job.corruption == CLEAN:
-            store = place(images, job.rows, device)
-        loader = Loader(store, labels, job.run.scales[job.fold])
-        logits = predict(model, loader, job.rows)
-        tell(Strained(config.experiment, job.fold, job.corruption, number, logits))
+def _auc(samples: pd.DataFrame) -> Influence:
+    return resampling.auc(EvalSet.of(samples))
 
 
-@dataclass(frozen=True)
-class CurveJob:
-    """The logits of an experiment under all strengths of a corruption, float [strengths, n], to be judged."""
-
-    experiment: str
-    corruption: str
-    held_out: HeldOut
-    logits: np.ndarray
-    evaluation: Evaluation
-    seed: int
+def _mean(figures: Sequence[Influence]) -> Influence:
+    return influence.contrast([1 / len(figures)] * len(figures), figures)
 
 
-def judge(job: CurveJob, tell: Tell[tuple[str, str, list[Condition]]]) -> None:
-    """Resample the groups for each strength of a corruption."""
-    conditions = [robustness.condition(job.held_out, each, job.evaluation, job.seed) for each in job.logits]
-    tell((job.experiment, job.corruption, conditions))
+def _against_clean(clean: Influence, figures: Iterable[Influence], evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return, of each figure, itself with its 95% CI and the verdict on its difference to clean images: one family."""
+    figures = list(figures)
+    differences = [influence.difference(clean, each) for each in figures]
+    # saturation of gray images: an identity, which needs no test
+    changed = [bool(each.within.any() or each.values.any()) for each in differences]
+    estimates = [resampling.trained_models(each, confidence=evaluation.confidence) for each in differences]
+    tested = [each for each, differs in zip(estimates, changed, strict=True) if differs]
+    judged = iter(verdicts.compare(tested, evaluation.rope, evaluation.confidence))
+    rows = []
+    for figure, differs in zip(figures, changed, strict=True):
+        told = comparison.told(next(judged), len(tested), evaluation.rope) if differs else _SAME
+        rows.append(_estimated(figure, evaluation) | told)
+    return rows
 
 
-def _curves(
-    held_out: dict[str, HeldOut], logits: dict[tuple[str, str], np.ndarray], evaluation: Evaluation, seed: int
-) -> dict[str, dict[str, list[Condition]]]:
-    """Return the conditions of each experiment, by corruption."""
-    curves: dict[str, dict[str, list[Condition]]] = {name: {} for name in held_out}
-    for experiment, corruption in logits:
-        curves[experiment][corruption] = []  # in the order of params.yaml, whichever is judged first
-    jobs = [
-        CurveJob(experiment, corruption, held_out[experiment], values, evaluation, seed)
-        for (experiment, corruption), values in logits.items()
+def _estimated(figure: Influence, evaluation: Evaluation) -> dict[str, Any]:
+    found = resampling.trained_models(figure, 0.5, evaluation.confidence)
+    size = {"samples": found.n_samples, "groups": found.n_groups, "repeats": found.repeats}
+    return {"auc": found.value, "auc_low": found.low, "auc_high": found.high} | size
+
+
+def _conditions(
+    known: HeldOut, curves: Curves, logits: Mapping[str, np.ndarray], settings: Robustness, evaluation: Evaluation
+) -> pd.DataFrame:
+    places = [
+        {"corruption": corruption, "strength": strength, "level": number + 1}
+        for corruption in curves.corrupted
+        for number, strength in enumerate(settings.corruptions[corruption])
     ]
+    figures = [figure for each in curves.corrupted.values() for figure in each]
+    told = _against_clean(curves.clean, figures, evaluation)
+    first = {"corruption": CLEAN, "strength": np.nan, "level": 0} | _estimated(curves.clean, evaluation) | _UNTESTED
+    rows = [first] + [place | one for place, one in zip(places, told, strict=True)]
+    values = [known.samples["logit"].to_numpy(), *(one for each in logits.values() for one in each)]
+    return pd.DataFrame(rows).assign(balanced_accuracy=[_balanced_accuracy(known, one) for one in values])
 
-    def on_news(news: tuple[str, str, list[Condition]]) -> None:
-        experiment, corruption, conditions = news
-        curves[experiment][corruption] = conditions
 
-    run_jobs(judge, jobs, on_news=on_news, remedy="lower evaluation.bootstrap_replicates")
-    return curves
+def _balanced_accuracy(known: HeldOut, logits: np.ndarray) -> float:
+    """Return the mean over folds of the mean share of reals and of fakes that are called what they are."""
+    folds, labels = known.samples["fold"].to_numpy(), known.samples["label"].to_numpy()
+    right = (logits >= np.asarray(known.run.thresholds)[folds]) == labels
+    return float(pd.Series(right).groupby([folds, labels]).mean().mean())
 
 
-def _tables(
-    held_out: dict[str, HeldOut],
-    curves: dict[str, dict[str, list[Condition]]],
-    settings: Robustness,
-    confidence: float,
-) -> Tables:
-    """Put the experiments' tables together."""
-    baseline, *others = held_out
-    strengths = settings.corruptions
-    parts = {
-        "conditions": {name: robustness.rows(curves[name], strengths, confidence) for name in held_out},
-        "summary": {name: robustness.summary(curves[name], held_out[name], confidence) for name in held_out},
-        "corruptions": {name: robustness.corruptions(curves[name], strengths, confidence) for name in held_out},
-        "contrasts": {
-            # the baseline against itself gives the columns when there is nothing else
-            baseline: robustness.contrasts(curves[baseline], curves[baseline], confidence).iloc[:0],
-            **{
-                name: robustness.contrasts(curves[baseline], curves[name], confidence)
-                for name in others
-                if held_out[name].same_samples(held_out[baseline])
-            },
-        },
-    }
-    joined = {kind: pd.concat(frames, names=["experiment"]).reset_index("experiment") for kind, frames in parts.items()}
-    joined["contrasts"].insert(0, "baseline", baseline)
-    return Tables(**joined)
+def _summary(curves: Curves, evaluation: Evaluation) -> pd.DataFrame:
+    levels = range(1, 1 + len(next(iter(curves.corrupted.values()))))
+    told = _against_clean(curves.clean, map(curves.at, levels), evaluation)
+    rows = [_estimated(curves.clean, evaluation) | _UNTESTED, *told]
+    least = [(CLEAN, float(curves.clean.values.mean()))]
+    for level in levels:
+        aucs = {name: float(each[level - 1].values.mean()) for name, each in curves.corrupted.items()}
+        least.append(min(aucs.items(), key=lambda pair: pair[1]))
+    worst = pd.DataFrame(least, columns=["worst", "worst_auc"])
+    return pd.concat([pd.DataFrame(rows), worst], axis=1).assign(level=range(len(rows)))
+
+
+def _corruptions(curves: Curves, evaluation: Evaluation) -> pd.DataFrame:
+    # the mean of all is asked first, by itself
+    whole = _against_clean(curves.clean, [curves.mean()], evaluation)
+    each = _against_clean(curves.clean, [curves.mean(name) for name in curves.corrupted], evaluation)
+    rows = [{"corruption": name} | one for name, one in zip((ALL, *curves.corrupted), whole + each, strict=True)]
+    found = pd.DataFrame(rows)
+    return pd.concat([found.iloc[:1], found.iloc[1:].sort_values("auc", kind="stable")], ignore_index=True)
+
+
+def _contrasts(runs: Mapping[str, HeldOut], curves: Mapping[str, Curves], evaluation: Evaluation) -> pd.DataFrame:
+    baseline, *others = runs
+    rows = []
+    for name in others:
+        if _paired(runs[baseline], runs[name]):
+            rows += [
+                {"baseline": baseline, "experiment": name} | row
+                for row in _contrast(curves[baseline], curves[name], evaluation)
+            ]
+    return pd.DataFrame(rows, columns=[*("baseline", "experiment", "corruption"), *_CONTRAST])
+
+
+_CONTRAST = [
+    *("difference", "low", "high", "p", "verdict", "reason", "detectable", "samples", "groups", "repeats"),
+    *("loss_change", "loss_change_low", "loss_change_high"),
+]
+
+
+def _paired(first: HeldOut, second: HeldOut) -> bool:
+    """Tell whether two runs were held out on the same samples, training by training."""
+    keys = ["sample_id", "fold", "repeat"]
+    return first.samples[keys].equals(second.samples[keys])
+
+
+def _contrast(baseline: Curves, other: Curves, evaluation: Evaluation) -> list[dict[str, Any]]:
+    rows = []
+    # the mean of all is asked first, by itself
+    for family in ([ALL], list(baseline.corrupted)):
+        pairs = [(baseline.mean(name), other.mean(name)) for name in family]
+        judged = comparison.judge([influence.difference(*pair) for pair in pairs], evaluation)
+        for name, pair, verdict in zip(family, pairs, judged, strict=True):
+            changed = influence.contrast([1, -1, -1, 1], [*pair, baseline.clean, other.clean])
+            loss = resampling.recipe(changed, confidence=evaluation.confidence)
+            more = {"loss_change": loss.value, "loss_change_low": loss.low, "loss_change_high": loss.high}
+            rows.append({"corruption": name} | comparison.told(verdict, len(family), evaluation.rope) | more)
+    return rows

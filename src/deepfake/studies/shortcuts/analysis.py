@@ -12,10 +12,12 @@ from deepfake.config import resolve, title
 from deepfake.config.params import Params
 from deepfake.errors import InputError
 from deepfake.evaluation import probes, shortcut_attribution
-from deepfake.evaluation.bootstrap import Floats
-from deepfake.evaluation.probes import Samples
+from deepfake.evaluation.evalset import EvalSet, Floats
+from deepfake.evaluation.influence import Influence
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
+from deepfake.reports import findings
+from deepfake.studies.shortcuts import findings as conclusions
 from deepfake.studies.shortcuts import probing
 from deepfake.studies.shortcuts.probing import FILES, Subject
 from deepfake.tables import results as result_tables
@@ -35,9 +37,9 @@ def run(
     cuda: bool = False,
     progress: Progress = SILENT,
 ) -> pd.DataFrame:
-    """Hold the audited experiments against what `probing.run` found; write the table of runs and the metrics.
+    """Hold the runs of `studies.shortcuts` against the probes; write the table of runs, the findings and the metrics.
 
-    Each is held against the files and against the view that it was trained on. Experiments are those of the study's
+    Each is held against the files and against the view that it was trained on. Runs are those of the study's
     data set; another one has none.
 
     Args:
@@ -68,19 +70,20 @@ def run(
     for view in trained_on.values():
         if view.view not in subjects:
             subjects[view.view] = probing.of_view(view, manifest, threads=threads, cuda=cuda, progress=progress)
-    samples = Samples.of(development)
-    rows = []
+    samples = probes.identities(development)
+    identities, found = [], []
     for experiment, places in logits.items():
         progress.say(f"explaining {experiment}")
         for name in (FILES, trained_on[experiment].view):
-            identity = {"experiment": experiment, "view": trained_on[experiment].view, "leak": name}
-            rows.append(identity | _explain(places, subjects[name], scores[name], samples, settings))
-    runs = pd.DataFrame(rows, columns=COLUMNS)
+            identities.append({"experiment": experiment, "view": trained_on[experiment].view, "leak": name})
+            found.append(_explain(places, subjects[name], scores[name], samples, settings))
+    rows = shortcut_attribution.judge(found, settings.evaluation)
+    joined = [identity | row for identity, row in zip(identities, rows, strict=True)]
+    runs = pd.DataFrame(joined, columns=COLUMNS)
     result_tables.write(runs, title(settings, "shortcuts_runs", dataset))
-    tables.write_text(
-        json.dumps(_metrics(judged, runs), indent=2) + "\n",
-        paths().study_metrics(title(settings, "shortcuts", dataset)),
-    )
+    study = title(settings, "shortcuts", dataset)
+    tables.write_text(json.dumps(_metrics(judged, runs), indent=2) + "\n", paths().study_metrics(study))
+    findings.write(study, conclusions.of(judged, runs, (len(development), development["group"].nunique())))
     return runs
 
 
@@ -120,7 +123,9 @@ def _logits(experiment: str, development: pd.DataFrame) -> pd.Series:
     return pd.Series(found["logit"].to_numpy(), index=places)
 
 
-def _explain(logits: pd.Series, subject: Subject, scores: Floats, samples: Samples, settings: Params) -> dict[str, Any]:
+def _explain(
+    logits: pd.Series, subject: Subject, scores: Floats, samples: EvalSet, settings: Params
+) -> tuple[dict[str, Any], Influence | None]:
     """Hold an experiment's logits against the joint probe of a subject and its features."""
     places = logits.index.to_numpy()
     columns = [column for family in subject.joint for column in subject.families[family]]
@@ -128,10 +133,9 @@ def _explain(logits: pd.Series, subject: Subject, scores: Floats, samples: Sampl
         logits.to_numpy(),
         subject.features.loc[places, columns],
         scores[places],
-        samples.where(places),
+        samples.take(places),
         caliper=settings.studies.shortcuts.caliper,
         evaluation=settings.evaluation,
-        seed=settings.shared.seed,
     )
 
 

@@ -1,7 +1,6 @@
-"""The page on shortcuts: what gives fakes away without a look at the content, and what detectors make of it."""
+"""The page on shortcuts: what predicts the label without a look at the content, and what detectors make of it."""
 
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 
@@ -11,166 +10,137 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import Patch
 
-from deepfake import tables
-from deepfake.config import title
+from deepfake.config import config_of, title
 from deepfake.config.params import Params
 from deepfake.errors import InputError
+from deepfake.evaluation.probes import LEVELS
 from deepfake.project import paths
-from deepfake.reports import wording
-from deepfake.studies.shortcuts import findings
-from deepfake.studies.shortcuts.findings import SEVERITIES
+from deepfake.reports import findings, pages
+from deepfake.reports import settings as shown_settings
+from deepfake.reports.columns import Column, Table, estimate, number, text
+from deepfake.reports.figures import STYLE, save
 from deepfake.tables import results as result_tables
 
+SEVERITIES = ("none", "weak", "moderate", "severe")
 _COLOURS = dict(zip(SEVERITIES, ("0.7", "#56b4e9", "#e69f00", "#d55e00"), strict=True))
 """Okabe and Ito's palette, told apart by colour-blind readers too."""
-_LEVELS = ("all", "family", "feature", "source")
-_SHOWN = {
-    "subject": "seen",
-    "level": "probe of",
-    "name": "name",
-    "nature": "nature",
-    "auc": "AUC",
-    "groups": "interval (groups)",
-    "folds": "interval (folds)",
-    "p_holm": "p (Holm)",
-    "severity": "severity",
-}
+_DRAWN = ("all", "family", "source", "feature")
+"""The levels in the order in which they are drawn."""
+_FEATURES_SHOWN = 12
+"""Single features of each subject in the figure and on the page, the strongest; all are in the CSV."""
+PROBES = [
+    text("Of", "subject"),
+    text("Probe", "level"),
+    text("Name", "name"),
+    estimate("AUC [95% CI, Holm]", "auc", "auc_low", "auc_high"),
+    Column("p (Holm)", {"": "p_holm"}, lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}"),
+    text("Severity", "severity"),
+    text("Verdict", "verdict"),
+]
+RUNS = [
+    text("Experiment", "experiment"),
+    text("Shortcuts of", "leak"),
+    estimate("AUC", "auc", "auc_low", "auc_high"),
+    number("Shortcuts' AUC", "leak_auc"),
+    estimate("R² of the logit", "r2", "r2_low", "r2_high"),
+    number("Rank correlation in reals", "spearman_real", "{:.2f}"),
+    number("in fakes", "spearman_fake", "{:.2f}"),
+    number("Matched pairs", "pairs", "{:,}"),
+    estimate("AUC on them", "matched_auc", "matched_auc_low", "matched_auc_high"),
+    estimate("AUC less what is predicted", "residual_auc", "residual_auc_low", "residual_auc_high"),
+]
 
 
 def write(settings: Params, dataset: str) -> None:
-    """Write the page and its figure from the tables that `probing.run` and `analysis.run` wrote.
+    """Write the page and its figure from the tables and findings that `probing.run` and `analysis.run` wrote.
 
     Args:
         settings: the checked params.yaml.
-        dataset: whose audit it is.
+        dataset: whose probes they are.
 
     Raises:
-        InputError: the data set has not been audited.
+        InputError: the data set has not been probed.
     """
-    name, *parts_of = (title(settings, part, dataset) for part in ("shortcuts", "probes", "shortcuts_runs"))
-    rows, runs = (_read(part, dataset) for part in parts_of)
+    name, *parts = (title(settings, part, dataset) for part in ("shortcuts", "probes", "shortcuts_runs"))
+    rows, runs = (_read(part, dataset) for part in parts)
     figure(rows, paths().figure(name))
-    parts = [
-        f"# What gives the fakes of {dataset} away, without a look at the content",
-        _method(settings),
-        "## What follows",
-        "\n".join(f"- {line}" for line in findings.findings(rows, settings.studies.shortcuts.severity.weak)),
-        wording.picture(name, "AUC of every probe"),
-        "*AUC of every probe with its interval over groups, coloured by severity; those that find nothing at all "
-        "are left out.*",
-        "## Every probe",
-        severity_table(rows),
-    ]
-    if len(runs):
-        parts += [
-            "## What detectors make of it",
-            runs_table(runs),
-            "\n".join(f"- {line}" for line in findings.explained(runs)),
-        ]
-        parts += [_READING]
-    tables.write_text("\n\n".join(parts) + "\n", paths().page(name))
-
-
-def headline(settings: Params) -> str:
-    """Return what the audit of the study's data set found, in one sentence.
-
-    Raises:
-        InputError: the data set has not been audited.
-    """
-    rows, runs = (_read(name, settings.dataset) for name in ("probes", "shortcuts_runs"))
-    return findings.brief(rows, runs)
+    configs = [config_of(run) for run in runs["experiment"].unique()]
+    found = findings.read(name)
+    pages.write(
+        name,
+        __package__ or "",
+        "page.md.j2",
+        dataset=dataset,
+        found=found,
+        shortcut=lambda id_: id_ in found and found[id_].verdict == "shortcut",
+        figure_name=name,
+        probes_csv=parts[0],
+        runs_csv=parts[1],
+        probes=Table(_strongest(rows), PROBES).markdown(),
+        runs=Table(runs, RUNS).markdown() if len(runs) else "",
+        alike=_alike(rows),
+        limits=settings.studies.shortcuts.severity,
+        framings=_framings(rows),
+        tests=int(_varies(rows).sum()),
+        settings=shown_settings.shared(configs),
+        varied=shown_settings.varied(configs),
+    )
 
 
 def _read(name: str, dataset: str) -> pd.DataFrame:
-    """Read a table of the audit."""
+    """Read a table of the study."""
     if not (path := paths().table(name)).exists():
         raise InputError(f"{path}: not found; run deepfake probe {dataset}, then deepfake shortcuts {dataset}")
     return result_tables.read(name)
 
 
-def _method(settings: Params) -> str:
-    """Say how the figures were made and what a severity means."""
-    limits = settings.studies.shortcuts.severity
-    return (
-        "Classical models are given figures of each image and asked for its label, on the same grouped folds as the "
-        "detectors; the test set plays no part. The AUC is the mean over held-out folds. A leak is **weak** from "
-        f"{limits.weak:g}, **moderate** from {limits.moderate:g} and **severe** from {limits.severe:g} on, but only if "
-        "chance is an unlikely explanation: both intervals lie above 0.5, and the p-value over groups is at most "
-        f"{settings.evaluation.significance:g} after Holm's correction over all probes of its kind."
-    )
+def _varies(rows: pd.DataFrame) -> pd.Series:
+    """Tell which probes say something else of different samples; the others have no interval."""
+    return (rows["auc_low"] != rows["auc_high"]) | (rows["auc"] != 0.5)
 
 
-_READING = """An R² near 0 does not acquit a detector, nor does a high one convict it: where leak and label go together,
-the leak goes with any good detector too. What the label cannot explain is the rank correlation within one class. On
-matched samples, each real stands beside a fake that the leak finds as suspicious; what AUC remains there is not owed to
-the leak. The residual AUC is what is left when all that the leak predicts is subtracted, deserved or not, so it errs on
-the low side."""
+def _strongest(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the probes that are shown: of single features only those that predict the label best."""
+    seen = rows[_varies(rows)].assign(order=lambda found: found["level"].map(_DRAWN.index))
+    seen = seen.sort_values(["order", "auc"], ascending=[True, False], kind="stable")
+    parts = []
+    for _, part in seen.groupby("subject", sort=False):
+        alone = part["level"] == "feature"
+        parts += [part[~alone], part[alone].head(_FEATURES_SHOWN)]
+    order = {subject: place for place, subject in enumerate(rows["subject"].unique())}
+    return pd.concat(parts).sort_values("subject", key=lambda names: names.map(order), kind="stable")
 
 
-def severity_table(rows: pd.DataFrame) -> str:
-    """Return all probes but those that find nothing at all, the worst first (Markdown)."""
-    order = rows["severity"].map(SEVERITIES.index)
-    ordered = rows.assign(order=-order, inverse=-rows["auc"]).sort_values(["order", "inverse"], kind="stable")
-    varying = ordered[(ordered["auc_low"] != 0.5) | (ordered["auc_high"] != 0.5)]
-    table = varying.assign(
-        auc=varying["auc"].map("{:.3f}".format),
-        groups=[wording.interval(row, "auc_") for _, row in varying.iterrows()],
-        folds=[wording.interval(row, "fold_") for _, row in varying.iterrows()],
-        p_holm=varying["p_holm"].map(lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}"),
-        severity=varying["severity"].map(lambda name: name if name == "none" else f"**{name}**"),
-    )
-    text = table[list(_SHOWN)].rename(columns=_SHOWN).to_markdown(index=False, disable_numparse=True)
-    same = ordered.loc[ordered.index.difference(varying.index)]
-    alike = [
-        f"{subject}: {', '.join(sorted(seen['name']))}"
-        for subject, seen in same[same["level"] == "feature"].groupby("subject", sort=False)
-    ]
-    return text + (
-        f"\n\nOf no use to a probe, most often because all images have it in common: {'; '.join(alike)}."
-        if alike
-        else ""
-    )
+def _alike(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the features that are the same everywhere, by subject."""
+    same = rows[~_varies(rows) & (rows["level"] == "feature")]
+    return {str(subject): ", ".join(sorted(seen["name"])) for subject, seen in same.groupby("subject", sort=False)}
 
 
-def runs_table(runs: pd.DataFrame) -> str:
-    """Return what each leak explains of each detector (Markdown)."""
-
-    def cell(row: Any, name: str) -> str:
-        return f"{row[name]:.3f} {wording.interval(row, f'{name}_')}"
-
-    table = [
-        {
-            "experiment": row["experiment"],
-            "leak": row["leak"],
-            "AUC": cell(row, "auc"),
-            "AUC of the leak": f"{row['leak_auc']:.3f}",
-            "R² of the logit": cell(row, "r2"),
-            "rank correlation within reals / fakes": f"{row['spearman_real']:.2f} / {row['spearman_fake']:.2f}",
-            "matched pairs": row["pairs"],
-            "AUC on them": cell(row, "matched_auc") if row["overlap"] else "no overlap",
-            "residual AUC": cell(row, "residual_auc"),
-        }
-        for _, row in runs.iterrows()
-    ]
-    return pd.DataFrame(table).to_markdown(index=False, disable_numparse=True)
+def _framings(rows: pd.DataFrame) -> list[str]:
+    """Return the views whose framing is a severe shortcut, so that phase 2 may not choose them for their AUC."""
+    framing = rows[(rows["level"] == "family") & (rows["name"] == "framing")]
+    return framing.loc[framing["severity"] == "severe", "subject"].tolist()
 
 
 def figure(rows: pd.DataFrame, path: Path) -> None:
-    """Draw the AUC of every probe with its interval, coloured by severity, a panel for each subject.
+    """Draw the AUC of probes with their intervals, coloured by severity, a panel for each subject.
 
     Args:
         rows: the table of probes.
         path: the PNG to write.
     """
-    rows = rows[(rows["auc_low"] != 0.5) | (rows["auc_high"] != 0.5)]
-    panels = {subject: _ordered(seen) for subject, seen in rows.groupby("subject", sort=False)}
-    style: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 130}
+    shown = _strongest(rows)
+    panels = {subject: _labelled(seen) for subject, seen in shown.groupby("subject", sort=False)}
     tallest = max(map(len, panels.values()), default=1)
-    with plt.rc_context(style):
-        drawn, axes = plt.subplots(
-            1, len(panels), figsize=(3.6 * len(panels), 1.2 + 0.19 * tallest), squeeze=False, sharex=True
-        )
-        for panel, (subject, seen) in zip(axes[0], panels.items(), strict=True):
+    across = min(len(panels), 2) or 1
+    down = -(-len(panels) // across)
+    with plt.rc_context(STYLE | {"font.size": 8}):
+        size = (4.4 * across, 0.6 + down * (0.8 + 0.19 * tallest))
+        drawn, axes = plt.subplots(down, across, figsize=size, squeeze=False, sharex=True, layout="constrained")
+        for panel in axes.flat[len(panels) :]:
+            panel.set_visible(False)
+        for panel, (subject, seen) in zip(axes.flat, panels.items(), strict=False):
             places = np.arange(len(seen))
             colours = [_COLOURS[severity] for severity in seen["severity"]]
             panel.barh(places, seen["auc"] - 0.5, left=0.5, color=colours, height=0.7)
@@ -178,22 +148,17 @@ def figure(rows: pd.DataFrame, path: Path) -> None:
             panel.set_yticks(places, seen["label"].tolist())
             panel.set_ylim(tallest - 0.5, -0.5)
             panel.axvline(0.5, color="0.4", lw=0.8)
-            panel.set(title=subject, xlabel="AUC (0.5: chance)", xlim=(0.35, 1.02))
+            panel.set(title=str(subject), xlim=(0.35, 1.02))
+            panel.tick_params(labelbottom=True)
+        drawn.supxlabel("AUC of the probe (0.5: chance)", fontsize=8)
         handles = [Patch(color=_COLOURS[severity]) for severity in SEVERITIES]
-        drawn.legend(handles, SEVERITIES, loc="upper center", ncols=len(SEVERITIES), frameon=False)
-        drawn.tight_layout(rect=(0, 0, 1, 1 - 0.3 / (1.2 + 0.19 * tallest)))
-        with tables.atomic(path) as temporary:
-            drawn.savefig(temporary, format="png")
-        plt.close(drawn)
+        drawn.legend(handles, SEVERITIES, loc="outside upper center", ncols=len(SEVERITIES))
+        save(drawn, path)
 
 
-def _ordered(seen: pd.DataFrame) -> pd.DataFrame:
-    """Return a subject's probes as they are drawn: all together, families, features, sources; the highest AUC first."""
-    order = seen["level"].map(_LEVELS.index)
-    names = (
-        seen["name"]
-        .where(seen["level"] != "all", "all together")
-        .where(seen["level"] != "source", "all: " + seen["name"])
-    )
-    labels = names.where(seen["level"] != "family", seen["name"] + " (family)")
-    return seen.assign(order=order, inverse=-seen["auc"], label=labels).sort_values(["order", "inverse"], kind="stable")
+def _labelled(seen: pd.DataFrame) -> pd.DataFrame:
+    """Return a subject's probes with what to call each."""
+    assert set(seen["level"]) <= set(LEVELS)
+    forms = {"all": "all together", "family": "{} (family)", "source": "all, of {}", "feature": "{}"}
+    labels = [forms[level].format(name) for level, name in zip(seen["level"], seen["name"], strict=True)]
+    return seen.assign(label=labels)

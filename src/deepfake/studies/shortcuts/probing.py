@@ -76,28 +76,19 @@ def run(
     """
     manifest = tables.read(paths().manifest(dataset), tables.MANIFEST)
     development = manifest[manifest["split"] == "dev"]
-    samples = probes.Samples.of(development)
+    samples = probes.identities(development)
     subjects = {FILES: of_files(dataset, manifest, threads=threads, progress=progress)}
     for view in _views(settings) if dataset == settings.dataset else ():
         if view.view not in subjects:
             subjects[view.view] = of_view(view, manifest, threads=threads, cuda=cuda, progress=progress)
-    rows, joint = [], []
+    found: list[probes.Probe] = []
+    joint = []
     for name, subject in subjects.items():
         progress.say(f"probing {name}")
-        found, scores = probes.probe(
-            name,
-            subject.features,
-            subject.families,
-            samples,
-            settings.evaluation,
-            settings.shared.seed,
-            joint=subject.joint,
-        )
-        rows.append(found)
+        each, scores = probes.probe(name, subject.features, subject.families, samples, joint=subject.joint)
+        found += each
         joint.append(development[["sample_id", "fold"]].assign(subject=name, score=scores))
-    judged = probes.judge(
-        pd.concat(rows, ignore_index=True), settings.studies.shortcuts.severity, settings.evaluation.significance
-    )
+    judged = probes.judge(found, settings.studies.shortcuts.severity, settings.evaluation)
     result_tables.write(judged, title(settings, "probes", dataset))
     tables.write(pd.concat(joint), paths().probe_scores(dataset), tables.PROBE_SCORES)
     return judged
