@@ -54,7 +54,8 @@ def tiny_params() -> dict:
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     values["presets"]["quick"] |= {
         "folds": 2,
-        "epochs": {"short": 2, "long": 2},
+        "repeats": 1,
+        "epochs": {"short": 2, "base": 2, "long": 2},
         "resolution": {"low": 32, "high": 40},
         "fraction": {"small": 1.0, "medium": 1.0, "all": 1.0},
     }
