@@ -29,9 +29,7 @@ _HEADINGS = {
 @click.option("--score", metavar="COL", help="The column of its scores.")
 @click.option("--positive", metavar="LABEL", help="The true label of the positive class (fake).")
 @click.option("--group", metavar="COL", help="The column of the person, video or other unit that rows share.")
-@click.option(
-    "--source", metavar="COL", help="The column of who made each sample; adds an AUC a source."
-)
+@click.option("--source", metavar="COL", help="The column of who made each sample; adds an AUC a source.")
 @click.option("--threshold", metavar="T", type=float, help="The score from which on a sample is called positive.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead, in full precision.")
 def evaluate(
@@ -90,9 +88,8 @@ def _taken(found: "Evaluated", file: Path) -> str:
     if taken.id:
         lines.append(f"names: column {_column(taken, 'id')}; none stands there twice")
     if found.groups is not None:
-        lines.append(
-            f"groups: column {_column(taken, 'group')}, {found.groups:,} of them; the AUC is over pairs of different groups"
-        )
+        groups = f"column {_column(taken, 'group')}, {found.groups:,} of them"
+        lines.append(f"groups: {groups}; the AUC is over pairs of different groups")
     else:
         lines.append("groups: none; intervals are too narrow if rows share people or videos (--group COL)")
     if taken.source:
