@@ -178,7 +178,8 @@ def _seen(configs: dict[str, RunConfig], name: str, settings: Params) -> set[str
 def features_of(settings: Params, groups: int = 24, per_group: int = 4) -> dict[str, pd.DataFrame]:
     """Return the features of every data set."""
     return {
-        dataset: features(dataset, groups, per_group) for dataset in (IN_DOMAIN, *settings.studies.generalization.datasets)
+        dataset: features(dataset, groups, per_group)
+        for dataset in (IN_DOMAIN, *settings.studies.generalization.datasets)
     }
 
 
