@@ -231,6 +231,16 @@ def test_findings_repeat_the_verdicts_and_the_keys_are_the_gaps_and_what_narrows
     assert len(own) == 4
 
 
+def test_a_detector_at_chance_has_nothing_to_lose(found):
+    cells = found.cells.copy()
+    cells.loc[(cells["experiment"] == BASELINE) & (cells["dataset"] == IN_DOMAIN), "chance"] = "undecided"
+    for other in (found, found._replace(cells=cells)):
+        notes = [one.note for one in findings.of(other) if one.id == f"gap.{EDITED}"]
+        assert notes == (
+            ["It is not above chance on sample, so it has nothing to lose."] if other is not found else [""]
+        )
+
+
 def test_with_all_data_sets_in_the_union_the_key_is_about_those(found):
     cells = found.cells.copy()
     cells.loc[cells["experiment"] == "backbone_combined", "in_domain"] = 1

@@ -22,7 +22,7 @@ def label(row: Any) -> str:
     """Return what a row is called: external detectors have names of their own."""
     if row["kind"] == "trained":
         return f"{row['dataset']}{' (in-domain)' if row['in_domain'] == 1 else ''}"
-    return f"{row['experiment']}: {row['dataset']}" if row["dataset"] == row["dataset"] else row["experiment"]
+    return str(row["experiment"])
 
 
 def accuracy(rows: pd.DataFrame, path: Path) -> None:
@@ -62,7 +62,7 @@ def _bars(axes: Axes, rows: pd.DataFrame, key: str, shades: list[str], marks: np
     axes.barh(places, values, color=shades, alpha=0.75, height=0.65)
     low, high = (100 * rows[f"{key}_{end}"].astype(float).to_numpy() for end in ("low", "high"))
     axes.hlines(places, low, high, color="black", lw=1.5)
-    ends = np.fmax(np.fmax(values, high), marks + 1)
+    ends = np.fmax(np.fmax(values, high), marks + 2)
     for place, value, end in zip(places.tolist(), values.tolist(), ends.tolist(), strict=True):
         axes.text(end + 2, place, f"{value:.1f}", va="center", fontsize=8)
     axes.set_yticks(places, [label(row) for _, row in rows.iterrows()])

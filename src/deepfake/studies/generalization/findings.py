@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deepfake.reports.findings import Finding
+from deepfake.reports.findings import Finding, tested
 from deepfake.studies.generalization.analysis import Found
-from deepfake.studies.phases.findings import tested
 from deepfake.studies.results import title
 
 _GAPS = {
@@ -75,7 +74,10 @@ def _gaps(found: Found, named: Mapping[str, str]) -> Iterator[Finding]:
         own = row["experiment"] == found.baseline
         place = [prefix, *([] if own else [row["experiment"]]), row["dataset"], row["source"]]
         id_ = ".".join(filter(None, place)) + (f".{row['reference']}" if prefix == "between" else "")
-        yield tested(id_, asked, row, measure=measure, key=own and prefix == "gap")
+        more: dict[str, Any] = {"measure": measure, "key": own and prefix == "gap"}
+        if prefix == "gap" and found.of(row["experiment"]).loc[row["reference"], "chance"] != "above_chance":
+            more["note"] = f"It is not above chance on {row['reference']}, so it has nothing to lose."
+        yield tested(id_, asked, row, **more)
 
 
 def _mitigations(found: Found, named: Mapping[str, str]) -> Iterator[Finding]:

@@ -7,14 +7,13 @@ import pandas as pd
 from deepfake.config import config_of
 from deepfake.config.params import Params
 from deepfake.project import paths
-from deepfake.reports import findings, pages
+from deepfake.reports import findings, forest, pages
 from deepfake.reports import settings as shown_settings
 from deepfake.reports.columns import Column, Table, text
 from deepfake.studies import results
 from deepfake.studies.generalization import figures
 from deepfake.studies.generalization.analysis import NAME, Found, read
 from deepfake.studies.generalization.contrasts import ENSEMBLE
-from deepfake.studies.phases import figures as shared_figures
 
 QUESTIONS = {
     "architecture": "Another architecture",
@@ -40,6 +39,8 @@ _HEADINGS = {
 _MOST_FEATURES = 8
 _WHY = ("fakes", "reals", "source", "threshold")
 """The prefixes of the findings that say why a data set is harder."""
+_FIRST = ("chance", "gap", "between")
+"""Those of the findings that stand on top, beside the key ones."""
 
 
 def write(settings: Params) -> None:
@@ -60,16 +61,17 @@ def write(settings: Params) -> None:
     if len(known):
         headings = {key: heading for key, heading in QUESTIONS.items() if key in known}
         tests = found.contrasts.assign(table=found.contrasts["question"], name=_names(found.contrasts))
-        shared_figures.differences(tests, headings, settings.evaluation.rope, paths().figure(f"{NAME}_contrasts"))
+        forest.differences(tests, headings, settings.evaluation.rope, paths().figure(f"{NAME}_contrasts"))
     configs = [config_of(name) for name in found.trained["experiment"].unique()]
-    why = [one for prefix in _WHY for one in named.below(prefix)]
-    ids = {one.id for one in why}
+    first, why = ([one for one in named.values() if one.id.split(".")[0] in prefixes] for prefixes in (_FIRST, _WHY))
+    rest = [one for one in named.values() if one not in first and one not in why]
     pages.write(
         NAME,
         __package__ or "",
         "page.md.j2",
-        found=[one for one in named.values() if one.id not in ids],
+        found=first + [one for one in rest if one.key],
         why=why,
+        mitigations=[one for one in rest if not one.key],
         resolution=results.resolution([found.gaps, found.contrasts]),
         baseline=found.baseline,
         in_domain=found.in_domain,
@@ -77,7 +79,7 @@ def write(settings: Params) -> None:
         matrix=_matrix(found),
         gaps=_gaps(found).markdown(),
         features={name: _features(found, name) for name in found.out_of_domain},
-        contrasts=_contrasts(found).markdown() if len(known) else "",
+        contrasts=len(known) > 0,
         recommendations=_recommendations(found),
         settings=shown_settings.shared(configs),
         varied=shown_settings.varied(configs),
@@ -92,7 +94,7 @@ def _design(shown: pd.DataFrame) -> str:
     """Return the design's table: the baseline on each data set, and external detectors."""
     rows = [
         {
-            "Dataset": figures.label(row),
+            "Dataset": figures.label(row) + ("" if row["kind"] == "trained" else f": {row['dataset']}"),
             "Total Files": "?" if row["samples"] != row["samples"] else f"{row['samples']:,.0f}",
             **{heading: _cell(row, key) for key, heading in _HEADINGS.items()},
         }
@@ -139,13 +141,6 @@ def _gaps(found: Found) -> Table:
     """Return the generalization gap of every detector."""
     headings = {"Detector": "experiment", "Out-of-Domain": "dataset", "In-Domain": "reference"}
     rows = found.gaps[found.gaps["metric"] == "auc"]
-    return Table(rows, [text(heading, key) for heading, key in headings.items()] + _VERDICT)
-
-
-def _contrasts(found: Found) -> Table:
-    """Return the contrasts between recipes."""
-    rows = found.contrasts.assign(heading=found.contrasts["question"].map(QUESTIONS))
-    headings = {"Question": "heading", "Detector": "experiment", "Against": "baseline", "On": "dataset"}
     return Table(rows, [text(heading, key) for heading, key in headings.items()] + _VERDICT)
 
 
