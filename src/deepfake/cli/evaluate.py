@@ -25,10 +25,12 @@ _HEADINGS = {
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--truth", metavar="COL", help="The column of the true labels.")
-@click.option("--pred", metavar="COL", help="The column of what the detector called each sample.")
-@click.option("--score", metavar="COL", help="The column of its scores.")
+@click.option("--pred", metavar="COL", help="The column of predicted labels.")
+@click.option("--score", metavar="COL", help="The column of scores.")
 @click.option("--positive", metavar="LABEL", help="The true label of the positive class (fake).")
-@click.option("--group", metavar="COL", help="The column of the person, video or other unit that rows share.")
+@click.option(
+    "--group", metavar="COL", help="The column of groups (a person, a video): rows of one group are not independent."
+)
 @click.option("--source", metavar="COL", help="The column of who made each sample; adds an AUC a source.")
 @click.option("--threshold", metavar="T", type=float, help="The score from which on a sample is called positive.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead, in full precision.")
@@ -43,7 +45,7 @@ def evaluate(
     threshold: float | None,
     as_json: bool,
 ) -> None:
-    """Evaluate the predictions in FILE, a CSV of any detector: metrics with confidence intervals.
+    """Compute metrics with confidence intervals for the predictions in FILE, a CSV of any detector.
 
     FILE has a true label and a call or a score in each row. Columns and labels that are not named are found; what was
     taken for what is printed.

@@ -29,7 +29,7 @@ _HEADINGS = {
     "accuracy": "Accuracy",
     "precision": "Precision",
     "recall": "Recall",
-    "f1": "F1",
+    "f1": "F1 (fake)",
     "auc": "AUC",
     "eer": "EER",
     "balanced_accuracy": "Balanced Accuracy",
