@@ -231,10 +231,10 @@ def test_a_hundred_thousand_rows_of_two_thousand_groups_take_seconds(stand):
     truth, who = rng.integers(0, 2, 100_000), rng.integers(0, 2000, 100_000)
     write(stand / "results.csv", ["label", "score", "group"], [truth, rng.normal(truth), who])
     code = (
-        "import time; start = time.perf_counter()\n"
+        "import time\n"
         "import deepfake.cli\n"
         "try:\n    deepfake.cli.main(['evaluate', 'results.csv'])\nexcept SystemExit as end:\n    assert not end.code\n"
-        "import sys; print(time.perf_counter() - start, file=sys.stderr)"
+        "import sys; print(time.process_time(), file=sys.stderr)"  # which other work on the machine does not change
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "2,000 of them" in done.stdout
