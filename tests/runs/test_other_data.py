@@ -193,7 +193,7 @@ def test_a_parent_of_another_model_is_refused(project):
 def test_a_parent_that_knows_the_held_out_people_is_refused(copied):
     """As without `groups_of`: then the same people stand in other folds."""
     rows = manifest("sample_edited")
-    wrong = rows.assign(fold=rows["fold"].map({0: 1, 1: 0, -1: -1}))
+    wrong = rows.assign(folds=rows["folds"].map({"0": "1", "1": "0", "-1": "-1"}))
     with pytest.raises(
         InputError, match=r"simple_cnn_low was trained on people .* that fold 0 holds out; set groups_of"
     ):
@@ -297,8 +297,8 @@ def test_known_files_are_left_out_and_counted(copied):
     groups = {group: f"{number:02d}" for number, group in enumerate(sorted(rows["group"].unique(), reverse=True))}
     moved = rows.assign(
         **rows.assign(key=rows["group"].map(groups))[["key"]].merge(
-            rows.groupby("group")[["split", "fold"]].first(), left_on="key", right_index=True, how="left"
-        )[["split", "fold"]]
+            rows.groupby("group")[["split", "fold", "folds"]].first(), left_on="key", right_index=True, how="left"
+        )[["split", "fold", "folds"]]
     )
     tables.write(moved, paths().manifest("twin"), tables.MANIFEST)
     heard = Heard()
