@@ -12,34 +12,33 @@ from conftest import ROOT
 from deepfake import config, project, tables
 from deepfake.config import RunConfig, params
 from deepfake.config.params import Params
-from deepfake.evaluation import performance, thresholds
-from deepfake.evaluation.bootstrap import Interval
+from deepfake.evaluation import thresholds
 from deepfake.project import paths
 from deepfake.studies.generalization.cells import Cell
-from deepfake.studies.generalization.external import ForeignRow
+from deepfake.studies.generalization.external import ExternalRow
 
-HOME, EDITED, RESENT = "sample", "sample_edited", "sample_resent"
+IN_DOMAIN, EDITED, RESENT = "sample", "sample_edited", "sample_resent"
 SOURCES = {
-    HOME: ("wiki", "inpainting", "insight", "text2img"),
+    IN_DOMAIN: ("wiki", "inpainting", "insight", "text2img"),
     EDITED: ("camera", "paste", "morph", "liquify"),
     RESENT: ("wiki", "inpainting", "insight", "text2img"),
 }
 """The reals first."""
-BASELINE, OTHER = "simple_cnn_home", "resnet_home"
+BASELINE, OTHER = "backbone_in_domain", "other_in_domain"
 QUALITY = {
     BASELINE: (2.5, 0.6, 1.7),
     OTHER: (2.6, 0.6, 1.7),
-    "simple_cnn_union": (2.4, 2.2, 1.8),
-    "resnet_union": (2.4, 2.2, 1.8),
-    "simple_cnn_union_domains": (2.4, 2.2, 1.8),
-    "simple_cnn_finetuned": (1.2, 2.4, 1.0),
-    "simple_cnn_away": (0.2, 2.4, 0.2),
+    "backbone_combined": (2.4, 2.2, 1.8),
+    "other_combined": (2.4, 2.2, 1.8),
+    "backbone_combined_invariant": (2.4, 2.2, 1.8),
+    "backbone_finetuned": (1.2, 2.4, 1.0),
+    "backbone_target": (0.2, 2.4, 0.2),
     "ensemble_mean": (2.8, 0.8, 1.8),
     "ensemble_fitted": (2.8, 0.8, 1.8),
 }
 """How far fakes lie above reals at home, on the edited and on the resent data set, in standard deviations."""
-SHIFT = {HOME: 0.0, EDITED: 0.0, RESENT: 1.5}
-"""By how much all logits lie higher: what re-tuned thresholds mend."""
+SHIFT = {IN_DOMAIN: 0.0, EDITED: 0.0, RESENT: 1.5}
+"""By how much all logits lie higher: what retuned thresholds fix."""
 WEAK = "insight"
 """The source that lies lower than the others."""
 FOLDS = 4
@@ -48,16 +47,16 @@ FOLDS = 4
 _TRAINED = {
     BASELINE: {"model": "simple_cnn"},
     OTHER: {"model": "resnet18"},
-    "simple_cnn_union": {"model": "simple_cnn", "dataset": "union"},
-    "resnet_union": {"model": "resnet18", "dataset": "union", "epochs": "short"},
-    "simple_cnn_union_domains": {"model": "simple_cnn", "dataset": "union", "domain": {"column": "dataset"}},
-    "simple_cnn_finetuned": {
+    "backbone_combined": {"model": "simple_cnn", "dataset": "union"},
+    "other_combined": {"model": "resnet18", "dataset": "union", "epochs": "short"},
+    "backbone_combined_invariant": {"model": "simple_cnn", "dataset": "union", "domain": {"column": "dataset"}},
+    "backbone_finetuned": {
         "kind": "fine-tuned",
         "model": "simple_cnn",
         "dataset": EDITED,
         "start_from": BASELINE,
     },
-    "simple_cnn_away": {"model": "simple_cnn", "dataset": EDITED},
+    "backbone_target": {"model": "simple_cnn", "dataset": EDITED},
 }
 _ENSEMBLES = {
     name: {"kind": "ensemble", "members": [BASELINE, OTHER], "weights": name[9:]}
@@ -72,11 +71,9 @@ def settings_of(
     *runs: str,
     datasets: tuple[str, ...] = (EDITED, RESENT),
     union: tuple[str, ...] = (EDITED,),
-    replicates: int = 1000,
 ) -> Params:
     """Write a project of nothing but params and catalog, with all runs or those named, and return its params."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    values["evaluation"]["bootstrap_replicates"] = replicates
     values["studies"]["generalization"] = {
         "datasets": list(datasets),
         "union": list(union),
@@ -107,7 +104,7 @@ def samples(dataset: str, groups: int, per_group: int) -> pd.DataFrame:
             for group in range(groups)
             for number in range(per_group)
         ],
-        columns=["sample_id", "label", "source", "group", "home_fold"],
+        columns=["sample_id", "label", "source", "group", "own_fold"],
     )
 
 
@@ -124,7 +121,7 @@ def predictions(
         logit = known["label"] * (quality + known["group"].map(hardness) - 0.8 * (known["source"] == WEAK))
         logit += SHIFT[dataset] + fold + brightness * (measured - 100) / 10 + own.normal(size=len(known))
         for subset, inside in (("held_out", fold), ("validation", (fold + 1) % FOLDS)):
-            rows = known["home_fold"] == inside
+            rows = known["own_fold"] == inside
             parts.append(known[rows].assign(fold=fold, subset=subset, logit=logit[rows]))
     columns = ["fold", "subset", "sample_id", "label", "source", "group", "logit"]
     return pd.concat(parts, ignore_index=True)[columns]
@@ -137,8 +134,8 @@ def features(dataset: str, groups: int, per_group: int) -> pd.DataFrame:
     kinds = tables.FEATURES.columns
     values = {name: 0 if kind == "int" else 0.0 if kind == "float" else "none" for name, kind in kinds.items()}
     frame = pd.DataFrame([values] * len(known)).assign(sample_id=known["sample_id"], format="JPEG", mode="RGB")
-    frame["width"] = {HOME: 184, EDITED: generator.choice([128, 184, 240], len(known)), RESENT: 120}[dataset]
-    low = {HOME: 75, EDITED: 40, RESENT: 30}[dataset]
+    frame["width"] = {IN_DOMAIN: 184, EDITED: generator.choice([128, 184, 240], len(known)), RESENT: 120}[dataset]
+    low = {IN_DOMAIN: 75, EDITED: 40, RESENT: 30}[dataset]
     frame["quality"] = generator.integers(low, low + 20, len(known))
     frame["mean_r"] = generator.normal(100, 10, len(known))
     frame["subsampling"] = generator.choice(["4:2:0", "4:4:4"], len(known), p=[0.9, 0.1])
@@ -155,7 +152,7 @@ def cells_of(
     """Return every detector on every data set; thresholds are those of the first data set that it has seen."""
     configs = configs_of(settings)
     found = []
-    datasets = [HOME, *settings.studies.generalization.datasets]
+    datasets = [IN_DOMAIN, *settings.studies.generalization.datasets]
     strengths = quality or QUALITY
     for number, name in enumerate(configs):
         exposed = _seen(configs, name, settings)
@@ -174,26 +171,28 @@ def cells_of(
 def _seen(configs: dict[str, RunConfig], name: str, settings: Params) -> set[str]:
     """Return the data sets that a detector was trained on."""
     own = configs[name]
-    found = {HOME, *settings.studies.generalization.union} if own.dataset == project.UNION else {own.dataset}
+    found = {IN_DOMAIN, *settings.studies.generalization.union} if own.dataset == project.UNION else {own.dataset}
     return found | (_seen(configs, own.start_from, settings) if own.start_from else set())
 
 
 def features_of(settings: Params, groups: int = 24, per_group: int = 4) -> dict[str, pd.DataFrame]:
     """Return the features of every data set."""
     return {
-        dataset: features(dataset, groups, per_group) for dataset in (HOME, *settings.studies.generalization.datasets)
+        dataset: features(dataset, groups, per_group)
+        for dataset in (IN_DOMAIN, *settings.studies.generalization.datasets)
     }
 
 
-def foreign_rows() -> list[ForeignRow]:
-    """Return a reported result with nothing but its accuracy, and somebody's predictions without scores."""
-    nothing: dict[str, Interval | None] = dict.fromkeys(performance.COLUMNS)
-    reported = nothing | {"accuracy": Interval(0.997, np.nan, np.nan, 0.95)}
-    shares = {name: Interval(0.6, 0.5, 0.7, 0.95) for name in ("accuracy", "precision", "recall", "f1")}
+def external_rows() -> list[ExternalRow]:
+    """Return a reported result with nothing but its accuracy, and external predictions without scores."""
+    shares = {f"{name}{end}": 0.6 + step for name in ("accuracy", "f1") for end, step in ENDS.items()}
     return [
-        ForeignRow("original_eval", "Original Eval (reported)", "", None, reported, reported=True, source="a notebook"),
-        ForeignRow("theirs", "Theirs", "their files", 120, nothing | shares, reported=False, source="theirs.csv"),
+        ExternalRow("Original Eval (reported)", "its own", None, {"accuracy": 0.997}, reported=True),
+        ExternalRow("Theirs", "their files", 120, shares, reported=False),
     ]
+
+
+ENDS = {"": 0.0, "_low": -0.1, "_high": 0.1}
 
 
 def write_inputs(settings: Params, **sizes: int) -> None:

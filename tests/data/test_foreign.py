@@ -61,6 +61,7 @@ def test_what_was_taken_is_told(read):
         pred=None,
         score="P_real",
         group="Speaker",
+        source=None,
         id="File",
         named=(),
         positive=("fake",),

@@ -193,7 +193,7 @@ def test_a_parent_of_another_model_is_refused(project):
 def test_a_parent_that_knows_the_held_out_people_is_refused(copied):
     """As without `groups_of`: then the same people stand in other folds."""
     rows = manifest("sample_edited")
-    wrong = rows.assign(fold=rows["fold"].map({0: 1, 1: 0, -1: -1}))
+    wrong = rows.assign(folds=rows["folds"].map({"0": "1", "1": "0", "-1": "-1"}))
     with pytest.raises(
         InputError, match=r"simple_cnn_low was trained on people .* that fold 0 holds out; set groups_of"
     ):
@@ -235,7 +235,7 @@ def test_what_a_tuned_fold_has_seen_includes_what_its_parent_saw(project):
 
 
 def cells() -> dict[tuple[str, str], collect.Cell]:
-    return {(cell.model, cell.dataset): cell for cell in collect.run(config.load())}
+    return {(cell.experiment, cell.dataset): cell for cell in collect.run(config.load())}
 
 
 def test_every_model_is_judged_on_every_data_set_by_people_it_never_saw(project):
@@ -256,7 +256,7 @@ def test_every_model_is_judged_on_every_data_set_by_people_it_never_saw(project)
         for fold in (0, 1):
             trained = seen[(seen["fold"] == fold) & (seen["subset"] == "train")]
             assert not set(cell.joined.loc[cell.joined["fold"] == fold, "group"]) & set(trained["group"])
-    trained_on = {m: {d for d in ("sample", *AWAY) if found[m, d].seen} for m in models}
+    trained_on = {m: {d for d in ("sample", *AWAY) if found[m, d].in_domain} for m in models}
     assert trained_on == {
         "home": {"sample"},
         "away": {"sample_edited"},
@@ -275,7 +275,7 @@ def test_a_model_finds_at_home_what_it_found_when_it_was_trained(copied):
     paths().params.write_text(yaml.safe_dump(with_runs("home", "both", datasets=["sample_edited", "twin"])))
     make("twin")
     heard = Heard()
-    judged = {(c.model, c.dataset): c.joined for c in collect.run(config.load(), heard)}
+    judged = {(c.experiment, c.dataset): c.joined for c in collect.run(config.load(), heard)}
     for model in ("home", "both"):
         home, twin = (judged[model, name].query("subset == 'held_out'") for name in ("sample", "twin"))
         both = home.merge(twin, on=["sample_id", "fold"], suffixes=("", "_twin"))
@@ -297,12 +297,12 @@ def test_known_files_are_left_out_and_counted(copied):
     groups = {group: f"{number:02d}" for number, group in enumerate(sorted(rows["group"].unique(), reverse=True))}
     moved = rows.assign(
         **rows.assign(key=rows["group"].map(groups))[["key"]].merge(
-            rows.groupby("group")[["split", "fold"]].first(), left_on="key", right_index=True, how="left"
-        )[["split", "fold"]]
+            rows.groupby("group")[["split", "fold", "folds"]].first(), left_on="key", right_index=True, how="left"
+        )[["split", "fold", "folds"]]
     )
     tables.write(moved, paths().manifest("twin"), tables.MANIFEST)
     heard = Heard()
-    judged = {(c.model, c.dataset): c.joined for c in collect.run(config.load(), heard)}
+    judged = {(c.experiment, c.dataset): c.joined for c in collect.run(config.load(), heard)}
     (line,) = [line for line in heard.lines if "left out" in line]
     held_out = judged["home", "twin"].query("subset == 'held_out'")
     count = int(line.split(": ")[1].split()[0])

@@ -1,4 +1,3 @@
-import math
 import shutil
 
 import numpy as np
@@ -6,22 +5,20 @@ import pytest
 import yaml
 from sklearn import metrics as reference
 
-from conftest import ROOT, changed
+from conftest import ROOT
 from deepfake.config import params
 from deepfake.datasets.external_columns import Options
 from deepfake.errors import InputError
 from deepfake.evaluation import performance
+from deepfake.evaluation.evalset import EvalSet
 from deepfake.project import paths
 from deepfake.studies.generalization import external
-
-DRAWS = {"replicates": 200, "seed": 42, "confidence": 0.95}
 
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    paths().params.write_text(yaml.safe_dump(changed(values, {"evaluation.bootstrap_replicates": 200})))
+    shutil.copy(ROOT / paths().params, paths().params)
     paths().external_predictions.mkdir(parents=True)
     shutil.copy(ROOT / paths().catalog, paths().catalog)
     return params.load()
@@ -46,11 +43,11 @@ def test_all_columns_are_those_of_one_fold(settings, direction):
     labels, scores, people = write_results(direction=direction)
     found = external.evaluate(paths().external_predictions / "results.csv", Options(), settings)
     grown = scores * direction
-    expected = performance.of_scores(labels, grown, people, np.zeros(200, int), {0: 0.0}, **DRAWS)
+    expected = performance.of_scores(EvalSet.of_arrays(labels, grown, people), grown >= 0, 0.95)
     assert found.performance == expected
     assert found.groups == 20
-    assert found.judged_by == "auc"
-    assert found.counts.true_fakes == np.sum((labels == 1) & (grown >= 0))
+    assert found.judged_by == "auc" and found.chance.word == "above_chance"
+    assert found.confusion["true_positives"] == np.sum((labels == 1) & (grown >= 0))
 
 
 def test_without_groups_every_row_is_its_own(settings):
@@ -58,18 +55,33 @@ def test_without_groups_every_row_is_its_own(settings):
     path = paths().external_predictions / "results.csv"
     path.write_text("\n".join(line.rpartition(",")[0] for line in path.read_text().splitlines()))
     found = external.evaluate(path, Options(), settings)
-    rows = np.arange(200)
     assert found.groups is None
-    assert found.performance == performance.of_scores(labels, scores, rows, 0 * rows, {0: 0.0}, **DRAWS)
+    assert found.performance == performance.of_scores(
+        EvalSet.of_arrays(labels, scores, np.arange(200)), scores >= 0, 0.95
+    )
+    # without pairs in groups both are the usual AUC
+    assert found.performance["auc"].value == found.performance["auc_all"].value
+
+
+def test_sources_are_held_against_all_reals(settings):
+    labels, scores, people = write_results()
+    path = paths().external_predictions / "results.csv"
+    header, *lines = path.read_text().splitlines()
+    kinds = np.where(labels == 0, "camera", np.where(people % 2, "swap", "morph"))
+    path.write_text("\n".join([f"{header},kind", *(f"{line},{kind}" for line, kind in zip(lines, kinds, strict=True))]))
+    found = external.evaluate(path, Options(source="kind"), settings)
+    assert list(found.sources) == ["morph", "swap"]
+    for name, (between, usual) in found.sources.items():
+        rows = np.isin(kinds, ["camera", name])
+        assert usual.value == pytest.approx(reference.roc_auc_score(labels[rows], scores[rows]))
+        assert between.value != usual.value
+    assert external.evaluate(path, Options(), settings).sources == {}
 
 
 def test_the_committed_catalog_reports_what_the_plan_does(settings):
     (row,) = external.rows(settings)
-    assert (row.name, row.title, row.files, row.reported) == ("original_eval", "Original Eval (reported)", None, True)
-    accuracy = row.performance.pop("accuracy")
-    assert accuracy.estimate == 0.997
-    assert math.isnan(accuracy.low) and math.isnan(accuracy.high)
-    assert row.performance == dict.fromkeys(set(performance.COLUMNS) - {"accuracy"})
+    assert (row.title, row.samples, row.reported) == ("Original Eval (reported)", None, True)
+    assert row.figures == {"accuracy": 0.997}
 
 
 def enter(**predictions):
@@ -83,11 +95,10 @@ def test_predictions_of_the_catalog_are_rows_after_what_was_reported(settings):
     enter(theirs=entry)
     reported, row = external.rows(settings)
     assert reported.reported and not row.reported
-    assert (row.name, row.title, row.dataset, row.files) == ("theirs", "Theirs", "In-The-Wild", 200)
-    assert row.source == "data/predictions/results.csv"
-    assert row.performance["accuracy"].estimate == reference.accuracy_score(labels, scores >= 0.3)
-    assert row.performance["auc"].estimate == reference.roc_auc_score(labels, scores)
-    assert list(row.performance) == list(performance.COLUMNS)
+    assert (row.title, row.dataset, row.samples) == ("Theirs", "In-The-Wild", 200)
+    assert row.figures["accuracy"] == pytest.approx(reference.accuracy_score(labels, scores >= 0.3))
+    assert row.figures["auc_all"] == pytest.approx(reference.roc_auc_score(labels, scores))
+    assert row.figures["auc_low"] < row.figures["auc"] < row.figures["auc_high"]
 
 
 def test_a_mistake_in_a_file_names_the_entry(settings):

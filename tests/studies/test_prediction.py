@@ -460,17 +460,16 @@ def test_limits_are_those_that_are_known(copied):
     figures = {"leak_auc": 0.9, "residual_auc": 0.61, "residual_auc_low": 0.55, "residual_auc_high": 0.66}
     audited = pd.DataFrame([{"experiment": RUN, "leak": "files"} | figures])
     tables.write_csv(audited, paths().table("shortcuts_runs"))
-    away = [("other", 0, 0.7), ("sample", 1, 0.8)]
     rows = [
-        {"model": RUN, "dataset": name, "home": home, "auc": auc, "auc_low": auc - 0.1, "auc_high": auc + 0.1}
-        for name, home, auc in away
+        {"experiment": RUN, "dataset": name, "in_domain": own, "auc": auc, "auc_low": auc - 0.1, "auc_high": auc + 0.1}
+        for name, own, auc in [("other", 0, 0.7), ("sample", 1, 0.8)]
     ]
-    tables.write_csv(pd.DataFrame(rows), paths().table("generalization"))
+    tables.write_csv(pd.DataFrame(rows), paths().table("generalization_cells"))
     said = choice.limits(detector, settings)
-    assert "AUC away: other 0.700 [0.600, 0.800]" in said
+    assert "AUC out-of-domain: other 0.700 [0.600, 0.800]" in said
     assert "AUC 0.610 [0.550, 0.660]" in said
-    assert "0.800 [" not in said.split("away")[1].replace("0.700 [0.600, 0.800]", "")
-    tables.write_text("a,b\n1,2\n", paths().table("generalization"))
+    assert "0.800 [" not in said.split("out-of-domain")[1].replace("0.700 [0.600, 0.800]", "")
+    tables.write_text("a,b\n1,2\n", paths().table("generalization_cells"))
     assert "not tried on another data set" in choice.limits(detector, settings)
 
 

@@ -7,7 +7,7 @@ import click
 
 if TYPE_CHECKING:
     from deepfake.datasets.external_predictions import Taken
-    from deepfake.evaluation.bootstrap import Interval
+    from deepfake.evaluation.estimate import Estimate
     from deepfake.studies.generalization.external import Evaluated
 
 _HEADINGS = {
@@ -16,6 +16,7 @@ _HEADINGS = {
     "recall": "recall",
     "f1": "F1",
     "auc": "AUC",
+    "auc_all": "AUC over all pairs",
     "eer": "EER",
     "balanced_accuracy": "balanced accuracy",
 }
@@ -30,6 +31,7 @@ _HEADINGS = {
 @click.option(
     "--group", metavar="COL", help="The column of groups (a person, a video): rows of one group are not independent."
 )
+@click.option("--source", metavar="COL", help="The column of who made each sample; adds an AUC a source.")
 @click.option("--threshold", metavar="T", type=float, help="The score from which on a sample is called positive.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead, in full precision.")
 def evaluate(
@@ -39,6 +41,7 @@ def evaluate(
     score: str | None,
     positive: str | None,
     group: str | None,
+    source: str | None,
     threshold: float | None,
     as_json: bool,
 ) -> None:
@@ -54,7 +57,7 @@ def evaluate(
     from deepfake.studies.generalization import external
 
     settings = params.load()
-    found = external.evaluate(file, Options(truth, pred, score, positive, group, threshold), settings)
+    found = external.evaluate(file, Options(truth, pred, score, positive, group, threshold, source), settings)
     if as_json:
         click.echo(json.dumps(external.record(found, file), allow_nan=False))
     else:
@@ -87,12 +90,12 @@ def _taken(found: "Evaluated", file: Path) -> str:
     if taken.id:
         lines.append(f"names: column {_column(taken, 'id')}; none stands there twice")
     if found.groups is not None:
-        lines.append(f"groups: column {_column(taken, 'group')}, {found.groups:,} of them; intervals are over groups")
+        groups = f"column {_column(taken, 'group')}, {found.groups:,} of them"
+        lines.append(f"groups: {groups}; the AUC is over pairs of different groups")
     else:
-        lines.append(
-            "groups: none; every row counts as independent, so intervals are too narrow if rows share people or videos "
-            "(--group COL)"
-        )
+        lines.append("groups: none; intervals are too narrow if rows share people or videos (--group COL)")
+    if taken.source:
+        lines.append(f"sources: column {_column(taken, 'source')}")
     return "\n".join(lines)
 
 
@@ -109,45 +112,51 @@ def _column(taken: "Taken", role: str) -> str:
 
 
 def _table(found: "Evaluated", confidence: float) -> str:
-    """Return the metrics with their intervals."""
+    """Return the metrics with their intervals, those of sources last."""
     import pandas as pd
 
-    cells = [(_HEADINGS[name], *_cells(name, interval)) for name, interval in found.performance.items()]
-    frame = pd.DataFrame(cells, columns=["metric", "value", f"{confidence:.0%} interval"])
+    cells = [(_HEADINGS[name], *_cells(name, figure)) for name, figure in found.performance.items()]
+    for source, (between, usual) in found.sources.items():
+        cells += [(f"AUC, {source}", *_cells("auc", between)), (f"AUC over all pairs, {source}", *_cells("auc", usual))]
+    frame = pd.DataFrame(cells, columns=["metric", "value", f"{confidence:.0%} CI"])
     return frame.to_markdown(index=False, disable_numparse=True)
 
 
-def _cells(name: str, interval: "Interval | None") -> tuple[str, str]:
-    if interval is None:
+def _cells(name: str, figure: "Estimate | None") -> tuple[str, str]:
+    if figure is None:
         return "-", "needs a score (--score COL)"
-    form = "{:.3f}" if name == "auc" else "{:.1%}"
-    return form.format(interval.estimate), f"[{form.format(interval.low)}, {form.format(interval.high)}]"
+    form = "{:.3f}" if name.startswith("auc") else "{:.1%}"
+    return form.format(figure.value), figure.reason or f"[{form.format(figure.low)}, {form.format(figure.high)}]"
 
 
 def _confusion(found: "Evaluated") -> str:
     """Return the confusion matrix."""
     import pandas as pd
 
-    taken, counts = found.foreign.taken, found.counts
+    taken, counts = found.foreign.taken, found.confusion
     positive, negative = " or ".join(taken.positive), " or ".join(taken.negative)
     cells = [
-        (negative, int(counts.true_reals), int(counts.false_fakes)),
-        (positive, int(counts.false_reals), int(counts.true_fakes)),
+        (negative, counts["true_negatives"], counts["false_positives"]),
+        (positive, counts["false_negatives"], counts["true_positives"]),
     ]
-    frame = pd.DataFrame(cells, columns=["truth", f"called {negative}", f"called {positive}"])
+    frame = pd.DataFrame(cells, columns=["truth", f"predicted {negative}", f"predicted {positive}"])
     return frame.to_markdown(index=False)
 
 
 def _chance(found: "Evaluated") -> str:
-    """Say whether the detector is better than guessing."""
-    judge = f"the interval of its {_HEADINGS[found.judged_by]}"
-    half = "0.5" if found.judged_by == "auc" else "50%"
-    if found.standing == "above":
-        return f"Above chance: {judge} lies above {half}."
-    if found.standing == "below":
+    """Say whether the detector is above chance."""
+    verdict, judge = found.chance, _HEADINGS[found.judged_by]
+    if found.below_chance:
         other = "the direction of the score" if found.judged_by == "auc" else "what the calls mean"
-        return f"Below chance: {judge} lies below {half}; check the positive label, and {other}."
-    return f"Not told from chance: {judge} holds {half}."
+        return f"Below chance by {judge} ({_p(verdict.p)}); check the positive label, and {other}."
+    if verdict.reason:
+        return f"Above chance? Undecided: {verdict.reason}."
+    said = {"above_chance": "Above chance", "at_chance": "At chance"}.get(verdict.word, "Above chance? Undecided")
+    return f"{said} by {judge} ({_p(verdict.p)})."
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 COMMANDS = (evaluate,)

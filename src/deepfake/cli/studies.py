@@ -159,15 +159,17 @@ def imbalance() -> None:
 def generalization() -> None:
     """Every detector on every data set: in-domain against out-of-domain."""
     from deepfake.cli import console
-    from deepfake.studies.generalization import analysis, collect, external, page
+    from deepfake.reports import findings as stored
+    from deepfake.studies.generalization import analysis, collect, external, findings, page
 
     settings = _complete("generalization")
     others = external.rows(settings)
     with console.shown() as progress:
         cells = collect.run(settings, progress)
     analysis.write(cells, others, settings)
+    found = stored.write(analysis.NAME, findings.of(analysis.read()))
     page.write(settings)
-    click.echo(page.headline(settings))
+    click.echo(f"wrote {paths().page(analysis.NAME)}: {len(found)} findings")
 
 
 @click.command()

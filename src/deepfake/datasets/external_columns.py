@@ -40,6 +40,7 @@ class Options:
         positive: the true label of the positive class.
         group: the column of what binds samples that are not independent.
         threshold: the score from which on a sample is called positive, on the scale of the column.
+        source: the column of who made each sample; never found by itself.
     """
 
     truth: str | None = None
@@ -48,6 +49,7 @@ class Options:
     positive: str | None = None
     group: str | None = None
     threshold: float | None = None
+    source: str | None = None
 
 
 class Words:
@@ -92,11 +94,12 @@ class Content:
 
     Args:
         separator: between columns: comma, semicolon or tab.
-        names: what the columns of truth, pred, score, group and id are called, those that there are; truth is, and one
-            of pred and score.
+        names: what the columns of truth, pred, score, group, source and id are called, those that there are; truth is,
+            and one of pred and score.
         truth: the true labels.
         pred: what the detector called each sample.
         group: each sample's group.
+        source: who made each sample.
         scores: finite numbers, [n].
         ids: all different, [n].
     """
@@ -106,6 +109,7 @@ class Content:
     truth: Words
     pred: Words | None
     group: Words | None
+    source: Words | None
     scores: NDArray[np.float64] | None
     ids: list[str] | None
 
@@ -130,7 +134,11 @@ class Content:
         truth = Words(names["truth"], _MOST_LABELS, "name another one with --truth COL")
         pred = Words(names["pred"], _MOST_LABELS, "scores are named with --score COL") if "pred" in names else None
         group = Words(names["group"]) if "group" in names else None
-        words = [(columns[role], of) for role, of in (("truth", truth), ("pred", pred), ("group", group)) if of]
+        source = (
+            Words(names["source"], _MOST_LABELS, "name another one with --source COL") if "source" in names else None
+        )
+        read = {"truth": truth, "pred": pred, "group": group, "source": source}
+        words = [(columns[role], of) for role, of in read.items() if of]
         score, ident = columns.get("score"), columns.get("id")
         scores, ids = array("d"), dict[str, int]()
         for line, cells in lines:
@@ -154,6 +162,7 @@ class Content:
             truth,
             pred,
             group,
+            source,
             np.array(scores) if has_scores else None,
             list(ids) if has_ids else None,
         )
@@ -178,18 +187,22 @@ def _lines(file: TextIO, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _columns(header: list[str], options: Options) -> dict[str, int]:
-    """Return where the columns of truth, pred, score, group and id stand, those that there are."""
+    """Return where the columns of truth, pred, score, group, source and id stand, those that there are."""
     if not header:
         raise InputError("the file is empty; it needs a header, and a row a sample")
     for name in filter(None, header):
         if header.count(name) > 1:
             raise InputError(f"line 1: column {name!r} stands there more than once; remove or rename one")
-    named = {role: getattr(options, role) for role in ("truth", "pred", "score", "group")}
+    named = {role: getattr(options, role) for role in ("truth", "pred", "score", "group", "source")}
     columns = {role: _named(name, role, header) for role, name in named.items() if name is not None}
     if len(set(columns.values())) < len(columns):
         raise InputError(f"one column for two of {', '.join(f'--{role}' for role in columns)}; name different ones")
     # whoever gives a threshold wants to see it at work
-    roles = ["truth", "score", "group", "id"] if options.threshold is not None else [*named, "id"]
+    roles = (
+        ["truth", "score", "group", "id"]
+        if options.threshold is not None
+        else ["truth", "pred", "score", "group", "id"]
+    )
     for role in roles:
         if role not in columns and (place := _found(role, header, set(columns.values()))) is not None:
             columns[role] = place

@@ -24,6 +24,7 @@ class Taken:
         pred: None: called by score and threshold.
         score: None: there is none.
         group: None: every row counts as independent.
+        source: None: the user names none.
         id: None: rows have no names, and duplicates cannot be seen.
         named: which of the columns the user named; the others were found by what they are called.
         positive: the true labels of the positive class, as in the file.
@@ -43,6 +44,7 @@ class Taken:
     pred: str | None
     score: str | None
     group: str | None
+    source: str | None
     id: str | None
     named: tuple[str, ...]
     positive: tuple[str, ...]
@@ -66,6 +68,7 @@ class Foreign:
         called: what the detector calls positive, bool [n].
         scores: finite numbers that grow with the positive class, float [n]; None: there are none.
         groups: the number of each sample's group, int [n]; None: there are none.
+        sources: who made each sample, [n]; None: it is not known.
         ids: names of the samples, all different, [n]; None: there are none.
         taken: what was taken for what.
     """
@@ -74,6 +77,7 @@ class Foreign:
     called: NDArray[np.bool_]
     scores: NDArray[np.float64] | None
     groups: NDArray[np.int64] | None
+    sources: NDArray[np.str_] | None
     ids: list[str] | None
     taken: Taken
 
@@ -142,6 +146,7 @@ def _interpreted(content: Content, options: Options) -> Foreign:
         pred=name.get("pred"),
         score=name.get("score"),
         group=name.get("group"),
+        source=name.get("source"),
         id=name.get("id"),
         named=tuple(role for role in name if getattr(options, role, None) is not None),
         positive=positive,
@@ -156,7 +161,8 @@ def _interpreted(content: Content, options: Options) -> Foreign:
         called_rule=calls.rule,
     )
     groups = None if content.group is None else content.group.codes()
-    return Foreign(labels, calls.called, scores, groups, content.ids, taken)
+    sources = None if content.source is None else np.array(list(content.source.lines))[content.source.codes()]
+    return Foreign(labels, calls.called, scores, groups, sources, content.ids, taken)
 
 
 def _threshold(scores: NDArray[np.float64], named: float | None) -> tuple[float, str]:

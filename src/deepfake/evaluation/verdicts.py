@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import scipy.stats
 from numpy.typing import ArrayLike
-from statsmodels.stats.multitest import multipletests
 
 from deepfake.errors import InputError
 from deepfake.evaluation.estimate import Estimate
@@ -95,7 +94,10 @@ def holm(p_values: ArrayLike) -> Floats:
     p_values = np.nan_to_num(np.asarray(p_values, dtype=np.float64), nan=1.0)
     if not ((p_values >= 0) & (p_values <= 1)).all():
         raise InputError(f"p-values {p_values.tolist()}: every one must lie between 0 and 1")
-    return np.asarray(multipletests(p_values, method="holm")[1]) if p_values.size else p_values
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1)))
+    return adjusted
 
 
 def detectable(

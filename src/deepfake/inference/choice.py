@@ -155,7 +155,7 @@ def limits(detector: Detector, settings: Params) -> str:
     said += [_framing(view) for view in sorted(detector.views) if audited.get(view) == _SEVERE]
     said += [_unaudited(view) for view in sorted(detector.views) if audited and view not in audited]
     said += _audited(detector.name)
-    said.append(_away(detector.name))
+    said.append(_out_of_domain(detector.name))
     for bound, words in zip(TEMPERATURES, ("not calibrated", "hardly counts"), strict=True):
         folds = [str(fold) for fold, record in detector.records.items() if record.temperature == bound]
         if folds:
@@ -281,15 +281,16 @@ def _audited(name: str) -> list[str]:
     ]
 
 
-def _away(name: str) -> str:
+def _out_of_domain(name: str) -> str:
     """Return what a run is worth on data sets that it was not trained on."""
-    rows = _rows(paths().table("generalization"), ("model", "dataset", "home", "auc", "auc_low", "auc_high"))
-    away = rows[(rows["model"] == name) & (rows["home"] == 0) & rows["auc"].notna()]
+    columns = ("experiment", "dataset", "in_domain", "auc", "auc_low", "auc_high")
+    rows = _rows(paths().table("generalization_cells"), columns)
+    others = rows[(rows["experiment"] == name) & (rows["in_domain"] == 0) & rows["auc"].notna()]
     figures = [
         f"{row['dataset']} {row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]"
-        for row in away.to_dict("records")
+        for row in others.to_dict("records")
     ]
-    return f"AUC away: {', '.join(figures)}" if figures else _UNTRIED
+    return f"AUC out-of-domain: {', '.join(figures)}" if figures else _UNTRIED
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -96,6 +96,40 @@ class Finding(Section):
         return f"{self.n_samples:,}{groups}" + (f" × {self.repeats}" if self.repeats > 1 else "")
 
 
+def tested(id_: str, question: str, row: Any, words: dict[str, Verdict] | None = None, **more: Any) -> Finding:
+    """Return the finding of a planned contrast.
+
+    Args:
+        id_: of the finding.
+        question: that it answers.
+        row: the verdict as a row of a table (`studies.comparison.told`).
+        words: what to call some of its verdicts.
+        more: other fields of the finding.
+    """
+    word = str(row["verdict"])
+    verdict = (words or {}).get(word, word)
+    reason = row["reason"]
+    note = f"Undecided: {reason}." if isinstance(reason, str) and reason and verdict == "undecided" else ""
+    return Finding(
+        id=id_,
+        question=question,
+        verdict=verdict,  # pyright: ignore[reportArgumentType]
+        effect=_known(row["difference"]),
+        low=_known(row["low"]),
+        high=_known(row["high"]),
+        p=_known(row["p"]),
+        n_samples=int(row["samples"]),
+        n_groups=int(row["groups"]),
+        repeats=int(row["repeats"]),
+        **({"note": note} | more),  # pyright: ignore[reportArgumentType]
+    )
+
+
+def _known(value: Any) -> float | None:
+    """Return a number, or None where there is none."""
+    return None if value is None or value != value else float(value)
+
+
 class Findings(dict[str, Finding]):
     """The findings of a study by their ids, in order."""
 

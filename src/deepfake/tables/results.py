@@ -235,32 +235,29 @@ RESULTS: dict[str, ResultTable] = {
         families=_SOURCES,
     ),
     # other data sets
-    "generalization": ResultTable(
-        _columns(str="kind model architecture? trained_on? dataset? gap_from?", int="home? files? reals? groups?")
-        | _columns(bool="learned? significant?", float="fold_low fold_high p_bootstrap_holm p_ttest_holm")
-        | _floats("accuracy precision recall f1 auc eer balanced_accuracy gap", *_ENDS)
-        | _floats("retuned_accuracy retuned_precision retuned_recall retuned_f1 retuned_balanced_accuracy", *_ENDS),
-        key=("kind", "model", "dataset"),
+    "generalization_cells": ResultTable(
+        _columns(str="kind experiment model? train? recipe? trained_on? dataset? chance?", bool="pretrained?")
+        | _columns(int="in_domain? samples? reals? groups?", float="p_chance")
+        | _floats("accuracy precision recall f1 auc auc_all eer balanced_accuracy retuned_balanced_accuracy", *_ENDS),
+        key=("kind", "experiment", "dataset"),
     ),
-    "generalization_tests": ResultTable(
-        _columns(str="question model dataset baseline baseline_dataset source? metric", int="files groups")
-        | _TEST
-        | {"over_groups": "bool"},
-        key=("question", "model", "dataset", "baseline", "baseline_dataset", "source", "metric"),
+    "generalization_gaps": ResultTable(
+        _columns(str="metric experiment dataset reference source?") | _TEST,
+        key=("metric", "experiment", "dataset", "reference", "source"),
+    ),
+    "generalization_contrasts": ResultTable(
+        _columns(str="question baseline experiment dataset") | _TEST,
+        key=("question", "baseline", "experiment", "dataset"),
     ),
     "generalization_sources": ResultTable(
-        _columns(str="model dataset source label", int="files") | _floats("auc called", *_ENDS),
-        key=("model", "dataset", "source"),
+        _columns(str="experiment dataset source", int="samples") | _floats("auc", *_ENDS),
+        key=("experiment", "dataset", "source"),
     ),
     "generalization_features": ResultTable(
-        _columns(str="model home dataset family feature home_value? away_value?")
-        | _floats("home_median away_median home_share away_share separability p_holm home_correlation")
+        _columns(str="dataset family feature in_domain_value? out_of_domain_value?")
+        | _floats("in_domain_median out_of_domain_median in_domain_share out_of_domain_share separability p")
         | _floats("correlation", *_ENDS),
-        key=("model", "home", "dataset", "feature"),
-    ),
-    "generalization_matrix": ResultTable(
-        _columns(str="architecture trained_on tested_on model", int="home", bool="learned") | _floats("auc", *_ENDS),
-        key=("architecture", "trained_on", "tested_on"),
+        key=("dataset", "feature"),
     ),
     "summary_study": ResultTable(
         dict.fromkeys(("Phase", "Variable Tested", "Models", "Data", "Resolution", "Facecrop", "Augment"), "str")

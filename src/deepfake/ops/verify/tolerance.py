@@ -64,7 +64,7 @@ _COLUMNS: tuple[tuple[str, Kind, tuple[str, ...]], ...] = (
     ("*/decisions/*", "verdict", ("*",)),
     ("*gradcam.csv", "key", ("verdict",)),
     ("*gradcam.csv", "unjudged", ("images", "groups", "cells", "without_heat")),
-    ("*", "key", ("fold", "level", "label", "bin", "strength", "home", "cut", "decision", "holdout")),
+    ("*", "key", ("fold", "level", "label", "bin", "strength", "in_domain", "cut", "decision", "holdout")),
     ("*", "verdict", ("significant", "*_significant", "over_groups", "learned", "above_chance")),
     ("*", "verdict", ("severity", "verdict", "chance", "chosen", "overlap")),
     (
@@ -85,7 +85,7 @@ _COLUMNS: tuple[tuple[str, Kind, tuple[str, ...]], ...] = (
         ),
     ),
     ("*", "exact", ("fraction", "class_ratio", "ratio", "domain_chance", "separability", "leak_auc", "*_leaks")),
-    ("*", "exact", ("*_median", "home_share", "away_share", "home_value", "away_value", "files_auc", "view_auc")),
+    ("*", "exact", ("*_median", "*_domain_share", "*_domain_value", "files_auc", "view_auc")),
     ("*", "unjudged", ("low", "high", "*_low", "*_high", "* low", "* high", "std", "*_std", "* std", "standard_error")),
     ("*", "unjudged", ("p", "p_*", "p (*", "p of *", "* p bootstrap", "* p t-test", "*variance*", "*_p")),
     ("*", "unjudged", ("threshold", "temperature", "probability", "best_epoch*", "folds_at_bound", "blind_folds")),

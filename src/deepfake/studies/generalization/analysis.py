@@ -1,72 +1,108 @@
-"""What detectors are worth on every data set, what they lose away from home, and which remedy changes that.
+"""Train set by test set: what detectors are worth on every data set, the generalization gap, and what narrows it.
 
-Nothing is trained or chosen here but the re-tuned thresholds, which come from the inner validation's groups of the
-other data set; held-out samples only ever meet them.
+Nothing is trained or chosen here but the retuned thresholds, which come from the inner validation's groups of the other
+data set; held-out samples only ever meet them.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from deepfake import tables
 from deepfake.config import RunConfig, config_of
-from deepfake.config.params import Params
-from deepfake.evaluation import bootstrap, decisions, performance, statistics, transfer
-from deepfake.evaluation.bootstrap import Interval
-from deepfake.evaluation.transfer import AUC, Scored
+from deepfake.config.params import Evaluation, Params
+from deepfake.evaluation import covariate_shift, performance, resampling, verdicts
+from deepfake.modalities.image.features import CONTAINER, PIXELS
 from deepfake.project import paths
 from deepfake.runs import completion
 from deepfake.studies import comparison
-from deepfake.studies.generalization import covariate_shift, paired, questions
-from deepfake.studies.generalization.cells import Cell, of_source, sources
-from deepfake.studies.generalization.scores import Scores
+from deepfake.studies.generalization import contrasts
+from deepfake.studies.generalization.cells import Cell
+from deepfake.studies.generalization.contrasts import Cells
 from deepfake.tables import results as result_tables
 
 if TYPE_CHECKING:
-    from deepfake.studies.generalization.external import ForeignRow
+    from deepfake.studies.generalization.external import ExternalRow
 
 NAME = "generalization"
+FAMILIES = {name: family for families in (CONTAINER, PIXELS) for family, names in families.items() for name in names}
+"""The family of each feature of `tables.FEATURES`."""
 
 
 class Found(NamedTuple):
-    """What the comparison finds; `write` writes each frame as a table.
+    """What the comparison finds; each frame is a table, named `generalization` and the field.
 
     Args:
-        rows: one row a detector and data set, and one each of other people's (`kind`: trained, predictions, reported):
-            its `performance.COLUMNS` at its own threshold, each with `_low` and `_high`; shares again at a threshold
-            of the data set's own inner validation (`retuned_`); `learned`, when the AUC's intervals over groups and
-            over folds lie above chance; what the AUC loses against the first data set that the detector has seen
-            (`gap`).
-        tests: one row a paired test (`paired.run`): the `metric` of `model` on `dataset`, compared with that of
-            `baseline` on `baseline_dataset`. p-values are corrected over the tests of a question and metric.
-        sources: one row a detector, data set and source: the AUC of its fakes against all reals, and how many of its
-            samples are called fake (`called`), with intervals.
-        features: one row an away data set and feature: how the reals differ from those at home, and how the baseline's
-            logit moves with it within folds and classes.
-        matrix: the AUC of plainly trained detectors: architecture, trained on, tested on; where several share
-            architecture and training data, that of the first.
+        cells: one row a detector and data set, and one each of external ones (`kind`: trained, predictions, reported):
+            `performance.COLUMNS` at the shipped thresholds with their 95% CIs, `retuned_balanced_accuracy`, and
+            whether the AUC is above `chance`, each row a question of its own.
+        gaps: `contrasts.of_datasets`.
+        contrasts: `contrasts.of_recipes`.
+        sources: one row a detector, data set and source: the AUC of its fakes against all reals.
+        features: one row a data set that is out-of-domain for the baseline, and feature: `covariate_shift.shifts` of
+            the reals, and the rank correlation of the baseline's scores with it, Holm's correction over the features.
     """
 
-    rows: pd.DataFrame
-    tests: pd.DataFrame
+    cells: pd.DataFrame
+    gaps: pd.DataFrame
+    contrasts: pd.DataFrame
     sources: pd.DataFrame
     features: pd.DataFrame
-    matrix: pd.DataFrame
+
+    @property
+    def trained(self) -> pd.DataFrame:
+        """Return the rows of the study's own detectors."""
+        return self.cells[self.cells["kind"] == "trained"]
+
+    @property
+    def baseline(self) -> str:
+        """Return the first detector."""
+        return str(self.trained["experiment"].iloc[0])
+
+    @property
+    def datasets(self) -> list[str]:
+        """Return all test data sets, the study's own first."""
+        return self.trained["dataset"].drop_duplicates().tolist()
+
+    def of(self, experiment: str) -> pd.DataFrame:
+        """Return a detector's row for each data set."""
+        return self.trained[self.trained["experiment"] == experiment].set_index("dataset", drop=False)
+
+    @property
+    def in_domain(self) -> str:
+        """Return the data set that the baseline was trained on."""
+        rows = self.of(self.baseline)
+        return str(rows.index[rows["in_domain"].astype(bool)][0])
+
+    @property
+    def out_of_domain(self) -> list[str]:
+        """Return the data sets that the baseline was not trained on."""
+        rows = self.of(self.baseline)
+        return rows.index[~rows["in_domain"].astype(bool)].tolist()
 
 
-_PARTS = ("", "_tests", "_sources", "_features", "_matrix")
-"""The tables' names behind `NAME`, in the order of `Found`."""
+def read() -> Found:
+    """Read the tables of the comparison.
+
+    Raises:
+        InputError: a table is missing.
+    """
+    found = Found(*(result_tables.read(_table(name)) for name in Found._fields))
+    return found._replace(gaps=found.gaps.assign(source=found.gaps["source"].fillna("")))
+
+
+def _table(name: str) -> str:
+    return f"{NAME}_{name}"
 
 
 def analyse(
-    cells: list[Cell],
-    configs: dict[str, RunConfig],
-    features: dict[str, pd.DataFrame],
+    cells: Sequence[Cell],
+    configs: Mapping[str, RunConfig],
+    features: Mapping[str, pd.DataFrame],
     settings: Params,
-    foreign: Sequence[ForeignRow] = (),
+    external: "Sequence[ExternalRow]" = (),
 ) -> Found:
     """Compare detectors across data sets.
 
@@ -75,159 +111,138 @@ def analyse(
         configs: what each was trained under.
         features: of each data set its `tables.FEATURES`.
         settings: the checked params.yaml.
-        foreign: other people's detectors.
+        external: external detectors.
 
     Raises:
-        InputError: a fold of a data set lacks a class or has one group.
+        InputError: a fold of a data set lacks a class.
     """
-    scores = Scores(cells, configs, settings)
-    tests = paired.run(scores, settings.evaluation.significance)
-    rows = pd.DataFrame([_row(scores, cell) | _gap_of(cell, tests) for cell in cells])
+    placed = {(cell.experiment, cell.dataset): cell for cell in cells}
+    evaluation, baseline = settings.evaluation, cells[0].experiment
+    rows = [_row(cell, configs, settings) for cell in cells]
+    others = [
+        {"kind": "reported" if row.reported else "predictions", "experiment": row.title, "dataset": row.dataset}
+        | {"samples": row.samples}
+        | row.figures
+        for row in external
+    ]
     return Found(
-        # records, so that columns keep their kinds where others have no value
-        pd.DataFrame([*rows.to_dict("records"), *map(_foreign, foreign)], columns=rows.columns),
-        tests,
-        pd.DataFrame([row for cell in cells for row in _of_sources(scores, cell)]),
-        covariate_shift.compare(scores, features),
-        _matrix(scores, rows),
+        # records, so that columns keep their kinds where external rows have no value
+        pd.DataFrame([*rows, *others], columns=list(rows[0])),
+        contrasts.of_datasets(placed, baseline, evaluation),
+        contrasts.of_recipes(placed, configs, settings),
+        pd.DataFrame([row for cell in cells for row in _sources(cell, evaluation.confidence)]),
+        _features(placed, baseline, features, evaluation),
     )
 
 
-def write(cells: list[Cell], foreign: Sequence[ForeignRow], settings: Params) -> Found:
+def write(cells: Sequence[Cell], external: "Sequence[ExternalRow]", settings: Params) -> Found:
     """Compare detectors across data sets, and write the tables and the metrics of the comparison.
 
     Args:
         cells: each detector on each data set (`analyse`).
-        foreign: other people's detectors.
+        external: external detectors.
         settings: the checked params.yaml.
 
     Raises:
         InputError: as `analyse`, or a configuration or the features of a data set are not there.
     """
-    configs = {name: config_of(name) for name in dict.fromkeys(cell.model for cell in cells)}
+    configs = {name: config_of(name) for name in dict.fromkeys(cell.experiment for cell in cells)}
     features = {
         dataset: tables.read(paths().features(dataset), tables.FEATURES)
         for dataset in dict.fromkeys(cell.dataset for cell in cells)
     }
-    found = analyse(cells, configs, features, settings, foreign)
-    for part, frame in zip(_PARTS, found, strict=True):
-        result_tables.write(frame, f"{NAME}{part}")
+    found = analyse(cells, configs, features, settings, external)
+    for name, frame in found._asdict().items():
+        result_tables.write(frame, _table(name))
     comparison.write_metrics(NAME, metrics(found), completion.names(settings, NAME))
     return found
 
 
 def metrics(found: Found) -> dict[str, float | None]:
-    """Return the metrics file of the comparison, always of the same keys.
+    """Return the metrics file of the comparison, always of the same keys; None where there is no such data set.
 
-    Away is what the baseline has not seen. A detector's AUC away is a mean over those of the data sets away that it has
-    not seen itself, which may be fewer for one detector than for another. `union_away_auc` is that of the baseline's
-    architecture trained on the union. None where there is no such detector or data set. `significant_gaps` counts
-    losses alone.
+    `out_of_domain_auc` is the baseline's mean over all data sets that it was not trained on, `gap` that less its AUC
+    in-domain; `unseen_auc` is the baseline's mean over those that no detector was trained on, and `best_unseen_auc`
+    that of the best detector on the same ones.
     """
-    trained = found.rows[found.rows["kind"] == "trained"]
-    baseline = trained[trained["model"] == trained["model"].iloc[0]]
-    home, away = baseline[baseline["home"] == 1], baseline[baseline["home"] == 0]
-    unseen = trained[trained["dataset"].isin(away["dataset"]) & (trained["home"] == 0)]
-    plain = found.matrix[found.matrix["architecture"] == baseline["architecture"].iloc[0]]
-    union = plain[plain["trained_on"].str.contains(" + ", regex=False)]
-    gaps = found.tests[(found.tests["question"] == "gap") & (found.tests["metric"] == AUC)]
+    rows = found.trained.astype({"in_domain": bool})
+    aucs = rows.pivot(index="experiment", columns="dataset", values="auc")
+    seen = rows.groupby("dataset")["in_domain"].any()
+    unseen = aucs.loc[:, ~seen.reindex(aucs.columns)].mean(axis=1)
+    own = aucs.loc[found.baseline]
     figures = {
-        "baseline_home_auc": home["auc"].head(1).mean(),
-        "baseline_away_auc": away["auc"].mean(),
-        "baseline_gap": away["gap"].mean(),
-        "union_away_auc": unseen[unseen["model"].isin(union["model"])]["auc"].mean(),
-        "best_away_auc": unseen.groupby("model")["auc"].mean().max(),
-        "significant_gaps": int((gaps["significant"] & (gaps["difference"] > 0)).sum()),
+        "in_domain_auc": own[found.in_domain],
+        "out_of_domain_auc": own[found.out_of_domain].mean(),
+        "gap": own[found.out_of_domain].mean() - own[found.in_domain],
+        "unseen_auc": unseen[found.baseline],
+        "best_unseen_auc": unseen.max(),
     }
-    return {key: None if pd.isna(value) else round(value, 6) for key, value in figures.items()}
+    return {key: None if np.isnan(value) else round(float(value), 6) for key, value in figures.items()}
 
 
-def _row(scores: Scores, cell: Cell) -> dict[str, Any]:
+def _row(cell: Cell, configs: Mapping[str, RunConfig], settings: Params) -> dict[str, Any]:
     """Return what one detector is worth on one data set."""
-    key, config = (cell.model, cell.dataset), scores.configs[cell.model]
-    of = scores.scored[key]
-    found = performance.of_scores(of.labels, of.logits, of.groups, of.folds, cell.thresholds, **scores.draws)
-    retuned = performance.of_decisions(decisions.decided(cell.joined, scores.retuned[key]), **scores.draws)
-    aucs = transfer.by_fold(of, AUC)
-    folds = statistics.fold_interval(aucs, statistics.held_out_share(len(aucs)), scores.draws["confidence"])
-    held_out = cell.joined[cell.joined["subset"] == "held_out"].drop_duplicates("sample_id")
+    config, evaluation = configs[cell.experiment], settings.evaluation
+    figures = performance.of_scores(cell.evalset, cell.predicted_fake, evaluation.confidence)
+    retuned = cell.counted("balanced_accuracy", retuned=True)
+    figures["retuned_balanced_accuracy"] = resampling.trained_models(retuned, confidence=evaluation.confidence)
+    (chance,) = verdicts.against_chance([figures["auc"]], evaluation.rope, evaluation.confidence)
     return {
         "kind": "trained",
-        "model": cell.model,
-        "architecture": config.model,
-        "trained_on": questions.trained_on(config, scores.configs, scores.settings),
+        "experiment": cell.experiment,
+        "model": config.model,
+        "train": config.train,
+        "pretrained": bool(config.pretrained),
+        "recipe": contrasts.recipe_of(config),
+        "trained_on": contrasts.trained_on(config, configs, settings),
         "dataset": cell.dataset,
-        "home": int(cell.seen),
-        "files": len(held_out),
-        "reals": int((held_out["label"] == tables.REAL).sum()),
-        "groups": held_out["group"].nunique(),
-        **_flat(found),
-        "fold_low": folds.low,
-        "fold_high": folds.high,
-        "learned": bool(min(found[AUC].low, folds.low) > 0.5),
-        **_flat({f"retuned_{name}": interval for name, interval in retuned.items()}),
+        "in_domain": int(cell.in_domain),
+        "samples": cell.held_out["sample_id"].nunique(),
+        "reals": cell.held_out.loc[cell.held_out["label"] == tables.REAL, "sample_id"].nunique(),
+        "groups": cell.held_out["group"].nunique(),
+        **performance.flat(figures),
+        "chance": chance.word,
+        "p_chance": chance.p,
     }
 
 
-def _of_sources(scores: Scores, cell: Cell) -> Iterator[dict[str, Any]]:
-    """Yield what one detector makes of each source of a data set."""
-    for source in sources(cell):
-        joined = of_source(cell, source)
-        of = Scored.of(joined, cell.thresholds)
-        found: dict[str, Any] = dict.fromkeys(("auc", "auc_low", "auc_high"))
-        if source.fake:
-            found = _flat({AUC: bootstrap.auc_interval(of.labels, of.logits, of.groups, of.folds, **scores.draws)})
-        metric = "recall_fake" if source.fake else "false_positive_rate"
-        called = decisions.interval(decisions.decided(joined, cell.thresholds), metric, **scores.draws)
-        yield {
-            "model": cell.model,
-            "dataset": cell.dataset,
-            "source": source.name,
-            "label": "fake" if source.fake else "real",
-            "files": int((of.labels == source.fake).sum()),
-            **found,
-            **_flat({"called": called}),
+def _sources(cell: Cell, confidence: float) -> Iterator[dict[str, Any]]:
+    """Yield what one detector makes of each source of fakes."""
+    counts = cell.held_out.drop_duplicates("sample_id")["source"].value_counts()
+    for source, figure in cell.source_aucs.items():
+        found = {"auc": resampling.trained_models(figure, confidence=confidence)}
+        place = {"experiment": cell.experiment, "dataset": cell.dataset, "source": source}
+        yield place | {"samples": int(counts[source])} | performance.flat(found)
+
+
+_FOLLOWED = ["correlation", "correlation_low", "correlation_high", "p"]
+
+
+def _features(
+    cells: Cells, baseline: str, features: Mapping[str, pd.DataFrame], evaluation: Evaluation
+) -> pd.DataFrame:
+    """Compare the features of each data set that is out-of-domain for the baseline with those in-domain."""
+    own = [cell for (name, _), cell in cells.items() if name == baseline]
+    reference = next((cell for cell in own if cell.in_domain), None)
+    frames = []
+    for cell in (cell for cell in own if reference and not cell.in_domain):
+        sides = [_measured(side, features[side.dataset]) for side in (reference, cell) if side]
+        shifted = covariate_shift.shifts(*(side.loc[side["label"] == tables.REAL, list(FAMILIES)] for side in sides))
+        numbers = [name for name in FAMILIES if pd.api.types.is_numeric_dtype(sides[0][name])]
+        estimates = {
+            name: resampling.trained_models(figure, confidence=evaluation.confidence)
+            for name, figure in covariate_shift.correlations(cell.evalset, sides[1][numbers]).items()
         }
+        adjusted = verdicts.holm([estimate.p for estimate in estimates.values()])
+        values = [(one.value, one.low, one.high, p) for one, p in zip(estimates.values(), adjusted, strict=True)]
+        followed = pd.DataFrame(values, index=list(estimates), columns=_FOLLOWED)
+        shifted.insert(0, "family", shifted["feature"].map(FAMILIES))
+        shifted.insert(0, "dataset", cell.dataset)
+        frames.append(shifted.join(followed, on="feature"))
+    columns = ["dataset", "family", *covariate_shift.SHIFTED, *_FOLLOWED]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
-def _matrix(scores: Scores, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the AUC of plainly trained detectors by what they were trained and tested on, one of each kind."""
-    plain = rows["model"].map({name: questions.is_plain(config) for name, config in scores.configs.items()})
-    columns = ["architecture", "trained_on", "dataset", "model", "home", "auc", "auc_low", "auc_high", "learned"]
-    found = rows.loc[plain.astype(bool), columns].rename(columns={"dataset": "tested_on"})
-    return found.drop_duplicates(["architecture", "trained_on", "tested_on"])
-
-
-def _flat(intervals: Mapping[str, Interval]) -> dict[str, float]:
-    """Return each estimate under its name, and its ends behind it."""
-    return {
-        key: value
-        for name, each in intervals.items()
-        for key, value in ((name, each.estimate), (f"{name}_low", each.low), (f"{name}_high", each.high))
-    }
-
-
-_GAP = {
-    "baseline_dataset": "gap_from",
-    "difference": "gap",
-    "low": "gap_low",
-    "high": "gap_high",
-    "p_bootstrap_holm": "p_bootstrap_holm",
-    "p_ttest_holm": "p_ttest_holm",
-    "significant": "significant",
-}
-"""What the rows take from the tests of the AUC's gap, and what they call it."""
-
-
-def _gap_of(cell: Cell, tests: pd.DataFrame) -> dict[str, Any]:
-    """Return what a detector's AUC loses on a data set, where it has not seen it."""
-    asked = (tests["question"] == "gap") & (tests["metric"] == AUC)
-    found = tests[asked & (tests["model"] == cell.model) & (tests["dataset"] == cell.dataset)]
-    return {new: found[old].iloc[0] if len(found) else None for old, new in _GAP.items()}
-
-
-def _foreign(row: ForeignRow) -> dict[str, Any]:
-    """Return somebody else's detector as a row; what is not known of it stays empty."""
-    known = {name: interval for name, interval in row.performance.items() if interval is not None}
-    kind = "reported" if row.reported else "predictions"
-    return {"kind": kind, "model": row.title, "dataset": row.dataset, "files": row.files, **_flat(known)}
+def _measured(cell: Cell, features: pd.DataFrame) -> pd.DataFrame:
+    """Return the held-out samples with their features, in the order of the cell's."""
+    return cell.held_out[["sample_id", "label"]].merge(features, on="sample_id", how="left", validate="many_to_one")

@@ -61,7 +61,7 @@ def run(settings: Params, progress: Progress = SILENT) -> list[Cell]:
     names = [settings.dataset, *settings.studies.generalization.datasets]
     manifests = {name: tables.read(paths().manifest(name), tables.MANIFEST) for name in names}
     found = {name: detectors.read(name) for name in completion.names(settings, "generalization")}
-    scratch = paths().scratch / "cross_dataset"
+    scratch = paths().scratch / "generalization"
     asked: dict[tuple[str, str], _Asked] = {}
     for model, detector in found.items():
         known = overlap.seen(model)

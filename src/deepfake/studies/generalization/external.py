@@ -1,8 +1,8 @@
-"""Other people's detectors by their predictions: what they are worth, and their rows in the comparison."""
+"""External predictions: what they are worth, and their rows in the comparison."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -11,161 +11,161 @@ from deepfake.datasets import catalog, external_predictions
 from deepfake.datasets.external_columns import Options
 from deepfake.datasets.external_predictions import Foreign
 from deepfake.errors import InputError
-from deepfake.evaluation import bootstrap, performance
-from deepfake.evaluation.bootstrap import Interval
-from deepfake.evaluation.decisions import Counts, Decided, count
+from deepfake.evaluation import performance, resampling, verdicts
+from deepfake.evaluation.estimate import Estimate
+from deepfake.evaluation.evalset import EvalSet
+from deepfake.evaluation.verdicts import Verdict
 from deepfake.project import paths
-
-CHANCE = 0.5
-"""The AUC and the balanced accuracy of a detector that guesses."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What predictions are worth.
+    """What predictions are worth, for this detector on other groups.
 
     Args:
         foreign: the predictions.
-        performance: for each of `performance.COLUMNS` its interval; None for AUC and EER without scores.
+        performance: for each of `performance.COLUMNS` its estimate; None for the ranking without scores.
+        sources: the AUC of each source's fakes against all reals, over pairs of different groups and over all pairs.
         groups: how many there are; None: every row counts as independent.
+        chance: whether it is above chance, by the AUC, or without scores by the balanced accuracy.
     """
 
     foreign: Foreign
-    performance: dict[str, Interval | None]
+    performance: dict[str, Estimate | None]
+    sources: dict[str, tuple[Estimate, Estimate]]
     groups: int | None
-
-    @property
-    def counts(self) -> Counts:
-        """Return the decisions by what the samples are; fakes are the positive class."""
-        return count(self.foreign.labels, self.foreign.called, 1)
+    chance: Verdict
 
     @property
     def judged_by(self) -> str:
-        """Return the column that says whether the detector is better than chance."""
+        """Return the figure that `chance` is about."""
         return "auc" if self.performance["auc"] else "balanced_accuracy"
 
     @property
-    def standing(self) -> Literal["above", "open", "below"]:
-        """Tell on which side of chance the interval of `judged_by` lies; open: on both."""
-        judge = self.performance[self.judged_by]
-        assert judge is not None  # shares are always there
-        return "above" if judge.low > CHANCE else "below" if judge.high < CHANCE else "open"
+    def below_chance(self) -> bool:
+        """Return whether the whole interval lies below 0.5: labels or scores may be turned around."""
+        return self.chance.high < 0.5
+
+    @property
+    def confusion(self) -> dict[str, int]:
+        """Return the confusion counts."""
+        cells = 2 * self.foreign.labels + self.foreign.called
+        names = ("true_negatives", "false_positives", "false_negatives", "true_positives")
+        return dict(zip(names, np.bincount(cells, minlength=4).tolist(), strict=True))
 
 
 @dataclass(frozen=True)
-class ForeignRow:
-    """A row of the comparison that no model of this project stands behind.
+class ExternalRow:
+    """A row of the comparison that no run of this project stands behind.
 
     Args:
-        name: its key in the catalog.
         title: what it is called.
         dataset: what it was measured on, in words.
-        files: how many samples; None: not reported.
-        performance: for each of `performance.COLUMNS` its interval, or None where there is none. What was reported has
-            an estimate and no ends (NaN), because nobody can resample it.
+        samples: how many; None: not reported.
+        figures: those of `performance.flat` that are known; what was reported has no intervals.
         reported: whether these are published figures without predictions.
-        source: where the figures were published, or the file of the predictions.
     """
 
-    name: str
     title: str
     dataset: str
-    files: int | None
-    performance: dict[str, Interval | None]
+    samples: int | None
+    figures: dict[str, float]
     reported: bool
-    source: str
 
 
 def evaluate(path: Path, options: Options, settings: Params) -> Evaluated:
-    """Read predictions and say what they are worth, with intervals over groups as everywhere.
+    """Read predictions and say what they are worth.
 
     Args:
         path: a CSV (`external_predictions.read`).
         options: what the user says about it.
-        settings: the checked params.yaml: confidence, replicates and seed.
+        settings: the checked params.yaml: confidence and region of practical equivalence.
 
     Raises:
-        InputError: the file cannot be understood, or it has too few rows or groups to be resampled.
+        InputError: the file cannot be understood, or it has one group only.
     """
     found = external_predictions.read(path, options)
     groups = None if found.groups is None else int(found.groups.max()) + 1
     if groups == 1:
-        raise InputError(
-            f"{path}: one group in column {found.taken.group!r}, nothing to resample; name another --group"
-        )
+        raise InputError(f"{path}: one group in column {found.taken.group!r}; name another --group")
     rows = np.arange(len(found.labels)) if found.groups is None else found.groups
-    one_fold = np.zeros(len(rows), np.int64)
-    draws: dict[str, Any] = {
-        "replicates": settings.evaluation.bootstrap_replicates,
-        "seed": settings.shared.seed,
-        "confidence": settings.evaluation.confidence,
-    }
-    try:
-        worth: dict[str, Interval | None] = dict.fromkeys(performance.COLUMNS)
-        worth |= performance.of_decisions(Decided(found.labels, found.called, rows, one_fold), **draws)
-        if found.scores is not None:
-            worth["auc"] = bootstrap.auc_interval(found.labels, found.scores, rows, one_fold, **draws)
-            worth["eer"] = performance.eer_interval(found.labels, found.scores, rows, one_fold, **draws)
-    except InputError:
-        # labels, scores and groups are checked by now; what is left is that most draws lose a class
-        what = "rows" if groups is None else "groups"
-        raise InputError(
-            f"{path}: too few {what} to resample: most draws of {what} lack {' or '.join(found.taken.positive)}, or "
-            f"{' or '.join(found.taken.negative)}; add {what} of both"
-        ) from None
-    return Evaluated(found, worth, groups)
+    scores = found.called.astype(float) if found.scores is None else found.scores
+    evalset = EvalSet.of_arrays(found.labels, scores, rows, sources=found.sources)
+    evaluation, worth = settings.evaluation, dict[str, Estimate | None].fromkeys(performance.COLUMNS)
+    of = performance.of_decisions if found.scores is None else performance.of_scores
+    worth |= of(evalset, found.called, evaluation.confidence)
+    judged = worth["auc"] or worth["balanced_accuracy"]
+    assert judged is not None  # shares are always there
+    (chance,) = verdicts.against_chance([judged], evaluation.rope, evaluation.confidence)
+    sources = {}
+    if found.sources is not None and found.scores is not None:
+        sides = (resampling.source_aucs(evalset, pairs) for pairs in ("between", "all"))
+        between, usual = (
+            {name: resampling.trained_models(figure, confidence=evaluation.confidence) for name, figure in side.items()}
+            for side in sides
+        )
+        sources = {name: (between[name], usual[name]) for name in between}
+    return Evaluated(found, worth, sources, groups, chance)
 
 
 def record(evaluated: Evaluated, path: Path) -> dict[str, Any]:
     """Return all that is known about predictions, for machines: shares between 0 and 1, in full precision."""
-    labels, counts = evaluated.foreign.labels, evaluated.counts
+    labels, chance = evaluated.foreign.labels, evaluated.chance
+    taken = asdict(evaluated.foreign.taken)
     return {
         "file": str(path),
-        "taken": asdict(evaluated.foreign.taken),
+        "taken": taken,
         "files": len(labels),
         "positives": int(labels.sum()),
         "negatives": int((labels == 0).sum()),
         "groups": evaluated.groups,
-        "metrics": {name: interval and asdict(interval) for name, interval in evaluated.performance.items()},
-        "confusion": {
-            "true_positives": int(counts.true_fakes),
-            "false_positives": int(counts.false_fakes),
-            "true_negatives": int(counts.true_reals),
-            "false_negatives": int(counts.false_reals),
+        "metrics": {name: figure and _figure(figure) for name, figure in evaluated.performance.items()},
+        "sources": {
+            name: {"auc": _figure(between), "auc_all": _figure(usual)}
+            for name, (between, usual) in evaluated.sources.items()
         },
-        "chance": {"judged_by": evaluated.judged_by, "standing": evaluated.standing},
+        "confusion": evaluated.confusion,
+        "chance": {
+            "judged_by": evaluated.judged_by,
+            "verdict": chance.word,
+            "p": None if chance.reason else chance.p,
+            "reason": chance.reason,
+        },
     }
 
 
-def rows(settings: Params, path: Path | None = None) -> list[ForeignRow]:
+def _figure(figure: Estimate) -> dict[str, float | str | None]:
+    """Return an estimate with its interval, None where there is none."""
+    low, high = (None if np.isnan(end) else end for end in (figure.low, figure.high))
+    return {"estimate": figure.value, "low": low, "high": high, "reason": figure.reason}
+
+
+def rows(settings: Params, path: Path | None = None) -> list[ExternalRow]:
     """Return the catalog's rows of the comparison: published figures, then predictions, evaluated.
 
     Args:
-        settings: the checked params.yaml: confidence, replicates and seed.
+        settings: the checked params.yaml.
         path: the catalog.
 
     Raises:
         InputError: the catalog is wrong, or a file of predictions is missing or cannot be understood.
     """
     path = path or paths().catalog
-    published = [_reported(name, entry) for name, entry in catalog.load_reported(path).items()]
+    published = [_reported(entry) for entry in catalog.load_reported(path).values()]
     return published + [_predicted(name, entry, settings) for name, entry in catalog.load_predictions(path).items()]
 
 
-def _reported(name: str, entry: catalog.Reported) -> ForeignRow:
-    worth: dict[str, Interval | None] = dict.fromkeys(performance.COLUMNS)
-    for figure in catalog.REPORTED:
-        if (value := getattr(entry, figure)) is not None:
-            share = value if figure == "auc" else value / 100
-            worth[figure] = Interval(share, float("nan"), float("nan"), float("nan"))
-    return ForeignRow(name, entry.title, entry.measured_on, None, worth, True, entry.source)
+def _reported(entry: catalog.Reported) -> ExternalRow:
+    known = {name: getattr(entry, name) for name in catalog.REPORTED}
+    figures = {name: value if name == "auc" else value / 100 for name, value in known.items() if value is not None}
+    return ExternalRow(entry.title, entry.measured_on, None, figures, reported=True)
 
 
-def _predicted(name: str, entry: catalog.Predictions, settings: Params) -> ForeignRow:
+def _predicted(name: str, entry: catalog.Predictions, settings: Params) -> ExternalRow:
     options = Options(entry.truth, entry.pred, entry.score, entry.positive, entry.group, entry.threshold)
-    path = paths().external_predictions / entry.file
     try:
-        found = evaluate(path, options, settings)
+        found = evaluate(paths().external_predictions / entry.file, options, settings)
     except InputError as error:
         raise InputError(f"predictions.{name} in {paths().catalog}: {error}") from None
-    return ForeignRow(name, entry.title, entry.dataset, len(found.foreign.labels), found.performance, False, str(path))
+    known = {name: figure for name, figure in found.performance.items() if figure is not None}
+    return ExternalRow(entry.title, entry.dataset, len(found.foreign.labels), performance.flat(known), reported=False)

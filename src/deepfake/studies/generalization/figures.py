@@ -1,4 +1,4 @@
-"""The pictures of the comparison across data sets."""
+"""The figures of the comparison across data sets."""
 
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,24 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from deepfake.reports.figures import STYLE, colours, save
-from deepfake.studies.generalization.results import Found
-from deepfake.studies.results import TITLES
+from deepfake.studies.generalization.analysis import Found
+from deepfake.studies.results import title
 
 _GOOD, _FAIR = 0.7, 0.5
-"""Accuracies above which the plan's bars are green, and orange; below they are red."""
+"""Accuracies above which the design's bars are green, and orange; below they are red."""
 
 
 def label(row: Any) -> str:
-    """Return what a row is called: other people's have names of their own."""
-    return f"{row['dataset']}{' (home)' if row['home'] == 1 else ''}" if row["kind"] == "trained" else row["model"]
+    """Return what a row is called: external detectors have names of their own."""
+    if row["kind"] == "trained":
+        return f"{row['dataset']}{' (in-domain)' if row['in_domain'] == 1 else ''}"
+    return str(row["experiment"])
 
 
 def accuracy(rows: pd.DataFrame, path: Path) -> None:
-    """Draw the plan's bars: accuracy, green above 70%, orange above 50%, else red; F1 beside it, where it is known.
+    """Draw the design's bars: accuracy, green above 70%, orange above 50%, else red; F1 beside it, where it is known.
 
-    Error bars are the intervals over groups. Diamonds mark what calling everything the commoner class would give.
+    Lines are 95% CIs. Diamonds mark what predicting the majority class would give.
 
     Args:
         rows: of the comparison's table, one a bar.
@@ -36,14 +38,14 @@ def accuracy(rows: pd.DataFrame, path: Path) -> None:
         figure, (left, right) = plt.subplots(1, 2, figsize=(11, 1.5 + 0.45 * len(rows)), layout="constrained")
         known = rows[rows["accuracy"].notna()]
         shades = ["green" if value > _GOOD else "orange" if value > _FAIR else "red" for value in known["accuracy"]]
-        shares = known["reals"].astype(float) / known["files"].astype(float)
+        shares = known["reals"].astype(float) / known["samples"].astype(float)
         blind = 100 * np.asarray(np.maximum(shares, 1 - shares))
         _bars(left, known, "accuracy", shades, blind)
         left.axvline(50, color="gray", ls="--", alpha=0.7)
         left.plot(blind, np.arange(len(known))[::-1], "D", color="white", mec="black", ms=5)
         handles = [
-            Line2D([], [], color="gray", ls="--", label="50%: guessing, where classes are equal"),
-            Line2D([], [], ls="", marker="D", mfc="white", mec="black", label="always the commoner class"),
+            Line2D([], [], color="gray", ls="--", label="50%: chance, where classes are equal"),
+            Line2D([], [], ls="", marker="D", mfc="white", mec="black", label="always the majority class"),
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=2)
         left.set(title="accuracy", xlabel="accuracy (%)")
@@ -60,7 +62,7 @@ def _bars(axes: Axes, rows: pd.DataFrame, key: str, shades: list[str], marks: np
     axes.barh(places, values, color=shades, alpha=0.75, height=0.65)
     low, high = (100 * rows[f"{key}_{end}"].astype(float).to_numpy() for end in ("low", "high"))
     axes.hlines(places, low, high, color="black", lw=1.5)
-    ends = np.fmax(np.fmax(values, high), marks + 1)
+    ends = np.fmax(np.fmax(values, high), marks + 2)
     for place, value, end in zip(places.tolist(), values.tolist(), ends.tolist(), strict=True):
         axes.text(end + 2, place, f"{value:.1f}", va="center", fontsize=8)
     axes.set_yticks(places, [label(row) for _, row in rows.iterrows()])
@@ -69,12 +71,14 @@ def _bars(axes: Axes, rows: pd.DataFrame, key: str, shades: list[str], marks: np
 
 
 def matrix(found: Found, path: Path) -> None:
-    """Draw the AUC by what a detector was trained on and tested on, a panel an architecture, with intervals."""
-    architectures = found.matrix["architecture"].unique()
-    sizes = [len(_of(found, name)) for name in architectures]
+    """Draw the AUC of plain detectors by train set and test set, a panel a model; framed: in-domain."""
+    rows = found.trained[found.trained["recipe"] == "plain"]
+    rows = rows.assign(title=[title(row) for row in rows.to_dict("records")])
+    panels = [part for _, part in rows.groupby("title", sort=False)]
+    sizes = [part["trained_on"].nunique() for part in panels]
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            len(architectures),
+        figure, axes = plt.subplots(
+            len(panels),
             1,
             figsize=(2.6 + 1.75 * len(found.datasets), 0.9 + 0.75 * sum(sizes) + 0.5 * len(sizes)),
             squeeze=False,
@@ -82,102 +86,57 @@ def matrix(found: Found, path: Path) -> None:
             layout="constrained",
         )
         shown = None
-        for axes, name in zip(panels.flat, architectures, strict=True):
-            shown = _heatmap(axes, found, name)
-        panels[-1, 0].set_xlabel("tested on (framed: seen in training, other people)")
+        for panel, part in zip(axes.flat, panels, strict=True):
+            shown = _heatmap(panel, part.drop_duplicates(["trained_on", "dataset"]), found.datasets)
+        axes[-1, 0].set_xlabel("tested on (framed: in-domain)")
         if shown is not None:
-            figure.colorbar(shown, ax=panels, label="AUC", shrink=0.8)
+            figure.colorbar(shown, ax=axes, label="AUC", shrink=0.8)
         save(figure, path)
 
 
-def _of(found: Found, architecture: str) -> pd.DataFrame:
-    """Return the AUC of an architecture, trained on by tested on."""
-    rows = found.matrix[found.matrix["architecture"] == architecture]
-    order = rows["trained_on"].drop_duplicates()
-    return rows.pivot(index="trained_on", columns="tested_on", values="auc").loc[order, found.datasets]
-
-
-def _heatmap(axes: Axes, found: Found, architecture: str) -> Any:
-    """Draw the panel of one architecture."""
-    cells = _of(found, architecture)
-    rows = found.matrix[found.matrix["architecture"] == architecture].set_index(["trained_on", "tested_on"])
-    shown = axes.imshow(cells, cmap="RdYlGn", vmin=0.3, vmax=1, aspect="auto")
-    for (down, across), value in np.ndenumerate(cells.to_numpy()):
-        row = rows.loc[(cells.index[down], cells.columns[across])]
-        guess = "" if row["learned"] else "\nnot told from guessing"
-        text = f"{value:.3f}\n[{row['auc_low']:.3f}, {row['auc_high']:.3f}]{guess}"
-        axes.text(across, down, text, ha="center", va="center", fontsize=7.5)
-        if row["home"] == 1:
+def _heatmap(axes: Axes, rows: pd.DataFrame, datasets: list[str]) -> Any:
+    """Draw the panel of one model."""
+    order = rows["trained_on"].drop_duplicates().tolist()
+    shown = axes.imshow(
+        rows.pivot(index="trained_on", columns="dataset", values="auc").loc[order, datasets],
+        cmap="RdYlGn",
+        vmin=0.3,
+        vmax=1,
+        aspect="auto",
+    )
+    for row in rows.to_dict("records"):
+        down, across = order.index(row["trained_on"]), datasets.index(row["dataset"])
+        chance = "" if row["chance"] == "above_chance" else "\nnot above chance"
+        ends = f"\n[{row['auc_low']:.3f}, {row['auc_high']:.3f}]" if row["auc_low"] == row["auc_low"] else ""
+        axes.text(across, down, f"{row['auc']:.3f}{ends}{chance}", ha="center", va="center", fontsize=7.5)
+        if row["in_domain"] == 1:
             axes.add_patch(Rectangle((across - 0.47, down - 0.45), 0.94, 0.9, fill=False, lw=1.8))
-    axes.set_xticks(range(len(cells.columns)), cells.columns)
-    axes.set_yticks(range(len(cells)), [name.replace(" + ", "\n+ ") for name in cells.index])
-    axes.set(title=TITLES.get(architecture, architecture), ylabel="trained on")
+    axes.set_xticks(range(len(datasets)), datasets)
+    axes.set_yticks(range(len(order)), [name.replace(" + ", "\n+ ") for name in order])
+    axes.set(title=rows["title"].iloc[0], ylabel="trained on")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return shown
 
 
 def sources(found: Found, path: Path) -> None:
-    """Draw the AUC of each source's fakes and the share of each source that is called fake, a row a data set.
-
-    Of the detectors of the matrix: the first of each architecture and training data that is not fine-tuned, joined or
-    blinded.
-    """
-    names = found.matrix["model"].drop_duplicates().tolist()
+    """Draw the AUC of each source of fakes against all reals, a panel a data set, for the plain detectors."""
+    rows = found.trained[found.trained["recipe"] == "plain"].drop_duplicates("experiment")
+    names = {row["experiment"]: f"{title(row)}, trained on {row['trained_on']}" for row in rows.to_dict("records")}
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
-            len(found.datasets), 2, figsize=(10.5, 0.9 + 2 * len(found.datasets)), squeeze=False, layout="constrained"
-        )
-        for row, dataset in zip(panels, found.datasets, strict=True):
-            rows = found.sources[(found.sources["dataset"] == dataset) & found.sources["model"].isin(names)]
-            _points(row[0], rows[rows["label"] == "fake"], "auc", names)
-            _points(row[1], rows, "called", names)
-            row[0].axhline(0.5, color="0.6", lw=0.8, ls="--")
-            row[0].set(ylabel=dataset, ylim=(min(0.4, rows["auc_low"].min() - 0.02), 1.02))
-            row[1].set(ylim=(-0.03, 1.03))
-        panels[0, 0].set_title("AUC of each kind of fakes against all reals (dashed: chance)")
-        panels[0, 1].set_title("share called fake at the detector's own threshold")
-        figure.legend(*panels[0, 1].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-        save(figure, path)
-
-
-def _points(axes: Axes, rows: pd.DataFrame, key: str, names: list[str]) -> None:
-    """Draw a value with its interval for each source, the detectors side by side."""
-    kinds = rows.drop_duplicates("source")[["source", "label"]]
-    for number, (name, colour) in enumerate(zip(names, colours(len(names)), strict=True)):
-        own = rows[rows["model"] == name].set_index("source").loc[kinds["source"]]
-        places = np.arange(len(own)) + (number - (len(names) - 1) / 2) * 0.6 / len(names)
-        axes.vlines(places, own[f"{key}_low"], own[f"{key}_high"], color=colour, lw=1.5)
-        axes.plot(places, own[key], "o", color=colour, ms=5, label=name)
-    axes.set_xticks(range(len(kinds)), [f"{row['source']}\n({row['label']})" for _, row in kinds.iterrows()])
-
-
-_CUTS = {"balanced_accuracy": "own threshold", "retuned_balanced_accuracy": "re-tuned on that data set"}
-
-
-def thresholds(found: Found, path: Path) -> None:
-    """Draw balanced accuracy at the detector's own threshold and at a re-tuned one, a panel a data set."""
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            1,
-            len(found.datasets),
-            figsize=(11, 1.5 + 0.34 * len(found.models)),
-            sharey=True,
-            sharex=True,
-            squeeze=False,
-            layout="constrained",
+            len(found.datasets), 1, figsize=(8, 1.1 + 2 * len(found.datasets)), squeeze=False, layout="constrained"
         )
         for axes, dataset in zip(panels.flat, found.datasets, strict=True):
-            rows = found.trained[found.trained["dataset"] == dataset].set_index("model").loc[found.models]
-            for (key, words), colour, shift in zip(_CUTS.items(), colours(2), (0.13, -0.13), strict=True):
-                places = np.arange(len(rows))[::-1] + shift
-                axes.hlines(places, 100 * rows[f"{key}_low"], 100 * rows[f"{key}_high"], color=colour, lw=2)
-                axes.plot(100 * rows[key], places, "o", color=colour, ms=5, label=words)
-            for place, seen in zip(np.arange(len(rows))[::-1].tolist(), rows["home"], strict=True):
-                if seen == 1:
-                    axes.axhspan(place - 0.4, place + 0.4, color="0.93", lw=0, zorder=0)
-            axes.axvline(50, color="0.6", lw=0.8, ls="--")
-            axes.set(title=dataset, xlabel="balanced accuracy (%)")
-        panels[0, 0].set_yticks(np.arange(len(found.models))[::-1], found.models)
+            known = found.sources[found.sources["dataset"] == dataset]
+            kinds = known["source"].drop_duplicates().tolist()
+            for number, (name, colour) in enumerate(zip(names, colours(len(names)), strict=True)):
+                own = known[known["experiment"] == name].set_index("source").reindex(kinds)
+                places = np.arange(len(kinds)) + (number - (len(names) - 1) / 2) * 0.6 / len(names)
+                axes.vlines(places, own["auc_low"], own["auc_high"], color=colour, lw=1.5)
+                axes.plot(places, own["auc"], "o", color=colour, ms=5, label=names[name])
+            axes.axhline(0.5, color="0.6", lw=0.8, ls="--")
+            axes.set_xticks(range(len(kinds)), kinds)
+            axes.set(title=dataset, ylabel="AUC", ylim=(min(0.4, np.nanmin(known["auc_low"].fillna(0.4)) - 0.02), 1.02))
         figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         save(figure, path)

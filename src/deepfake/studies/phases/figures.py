@@ -11,57 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from deepfake.reports.figures import STYLE, colours, save
+from deepfake.reports.forest import point
 
 _MARKERS = "osD^vPX*"
-
-
-def differences(tests: pd.DataFrame, tables: Mapping[str, str], rope: float, path: Path) -> None:
-    """Draw the planned contrasts with their intervals, grouped by table; a full marker is decided.
-
-    Args:
-        tests: of a phase, with a `name` for each.
-        tables: the headings of tables, in the order in which they are drawn.
-        rope: half the width of the region of practical equivalence, drawn as a band.
-        path: the PNG to write.
-    """
-    with plt.rc_context(STYLE):
-        count = len(tests) + len(tables)
-        figure, axes = plt.subplots(figsize=(7.5, 0.9 + 0.26 * count))
-        place, places, labels = 0.0, [], []
-        for (table, heading), colour in zip(tables.items(), colours(len(tables)), strict=True):
-            box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            axes.text(0.012, place, heading, transform=axes.get_yaxis_transform(), weight="bold", va="center", bbox=box)
-            place -= 1
-            for _, test in tests[tests["table"] == table].iterrows():
-                full = test["verdict"] != "undecided"
-                _point(axes, test["difference"], place, (test["low"], test["high"]), colour, full=full)
-                places.append(place)
-                labels.append(str(test["name"]))
-                place -= 1
-        axes.axvline(0, color="0.6", lw=0.8, ls="--")
-        axes.axvspan(-rope, rope, color="0.9", zorder=0)
-        axes.set_yticks(places, labels)
-        axes.set_ylim(place + 0.4, 0.8)
-        axes.set_xlabel("difference in AUC, with the interval of its verdict; band: practically equivalent")
-        _significance_legend(axes, figure.get_figheight())
-        save(figure, path)
-
-
-def _point(
-    axes: Axes, x: float, y: float, limits: tuple[float, float], colour: str, *, full: bool, marker: str = "o"
-) -> None:
-    """Draw a value with its interval from left to right."""
-    axes.hlines(y, *limits, color=colour, lw=1.8)
-    axes.plot(x, y, marker, color=colour, mfc=colour if full else "white", ms=6, mew=1.5)
-
-
-def _significance_legend(axes: Axes, height: float) -> None:
-    """Say what full and empty markers mean, below the axes."""
-    handles = [
-        Line2D([], [], color="0.3", marker="o", mfc=face, mew=1.5, lw=1.8, label=label)
-        for face, label in (("0.3", "better, worse or equivalent (Holm)"), ("white", "undecided"))
-    ]
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.45, -0.45 / height), ncols=2)
 
 
 def shortcuts(changes: pd.DataFrame, headings: Mapping[str, str], path: Path) -> None:
@@ -110,9 +62,7 @@ def _changes(axes: Axes, changes: pd.DataFrame, models: list[str]) -> None:
         for _, row in changes[changes["model"] == model].iterrows():
             place = len(metrics) - 1 - metrics.index(row["metric"]) + shift
             full = not row["low"] <= 0 <= row["high"]
-            _point(
-                axes, row["change"], place, (row["low"], row["high"]), colour, full=full, marker=_MARKERS[number % 8]
-            )
+            point(axes, row["change"], place, (row["low"], row["high"]), colour, full=full, marker=_MARKERS[number % 8])
     axes.axvline(0, color="0.6", lw=0.8, ls="--")
     axes.set_yticks(range(len(metrics)), metrics[::-1])
     axes.set_ylim(-0.6, len(metrics) - 0.4)

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake.config.params import Params
-from deepfake.reports.findings import Finding, Verdict
+from deepfake.reports.findings import Finding, Verdict, tested
 from deepfake.studies import results
 from deepfake.studies.phases.analysis import SHIFT_ROPE
 from deepfake.studies.results import Results
@@ -21,27 +21,6 @@ _LOST: dict[str, Verdict] = {"worse": "shortcut", "better": "no_shortcut", "equi
 def of(phase: str, settings: Params) -> list[Finding]:
     """Return the findings of a phase in the order in which its page asks the questions."""
     return list(_PHASES[phase](settings))
-
-
-def tested(id_: str, question: str, row: Any, words: dict[str, Verdict] | None = None, **more: Any) -> Finding:
-    """Return the finding of a planned contrast (`comparison.told`)."""
-    word = str(row["verdict"])
-    verdict = (words or {}).get(word, word)
-    reason = row["reason"]
-    note = f"Undecided: {reason}." if isinstance(reason, str) and reason and verdict == "undecided" else ""
-    return Finding(
-        id=id_,
-        question=question,
-        verdict=verdict,  # pyright: ignore[reportArgumentType]
-        effect=_known(row["difference"]),
-        low=_known(row["low"]),
-        high=_known(row["high"]),
-        p=_known(row["p"]),
-        n_samples=int(row["samples"]),
-        n_groups=int(row["groups"]),
-        repeats=int(row["repeats"]),
-        **({"note": note} | more),  # pyright: ignore[reportArgumentType]
-    )
 
 
 def _known(value: Any) -> float | None:

@@ -9,7 +9,7 @@ from deepfake import tables
 from deepfake.config import candidates, config_of, read_decision, read_final, scaled, shares
 from deepfake.config.params import Params
 from deepfake.project import paths
-from deepfake.reports import figures, findings, pages
+from deepfake.reports import figures, findings, forest, pages
 from deepfake.reports import settings as shown_settings
 from deepfake.reports.columns import Table
 from deepfake.studies import results
@@ -134,7 +134,7 @@ def _phase2_figures(found: Results, changes: pd.DataFrame, settings: Params) -> 
     ]
     headings = {table: heading for table, (heading, _) in SECTIONS.items() if not found.pairs(table).empty}
     path = paths().figure("phase2_differences")
-    study_figures.differences(found.tests.assign(name=names), headings, settings.evaluation.rope, path)
+    forest.differences(found.tests.assign(name=names), headings, settings.evaluation.rope, path)
     both = {table: heading for table, heading in headings.items() if table in ("phase2d", "phase2e")}
     study_figures.shortcuts(changes, both, paths().figure("phase2_shortcuts"))
 
