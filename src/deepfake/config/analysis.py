@@ -1,8 +1,6 @@
 """The sections of params.yaml that say how trained detectors are judged and searched for shortcuts."""
 
-from typing import Annotated
-
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from deepfake.config.section import Ratio, Section
 
@@ -38,7 +36,3 @@ class Evaluation(Section):
     rope: Ratio
     """Region of practical equivalence: differences in AUC up to this do not matter. A smaller lead is a tie, and the
     simpler choice wins it."""
-    bootstrap_replicates: Annotated[int, Field(ge=100)]
-    """Resamplings of groups behind every bootstrap interval."""
-    significance: Ratio
-    """Largest Holm-adjusted p-value that is called significant."""

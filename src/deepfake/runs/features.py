@@ -28,8 +28,9 @@ from deepfake.tables import atomic
 FOLDER = "features"
 """The cache's folder in the store, and the lock that whoever computes in it holds."""
 _BLOCK = 256
-_BATCH = 64
-"""Images in a forward pass, always: sums come out the same whoever computes."""
+_BATCH = {"cpu": 16, "cuda": 64}
+"""Images in a forward pass, always: sums come out the same whoever computes. On a CPU what is computed of few images
+stays in its caches: EfficientNet-Lite0 at 96 px takes half the time of batches of 64."""
 _PACKAGES = ("torch", "timm", "opencv-python-headless", "nvidia-dali-cuda130", "torchvision")
 _CODE = (
     *("models/backbones.py", "models/frozen.py", "loading/batches.py"),
@@ -165,10 +166,13 @@ def _compute(block: _Block, tell: Tell[int]) -> None:
     """Compute the missing rows of a block, beside those that are there."""
     wanted = block.wanted
     runtime.one_thread()
+    runtime.keep_memory()
     device = runtime.device()
     digest = _digest(wanted.weights, runtime.file_hash)
     trunk = _trunk(wanted.model, wanted.size, wanted.stage, wanted.weights, digest, device)
-    batches = _loader(wanted, device).training(wanted.rows, _BATCH, wanted.draw.number if wanted.draw else 0)
+    batches = _loader(wanted, device).training(
+        wanted.rows, _BATCH[device.type], wanted.draw.number if wanted.draw else 0
+    )
     with torch.inference_mode():
         found = [trunk.pooled(trunk.forward_features(batch.images)).float().cpu().numpy() for batch in batches]
     values = np.concatenate(found)
@@ -205,5 +209,5 @@ def _loader(wanted: Wanted, device: torch.device) -> Loader:
         backend=wanted.draw.backend,
         seed=wanted.draw.seed,
         sides=(images.shape[1], wanted.size),
-        batch_size=_BATCH,
+        batch_size=_BATCH[device.type],
     )

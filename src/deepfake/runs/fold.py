@@ -158,6 +158,7 @@ def train_fold(job: FoldJob, tell: Tell) -> None:
     config, fold = job.config, job.fold
     started = time.monotonic()
     runtime.one_thread()
+    runtime.keep_memory()
     device = runtime.device()
     runtime.seed_torch(config.seed, fold)
     model = detector(config, job.start) if job.start else models.create(config.model, config.resolution, job.weights)

@@ -71,7 +71,6 @@ _RANKED = _FOLD_METRICS | _columns(
     str="chance", float="auc_std auc_low auc_high auc_all p_chance", int="samples groups repeats"
 )
 """What a comparison says of an experiment, beside the AUC of each source."""
-_PS = _floats("p_bootstrap p_ttest p_bootstrap_holm p_ttest_holm")
 _TEST = _columns(str="verdict reason?", float="difference low high p detectable", int="samples groups repeats")
 _CHANGE = ("_change", "_low", "_high")
 _OPERATING_POINT = _DECIDED | _floats("false_positive_rate precision_recall_gap")

@@ -61,7 +61,7 @@ def fit(train: Rows, validation: Rows, weights: np.ndarray | None = None, loss: 
     """
     with threadpool_limits(1):  # the same sums on every machine; folds run side by side
         scaler = StandardScaler().fit(train.features.astype(np.float64))
-        inputs = [scaler.transform(rows.features.astype(np.float64)) for rows in (train, validation)]
+        inputs = [np.asarray(scaler.transform(rows.features.astype(np.float64))) for rows in (train, validation)]
         models = [_fitted(penalty, inputs[0], train.labels, weights, loss) for penalty in PENALTIES]
         logits = [[model.decision_function(given) for given in inputs] for model in models]
     history = []

@@ -6,7 +6,8 @@ from torch import nn
 
 from deepfake.loading.batches import Loader
 
-_BATCH = 128
+_BATCH = {"cpu": 16, "cuda": 128}
+"""On a CPU what is computed of few images stays in its caches."""
 
 
 def predict(model: nn.Module, loader: Loader, index: np.ndarray) -> np.ndarray:
@@ -15,6 +16,7 @@ def predict(model: nn.Module, loader: Loader, index: np.ndarray) -> np.ndarray:
     Always in full precision: bf16 has 8 significant bits, so that many samples would tie.
     """
     model.eval()
+    size = _BATCH["cuda" if next(model.parameters()).is_cuda else "cpu"]
     with torch.inference_mode():
-        logits = [model(batch.images).squeeze(1).float().cpu() for batch in loader.batches(index, _BATCH)]
+        logits = [model(batch.images).squeeze(1).float().cpu() for batch in loader.batches(index, size)]
     return torch.cat(logits).double().numpy()

@@ -122,6 +122,7 @@ def _predict_all(jobs: list[FoldOnDataSet], progress: Progress) -> None:
 def predict(job: FoldOnDataSet, tell: Tell[str]) -> None:
     """Predict samples of a data set by one fold of a detector, and write the logits."""
     runtime.one_thread()
+    runtime.keep_memory()
     loaded = detectors.LoadedFold(job.detector, job.fold, runtime.device())
     images = {view: np.load(path, mmap_mode="r") for view, path in job.images.items()}
     with tables.atomic(job.path) as temporary, temporary.open("wb") as file:

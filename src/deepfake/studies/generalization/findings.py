@@ -75,7 +75,7 @@ def _gaps(found: Found, named: Mapping[str, str]) -> Iterator[Finding]:
         place = [prefix, *([] if own else [row["experiment"]]), row["dataset"], row["source"]]
         id_ = ".".join(filter(None, place)) + (f".{row['reference']}" if prefix == "between" else "")
         more: dict[str, Any] = {"measure": measure, "key": own and prefix == "gap"}
-        if prefix == "gap" and found.of(row["experiment"]).loc[row["reference"], "chance"] != "above_chance":
+        if prefix == "gap" and str(found.of(row["experiment"]).loc[row["reference"], "chance"]) != "above_chance":
             more["note"] = f"It is not above chance on {row['reference']}, so it has nothing to lose."
         yield tested(id_, asked, row, **more)
 
