@@ -54,7 +54,10 @@ def tiny_params() -> dict:
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     values["presets"]["quick"] |= {
         "folds": 2,
-        "epochs": {"short": 2, "long": 2},
+        "repeats": 1,
+        "test_ratio": 0.1,
+        "epochs": {"short": 2, "base": 2, "long": 2},
+        "roles": {"backbone": {"model": "simple_cnn", "train": "all"}},
         "resolution": {"low": 32, "high": 40},
         "fraction": {"small": 1.0, "medium": 1.0, "all": 1.0},
     }
@@ -63,7 +66,7 @@ def tiny_params() -> dict:
     plain = {"model": "simple_cnn", "view": "crop_low"}
     values["studies"] |= {
         "phase1": {
-            "runs": {"simple_cnn_low": plain, "resnet18_low": plain | {"loss": {"type": "bce_pos_weight"}}},
+            "runs": {"simple_cnn_low": plain, "backbone_low": plain | {"loss": {"type": "bce_pos_weight"}}},
             "baselines": ["simple_cnn_low"],
         },
         # a study has at least one run
@@ -72,7 +75,7 @@ def tiny_params() -> dict:
         "generalization": {
             "datasets": [],
             "union": [],
-            "runs": {"simple_cnn_home": plain | {"batch_size": 29}},
+            "runs": {"simple_cnn_in_domain": plain | {"batch_size": 29}},
         },
     }
     values["studies"]["imbalance"] |= {
