@@ -55,16 +55,17 @@ def tiny_params() -> dict:
     values["presets"]["quick"] |= {
         "folds": 2,
         "repeats": 1,
+        "test_ratio": 0.1,
         "epochs": {"short": 2, "base": 2, "long": 2},
+        "roles": {"backbone": {"model": "simple_cnn", "train": "all"}},
         "resolution": {"low": 32, "high": 40},
         "fraction": {"small": 1.0, "medium": 1.0, "all": 1.0},
     }
     values["shared"]["precision"] = "fp32"
-    values["evaluation"]["bootstrap_replicates"] = 200
     plain = {"model": "simple_cnn", "view": "crop_low"}
     values["studies"] |= {
         "phase1": {
-            "runs": {"simple_cnn_low": plain, "resnet18_low": plain | {"loss": {"type": "bce_pos_weight"}}},
+            "runs": {"simple_cnn_low": plain, "backbone_low": plain | {"loss": {"type": "bce_pos_weight"}}},
             "baselines": ["simple_cnn_low"],
         },
         # a study has at least one run
@@ -73,7 +74,7 @@ def tiny_params() -> dict:
         "generalization": {
             "datasets": [],
             "union": [],
-            "runs": {"simple_cnn_home": plain | {"batch_size": 29}},
+            "runs": {"simple_cnn_in_domain": plain | {"batch_size": 29}},
         },
     }
     values["studies"]["imbalance"] |= {
@@ -352,7 +353,7 @@ def study(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    values = changed(values, {"presets.quick.folds": 4, "evaluation.bootstrap_replicates": 200})
+    values = changed(values, {"presets.quick.folds": 4})
     paths().catalog.parent.mkdir(parents=True)
     shutil.copy(ROOT / paths().catalog, paths().catalog)
 

@@ -23,13 +23,16 @@ preset: quick
 custom: {view: crop_low, fraction: small, augmentation: none, normalization: imagenet, pretrained: null}
 presets.quick.folds: 3
 presets.quick.val_ratio: 0.2
-presets.quick.epochs: {short: 4, long: 12}
+presets.quick.repeats: 2
+presets.quick.epochs: {short: 4, base: 6, long: 12}
 presets.quick.lr: {base: 0.001, low: 0.0003}
 presets.quick.loader: dali
 presets.quick.pretrained: false
 presets.quick.top: 2
 presets.quick.resolution: {low: 48, high: 64}
 presets.quick.fraction: {small: 0.5, medium: 0.75, all: 1.0}
+presets.quick.roles: {backbone: {model: mobilenetv2_100, train: head}}
+presets.full.roles: {backbone: {model: resnet18, train: all}}
 presets.full.top: 2
 cache.oversampling: 1.25
 faces.margin: 0.3
@@ -128,7 +131,7 @@ def test_every_committed_run_resolves_under_every_preset_and_no_two_are_the_same
         alike.setdefault(same.model_dump_json(), set()).add(name)
     # what phase 2 decides is one of its own runs, and the custom run is where the user starts from
     repeated = [names for names in alike.values() if len(names) > 1]
-    assert all(names & {"custom", "simple_cnn_best", "resnet18_best"} for names in repeated), repeated
+    assert all(names & {"custom", "simple_cnn_best", "backbone_best"} for names in repeated), repeated
 
 
 def test_the_committed_data_sets_are_in_the_catalog(edited):
@@ -142,26 +145,27 @@ def test_the_committed_data_sets_are_in_the_catalog(edited):
 def test_the_learning_rate_that_is_typed_is_the_one_that_trains(edited, preset, typed):
     # PyYAML reads 3e-4 (no point) as a string
     runs = trained(edited({"preset": preset, "shared.optimizer.lr": typed}, VALUES))
-    own = {"simple_cnn_finetuned"}
-    assert {run.lr for name, run in runs.items() if name not in own} == {0.0003}
+    own = {"backbone_finetuned"}
+    assert {run.lr for name, run in runs.items() if name not in own and run.train == "all"} == {0.0003}
 
 
 # The design's numbers, from its text: model, pixels, face crop, augmentation, normalisation, held-out source.
 DESIGN = {
     "simple_cnn_low": ("simple_cnn", 128, False, False, "imagenet", None),
-    "resnet18_low": ("resnet18", 128, False, False, "imagenet", None),
+    "backbone_low": ("resnet18", 128, False, False, "imagenet", None),
     "simple_cnn_high": ("simple_cnn", 224, False, False, "imagenet", None),
-    "resnet18_high": ("resnet18", 224, False, False, "imagenet", None),
-    "resnet18_real_stats": ("resnet18", 224, False, False, "real", None),
-    "resnet18_without_text2img": ("resnet18", 224, False, False, "imagenet", "text2img"),
-    "resnet18_without_inpainting": ("resnet18", 224, False, False, "imagenet", "inpainting"),
-    "resnet18_without_insight": ("resnet18", 224, False, False, "imagenet", "insight"),
+    "backbone_high": ("resnet18", 224, False, False, "imagenet", None),
+    "backbone_resized": ("resnet18", 224, False, False, "imagenet", None),
+    "backbone_real_stats": ("resnet18", 224, False, False, "real", None),
+    "backbone_without_text2img": ("resnet18", 224, False, False, "imagenet", "text2img"),
+    "backbone_without_inpainting": ("resnet18", 224, False, False, "imagenet", "inpainting"),
+    "backbone_without_insight": ("resnet18", 224, False, False, "imagenet", "insight"),
     "simple_cnn_face": ("simple_cnn", 224, True, False, "imagenet", None),
-    "resnet18_face": ("resnet18", 224, True, False, "imagenet", None),
+    "backbone_face": ("resnet18", 224, True, False, "imagenet", None),
     "simple_cnn_augmented": ("simple_cnn", 224, False, True, "imagenet", None),
-    "resnet18_augmented": ("resnet18", 224, False, True, "imagenet", None),
+    "backbone_augmented": ("resnet18", 224, False, True, "imagenet", None),
     "simple_cnn_face_augmented": ("simple_cnn", 224, True, True, "imagenet", None),
-    "resnet18_face_augmented": ("resnet18", 224, True, True, "imagenet", None),
+    "backbone_face_augmented": ("resnet18", 224, True, True, "imagenet", None),
 }
 CANDIDATES = {"resnet34", "resnet50", "efficientnet_b0", "convnext_tiny", "mobilenetv3_small_100"}
 """What phase 3 adds to the two baselines."""
@@ -174,6 +178,8 @@ COMMON = {
     "epochs": 15,
     "early_stopping_patience": 5,
     "folds": 5,
+    "repeats": 1,
+    "train": "all",
     "monitor": "auc",
     "sampler": "shuffle",
     "class_ratio": None,
@@ -189,34 +195,36 @@ def full(edited) -> params.Params:
 def test_the_full_preset_is_the_design_in_phases_1_and_2(full):
     runs = {name: run for name, run in trained(full).items() if run.study in ("phase1", "phase2")}
     assert set(runs) == set(DESIGN)
-    assert full.shared.test_ratio == 0.1
+    assert full.presets["full"].test_ratio == 0.1
     for name, (model, pixels, face, augmented, normalization, holdout) in DESIGN.items():
         run = runs[name]
         values = run.model_dump()
         assert {key: values[key] for key in COMMON} == COMMON
         assert (run.loss.type, run.loss.label_smoothing, run.domain.column) == ("bce", 0, "none")
         assert (run.model, run.resolution, run.fraction, run.holdout) == (model, pixels, 0.2, holdout)
-        assert (run.view.geometry, run.view.face_margin is not None) == ("crop", face)
+        geometry = "resize" if name == "backbone_resized" else "crop"  # what a crop is compared with
+        assert (run.view.geometry, run.view.face_margin is not None) == (geometry, face)
         assert (run.augmentation is not None) == augmented
         assert values["normalization"] == (IMAGENET if normalization == "imagenet" else None)
         assert run.pretrained == (model != "simple_cnn")
     # the letterboxed reals are seen by the checkpoints of the same resolution
-    again = full.studies.phase2.runs["resnet18_letterboxed"]
+    again = full.studies.phase2.runs["backbone_reals_letterboxed"]
     view = config.resolve_view(full, again.view)
-    assert (again.of, view.geometry, view.size) == ("resnet18_high", "letterbox_real", 224)
+    assert (again.of, view.geometry, view.size) == ("backbone_high", "letterbox_real", 224)
 
 
 def test_the_full_preset_is_the_design_in_phases_3_and_4(full):
     candidates = config.candidates(full)
-    assert {run.model for run in candidates.values() if run.ranked} == {"simple_cnn", "resnet18"} | CANDIDATES
-    assert full.presets["full"].top in (3, 4)
     runs = trained(full)
-    for name, candidate in candidates.items():
+    ranked = {runs[name].model for name, run in candidates.items() if run.ranked}
+    assert ranked == {"simple_cnn", "resnet18"} | CANDIDATES
+    assert full.presets["full"].top in (3, 4)
+    for name in candidates:
         for suffix, fraction in (("", 0.2), ("_medium", 0.5), ("_all", 1.0)):
             run = runs[f"{name}{suffix}"]
             values = run.model_dump()
             assert {key: values[key] for key in COMMON} == COMMON
-            assert (run.model, run.fraction) == (candidate.model, fraction)
+            assert (run.model, run.fraction) == (runs[name].model, fraction)
             assert (run.resolution, run.view.view) == (224, "face_high")
             assert run.augmentation == full.augmentations["full"]
 
@@ -246,8 +254,8 @@ BALANCE = {
     ids=str,
 )
 def test_the_study_of_imbalance_varies_one_thing_at_a_time_whatever_is_shared(edited, changes):
-    """As `dvc exp run -S` changes what is shared; the custom run follows."""
-    runs = trained(edited(changes, VALUES))
+    """As `dvc exp run -S` changes what is shared; the custom run follows. A frozen backbone could not (`full`)."""
+    runs = trained(edited({"preset": "full"} | changes, VALUES))
     assert {name for name, run in runs.items() if run.study == "imbalance"} == set(BALANCE)
     usual = {"loss": "bce", "sampler": "shuffle", "monitor": "auc", "domain": "none"}
     for name, own in BALANCE.items():
@@ -257,16 +265,17 @@ def test_the_study_of_imbalance_varies_one_thing_at_a_time_whatever_is_shared(ed
         assert (run.class_ratio, run.fraction, run.model) == (9, 1, "simple_cnn")
         # values that are not in force are neutral
         assert (run.loss.gamma, run.loss.minority_alpha) == ((2, 0.75) if run.loss.type == "focal" else (0, 0.5))
-    custom = config.resolve(edited({}, VALUES), "custom")
+    custom = config.resolve(edited({"preset": "full"}, VALUES), "custom")
     assert (runs["custom"] == custom) == (not changes)
 
 
-def test_the_committed_comparison_trains_the_same_detector_on_other_data(edited):
+def test_the_committed_comparison_trains_the_same_detector_on_other_data(full):
     """The design's question: architecture or data?"""
-    runs = trained(edited({}, VALUES))
-    home, other, union = (runs[name] for name in ("simple_cnn_home", "tiny_resnet_home", "simple_cnn_union"))
-    assert differences(home, union) == {"experiment", "dataset", "view.dataset", "sampler"}
-    assert differences(home, other) == {"experiment", "model"}
+    runs = trained(full)
+    names = ("simple_cnn_in_domain", "backbone_in_domain", "simple_cnn_combined")
+    in_domain, other, combined = (runs[name] for name in names)
+    assert differences(in_domain, combined) == {"experiment", "dataset", "view.dataset", "sampler"}
+    assert differences(in_domain, other) == {"experiment", "model", "pretrained"}
 
 
 # --- runs and the tables that compare them
@@ -341,6 +350,35 @@ def test_contrasts_name_one_baseline_or_several_also_of_other_studies(edited):
     assert config.table(settings, "custom") == {"plain": (), "custom": ("plain",)}
     with pytest.raises(InputError, match=r"^studies: no table of contrasts is called phase2; add it to the contrasts"):
         config.table(settings, "phase2")
+
+
+def test_a_contrast_counts_in_the_presets_that_have_both_of_its_runs(edited):
+    changes = {f"{PHASE2}.contrasts.both": {"large": "deep", "high": ["large", "plain"]}}
+    assert config.table(edited(changes), "both") == {"plain": (), "high": ("plain",)}
+    here = config.table(edited(changes | {"preset": "full"}), "both")
+    assert here == {"deep": (), "large": ("deep",), "plain": (), "high": ("large", "plain")}
+
+
+# --- roles and repeats
+
+
+def test_a_role_is_what_the_preset_says(edited):
+    changes = {f"{RUNS}.cast": {"model": "backbone"}}
+    quick, full = (config.resolve(edited(changes | {"preset": preset}), "cast") for preset in ("quick", "full"))
+    assert (quick.model, quick.train, quick.pretrained) == ("mobilenetv2_100", "head", True)
+    assert quick.probe is not None
+    assert (full.model, full.train, full.probe) == ("resnet18", "all", None)
+    # what a run says itself counts
+    changes[f"{RUNS}.cast"]["train"] = "all"
+    own = config.resolve(edited(changes), "cast")
+    assert (own.model, own.train, own.probe) == ("mobilenetv2_100", "all", None)
+
+
+def test_a_run_is_repeated_as_often_as_its_preset_says_or_less(edited):
+    settings = edited({f"{RUNS}.once": {"model": "simple_cnn", "repeats": 1}})
+    plain, once = (config.resolve(settings, name) for name in ("plain", "once"))
+    assert (plain.folds, plain.repeats, plain.trainings) == (3, 2, 6)
+    assert (once.folds, once.repeats, once.trainings) == (3, 1, 3)
 
 
 # --- what phase 2 decides
@@ -430,11 +468,16 @@ OTHERS = "studies.generalization"
         # what it overrides
         (f"{RUNS}.plain.epochz", 3, ": unknown key; did you mean epochs?"),
         (f"{RUNS}.plain.trained", 3, ": unknown key"),
-        (f"{RUNS}.plain.epochs", "medium", ": input should be 'short' or 'long', or a valid integer"),
+        (f"{RUNS}.plain.epochs", "medium", ": input should be 'short', 'base' or 'long', or a valid integer"),
+        (f"{RUNS}.plain.repeats", 0, ": input should be greater than or equal to 1"),
+        (f"{RUNS}.plain.repeats", 3, ": 3, but presets.quick has 2; raise that one"),
+        (f"{RUNS}.plain.train", "head", ": head needs a pretrained trunk; choose a timm backbone, or train: all"),
+        ("presets.quick.repeats", 0, ": input should be greater than or equal to 1"),
+        ("presets.quick.roles", {"x": {"model": "resnet18"}}, ".x.train: this key is missing"),
         (f"{RUNS}.plain.optimizer", {"lr": 0}, ".lr: input should be 'base' or 'low', or greater than 0"),
         (f"{RUNS}.plain.optimizer", {"lrr": 1}, ".lrr: unknown key; did you mean optimizer.lr?"),
         (f"{RUNS}.plain.optimizer", None, ": input should be a valid dictionary"),
-        (f"{RUNS}.plain.test_ratio", 0.3, ": all runs share one test set; change shared.test_ratio"),
+        (f"{RUNS}.plain.test_ratio", 0.3, ": all runs share one test set; change presets.quick.test_ratio"),
         ("studies.phase1.base.kind", "ensemble", "studies.phase1.base: a kind is each run's own"),
         # names of runs and tables
         (f"{RUNS}.a/b", {"model": "a"}, f"{RUNS}: 'a/b' cannot name a run's folder"),
@@ -451,7 +494,6 @@ OTHERS = "studies.generalization"
         (f"{PHASE2}.contrasts.both.high", "depe", ": unknown run 'depe'; did you mean deep?"),
         (f"{PHASE2}.contrasts.both.high", "high", ": it is its own baseline; name another run"),
         (f"{PHASE2}.contrasts.both.high", ["deep", "high"], ": it is its own baseline"),
-        (f"{PHASE2}.contrasts.both.high", "large", ": large is a run of preset full, not of quick"),
         ("studies.phase1.baselines", ["plian"], ": unknown run 'plian'; did you mean plain?"),
         ("studies.phase1.baselines", ["high"], ": unknown run 'high'; known: deep, plain, wide"),
         (f"{RUNS}.plain.presets", ["ful"], ": unknown preset 'ful'; did you mean full?"),
@@ -523,6 +565,8 @@ def differences(a: config.RunConfig, b: config.RunConfig) -> set[str]:
         ({"optimizer": {"lr": "low"}}, "lr", 3e-4),
         ({"optimizer": {"weight_decay": 0.7}}, "weight_decay", 0.7),
         ({"epochs": "long"}, "epochs", 12),
+        ({"epochs": "short"}, "epochs", 4),
+        ({"repeats": 1}, "repeats", 1),
         ({"epochs": 30}, "epochs", 30),
         ({"fraction": "all"}, "fraction", 1.0),
         ({"fraction": 0.37}, "fraction", 0.37),
@@ -547,7 +591,7 @@ def test_what_a_run_says_itself_changes_its_key_and_nothing_else(edited, overlay
     assert settings.shared == edited().shared
 
 
-OF_PRESET = {"preset", "folds", "val_ratio", "view.size"}
+OF_PRESET = {"preset", "folds", "repeats", "val_ratio", "view.size"}
 
 
 @pytest.mark.parametrize(

@@ -80,10 +80,10 @@ def test_what_is_neither_word_nor_number_is_one_mistake(value, message):
     class Training(Section):
         epochs: Epochs
 
-    assert [Training(epochs=value).epochs for value in ("long", 30)] == ["long", 30]
+    assert [Training(epochs=value).epochs for value in ("base", 30)] == ["base", 30]
     with pytest.raises(ValidationError) as caught:
         Training.model_validate({"epochs": value})
-    assert first_mistake(caught.value, Training) == f"epochs: input should be 'short' or 'long', {message}"
+    assert first_mistake(caught.value, Training) == f"epochs: input should be 'short', 'base' or 'long', {message}"
 
 
 def test_the_prefix_stands_before_the_path():

@@ -16,8 +16,9 @@ def predictions(rows: int = 4) -> pd.DataFrame:
         {
             "sample_id": [f"wiki/{i}" for i in range(rows)],
             "clip_id": [f"wiki/{i}" for i in range(rows)],
-            "experiment": "resnet18_low",
+            "experiment": "backbone_low",
             "fold": np.arange(rows) % 2,
+            "repeat": 0,
             "subset": "held_out",
             "condition": tables.STANDARD_CONDITION,
             "logit": np.linspace(-1, 1, rows),
@@ -34,7 +35,7 @@ def test_a_schema_speaks_of_its_own_columns_only(schema):
 
 
 def test_the_manifest_is_the_samples_and_their_places():
-    assert list(MANIFEST.columns) == [*SAMPLES.columns, "split", "fold", "fraction_rank", "stratum"]
+    assert list(MANIFEST.columns) == [*SAMPLES.columns, "split", "fold", "folds", "fraction_rank", "stratum"]
 
 
 def test_a_face_is_a_box_and_five_points_in_the_same_pixels():
@@ -117,7 +118,7 @@ def test_the_row_is_counted_from_the_top_whatever_the_index():
 
 def test_a_repeated_key_is_named():
     frame = pd.concat([predictions(), predictions().iloc[[2]].assign(logit=9.0)])
-    with pytest.raises(InputError, match=r"sample_id=wiki/2, experiment=resnet18_low, fold=0, .* more than once"):
+    with pytest.raises(InputError, match=r"sample_id=wiki/2, experiment=backbone_low, fold=0, .* more than once"):
         check(frame, PREDICTIONS, "here")
 
 
@@ -134,7 +135,7 @@ def test_what_is_written_is_read_back(tmp_path):
     narrow = predictions().astype({"fold": "int32", "logit": "float32"})
     write(narrow.set_index(pd.Index([5, 3, 1, 0])), path, PREDICTIONS)
     found = read(path, PREDICTIONS)
-    assert [str(kind) for kind in found.dtypes] == ["str", "str", "str", "int64", "str", "str", "float64"]
+    assert [str(kind) for kind in found.dtypes] == ["str", "str", "str", "int64", "int64", "str", "str", "float64"]
     pd.testing.assert_frame_equal(found, narrow.astype({"fold": "int64", "logit": "float64"}))
 
 

@@ -16,7 +16,7 @@ from deepfake.errors import InputError
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 """No shrinking: an example takes milliseconds, so a failure would take minutes to become smaller."""
-PLACES = ["group", "split", "fold", "fraction_rank"]
+PLACES = ["group", "split", "fold", "folds", "fraction_rank"]
 
 
 def table(groups: dict[str, dict[str, int]]) -> pd.DataFrame:
@@ -99,7 +99,7 @@ def check_split(samples: pd.DataFrame, manifest: pd.DataFrame, folds: int, test_
     assert set(manifest["fold"]) == {tables.TEST_FOLD, *range(folds)}
     assert ((manifest["split"] == "test") == (manifest["fold"] == tables.TEST_FOLD)).all()
     whole = samples["group"].map(joined(samples))
-    assert (manifest.groupby(whole)[["split", "fold", "group", "fraction_rank"]].nunique() == 1).all(axis=None)
+    assert (manifest.groupby(whole)[["split", "fold", "folds", "group", "fraction_rank"]].nunique() == 1).all(axis=None)
     assert (manifest.groupby("group")["sha256"].nunique().sum()) == manifest["sha256"].nunique()
     # both classes everywhere
     assert (manifest.groupby("fold")["label"].nunique() == 2).all()
@@ -302,24 +302,23 @@ def test_the_parts_of_a_fold_share_no_group(samples, folds, fraction, val_ratio,
         for a, b in itertools.combinations(tables.SUBSETS, 2):
             assert not groups[a] & groups[b]
             assert not hashes[a] & hashes[b]
-        used = manifest[(manifest["split"] == "test") | (manifest["fraction_rank"] < fraction)]
+        held_out = manifest["fold"] == fold  # whole, whatever the fraction; and nobody sees the test set
+        used = manifest[(manifest["split"] == "dev") & (held_out | (manifest["fraction_rank"] < fraction))]
         assert set(part.index) == set(used.index)
-        assert set(part.index[part == "held_out"]) == set(used.index[used["fold"] == fold])
-        assert set(part.index[part == "test"]) == set(manifest.index[manifest["split"] == "test"])
+        assert set(part.index[part == "held_out"]) == set(manifest.index[held_out])
         training = len(groups["train"]) + len(groups["validation"])
         assert len(groups["validation"]) == max(1, round(val_ratio * training))
         assert (rows.groupby("part")["label"].nunique().loc[["train", "validation"]] == 2).all()
 
 
 def used_groups(manifest: pd.DataFrame, fraction: float) -> dict[int, set[str]]:
-    """Return the development groups that are used when each fold is held out, by the fold they lie in."""
-    found: dict[int, set[str]] = defaultdict(set)
+    """Return the groups that are trained or validated on whichever other fold is held out, by the fold they lie in."""
+    found: dict[int, set[str]] = {}
     for fold in range(4):
         part = splits.subsets(manifest, fold, fraction=fraction, val_ratio=0.1, seed=42)
-        used = manifest.loc[part.index[part != "test"]]
+        used = manifest.loc[part.index[part != "held_out"]]
         for place, groups in used.groupby("fold")["group"].agg(set).items():
-            assert fold == 0 or found[place] == groups  # the same groups, whichever fold is held out
-            found[place] = groups
+            assert found.setdefault(place, groups) == groups  # the same groups, whichever fold is held out
     return found
 
 
@@ -386,6 +385,117 @@ def test_too_few_training_groups_for_an_inner_validation_are_an_error():
         splits.subsets(manifest, 0, fraction=0.2, val_ratio=0.1, seed=42)
 
 
+# --- repeats
+
+
+@pytest.fixture
+def repeated() -> pd.DataFrame:
+    """A manifest of three repeats of four folds; groups of two compositions."""
+    return splits.split(two_compositions(), folds=4, repeats=3, test_ratio=0.1, seed=42)
+
+
+def two_compositions() -> pd.DataFrame:
+    return table(
+        {f"a{i:02}": {"wiki": 2, "insight": 1} for i in range(28)}
+        | {f"b{i:02}": {"wiki": 2, "text2img": 1} for i in range(16)}
+    )
+
+
+def held_out(manifest: pd.DataFrame, fold: int, **options) -> pd.Index:
+    part = splits.subsets(manifest, fold, **{"fraction": 1.0, "val_ratio": 0.2, "seed": 42} | options)
+    return part.index[part == "held_out"]
+
+
+def test_every_repeat_holds_out_every_development_group_once(repeated):
+    development = repeated[repeated["split"] == "dev"]
+    assert splits.shape(repeated) == (4, 3)
+    for repeat in range(3):
+        parts = [held_out(repeated, repeat * 4 + fold) for fold in range(4)]
+        assert sorted(itertools.chain(*parts)) == sorted(development.index)
+        groups = [set(repeated.loc[part, "group"]) for part in parts]
+        assert sum(map(len, groups)) == development["group"].nunique()  # whole groups
+
+
+def test_every_repeat_is_stratified(repeated):
+    """36 of 44 groups or so, 7 to 9 a fold of the one composition or so."""
+    numbered = splits.numbered_folds(repeated)
+    for column in numbered.T:
+        sizes = repeated.groupby([column, "source"])["group"].nunique().unstack().drop(index=tables.TEST_FOLD)
+        for source in ("insight", "text2img"):
+            assert sizes[source].max() - sizes[source].min() <= 1, sizes
+
+
+def test_the_first_repeat_is_the_study_without_repeats(repeated):
+    once = splits.split(two_compositions(), folds=4, test_ratio=0.1, seed=42)
+    pd.testing.assert_frame_equal(repeated.drop(columns="folds"), once.drop(columns="folds"))
+    assert (once["folds"] == once["fold"].astype(str)).all()
+    for fold in range(4):
+        options = {"fraction": 0.5, "val_ratio": 0.2, "seed": 42}
+        pd.testing.assert_series_equal(
+            splits.subsets(once, fold, **options), splits.subsets(repeated, fold, **options)
+        )
+
+
+def test_folds_are_numbered_on_through_all_repeats(repeated):
+    numbered = splits.numbered_folds(repeated)
+    development = (repeated["split"] == "dev").to_numpy()
+    assert (numbered[~development] == tables.TEST_FOLD).all()
+    assert (numbered[development] // 4 == [0, 1, 2]).all()
+    assert (numbered[development, 0] == repeated.loc[development, "fold"]).all()
+    written = repeated["folds"].str.split().map(lambda words: [int(word) for word in words])
+    assert [row.tolist() for row in numbered[development]] == written[development].tolist()
+
+
+def test_no_two_repeats_part_the_groups_alike(repeated):
+    """Two people who are held out together in one repeat are not in all others."""
+    partitions = [
+        {frozenset(repeated.loc[held_out(repeated, repeat * 4 + fold), "group"]) for fold in range(4)}
+        for repeat in range(3)
+    ]
+    for first, second in itertools.combinations(partitions, 2):
+        assert not first & second
+
+
+@pytest.mark.parametrize("fold", range(12))
+def test_a_fold_of_any_repeat_is_judged_on_the_same_samples_whatever_the_share(repeated, fold):
+    sizes = []
+    for fraction in (0.3, 0.6, 1.0):
+        part = splits.subsets(repeated, fold, fraction=fraction, val_ratio=0.2, seed=42)
+        assert part.index[part == "held_out"].equals(held_out(repeated, fold))
+        groups = {name: set(repeated.loc[rows.index, "group"]) for name, rows in part.groupby(part)}
+        assert not groups["held_out"] & (groups["train"] | groups["validation"])
+        assert not groups["train"] & groups["validation"]
+        sizes.append(groups["train"] | groups["validation"])
+    assert sizes[0] < sizes[1] < sizes[2]  # nested
+    everything = set(repeated.loc[repeated["split"] == "dev", "group"])
+    assert sizes[2] | set(repeated.loc[held_out(repeated, fold), "group"]) == everything
+    for fraction, used in zip((0.3, 0.6), sizes, strict=False):
+        # ranks were given fold by fold of the first repeat: a group or so more or less from each
+        assert abs(len(used) - fraction * len(sizes[2])) <= 4
+
+
+def test_shares_are_judged_on_the_same_samples_at_any_ratio_of_the_classes():
+    manifest = splits.split(even(40, wiki=6, insight=6), folds=4, repeats=2, test_ratio=0.1, seed=42)
+    for fold in range(8):
+        parts = [held_out(manifest, fold, fraction=fraction, class_ratio=4.0) for fraction in (0.3, 0.7, 1.0)]
+        assert parts[0].equals(parts[1]) and parts[1].equals(parts[2])
+
+
+def test_a_repeat_of_which_a_fold_lacks_a_class_is_named(repeated):
+    numbered = splits.numbered_folds(repeated)
+    without = repeated[(numbered[:, 2] != 9) | (repeated["label"] != tables.FAKE).to_numpy()]
+    with pytest.raises(InputError, match="fold 9 has no fake sample"):
+        splits.verify(without)
+
+
+def test_a_group_that_a_repeat_parts_is_named(repeated):
+    row = repeated.index[repeated["split"] == "dev"][0]
+    first, second, third = repeated.loc[row, "folds"].split()
+    repeated.loc[row, "folds"] = f"{first} {second} {8 + (int(third) - 7) % 4}"
+    with pytest.raises(InputError, match=f"group {repeated.loc[row, 'group']} stands in more than one split or fold"):
+        splits.verify(repeated)
+
+
 # --- holdout
 
 
@@ -403,8 +513,7 @@ def test_a_holdout_is_neither_trained_nor_validated_on_and_changes_nothing_else(
     pd.testing.assert_series_equal(parts, whole.drop(gone))
     groups = [manifest.loc[each.index[each == "validation"], "group"].unique().tolist() for each in (whole, parts)]
     assert groups[0] == groups[1]
-    for part in ("held_out", "test"):
-        assert holdout in set(manifest.loc[parts.index[parts == part], "source"])
+    assert holdout in set(manifest.loc[parts.index[parts == "held_out"], "source"])
 
 
 def test_a_holdout_that_leaves_a_part_without_fakes_is_an_error():
@@ -519,8 +628,7 @@ def test_many_small_sources_keep_the_ratio(ratio, fakes):
 def test_a_holdout_leaves_the_predicted_samples_as_they_are(large):
     options = {"fraction": 1.0, "val_ratio": 0.2, "seed": 42, "class_ratio": 9.0}
     plain, without = (splits.subsets(large, 0, **options, holdout=holdout) for holdout in (None, "insight"))
-    for part in ("held_out", "test"):
-        assert set(plain.index[plain == part]) == set(without.index[without == part])
+    assert set(plain.index[plain == "held_out"]) == set(without.index[without == "held_out"])
     trained = large.loc[without.index[without == "train"]]
     assert set(trained["source"]) == {"wiki", "text2img"}
     assert set(trained.index) < set(plain.index[plain == "train"])

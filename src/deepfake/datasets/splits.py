@@ -103,7 +103,7 @@ def verify(manifest: pd.DataFrame) -> None:
         InputError: naming the group, the clip, or the fold and the class it lacks.
     """
     _check_clips(manifest)
-    places = manifest.groupby("group")[["split", "folds"]].nunique().max(axis=1)
+    places = manifest.groupby("group")[["split", "fold", "folds"]].nunique().max(axis=1)
     if (places > 1).any():
         raise InputError(f"manifest: group {places.idxmax()} stands in more than one split or fold; split again")
     labels = manifest["label"].to_numpy()
@@ -176,7 +176,12 @@ def subsets(
     held_out = pd.Series((numbered_folds(manifest) == fold).any(axis=1), index=manifest.index)
     in_use = manifest[development & (held_out | (manifest["fraction_rank"] < fraction))]
     # before a source is held out: what is predicted stays the same, whatever is trained on
-    kept = in_use.index if class_ratio is None else in_use.index[thinned(manifest, in_use.index, class_ratio, seed)]
+    kept = in_use.index
+    if class_ratio is not None:
+        chosen = manifest.index[development]
+        judged = chosen[thinned(manifest, chosen, class_ratio, seed) & held_out[chosen]]  # the same for all shares
+        trained = kept[thinned(manifest, kept, class_ratio, seed) & ~held_out[kept]]
+        kept = judged.union(trained)
     parts = pd.Series("train", index=in_use.index, name="subset")
     parts[held_out[in_use.index]] = "held_out"
     training = in_use[parts == "train"]
