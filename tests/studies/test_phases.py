@@ -1,4 +1,4 @@
-"""What phase 2 and 4 measure beyond comparisons, on predictions with planted effects, against scikit-learn and loops."""
+"""What phases 2 and 4 measure beyond comparisons, on predictions with planted effects, against plain loops."""
 
 import json
 
@@ -124,7 +124,8 @@ def test_a_difference_of_differences_is_that_of_four_runs(facts, gains, word):
     names = ("whole", "whole_augmented", "face", "face_augmented")
     facts |= {name: {"model": "m"} for name in names}
     strengths = (0.0, gains[0], 0.0, gains[1])
-    joined = {name: predictions(one, seed) for seed, (name, one) in enumerate(zip(names, strengths, strict=True))}
+    each = zip(names, strengths, strict=True)
+    joined = {name: predictions(one, seed, repeats=4) for seed, (name, one) in enumerate(each)}
     planned = {
         "phase2d": {"whole": (), "whole_augmented": ("whole",)},
         "phase2e": {"face": (), "face_augmented": ("face",)},
