@@ -16,7 +16,7 @@ from deepfake.config.studies import Reevaluated
 from deepfake.datasets import splits
 from deepfake.evaluation import summary
 from deepfake.project import paths
-from deepfake.runs import checkpoint_metadata, completion
+from deepfake.runs import checkpoint_metadata, completion, weights
 from deepfake.tables import results
 
 SOURCES = {"wiki": 0, "text2img": 1, "inpainting": 1, "insight": 1}
@@ -24,6 +24,8 @@ PARAMETERS = {
     "simple_cnn": 393_361,
     "mobilenetv3_small_100": 1_518_881,
     "tf_efficientnet_lite0": 3_374_289,
+    "tf_efficientnet_lite1": 4_141_769,
+    "mobilenetv2_100": 2_225_153,
     "resnet34": 21_285_698,
     "resnet50": 23_510_081,
     "efficientnet_b0": 4_008_829,
@@ -63,7 +65,8 @@ def write_manifest(settings: Params, *, groups: int = 24, per_group: int = 4) ->
     ]
     samples = pd.DataFrame(rows)
     preset = settings.presets[settings.preset]
-    manifest = splits.split(samples, folds=preset.folds, test_ratio=preset.test_ratio, seed=settings.shared.seed)
+    sizes = {"folds": preset.folds, "test_ratio": preset.test_ratio, "repeats": preset.repeats}
+    manifest = splits.split(samples, seed=settings.shared.seed, **sizes)
     tables.write(samples, paths().samples(settings.dataset), tables.SAMPLES)
     tables.write(samples, paths().media(settings.dataset), tables.MEDIA)
     tables.write(manifest, paths().manifest(settings.dataset), tables.MANIFEST)
@@ -94,7 +97,7 @@ def write_run(
         facts: more for its configuration.
     """
     study, entry = config.entries(settings)[name]
-    run = completion.resolved(settings, entry.of if isinstance(entry, Reevaluated) else name)
+    run = weights.with_statistics(completion.resolved(settings, entry.of if isinstance(entry, Reevaluated) else name))
     if isinstance(entry, Reevaluated):
         view = config.resolve_view(settings, entry.view)
         run = run.model_copy(update={"experiment": name, "study": study, "view": view})
@@ -104,7 +107,7 @@ def write_run(
     by_group = dict(zip(groups, np.random.default_rng(0).normal(0, 0.3, len(groups)), strict=True))
     easier = {source: 1 + 0.3 * place for place, source in enumerate(SOURCES)}
     parts = []
-    for fold in range(run.folds):
+    for fold in range(run.trainings):
         subset = splits.subsets(
             manifest,
             fold,
@@ -121,7 +124,8 @@ def write_run(
         logit = bias + shift + rows["group"].map(by_group) + noise
         parts.append(
             rows[["sample_id", "clip_id"]].assign(
-                fold=fold, repeat=0, subset=subset, logit=logit, experiment=name, condition=tables.STANDARD_CONDITION
+                **{"fold": fold, "repeat": fold // run.folds, "subset": subset, "logit": logit, "experiment": name},
+                condition=tables.STANDARD_CONDITION,
             )
         )
     predictions = pd.concat(parts, ignore_index=True)[list(tables.PREDICTIONS.columns)]
@@ -143,7 +147,7 @@ def write_run(
 
 def _write_records(settings: Params, run: RunConfig, joined: pd.DataFrame) -> None:
     """Write what is known of each fold's checkpoint; thresholds and temperature follow from its inner validation."""
-    for fold in range(run.folds):
+    for fold in range(run.trainings):
         rows = joined[(joined["subset"] == "validation") & (joined["fold"] == fold)]
         record = checkpoint_metadata.of(
             run,
@@ -181,7 +185,7 @@ def _write_plots(run: RunConfig, joined: pd.DataFrame) -> None:
     name, folds = run.experiment, summary.by_fold(joined)
     tables.write_text(summary.headline_json(folds), paths().headline(name))
     domains = run.domain.column != "none"
-    epochs = [_epoch(epoch, domains=domains) | {"fold": fold} for fold in range(run.folds) for epoch in (1, 2)]
+    epochs = [_epoch(epoch, domains=domains) | {"fold": fold} for fold in range(run.trainings) for epoch in (1, 2)]
     tables.write_csv(pd.DataFrame(epochs), paths().history(name))
     held_out = joined[joined["subset"] == "held_out"]
     tables.write_csv(summary.roc(held_out), paths().roc(name))
@@ -217,6 +221,9 @@ def write_study(
         own: as in `write_run`.
         plots: as in `write_run`.
     """
+    for name in PARAMETERS:
+        facts = weights.Facts(model=name, sha256="0" * 64, mean=settings.imagenet.mean, std=settings.imagenet.std)
+        tables.write_text(facts.model_dump_json(), paths().weights_facts(name))
     quality_of = quality if callable(quality) else lambda name: quality.get(name, 1.0)
     manifest = write_manifest(settings)
     write_probes(settings)

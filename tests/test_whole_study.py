@@ -9,8 +9,11 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+import timm
+import torch
 import yaml
 from click.testing import CliRunner
+from safetensors.torch import save_file
 
 import tracing
 from conftest import AWAY, ROOT, declared_paths, make_project, stages, write_tiny_away, write_tiny_faces
@@ -32,21 +35,38 @@ CONDITIONAL = ("data/raw/", "data/weights", "data/predictions", "data/prepared",
 are any, what stands for the files whose hashes it holds; and code, which was imported before."""
 
 
+TRUNKS = {"tf_efficientnet_lite0": "test_resnet", "tf_efficientnet_lite1": "test_efficientnet"}
+TRUNKS |= {"mobilenetv2_100": "test_byobnet"}
+"""Tiny models of timm for those whose frozen trunks the study uses."""
+
+
 def small_params() -> dict:
-    """Return the committed params with all studies, but sizes and models that take a second."""
+    """Return the committed params with all studies and their heads, but sizes and models that take a second."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
-    values["presets"]["quick"] |= values["presets"]["smoke"] | {"fraction": {"small": 0.6, "medium": 0.8, "all": 1.0}}
+    small = {"fraction": {"small": 0.6, "medium": 0.8, "all": 1.0}, "repeats": 2}
+    values["presets"]["quick"] |= values["presets"]["smoke"] | small
+    values["presets"]["quick"]["roles"] = {"backbone": {"model": TRUNKS["tf_efficientnet_lite0"], "train": "head"}}
     values["shared"]["precision"] = "fp32"
     values["evaluation"]["bootstrap_replicates"] = 100
     for study in values["studies"].values():
         runs = study.get("runs")
         for entry in runs.values() if isinstance(runs, dict) else ():
-            if "model" in entry and entry.get("kind", "trained") in TRAINED_KINDS:
+            if entry.get("train") == "head":
+                entry["model"] = TRUNKS.get(entry["model"], entry["model"])
+            elif "model" in entry and entry["model"] not in values["presets"]["quick"]["roles"]:
                 # names of tables stay, and no two configurations become the same
                 decay = {"weight_decay": 1e-4 * len(entry["model"])}
                 entry |= {"optimizer": entry.get("optimizer", {}) | decay, "model": "simple_cnn"}
                 entry.pop("pretrained", None)
     return values
+
+
+def write_weights() -> None:
+    """Write weights of the tiny trunks where those of ImageNet lie, drawn by chance."""
+    for model in TRUNKS.values():
+        torch.manual_seed(1)
+        paths().weights(model).parent.mkdir(parents=True, exist_ok=True)
+        save_file(timm.create_model(model).state_dict(), paths().weights(model))
 
 
 def order(found: dict[str, dict]) -> list[str]:
@@ -139,6 +159,7 @@ def traced(tmp_path_factory, tiny_raw, imported_before_the_fork):
     found, seen, trained = stages(values), {}, 0
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
+        write_weights()
         for name in order(found):
             kind = name.split("@")[0]
             if kind in ("sample", "sample_derived"):  # the raw data of this project is there

@@ -431,9 +431,7 @@ def test_the_first_repeat_is_the_study_without_repeats(repeated):
     assert (once["folds"] == once["fold"].astype(str)).all()
     for fold in range(4):
         options = {"fraction": 0.5, "val_ratio": 0.2, "seed": 42}
-        pd.testing.assert_series_equal(
-            splits.subsets(once, fold, **options), splits.subsets(repeated, fold, **options)
-        )
+        pd.testing.assert_series_equal(splits.subsets(once, fold, **options), splits.subsets(repeated, fold, **options))
 
 
 def test_folds_are_numbered_on_through_all_repeats(repeated):

@@ -1,127 +1,146 @@
+"""Comparisons: their figures against scikit-learn and plain loops, their verdicts against the rules called directly."""
+
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
+from deepfake import tables as files
 from deepfake.config.params import Evaluation
-from deepfake.evaluation import statistics, summary
+from deepfake.errors import InputError
+from deepfake.evaluation import influence, resampling, statistics, summary, verdicts
+from deepfake.evaluation.evalset import EvalSet
+from deepfake.project import paths
 from deepfake.studies import comparison
+from deepfake.studies.phases import analysis
+from repeated_predictions import FOLDS, GROUPS, between_auc, held_out, mean_auc, predictions
 
-EVALUATION = Evaluation(confidence=0.95, bootstrap_replicates=400, significance=0.05)
-FOLDS, GROUPS, PER_GROUP = 4, 20, 6
-
-
-def predictions(strength: float, seed: int, wobble: float = 0.0) -> pd.DataFrame:
-    """Return joined predictions of a detector; `wobble` makes it better or worse by fold."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for fold in range(FOLDS):
-        for subset in ("train", "validation", "held_out", "test"):
-            names = [f"{subset if subset == 'test' else fold}-{subset}-{g}" for g in range(GROUPS)]
-            group = np.repeat(names, PER_GROUP)
-            label = np.tile([0, 1, 1], len(group) // 3)
-            power = strength + wobble * (-1) ** fold
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "sample_id": [f"{name}/{n}" for n, name in enumerate(group)],
-                        "fold": fold,
-                        "subset": subset,
-                        "label": label,
-                        "source": np.where(label == 0, "wiki", np.tile(["wiki", "a", "b"], len(label) // 3)),
-                        "group": group,
-                        "logit": rng.normal(size=len(label)) + power * label,
-                    }
-                )
-            )
-    return pd.concat(rows, ignore_index=True)
+EVALUATION = Evaluation(confidence=0.95, rope=0.02, bootstrap_replicates=100, significance=0.05)
+RUNS = {"weak": predictions(0.4, 1), "strong": predictions(2.5, 2), "middle": predictions(0.9, 3)}
+TABLE = {"weak": (), "strong": ("weak",), "middle": ("weak", "strong")}
 
 
-def compare(**experiments: pd.DataFrame):
-    """Compare all with the first; return rows and tests."""
-    first, *others = experiments
-    rows, _, tests = comparison.compare(
-        {"table": {first: (), **dict.fromkeys(others, (first,))}}, experiments, EVALUATION, seed=1
+@pytest.fixture(scope="module")
+def found() -> comparison.Comparison:
+    return comparison.compare({"one": TABLE}, RUNS, EVALUATION)
+
+
+def direct(*pairs: tuple[str, str], joined=RUNS) -> list[verdicts.Verdict]:
+    """Judge pairs of runs in one family, without the comparison."""
+    estimates = []
+    for first, second in pairs:
+        sides = [resampling.auc(EvalSet.of(held_out(joined[name]))) for name in (first, second)]
+        estimates.append(resampling.recipe(influence.difference(*sides)))
+    return verdicts.compare(estimates, EVALUATION.rope)
+
+
+def test_aucs_are_those_of_scikit_learn_and_of_pairs_of_different_groups(found):
+    rows = found.rows.set_index("experiment")
+    for name, joined in RUNS.items():
+        assert rows.loc[name, "auc_all"] == pytest.approx(mean_auc(joined))
+        assert rows.loc[name, "auc"] == pytest.approx(between_auc(joined))
+        assert rows.loc[name, "auc_low"] < rows.loc[name, "auc"] < rows.loc[name, "auc_high"]
+    assert set(rows["samples"]) == {GROUPS * 6} and set(rows["groups"]) == {GROUPS} and set(rows["repeats"]) == {2}
+    assert found.folds.groupby("experiment").size().to_dict() == dict.fromkeys(RUNS, 2 * FOLDS)
+
+
+def test_chance_is_judged_in_one_family(found):
+    estimates = [resampling.recipe(resampling.auc(EvalSet.of(held_out(one))), 0.5) for one in RUNS.values()]
+    expected = verdicts.against_chance(estimates, EVALUATION.rope)
+    rows = found.rows
+    assert rows["chance"].tolist() == [one.word for one in expected]
+    assert rows["chance"].tolist()[1] == "above_chance"
+    for column, values in {
+        "p_chance": [one.p for one in expected],
+        "auc_low": [one.low for one in expected],
+        "auc_high": [one.high for one in expected],
+    }.items():
+        assert rows[column].tolist() == pytest.approx(values)
+
+
+def test_guessing_is_not_above_chance():
+    rows = comparison.compare({"t": {"guess": ()}}, {"guess": predictions(0.0, 9)}, EVALUATION).rows
+    assert rows["chance"].tolist()[0] != "above_chance"
+
+
+def test_every_planned_pair_has_the_verdict_of_its_family(found):
+    pairs = [("weak", "strong"), ("weak", "middle"), ("strong", "middle")]
+    tests = found.tests
+    assert list(zip(tests["baseline"], tests["experiment"], strict=True)) == pairs
+    for (first, second), verdict, (_, row) in zip(pairs, direct(*pairs), tests.iterrows(), strict=True):
+        assert row["difference"] == pytest.approx(between_auc(RUNS[second]) - between_auc(RUNS[first]))
+        assert row["verdict"] == verdict.word
+        assert [row["low"], row["high"], row["p"]] == pytest.approx([verdict.low, verdict.high, verdict.p])
+        assert row["detectable"] == pytest.approx(verdicts.detectable(verdict.estimate, EVALUATION.rope, 3))
+        assert row["reason"] == ""
+    assert tests["verdict"].tolist() == ["better", "better", "worse"]
+
+
+def test_holm_runs_over_each_table_of_its_own(found):
+    alone = comparison.compare({"a": {"weak": (), "middle": ("weak",)}, "b": {"strong": ("weak",)}}, RUNS, EVALUATION)
+    assert alone.tests["table"].tolist() == ["a", "b"]
+    assert alone.tests["p"].tolist() == pytest.approx(
+        [direct(("weak", "middle"))[0].p, direct(("weak", "strong"))[0].p]
     )
-    return rows, tests
+    together = found.tests.set_index(["baseline", "experiment"])
+    least = found.tests["p"].idxmin()
+    pair = tuple(found.tests.loc[least, ["baseline", "experiment"]])
+    assert together.loc[pair, "p"] == pytest.approx(3 * direct(pair)[0].p)  # the surest of three
 
 
-def test_a_clear_difference_is_significant_and_a_copy_is_not():
-    weak, strong = predictions(0.3, 1), predictions(2.5, 2)
-    rows, tests = compare(weak=weak, strong=strong, copy=weak)
-    tests = tests.set_index("experiment")
-    assert tests.loc["strong", "significant"]
-    assert not tests.loc["copy", "significant"]
-    assert (tests.loc["copy", ["difference", "low", "high"]] == 0).all()
-    assert rows["learned"].tolist()[1]
+def test_a_copy_differs_by_nothing_and_nothing_is_concluded_without_a_reason():
+    row = comparison.compare({"t": {"a": (), "b": ("a",)}}, dict.fromkeys("ab", RUNS["weak"]), EVALUATION).tests.iloc[0]
+    assert row["difference"] == 0 and row["verdict"] == "undecided" and "no spread" in row["reason"]
 
 
-def test_both_tests_must_agree():
-    # far better on average but only in every other fold: resampling people sees it, other training sets may not
-    _, tests = compare(base=predictions(0.5, 1), wavering=predictions(2.0, 2, wobble=1.5))
-    test = tests.iloc[0]
-    assert test["p_bootstrap_holm"] < 0.05 < test["p_ttest_holm"]
-    assert not test["significant"]
-
-
-def test_guessing_is_not_called_learning():
-    rows, _ = compare(guess=predictions(0.0, 5), other=predictions(0.0, 6))
-    assert not rows["learned"].any()
-
-
-def test_holm_runs_over_the_whole_table():
-    _, tests = compare(base=predictions(1.0, 1), one=predictions(1.3, 2), two=predictions(1.5, 3))
-    for kind in ("bootstrap", "ttest"):
-        assert tests[f"p_{kind}_holm"].tolist() == pytest.approx(statistics.holm(tests[f"p_{kind}"]).tolist())
-
-
-def test_holm_runs_over_each_table_of_its_own():
-    experiments = {"base": predictions(1.0, 1), "one": predictions(1.3, 2), "two": predictions(1.5, 3)}
-    tables = {"first": {"base": (), "one": ("base",)}, "second": {"base": (), "two": ("base",)}}
-    rows, folds, tests = comparison.compare(tables, experiments, EVALUATION, seed=1)
-    assert rows["experiment"].tolist() == ["base", "one", "two"]
-    assert folds.groupby("experiment").size().tolist() == [FOLDS] * 3
-    assert tests["table"].tolist() == ["first", "second"]
-    assert tests["p_ttest_holm"].tolist() == tests["p_ttest"].tolist()
-
-
-def test_each_pair_that_a_table_names_is_tested():
-    experiments = {"a": predictions(1.0, 1), "b": predictions(1.3, 2), "c": predictions(1.5, 3)}
-    tables = {"t": {"a": (), "b": ("a",), "c": ("a", "b")}}
-    tests = comparison.compare(tables, experiments, EVALUATION, seed=1).tests
-    assert list(zip(tests["baseline"], tests["experiment"], strict=True)) == [("a", "b"), ("a", "c"), ("b", "c")]
-
-
-def test_changes_of_gap_and_source_variance_are_those_of_the_folds():
-    first, second = predictions(1.0, 1), predictions(1.6, 2)
-    _, tests = compare(a=first, b=second)
-    by_fold = [summary.by_fold(joined).set_index("fold") for joined in (first, second)]
+def test_runs_of_fewer_repeats_are_compared_on_common_ones():
+    once = predictions(0.9, 3, repeats=1)
+    joined = {"twice": RUNS["weak"], "once": once}
+    row = comparison.compare({"t": {"twice": (), "once": ("twice",)}}, joined, EVALUATION).tests.iloc[0]
+    first = RUNS["weak"][RUNS["weak"]["repeat"] == 0]
+    expected = direct(("twice", "once"), joined={"twice": first, "once": once})[0]
+    assert row["repeats"] == 1
+    assert row["difference"] == pytest.approx(between_auc(once) - between_auc(first))
+    assert [row["low"], row["high"], row["p"]] == pytest.approx([expected.low, expected.high, expected.p])
     for metric in comparison.CHANGES:
-        change = by_fold[1][metric] - by_fold[0][metric]
-        assert tests[f"{metric}_change"].iloc[0] == pytest.approx(change.mean())
-        assert tests[f"{metric}_low"].iloc[0] < change.mean() < tests[f"{metric}_high"].iloc[0]
+        folds = [summary.by_fold(one).set_index("fold")[metric] for one in (first, once)]
+        assert row[f"{metric}_change"] == pytest.approx((folds[1] - folds[0]).mean())
 
 
-def test_a_table_of_one_experiment_has_no_tests():
-    rows, tests = compare(only=predictions(1.0, 1))
-    assert len(rows) == 1
-    assert tests.empty
+def test_changes_of_gap_and_source_variance_have_the_interval_of_nadeau_and_bengio(found):
+    row = found.tests.iloc[0]
+    for metric in comparison.CHANGES:
+        by_fold = [summary.by_fold(RUNS[name]).set_index("fold")[metric] for name in ("weak", "strong")]
+        change = (by_fold[1] - by_fold[0]).to_numpy()
+        count = len(change)
+        reach = scipy.stats.t.ppf(0.975, count - 1) * np.sqrt((1 / count + 1 / (FOLDS - 1)) * change.var(ddof=1))
+        assert row[f"{metric}_change"] == pytest.approx(change.mean())
+        assert row[f"{metric}_low"] == pytest.approx(change.mean() - reach)
+        assert row[f"{metric}_high"] == pytest.approx(change.mean() + reach)
+    assert comparison.over_folds(pd.Series([1.0, 2.0]), pd.Series([0, 0]), 0.95) == statistics.fold_interval(
+        [1.0, 2.0], 1.0, 0.95
+    )
 
 
-def test_the_headline_is_the_mean_over_folds_of_the_held_out_auc():
-    from sklearn.metrics import roc_auc_score
-
-    joined = predictions(1.0, 4)
-    rows, _ = compare(only=joined)
-    held_out = joined[joined["subset"] == "held_out"]
-    aucs = [roc_auc_score(rows["label"], rows["logit"]) for _, rows in held_out.groupby("fold")]
-    assert rows["auc"].iloc[0] == pytest.approx(np.mean(aucs))
-    assert rows["auc_std"].iloc[0] == pytest.approx(np.std(aucs, ddof=1))
-    assert summary.headline(summary.by_fold(joined))["auc"] == pytest.approx(np.mean(aucs))
+def test_a_table_of_one_run_has_no_tests():
+    found = comparison.compare({"t": {"weak": ()}}, RUNS, EVALUATION)
+    assert len(found.rows) == 1 and found.tests.empty and list(found.tests) == comparison.TEST_COLUMNS
 
 
 def test_thresholds_come_from_the_inner_validation_alone():
-    joined = predictions(1.0, 4)
-    shifted = joined.copy()
-    shifted.loc[shifted["subset"].isin(["held_out", "test"]), "logit"] += 100
-    assert summary.by_fold(joined)["threshold"].equals(summary.by_fold(shifted)["threshold"])
+    shifted = RUNS["weak"].copy()
+    shifted.loc[shifted["subset"] == "held_out", "logit"] += 100
+    assert summary.by_fold(RUNS["weak"])["threshold"].equals(summary.by_fold(shifted)["threshold"])
     assert summary.by_fold(shifted)["recall_real"].max() == 0
+
+
+def test_predictions_that_are_missing_or_of_samples_that_are_gone_are_told(study):
+    settings = study({})
+    manifest = files.read(paths().manifest("sample"), files.MANIFEST)
+    gone = manifest[manifest["group"] != manifest["group"].iloc[0]]
+    files.write(gone, paths().manifest("sample"), files.MANIFEST)
+    with pytest.raises(InputError, match="samples that are not in the manifest; run deepfake train simple_cnn_low"):
+        analysis.run("phase1", settings)
+    paths().predictions("simple_cnn_low").unlink()
+    with pytest.raises(InputError, match="not found; run deepfake train simple_cnn_low, or dvc repro"):
+        analysis.run("phase1", settings)
