@@ -15,7 +15,7 @@ from deepfake.studies import comparison
 from deepfake.studies.phases import analysis
 from repeated_predictions import FOLDS, GROUPS, between_auc, held_out, mean_auc, predictions
 
-EVALUATION = Evaluation(confidence=0.95, rope=0.02, bootstrap_replicates=100, significance=0.05)
+EVALUATION = Evaluation(confidence=0.95, rope=0.02)
 RUNS = {"weak": predictions(0.4, 1), "strong": predictions(2.5, 2), "middle": predictions(0.9, 3)}
 TABLE = {"weak": (), "strong": ("weak",), "middle": ("weak", "strong")}
 

@@ -15,7 +15,7 @@ def ci_report(rev: str, strict: bool, full: bool) -> None:
 
     Needs no data, no DVC cache and no remote. Stale results are told in the text; they are no error without --strict.
     """
-    from deepfake.ops.ci_report import changes
+    from deepfake.ops.ci_report import changes, verdicts
     from deepfake.ops.ci_report import comment as page
 
     commits = changes.commits(rev)
@@ -27,6 +27,7 @@ def ci_report(rev: str, strict: bool, full: bool) -> None:
     run = page.run_url(os.environ)
     sections = [
         page.stale(state.runs, state.follow),
+        verdicts.section(verdicts.changed(commits.base)),
         page.values("Metrics", metrics, shown["metrics"], "metric"),
         page.values("Parameters", params, shown["params"], "parameter"),
         *page.tables(tables),

@@ -180,6 +180,14 @@ def tables(base: str) -> dict[str, tuple[str | None, str | None]]:
     return {name: (before, after) for name, (before, after) in pairs.items() if before != after}
 
 
+def read_base(base: str, folder: Path) -> "Iterator[tuple[Path, str]]":
+    """Yield path and text of each file that a folder of results has in a commit."""
+    place = folder.relative_to(paths().root).as_posix()
+    listed = _read("ls-tree", "-r", "--name-only", "-z", base, f"./{place}/").split("\0")
+    for name in filter(None, listed):
+        yield Path(name), _read("show", f"{base}:./{name}")
+
+
 def _reports() -> str:
     """Return the folder of results as git names it in the project's root."""
     return paths().reports.relative_to(paths().root).as_posix()
