@@ -68,11 +68,11 @@ def png(width: int, height: int, *, interlaced: bool = False, rows: bytes = b"")
     ],
 )
 def test_what_has_eight_bits_is_taken_as_it_is(form, mode):
-    assert inspection.inspect(encoded(form, (12, 9), mode)) == (12, 9, form, mode)
+    assert inspection.inspect(encoded(form, (12, 9), mode))[:4] == (12, 9, form, mode)
 
 
 def test_one_pixel_is_an_image():
-    assert inspection.inspect(encoded("PNG", (1, 1))) == (1, 1, "PNG", "RGB")
+    assert inspection.inspect(encoded("PNG", (1, 1)))[:4] == (1, 1, "PNG", "RGB")
 
 
 def test_a_palette_with_transparency_is_taken():
@@ -80,13 +80,13 @@ def test_a_palette_with_transparency_is_taken():
     image.putpalette([0, 0, 0, 255, 0, 0])
     stream = io.BytesIO()
     image.save(stream, "PNG", transparency=b"\x00\x80")
-    assert inspection.inspect(stream.getvalue()) == (12, 9, "PNG", "P")
+    assert inspection.inspect(stream.getvalue())[:4] == (12, 9, "PNG", "P")
 
 
 def test_an_interlaced_png_is_taken():
     # 2 x 2 px have two pixels in pass 1 and 6 and a row in pass 7 (PNG specification 8.2), each row after a filter byte
     rows = b"\x00\x01" + b"\x00\x02" + b"\x00\x03\x04"
-    assert inspection.inspect(png(2, 2, interlaced=True, rows=rows)) == (2, 2, "PNG", "L")
+    assert inspection.inspect(png(2, 2, interlaced=True, rows=rows))[:4] == (2, 2, "PNG", "L")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

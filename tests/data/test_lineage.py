@@ -119,8 +119,41 @@ def test_data_sets_without_people_in_common_keep_their_groups_apart():
 
 def test_data_sets_of_different_folds_cannot_be_joined():
     away = splits.split(AWAY, folds=2, test_ratio=0.1, seed=2)
-    with pytest.raises(InputError, match=r"different numbers of folds \(sample 3, sample_edited 2\)"):
+    with pytest.raises(InputError, match=r"different numbers of folds or repeats \(sample 3 x 1, sample_edited 2 x 1\)"):
         shared_identities.union({"sample": MANIFEST, "sample_edited": away}, KNOWN)
+
+
+def test_data_sets_of_different_repeats_cannot_be_joined():
+    away = splits.split(AWAY, folds=3, repeats=2, test_ratio=0.1, seed=2)
+    with pytest.raises(InputError, match=r"folds or repeats \(sample 3 x 1, sample_edited 3 x 2\)"):
+        shared_identities.union({"sample": MANIFEST, "sample_edited": away}, KNOWN)
+
+
+def test_people_have_their_folds_of_every_repeat():
+    """Otherwise a detector of a later repeat would have seen at home whom it is asked about elsewhere."""
+    repeated = splits.split(HOME, folds=3, repeats=2, test_ratio=0.1, seed=1)
+    followed = shared_identities.follow(AWAY, HOME, repeated)
+    mine, theirs = (frame.groupby("group")["folds"].agg(["first", "nunique"]) for frame in (followed, repeated))
+    pd.testing.assert_frame_equal(mine, theirs)
+    joined = shared_identities.union({"sample": repeated, "sample_edited": followed}, KNOWN)
+    assert splits.shape(joined) == (3, 2)
+    options = {"fraction": 1.0, "val_ratio": 0.2, "seed": 1}
+    for fold in range(6):
+        part = splits.subsets(joined, fold, **options)
+        groups = joined.loc[part.index, "group"].groupby(part).agg(set)
+        assert not groups["held_out"] & (groups["train"] | groups["validation"])
+
+
+def test_a_file_shared_by_groups_that_only_a_later_repeat_parts_is_named():
+    repeated = splits.split(HOME, folds=3, repeats=3, test_ratio=0.1, seed=1)
+    places = repeated.groupby("group")[["fold", "folds"]].first().query("fold == 0")
+    one, other = next(
+        (a, b) for a in places.index for b in places.index if places.loc[a, "folds"] != places.loc[b, "folds"]
+    )
+    away = AWAY.copy()
+    away.loc[away["group"] == one, "sha256"] = away.loc[away["group"] == other, "sha256"].to_numpy()
+    with pytest.raises(InputError, match="which stands in another fold of sample"):
+        shared_identities.follow(away, HOME, repeated)
 
 
 def test_a_file_in_two_groups_of_a_union_is_named():

@@ -417,7 +417,6 @@ def test_every_repeat_holds_out_every_development_group_once(repeated):
 
 
 def test_every_repeat_is_stratified(repeated):
-    """36 of 44 groups or so, 7 to 9 a fold of the one composition or so."""
     numbered = splits.numbered_folds(repeated)
     for column in numbered.T:
         sizes = repeated.groupby([column, "source"])["group"].nunique().unstack().drop(index=tables.TEST_FOLD)
@@ -445,7 +444,6 @@ def test_folds_are_numbered_on_through_all_repeats(repeated):
 
 
 def test_no_two_repeats_part_the_groups_alike(repeated):
-    """Two people who are held out together in one repeat are not in all others."""
     partitions = [
         {frozenset(repeated.loc[held_out(repeated, repeat * 4 + fold), "group"]) for fold in range(4)}
         for repeat in range(3)

@@ -147,6 +147,41 @@ def test_letterbox_real_is_the_letterbox_of_reals_and_the_crop_of_fakes(rows):
     assert shown(table, "letterbox_real") == expected
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((184, 224), (0, 0, 184, 224)),  # the aspect of the reals
+        ((256, 256), (23, 0, 233, 256)),  # 256 * 184 / 224 = 210.3
+        ((100, 300), (0, 89, 100, 211)),  # 100 * 224 / 184 = 121.7
+    ],
+)
+def test_matched_is_the_largest_part_with_the_aspect_of_the_reals(size, expected):
+    table = samples((184, 224), size, labels=[0, 1])
+    assert shown(table, "matched") == [(0, 0, 184, 224), expected]
+
+
+@given(st.lists(st.tuples(IMAGES, st.integers(0, 1)), min_size=1, max_size=8))
+def test_matched_images_have_one_aspect_inside_their_frame_whatever_their_label(rows):
+    sizes, labels = zip(*rows, strict=True)
+    aspects = [width / height for (width, height), label in rows if label == 0]
+    assume(aspects)
+    aspect = float(np.median(aspects))
+    for (width, height), (left, top, right, bottom) in zip(
+        sizes, shown(samples(*sizes, labels=list(labels)), "matched"), strict=True
+    ):
+        assert 0 <= left < right <= width and 0 <= top < bottom <= height
+        assert right - left == width or bottom - top == height
+        assert abs((left + right) / 2 - width / 2) <= 0.5 and abs((top + bottom) / 2 - height / 2) <= 0.5
+        wide, high = right - left, bottom - top
+        # within rounding to a pixel of either side
+        assert (wide - 1) / (high + 1) <= aspect <= (wide + 1) / max(high - 1, 0.5) or 1 in (wide, high)
+    # of the labels, only the median of the reals counts
+    fakes = [n for n, label in enumerate(labels) if label]
+    if fakes:
+        flipped = shown(samples(*sizes, *[sizes[n] for n in fakes], labels=[*labels, *[1] * len(fakes)]), "matched")
+        assert flipped[: len(sizes)] == shown(samples(*sizes, labels=list(labels)), "matched")
+
+
 @st.composite
 def images_with_a_face(draw):
     """An image, a face box that may reach beyond it, and a margin."""

@@ -21,7 +21,7 @@ COUNT = 96
 @pytest.fixture
 def config(tmp_path):
     values = tiny_params()
-    values["presets"]["quick"] |= {"epochs": {"short": 4, "long": 4}}
+    values["presets"]["quick"] |= {"epochs": {"short": 4, "base": 4, "long": 4}}
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(values))
     return configs.resolve(configs.load(path), "simple_cnn_low")

@@ -22,7 +22,7 @@ TRAIN, VALIDATION, TEST = np.arange(400), np.arange(400, 500), np.arange(500, CO
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     values = tiny_params()
-    values["presets"]["quick"]["epochs"] = {"short": 4, "long": 4}
+    values["presets"]["quick"]["epochs"] = {"short": 4, "base": 4, "long": 4}
     values["shared"]["early_stopping_patience"] = 99
     path = tmp_path_factory.mktemp("params") / "params.yaml"
     path.write_text(yaml.safe_dump(values))
