@@ -47,7 +47,6 @@ def small_params() -> dict:
     values["presets"]["quick"] |= values["presets"]["smoke"] | small
     values["presets"]["quick"]["roles"] = {"backbone": {"model": TRUNKS["tf_efficientnet_lite0"], "train": "head"}}
     values["shared"]["precision"] = "fp32"
-    values["evaluation"]["bootstrap_replicates"] = 100
     for study in values["studies"].values():
         runs = study.get("runs")
         for entry in runs.values() if isinstance(runs, dict) else ():

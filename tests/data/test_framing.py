@@ -9,7 +9,7 @@ from deepfake.evaluation import probes
 from deepfake.evaluation.probes import Samples
 from deepfake.modalities.image import framing, geometry
 
-EVALUATION = Evaluation(confidence=0.95, bootstrap_replicates=300, significance=0.05)
+EVALUATION = Evaluation(confidence=0.95, rope=0.02)
 SEVERITY = Severity(weak=0.6, moderate=0.7, severe=0.9)
 BOX = ["left", "top", "right", "bottom"]
 

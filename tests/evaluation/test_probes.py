@@ -22,7 +22,7 @@ from deepfake.evaluation.evalset import EvalSet
 from deepfake.modalities.image import features as files
 from deepfake.synthetic import photographs
 
-EVALUATION = Evaluation(confidence=0.95, rope=0.02, bootstrap_replicates=400, significance=0.05)
+EVALUATION = Evaluation(confidence=0.95, rope=0.02)
 SEVERITY = Severity(weak=0.6, moderate=0.7, severe=0.9)
 
 

@@ -19,7 +19,7 @@ from repeated_predictions import between_auc, held_out
 
 VIEWS = ["crop_low", "crop_high", "face_high"]
 TESTED = ["phase2b", "phase2c", "phase2d", "phase2e"]
-FULL = "backbone simple_cnn".split()
+FULL = ["backbone", "simple_cnn"]
 
 
 @pytest.fixture
