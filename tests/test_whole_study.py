@@ -226,7 +226,8 @@ def test_links_of_the_pages_lead_somewhere(traced):
     root, *_ = traced
     for page in (root / paths().reports).glob("*.md"):
         for link in re.findall(r"\]\(([^):]+)\)", page.read_text()):
-            assert link.startswith("photographs/sample") or (page.parent / link).exists(), f"{page.name}: {link}"
+            there = (page.parent / link).exists() or (ROOT / "reports" / link).resolve().is_relative_to(ROOT / "docs")
+            assert link.startswith("photographs/sample") or there, f"{page.name}: {link}"
 
 
 def test_the_check_itself_finds_a_dependency_that_is_taken_out(traced, monkeypatch):
