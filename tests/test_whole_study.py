@@ -8,6 +8,7 @@ import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import timm
 import torch
@@ -220,6 +221,21 @@ def test_as_many_trainings_as_there_are_configurations(traced, monkeypatch):
     # the name of a view is part of a configuration, and here none shows the same as another
     assert len(configurations) < len(names), "the check itself: nothing trains once for two names"
     assert trained == len(configurations)
+
+
+def test_the_final_model_alone_sees_the_test_set(traced):
+    root, found, *_ = traced
+    unseen = set()
+    for path in (root / "data").glob("*/manifest.parquet"):
+        manifest = pd.read_parquet(path)
+        unseen |= set(manifest.loc[manifest["split"] == "test", "sample_id"])
+    predictions = sorted((root / "runs").rglob("predictions.parquet"))
+    assert len(predictions) > 30
+    for path in predictions:
+        assert not unseen & set(pd.read_parquet(path)["sample_id"]), path
+    own = pd.read_parquet(root / "data/sample/manifest.parquet")
+    final = pd.read_csv(root / "reports/final/final_test.csv").set_index("metric")
+    assert final.loc["AUC", "samples"] == (own["split"] == "test").sum()
 
 
 def test_links_of_the_pages_lead_somewhere(traced):
