@@ -197,6 +197,7 @@ def write_probes(settings: Params, **severities: str) -> None:
     rows = [
         {"subject": view, "level": "family", "name": "framing", "family": "framing", "nature": "container"}
         | {"auc": auc, "auc_low": auc - 0.05, "auc_high": auc + 0.04, "severity": severity}
+        | {"verdict": "no_shortcut" if severity == "none" else "shortcut"}
         for view in settings.views
         for severity in [severities.get(view, "none")]
         for auc in [SEVERITIES[severity]]

@@ -8,6 +8,7 @@ import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import timm
 import torch
@@ -222,11 +223,27 @@ def test_as_many_trainings_as_there_are_configurations(traced, monkeypatch):
     assert trained == len(configurations)
 
 
+def test_the_final_model_alone_sees_the_test_set(traced):
+    root, found, *_ = traced
+    unseen = set()
+    for path in (root / "data").glob("*/manifest.parquet"):
+        manifest = pd.read_parquet(path)
+        unseen |= set(manifest.loc[manifest["split"] == "test", "sample_id"])
+    predictions = sorted((root / "runs").rglob("predictions.parquet"))
+    assert len(predictions) > 30
+    for path in predictions:
+        assert not unseen & set(pd.read_parquet(path)["sample_id"]), path
+    own = pd.read_parquet(root / "data/sample/manifest.parquet")
+    final = pd.read_csv(root / "reports/final/final_test.csv").set_index("metric")
+    assert final.loc["AUC", "samples"] == (own["split"] == "test").sum()
+
+
 def test_links_of_the_pages_lead_somewhere(traced):
     root, *_ = traced
     for page in (root / paths().reports).glob("*.md"):
         for link in re.findall(r"\]\(([^):]+)\)", page.read_text()):
-            assert link.startswith("photographs/sample") or (page.parent / link).exists(), f"{page.name}: {link}"
+            there = (page.parent / link).exists() or (ROOT / "reports" / link).resolve().is_relative_to(ROOT / "docs")
+            assert link.startswith("photographs/sample") or there, f"{page.name}: {link}"
 
 
 def test_the_check_itself_finds_a_dependency_that_is_taken_out(traced, monkeypatch):

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import scipy.stats
 
+from conftest import ROOT
 from deepfake import tables as files
-from deepfake.config.params import Evaluation
+from deepfake.config import params
 from deepfake.errors import InputError
 from deepfake.evaluation import influence, resampling, statistics, summary, verdicts
 from deepfake.evaluation.evalset import EvalSet
@@ -15,7 +16,7 @@ from deepfake.studies import comparison
 from deepfake.studies.phases import analysis
 from repeated_predictions import FOLDS, GROUPS, between_auc, held_out, mean_auc, predictions
 
-EVALUATION = Evaluation(confidence=0.95, rope=0.02)
+EVALUATION = params.load(ROOT / "params.yaml").evaluation
 RUNS = {"weak": predictions(0.4, 1), "strong": predictions(2.5, 2), "middle": predictions(0.9, 3)}
 TABLE = {"weak": (), "strong": ("weak",), "middle": ("weak", "strong")}
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import ROOT
 from deepfake import config, tables
-from deepfake.config.params import Evaluation
+from deepfake.config import params
 from deepfake.errors import InputError
 from deepfake.evaluation import influence, resampling, verdicts
 from deepfake.evaluation.evalset import EvalSet
@@ -17,7 +18,7 @@ from deepfake.studies.phases import analysis, selection
 from deepfake.tables import results as result_tables
 from repeated_predictions import FOLDS, GROUPS, between_auc, held_out, predictions
 
-EVALUATION = Evaluation(confidence=0.95, rope=0.02, bootstrap_replicates=100, significance=0.05)
+EVALUATION = params.load(ROOT / "params.yaml").evaluation
 PLAIN = predictions(2.0, 1)
 
 

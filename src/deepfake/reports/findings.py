@@ -109,7 +109,7 @@ def tested(id_: str, question: str, row: Any, words: dict[str, Verdict] | None =
     word = str(row["verdict"])
     verdict = (words or {}).get(word, word)
     reason = row["reason"]
-    note = f"Undecided: {reason}." if isinstance(reason, str) and reason and verdict == "undecided" else ""
+    why = f"Undecided: {reason}." if isinstance(reason, str) and reason and verdict == "undecided" else ""
     return Finding(
         id=id_,
         question=question,
@@ -121,7 +121,7 @@ def tested(id_: str, question: str, row: Any, words: dict[str, Verdict] | None =
         n_samples=int(row["samples"]),
         n_groups=int(row["groups"]),
         repeats=int(row["repeats"]),
-        **({"note": note} | more),  # pyright: ignore[reportArgumentType]
+        **(more | {"note": more.get("note") or why}),  # pyright: ignore[reportArgumentType]
     )
 
 

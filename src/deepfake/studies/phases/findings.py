@@ -92,9 +92,8 @@ def _custom(settings: Params) -> Iterator[Finding]:
 def _phase2(settings: Params) -> Iterator[Finding]:
     found = results.read("phase2")
     yield from _geometry(found)
-    colour = "Do colour statistics matter: does normalising {title} by real images change the AUC?"
-    words: dict[str, Verdict] = {"equivalent": "no_shortcut", "worse": "shortcut", "better": "no_shortcut"}
-    yield from _contrasts(found, "phase2a_colour", "colour", lambda pair: colour.format_map(pair), words)
+    colour = "Are colour statistics a shortcut: does normalising {title} by real images lower the AUC?"
+    yield from _contrasts(found, "phase2a_colour", "colour", lambda pair: colour.format_map(pair), _LOST)
     held_out = result_tables.read("phase2_holdout")
     sources = result_tables.read("phase2_sources")
     for _, row in sources.iterrows():
@@ -116,7 +115,7 @@ def _phase2(settings: Params) -> Iterator[Finding]:
             table,
             id_,
             lambda pair, question=question: question.format_map(pair),
-            key=lambda pair: table != "phase2e" and pair["b_model"] == backbone,
+            key=lambda pair, table=table: table in ("phase2b", "phase2c") and pair["b_model"] == backbone,
             note=_framing_note(table, settings),
         )
         if table in ("phase2d", "phase2e"):
