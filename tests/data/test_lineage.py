@@ -119,7 +119,9 @@ def test_data_sets_without_people_in_common_keep_their_groups_apart():
 
 def test_data_sets_of_different_folds_cannot_be_joined():
     away = splits.split(AWAY, folds=2, test_ratio=0.1, seed=2)
-    with pytest.raises(InputError, match=r"different numbers of folds or repeats \(sample 3 x 1, sample_edited 2 x 1\)"):
+    with pytest.raises(
+        InputError, match=r"different numbers of folds or repeats \(sample 3 x 1, sample_edited 2 x 1\)"
+    ):
         shared_identities.union({"sample": MANIFEST, "sample_edited": away}, KNOWN)
 
 

@@ -26,7 +26,7 @@ from deepfake.inference import inputs as places
 from deepfake.inference.verdicts import Failure, Part, Verdict
 from deepfake.modalities.image import backends, files, geometry
 from deepfake.project import RUN_CONFIG, UNION, paths
-from deepfake.runs import checkpoint_metadata, detectors
+from deepfake.runs import checkpoint_metadata, detectors, shipped
 from deepfake.synthetic import photographs
 from stored_runs import RUN, add_ensemble, add_run, edit
 
@@ -87,13 +87,14 @@ def test_the_verdict_is_the_mean_of_calibrated_folds(outcome):
     own = checkpoint_metadata.read_records(RUN)
     pair = [own[0].model_copy(update={"temperature": 2.0, "threshold": 1.0})]
     pair.append(own[1].model_copy(update={"temperature": 0.5, "threshold": -1.0}))
-    ruler = verdicts.scale(dict(enumerate(pair)))
-    verdict = ruler.judge("a.jpg", [Part(np.array([4.0, -2.0]), None)])
+    ruler = shipped.scale_of(dict(enumerate(pair)))
+    verdict = verdicts.judge("a.jpg", [Part(np.array([4.0, -2.0]), None)], ruler)
     assert verdict.logit == pytest.approx((4 / 2 - 2 / 0.5) / 2)
     assert verdict.threshold == pytest.approx((1 / 2 - 1 / 0.5) / 2)
     assert verdict.probability == pytest.approx(expit(-1.0))
     assert not verdict.fake
-    several = ruler.judge("a.mp4", [Part(np.array(logits), None) for logits in ([4.0, -2.0], [4.0, 0.0])])
+    parts = [Part(np.array(logits), None) for logits in ([4.0, -2.0], [4.0, 0.0])]
+    several = verdicts.judge("a.mp4", parts, ruler)
     assert several.logit == pytest.approx((-1.0 + 1.0) / 2)
     assert several.fake
 
@@ -102,7 +103,7 @@ def test_a_fold_without_a_temperature_does_not_outweigh_the_others(outcome):
     own = checkpoint_metadata.read_records(RUN)
     changes = [{"temperature": temperature, "threshold": 0.0} for temperature in (0.01, 1.0)]
     pair = {fold: own[fold].model_copy(update=change) for fold, change in enumerate(changes)}
-    verdict = verdicts.scale(pair).judge("a.jpg", [Part(np.array([1.0, -3.0]), None)])
+    verdict = verdicts.judge("a.jpg", [Part(np.array([1.0, -3.0]), None)], shipped.scale_of(pair))
     assert verdict.logit == pytest.approx(-1.0)
 
 
@@ -477,4 +478,4 @@ def test_a_temperature_at_its_bound_is_a_limit(copied):
     path = paths().checkpoint_record(RUN, 1)
     edit(path, temperature=0.01)
     assert "not calibrated: fold 1" in choice.limits(detectors.read(RUN), config.load())
-    assert math.isfinite(verdicts.scale(detectors.read(RUN).records).thresholds[1])
+    assert math.isfinite(shipped.scale(detectors.read(RUN)).thresholds[1])
