@@ -145,7 +145,7 @@ def test_the_limit_is_that_of_pil(monkeypatch, factor):
     with inspection.quiet():
         assert inspection.inspect(data) == "too many pixels (decompression bomb)"
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6000)
-    assert inspection.inspect(data) == (100, 60, "PNG", "RGB")
+    assert inspection.inspect(data)[:4] == (100, 60, "PNG", "RGB")
 
 
 def test_nothing_that_pil_warns_about_leaks_from_a_thread(monkeypatch):

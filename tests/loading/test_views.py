@@ -195,7 +195,7 @@ def test_the_views_of_a_data_set_are_those_that_runs_look_through(tmp_path):
 
 
 def test_members_of_ensembles_are_asked_about_other_data_sets_through_their_own_views(tmp_path):
-    members = ["simple_cnn_in_domain", "simple_cnn_face"]
+    members = ["simple_cnn_in_domain", "backbone_face"]
     ensemble = {"kind": "ensemble", "members": members, "weights": "mean"}
     assert wanted(tmp_path, "sample_edited", generalization__runs__ensemble_mean=ensemble) == ["crop_high", "face_high"]
 

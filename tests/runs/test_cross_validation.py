@@ -74,8 +74,42 @@ def test_every_development_sample_is_held_out_once(outcome):
     held_out = predictions[predictions["subset"] == "held_out"]
     assert sorted(held_out["sample_id"]) == sorted(rows.index[rows["split"] == "dev"])
     assert (rows.loc[held_out["sample_id"], "fold"].to_numpy() == held_out["fold"].to_numpy()).all()
-    tested = predictions[predictions["subset"] == "test"]
-    assert set(tested["sample_id"]) == set(rows.index[rows["split"] == "test"])
+    assert (predictions["repeat"] == 0).all()
+    assert not predictions["sample_id"].isin(rows.index[rows["split"] == "test"]).any()  # nobody looks at the test set
+
+
+def test_every_repeat_trains_on_folds_of_its_own(copied, monkeypatch, runner):
+    edit_params({"presets.quick.repeats": 2})
+    once = cross_validation.prepare(config(repeats=1)).key
+    assert runner.invoke(cli.main, ["split", "sample"]).exit_code == 0
+    run = config(epochs=1)
+    assert run.repeats == 2
+    outcome = cross_validation.run(run)
+    rows = manifest().set_index("sample_id")
+    held_out = outcome.predictions[outcome.predictions["subset"] == "held_out"]
+    development = sorted(rows.index[rows["split"] == "dev"])
+    places = []
+    for repeat in range(2):
+        mine = held_out[held_out["repeat"] == repeat]
+        assert sorted(mine["sample_id"]) == development
+        assert set(mine["fold"]) == {2 * repeat, 2 * repeat + 1}
+        written = rows.loc[mine["sample_id"], "folds"].str.split().str[repeat].astype(int)
+        assert (written.to_numpy() == mine["fold"].to_numpy()).all()
+        places.append(mine.set_index("sample_id")["fold"].loc[development].to_numpy() - 2 * repeat)
+    assert not np.array_equal(*places) and not np.array_equal(places[0], 1 - places[1])
+    assert (outcome.predictions["fold"] // 2 == outcome.predictions["repeat"]).all()
+    assert sorted(outcome.by_fold["fold"]) == [0, 1, 2, 3]
+    first, second = (weights_of_fold(number) for number in (0, 2))
+    assert any(not torch.equal(value, second[name]) for name, value in first.items())
+    # what it is repeated decides, and a run of fewer repeats than the manifest has trains on the first ones
+    single = config(epochs=1, repeats=1)
+    assert len({once, *(cross_validation.prepare(each).key for each in (run, single))}) == 3
+    again = cross_validation.run(single).predictions
+    expected = outcome.predictions[outcome.predictions["repeat"] == 0].reset_index(drop=True)
+    pd.testing.assert_frame_equal(again, expected, check_exact=True)
+    # of more it cannot be
+    with pytest.raises(InputError, match=r"it has 2 folds and 2 repeats, the preset quick wants 2 and 3; run deepfake"):
+        cross_validation.prepare(config(repeats=3))
 
 
 # --- the same bits again
@@ -359,7 +393,8 @@ DECIDING = {
 def test_all_of_a_configuration_but_what_it_is_called_decides_the_key(copied):
     shutil.copytree("data/sample", "data/other")
     put_weights(1, "simple_cnn")
-    assert {*CALLED, *DECIDING, "folds"} == set(RunConfig.model_fields), "another number of folds is refused"
+    refused = {"folds", "repeats"}  # another number than the manifest's
+    assert {*CALLED, *DECIDING, *refused} == set(RunConfig.model_fields)
     augmentation = config("opencv_full").augmentation
     keys = {}
     for field, value in (CALLED | DECIDING).items():
@@ -420,12 +455,9 @@ def test_a_holdout_is_predicted_but_not_trained_on(outcome, copied):
     sources = joined.groupby("subset")["source"].agg(set)
     for part in ("train", "validation"):
         assert sources[part] == {"wiki", "inpainting", "insight"}
-    for part in ("held_out", "test"):
-        assert sources[part] == {"wiki", "inpainting", "insight", "text2img"}
-    usual = outcome.predictions
-    for part in ("held_out", "test"):
-        both = [each[each["subset"] == part][["sample_id", "fold"]] for each in (run.predictions, usual)]
-        assert np.array_equal(*both)
+    assert sources["held_out"] == {"wiki", "inpainting", "insight", "text2img"}
+    both = [each[each["subset"] == "held_out"][["sample_id", "fold"]] for each in (run.predictions, outcome.predictions)]
+    assert np.array_equal(*both)
     assert run.facts["holdout"] == "text2img"
 
 

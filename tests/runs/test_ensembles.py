@@ -21,7 +21,7 @@ from deepfake.runs import checkpoint_metadata, code, ensembles
 from heard import Heard
 from synthetic_study import write_manifest
 
-FIRST, SECOND = "simple_cnn_low", "resnet18_low"
+FIRST, SECOND = "simple_cnn_low", "backbone_low"
 MEMBERS = (FIRST, SECOND)
 QUALITY = {FIRST: 0.7, SECOND: 1.2}
 
@@ -293,16 +293,16 @@ def changed_manifest() -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (without(SECOND), r"resnet18_low/config\.json: not found; run deepfake train resnet18_low, or dvc repro$"),
+        (without(SECOND), r"backbone_low/config\.json: not found; run deepfake train backbone_low, or dvc repro$"),
         (lambda: paths().checkpoint_record(FIRST, 1).unlink(), r"fold1\.json: not found; train the experiment again"),
         (lambda: paths().predictions(FIRST).unlink(), r"predictions\.parquet: not found; run the stage"),
         (
             lambda: edit_json(paths().config(SECOND), dataset="dff"),
-            r"mean: resnet18_low and simple_cnn_low differ in dataset \(dff, sample\); name others",
+            r"mean: backbone_low and simple_cnn_low differ in dataset \(dff, sample\); name others",
         ),
         (lambda: edit_json(paths().config(SECOND), manifest_sha256="0" * 64), r"differ in manifest_sha256 \(0000"),
         (lambda: edit_json(paths().config(FIRST), folds=1), r"differ in folds \(2, 1\)"),
-        (other_validation, r"resnet18_low and simple_cnn_low differ in the inner validation of fold 1; name others$"),
+        (other_validation, r"backbone_low and simple_cnn_low differ in the inner validation of fold 1; name others$"),
         (
             lambda: edit_predictions(SECOND, lambda rows: rows.drop(rows[rows["subset"] == "train"].index[0])),
             r"differ in the samples \(train of fold 0: \w+/\d\d_\d\); name others$",

@@ -16,7 +16,7 @@ from deepfake.evaluation import thresholds
 from deepfake.runs import checkpoint_metadata, cross_validation, fold
 from deepfake.training.domains import codes
 
-PARTS = np.repeat(["train", "validation", "held_out", "test", ""], [32, 12, 12, 12, 4])
+PARTS = np.repeat(["train", "validation", "held_out", ""], [32, 12, 12, 16])
 LABELS = np.arange(len(PARTS)) % 2
 SIZE, LARGER = 32, 40
 ROLES = {
@@ -103,7 +103,7 @@ def test_fixed_statistics_are_those_of_the_params(job):
 
 @pytest.mark.parametrize("augmentation", ["none", "full"])
 def test_what_is_held_out_never_reaches_the_weights(job, augmentation):
-    rows = np.flatnonzero(np.isin(PARTS, ["held_out", "test", ""]))
+    rows = np.flatnonzero(np.isin(PARTS, ["held_out", ""]))
     first, second = job(custom__augmentation=augmentation), job(rows, rows, custom__augmentation=augmentation)
     for each in (first, second):
         trained(each)
@@ -173,7 +173,7 @@ def test_a_checkpoint_has_all_that_the_plan_lists(job):
 
 
 def test_thresholds_and_temperature_know_the_inner_validation_alone(job):
-    others = np.flatnonzero(np.isin(PARTS, ["held_out", "test", ""]))
+    others = np.flatnonzero(np.isin(PARTS, ["held_out", ""]))
     first, same, other = (trained(job(rows)) for rows in ((), others, np.flatnonzero(PARTS == "validation")))
     for key in ("threshold", "thresholds", "temperature"):
         assert first[key] == same[key]

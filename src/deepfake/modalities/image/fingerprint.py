@@ -37,6 +37,8 @@ def of(image: Image.Image, orientation: int | None) -> str:
     Returns:
         64 hexadecimal digits, or "" for a picture that is flat.
     """
+    if "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow warns of palettes that lose theirs at once
     plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
     small = plain.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0).convert("L")
     if orientation in _TURNS:
