@@ -66,7 +66,7 @@ def test_a_table_that_does_not_fit_is_refused(frame, message):
     ("name", "command"),
     [
         ("phase4a_tests", "deepfake phase4"),
-        ("phase2b", "deepfake report"),
+        ("summary_study", "deepfake report"),
         ("imbalance_tests", "deepfake imbalance"),
         ("own_my_data_probes", "deepfake probe my_data"),
         ("own_my_data_shortcuts_runs", "deepfake shortcuts my_data"),

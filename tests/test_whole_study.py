@@ -224,7 +224,7 @@ def test_as_many_trainings_as_there_are_configurations(traced, monkeypatch):
 
 
 def test_the_final_model_alone_sees_the_test_set(traced):
-    root, found, *_ = traced
+    root, *_ = traced
     unseen = set()
     for path in (root / "data").glob("*/manifest.parquet"):
         manifest = pd.read_parquet(path)

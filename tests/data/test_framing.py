@@ -1,13 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from deepfake.config.analysis import Severity
 from deepfake.config.params import Evaluation
 from deepfake.evaluation import probes
-from deepfake.evaluation.probes import Samples
 from deepfake.modalities.image import framing, geometry
+from repeated_predictions import between_auc
 
 EVALUATION = Evaluation(confidence=0.95, rope=0.02)
 SEVERITY = Severity(weak=0.6, moderate=0.7, severe=0.9)
@@ -98,8 +97,8 @@ def people(real: tuple[int, int], fake: tuple[int, int], size: float, *, centred
 
 def probed(table: pd.DataFrame, columns: tuple[str, ...] = framing.FACE) -> pd.DataFrame:
     found = measured(table, table)
-    rows, _ = probes.probe("face", found, {"framing": columns}, Samples.of(table), EVALUATION, 0)
-    return probes.judge(rows, SEVERITY, 0.05).set_index("name")
+    rows, _ = probes.probe("face", found, {"framing": columns}, probes.identities(table))
+    return probes.judge(rows, SEVERITY, EVALUATION).set_index("name")
 
 
 def test_the_auc_of_a_framing_is_that_of_its_rule():
@@ -114,8 +113,8 @@ def test_the_auc_of_a_framing_is_that_of_its_rule():
     ]
     table = pd.DataFrame(rows).assign(sample_id=[f"s{n}" for n in range(len(rows))])
     assert set(measured(table, table)["face_y"]) == {0, 6 / 40}  # 52 px around the middle of 20 begin at -6
-    aucs = [roc_auc_score(part["label"], -part["top"]) for _, part in table.groupby("fold")]
-    assert probed(table).loc["face_y", "auc"] == pytest.approx(np.mean(aucs))
+    expected = between_auc(table.assign(logit=-table["top"], subset="held_out"))
+    assert probed(table).loc["face_y", "auc"] == pytest.approx(expected)
 
 
 def test_in_square_images_and_higher_ones_clipped_faces_stand_elsewhere():
