@@ -456,7 +456,9 @@ def test_a_holdout_is_predicted_but_not_trained_on(outcome, copied):
     for part in ("train", "validation"):
         assert sources[part] == {"wiki", "inpainting", "insight"}
     assert sources["held_out"] == {"wiki", "inpainting", "insight", "text2img"}
-    both = [each[each["subset"] == "held_out"][["sample_id", "fold"]] for each in (run.predictions, outcome.predictions)]
+    both = [
+        each[each["subset"] == "held_out"][["sample_id", "fold"]] for each in (run.predictions, outcome.predictions)
+    ]
     assert np.array_equal(*both)
     assert run.facts["holdout"] == "text2img"
 

@@ -119,7 +119,9 @@ def test_cached_features_are_those_of_a_forward_pass_and_come_back(project_with_
     )[:1]
     (wanted,) = heads._wanted(job)
     np.testing.assert_allclose(features.read(wanted), direct_features(run)[wanted.rows], rtol=0, atol=1e-5)
-    assert heard.steps[-1][1] == heard.steps[-1][2] == (manifest()["split"] == "dev").sum()  # nobody looks at the test set
+    assert (
+        heard.steps[-1][1] == heard.steps[-1][2] == (manifest()["split"] == "dev").sum()
+    )  # nobody looks at the test set
     # another run on the same pixels computes none
     heard = Heard()
     cross_validation.run(head_run(seed=43), heard)
