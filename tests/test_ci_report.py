@@ -127,7 +127,7 @@ def original(home, tmp_path_factory) -> Path:
         write("dvc.yaml", pipeline())
         reproduce("a study")
         call("git", "switch", "-q", "-c", "faster")
-        reproduce("faster", studies__phase1__runs__resnet18_low__optimizer={"lr": 0.002})
+        reproduce("faster", studies__phase1__runs__backbone_low__optimizer={"lr": 0.002})
         call("git", "switch", "-q", "main")
         reproduce("another seed", studies__phase1__runs__simple_cnn_low__seed=50)
         call("git", "switch", "-q", "faster")
@@ -182,7 +182,7 @@ def section(text: str, title: str) -> str:
 
 
 GOLDEN = """<!-- deepfake ci-report -->
-**1 experiment changed, the largest change of AUC is +0.050 (`resnet18_low`: 0.550 → 0.600); the committed results are up to date with code and parameters.**
+**1 experiment changed, the largest change of AUC is +0.050 (`backbone_low`: 0.550 → 0.600); the committed results are up to date with code and parameters.**
 
 Compared: `1111111`, where the branch left `main`, which has one commit more since, with `2222222`.
 
@@ -191,21 +191,21 @@ Compared: `1111111`, where the branch left `main`, which has one commit more sin
 | Path                        | Metric                | 1111111   | workspace   | Change   |
 |-----------------------------|-----------------------|-----------|-------------|----------|
 | reports/metrics/phase1.json | best_auc              | 0.55      | 0.6         | 0.05     |
-| reports/metrics/phase1.json | runs.resnet18_low.auc | 0.55      | 0.6         | 0.05     |
-| reports/metrics/phase1.json | runs.resnet18_low.eer | 0.45      | 0.4         | -0.05    |
+| reports/metrics/phase1.json | runs.backbone_low.auc | 0.55      | 0.6         | 0.05     |
+| reports/metrics/phase1.json | runs.backbone_low.eer | 0.45      | 0.4         | -0.05    |
 
 ### Parameters
 
 | Path        | Param                                         | 1111111   | workspace   |
 |-------------|-----------------------------------------------|-----------|-------------|
-| params.yaml | studies.phase1.runs.resnet18_low.optimizer.lr | -         | 0.002       |
+| params.yaml | studies.phase1.runs.backbone_low.optimizer.lr | -         | 0.002       |
 
 ### Table phase1
 
 | Model          | AUC (mean ± std)                       |
 |----------------|----------------------------------------|
 | simple_cnn_low | 0.550 ± 0.010                          |
-| resnet18_low   | 0.550 ± 0.010 → 0.600 ± 0.010 (+0.050) |
+| backbone_low   | 0.550 ± 0.010 → 0.600 ± 0.010 (+0.050) |
 
 Also changed: EER.
 
@@ -266,20 +266,20 @@ def test_uncommitted_changes_are_part_of_it_and_said(checkout, report):
 
 
 def test_experiments_that_come_and_go_are_counted(checkout, report):
-    edit_metrics("phase1", resnet18_low=None, other={"auc": 0.6})
+    edit_metrics("phase1", backbone_low=None, other={"auc": 0.6})
     assert "**2 experiments changed (1 new, 1 gone); " in report("--base", "main")
 
 
 def test_an_experiment_that_another_study_has_now_is_neither_new_nor_gone(checkout, report):
     edit_metrics("phase1", simple_cnn_low=None)
     edit_metrics("imbalance", simple_cnn_low={"auc": 0.57, "eer": 0.45})
-    edit_metrics("phase1", resnet18_low={"auc": 0.55, "eer": 0.45})
+    edit_metrics("phase1", backbone_low={"auc": 0.55, "eer": 0.45})
     text = report("--base", "main")
     assert "**1 experiment changed, the largest change of AUC is +0.020 (`simple_cnn_low`: 0.550 → 0.570); " in text
 
 
 def test_an_experiment_that_only_moved_did_not_change(checkout, report):
-    edit_metrics("phase1", simple_cnn_low=None, resnet18_low={"auc": 0.55, "eer": 0.45})
+    edit_metrics("phase1", simple_cnn_low=None, backbone_low={"auc": 0.55, "eer": 0.45})
     edit_metrics("imbalance", simple_cnn_low={"auc": 0.55, "eer": 0.45})
     assert "**No experiment changed, but " in report("--base", "main")
 
@@ -307,7 +307,7 @@ def test_the_stages_are_those_that_dvc_would_run(original, tmp_path, monkeypatch
     """With all data at hand DVC finds the same."""
     shutil.copytree(original, tmp_path / "copy", symlinks=True)
     monkeypatch.chdir(tmp_path / "copy")
-    faster = {"studies__phase1__runs__resnet18_low__optimizer": {"lr": 0.002}}
+    faster = {"studies__phase1__runs__backbone_low__optimizer": {"lr": 0.002}}
     write_params(**faster, studies__imbalance__runs__balance_bce__seed=60)
     text = report("--base", "main")
     dry = re.findall(r"Running stage '([^']+)'", call("dvc", "repro", "--dry"))

@@ -67,8 +67,8 @@ def test_the_check_comes_before_any_work_and_counts_the_runs(project, runner):
     assert result.stdout == "params.yaml: preset quick, 9 runs\n"
     edit(dataset="smple")
     assert "did you mean sample?" in fails(runner, "check")
-    edit(dataset="sample", studies__phase1__runs__resnet18_low__view="crop_hihg")
-    said = "params.yaml: studies.phase1.runs.resnet18_low.view: unknown view 'crop_hihg'"
+    edit(dataset="sample", studies__phase1__runs__backbone_low__view="crop_hihg")
+    said = "params.yaml: studies.phase1.runs.backbone_low.view: unknown view 'crop_hihg'"
     for command in ("check", "faces sample", "views sample", "phase1", "train simple_cnn_low", "report"):
         assert said in fails(runner, *command.split()), command
 

@@ -389,7 +389,7 @@ def test_weights_that_are_not_there_are_named(project):
     edit(
         preset="full",
         presets__full__top=1,
-        studies__phase1__runs__resnet18_low__model="resnet18",
+        studies__phase1__runs__backbone_low__model="resnet18",
         model="tf_efficientnet_lite0",
     )
     finding = data.weights(config.load())

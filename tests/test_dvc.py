@@ -162,7 +162,7 @@ def test_a_change_runs_what_it_decides_and_nothing_else(pipeline):
     # a run of a study: whoever reads its runs runs too, and takes its own from the store
     studies = "studies__{}__runs__{}__optimizer"
     phase2 = {"phase2", "shortcuts", "robustness"}
-    assert after(**{studies.format("phase1", "resnet18_low"): {"lr": 0.0002}}) == {"phase1", "custom"} | phase2
+    assert after(**{studies.format("phase1", "backbone_low"): {"lr": 0.0002}}) == {"phase1", "custom"} | phase2
     assert after(**{studies.format("phase2", "simple_cnn_high"): {"lr": 0.0002}}) == phase2
     assert after(**{studies.format("phase3", "resnet34_best"): {"lr": 0.0002}}) == {"phase3", "phase4", "explain"}
     assert after(**{studies.format("imbalance", "balance_bce"): {"seed": 1}}) == {"imbalance"}
@@ -215,7 +215,7 @@ def test_the_pipeline_runs_under_dvc(repository):
     for title, plot in shown.items():
         rows = plot["data"]["values"]
         assert {row["rev"] for row in rows} == {"HEAD", "workspace"}, title
-        assert {row["experiment"] for row in rows} == {"simple_cnn_low", "resnet18_low", "custom"}, title
+        assert {row["experiment"] for row in rows} == {"simple_cnn_low", "backbone_low", "custom"}, title
     lines = shown["ROC on the held-out folds"]
     parts = [lines["encoding"]["strokeDash"], lines["encoding"]["color"], *lines["encoding"]["detail"]]
     # a line is one curve: its points never go back

@@ -61,7 +61,7 @@ def train(settings: params.Params, name: str, manifest: pd.DataFrame, quality: f
             logits=logit[own],
         )
         tables.write_text(record.model_dump_json(), folder / CHECKPOINTS / record_name(fold))
-        found = rows[["sample_id", "clip_id"]].assign(fold=fold, subset=subset, logit=logit)
+        found = rows[["sample_id", "clip_id"]].assign(fold=fold, repeat=0, subset=subset, logit=logit)
         parts.append(found.assign(experiment=name, condition=tables.STANDARD_CONDITION))
     predictions = pd.concat(parts, ignore_index=True)[list(tables.PREDICTIONS.columns)]
     tables.write(predictions, folder / RUN_PREDICTIONS, tables.PREDICTIONS)
