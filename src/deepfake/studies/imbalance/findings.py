@@ -65,7 +65,7 @@ def _threshold(found: Found) -> Iterator[Finding]:
     tests = found.asked("threshold")
     for _, test in tests[tests["experiment"] == found.baseline].iterrows():
         question = f"Does tuning the threshold alone improve macro F1 of {found.labels[found.baseline]}?"
-        yield _tested("threshold", question, "Δ macro F1", test, key=True)
+        yield _tested("threshold", question, "Δ macro F1", test)
 
 
 def _any(found: Found, question: str) -> Iterator[Finding]:
