@@ -66,7 +66,7 @@ def test_the_first_thing_on_the_page_is_its_findings(page):
     heading, *rows = tables(page)[0]
     assert heading == ["Question", "Answer", "Effect [95% CI]", "n"]
     assert rows == [[one.question, f"**{one.answer}**", one.figures, one.size] for one in findings.values()]
-    assert [one.id for one in findings.key] == ["threshold", "any.auc"]
+    assert [one.id for one in findings.key] == ["any.auc"]
 
 
 def test_runs_are_called_by_what_they_do(found):
