@@ -70,7 +70,7 @@ def stages_run(output: str) -> set[str]:
 
 DATA = "sample", "sample_edited", "sample_resent"
 STUDIES = {"custom", "phase1", "phase2", "phase3", "phase4", "imbalance", "generalization"}
-EXAMINED = {"probes", "shortcuts", "robustness", "explain"}
+EXAMINED = {"probes", "shortcuts", "robustness", "explain", "final"}
 DECISION = '{"resolution": "low", "face_crop": %s, "augmentation": "none"}'
 
 
@@ -164,7 +164,7 @@ def test_a_change_runs_what_it_decides_and_nothing_else(pipeline):
     phase2 = {"phase2", "shortcuts", "robustness"}
     assert after(**{studies.format("phase1", "backbone_low"): {"lr": 0.0002}}) == {"phase1", "custom"} | phase2
     assert after(**{studies.format("phase2", "simple_cnn_high"): {"lr": 0.0002}}) == phase2
-    assert after(**{studies.format("phase3", "resnet34_best"): {"lr": 0.0002}}) == {"phase3", "phase4", "explain"}
+    assert after(**{studies.format("phase3", "resnet34_best"): {"lr": 0.0002}}) == {"phase3", "phase4", "explain", "final"}
     assert after(**{studies.format("imbalance", "balance_bce"): {"seed": 1}}) == {"imbalance"}
     # how figures are reported: no data is prepared again
     assert after(evaluation__confidence=0.9) <= STUDIES | EXAMINED
@@ -174,7 +174,7 @@ def test_a_change_runs_what_it_decides_and_nothing_else(pipeline):
 def test_only_a_decision_that_changes_re_runs_what_follows_from_it(pipeline):
     pipeline()
     commit("results")
-    follow = {"phase3", "phase4", "explain"}
+    follow = {"phase3", "phase4", "explain", "final"}
     # another result of phase 2, the same decision
     run = pipeline(studies__phase2__runs__simple_cnn_face__seed=1)
     assert run & ({"phase2"} | follow) == {"phase2"}
