@@ -21,6 +21,8 @@ from conftest import AWAY, ROOT, declared_paths, make_project, stages, write_tin
 from deepfake import cli, config, project
 from deepfake.config.studies import TRAINED_KINDS
 from deepfake.project import paths
+from deepfake.reports import findings
+from deepfake.studies.summary import page as summary
 
 pytestmark = pytest.mark.slow
 
@@ -236,6 +238,18 @@ def test_the_final_model_alone_sees_the_test_set(traced):
     own = pd.read_parquet(root / "data/sample/manifest.parquet")
     final = pd.read_csv(root / "reports/final/final_test.csv").set_index("metric")
     assert final.loc["AUC", "samples"] == (own["split"] == "test").sum()
+
+
+def test_pages_leave_no_hole_and_findings_are_as_few_as_planned(traced, monkeypatch):
+    root, *_ = traced
+    monkeypatch.chdir(root)
+    pages = {path.stem: path.read_text() for path in paths().reports.glob("*.md")}
+    assert set(pages) == {*summary.PAGES, "summary"}
+    for name, text in pages.items():
+        for line in text.splitlines():
+            assert not re.search(r"\b(None|nan)\b|[{}]", re.sub(r"\]\([^)]*\)|`[^`]*`", "", line)), f"{name}: {line}"
+    for study, planned in summary._KEY.items():
+        assert len(findings.read(study).key) <= max(planned, 2), study  # of two the first is shown
 
 
 def test_links_of_the_pages_lead_somewhere(traced):
