@@ -20,7 +20,7 @@ FIXED = yaml.safe_load("""
 model: simple_cnn
 dataset: sample
 preset: quick
-custom: {view: crop_low, fraction: small, augmentation: none, normalization: imagenet, pretrained: null}
+custom: {view: crop_low, fraction: small, augmentation: none, normalization: imagenet, pretrained: null, train: null}
 presets.quick.folds: 3
 presets.quick.val_ratio: 0.2
 presets.quick.repeats: 2
@@ -254,7 +254,7 @@ BALANCE = {
     ids=str,
 )
 def test_the_study_of_imbalance_varies_one_thing_at_a_time_whatever_is_shared(edited, changes):
-    """As `dvc exp run -S` changes what is shared; the custom run follows. A frozen backbone could not (`full`)."""
+    """As `dvc exp run -S` changes what is shared; the custom run follows. Frozen backbones refuse some of it."""
     runs = trained(edited({"preset": "full"} | changes, VALUES))
     assert {name for name, run in runs.items() if run.study == "imbalance"} == set(BALANCE)
     usual = {"loss": "bce", "sampler": "shuffle", "monitor": "auc", "domain": "none"}
@@ -262,7 +262,7 @@ def test_the_study_of_imbalance_varies_one_thing_at_a_time_whatever_is_shared(ed
         run = runs[name]
         found = {"loss": run.loss.type, "sampler": run.sampler, "monitor": run.monitor, "domain": run.domain.column}
         assert found == usual | own
-        assert (run.class_ratio, run.fraction, run.model) == (9, 1, "simple_cnn")
+        assert (run.class_ratio, run.fraction, run.model) == (9, 1, "resnet18")
         # values that are not in force are neutral
         assert (run.loss.gamma, run.loss.minority_alpha) == ((2, 0.75) if run.loss.type == "focal" else (0, 0.5))
     custom = config.resolve(edited({"preset": "full"}, VALUES), "custom")
@@ -472,6 +472,7 @@ OTHERS = "studies.generalization"
         (f"{RUNS}.plain.repeats", 0, ": input should be greater than or equal to 1"),
         (f"{RUNS}.plain.repeats", 3, ": 3, but presets.quick has 2; raise that one"),
         (f"{RUNS}.plain.train", "head", ": head needs a pretrained trunk; choose a timm backbone, or train: all"),
+        ("custom.train", "head", ": head needs a pretrained trunk; choose a timm backbone, or train: all"),
         ("presets.quick.repeats", 0, ": input should be greater than or equal to 1"),
         ("presets.quick.roles", {"x": {"model": "resnet18"}}, ".x.train: this key is missing"),
         (f"{RUNS}.plain.optimizer", {"lr": 0}, ".lr: input should be 'base' or 'low', or greater than 0"),

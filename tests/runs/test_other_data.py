@@ -26,7 +26,7 @@ RUNS = {
     "away": PLAIN | {"dataset": "sample_edited"},
     "joined": PLAIN | {"dataset": "union", "sampler": "datasets", "domain": {"column": "dataset"}},
     "tuned": PLAIN | {"kind": "fine-tuned", "dataset": "sample_edited", "start_from": "simple_cnn_low"},
-    "both": {"kind": "ensemble", "members": ["simple_cnn_low", "resnet18_low"], "weights": "mean"},
+    "both": {"kind": "ensemble", "members": ["simple_cnn_low", "backbone_low"], "weights": "mean"},
     # home is that of phase 1, under its own name
     "home": PLAIN,
 }
@@ -70,7 +70,7 @@ def made(tmp_path_factory, tiny_raw, imported_before_the_fork) -> Path:
             make(name)
         run("union")
         # what goes on from another run or sums others is computed after these
-        run("train", "both", "tuned", "home", "joined", "away", "resnet18_low", "simple_cnn_low")
+        run("train", "both", "tuned", "home", "joined", "away", "backbone_low", "simple_cnn_low")
     return root
 
 
@@ -138,7 +138,7 @@ def test_a_domain_head_tells_data_sets_apart(project):
 
 def test_a_run_of_another_configuration_is_another_entry_and_one_of_the_same_is_not(project):
     keys = {found.entry.run: found.entry.key for found in store.entries()}
-    assert set(keys) == {"simple_cnn_low", "resnet18_low", *RUNS}
+    assert set(keys) == {"simple_cnn_low", "backbone_low", *RUNS}
     assert keys["home"] == keys["simple_cnn_low"]
     assert len(set(keys.values())) == len(keys) - 1
 
@@ -171,7 +171,7 @@ def test_other_weights_of_the_parent_make_other_results(copied):
     before = cross_validation.prepare(config.resolve(config.load(), "tuned"))
     facts = json.loads(paths().config("tuned").read_text())
     assert facts["start_sha256"] == before.inputs["start_sha256"]
-    shutil.copy(paths().checkpoint("resnet18_low", 1), paths().checkpoint("simple_cnn_low", 1))
+    shutil.copy(paths().checkpoint("backbone_low", 1), paths().checkpoint("simple_cnn_low", 1))
     after = cross_validation.prepare(config.resolve(config.load(), "tuned"))
     assert after.key != before.key
 
@@ -228,7 +228,7 @@ def test_what_a_tuned_fold_has_seen_includes_what_its_parent_saw(project):
     own, parent = overlap.seen("tuned"), overlap.seen("simple_cnn_low")
     assert set(parent["sha256"]) < set(own["sha256"])
     assert overlap.ancestry("tuned") == ["tuned", "simple_cnn_low"]
-    assert overlap.ancestry("both") == ["simple_cnn_low", "resnet18_low"]
+    assert overlap.ancestry("both") == ["simple_cnn_low", "backbone_low"]
 
 
 # --- detectors on other data sets
