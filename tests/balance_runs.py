@@ -32,7 +32,10 @@ def write_project(root: Path) -> Params:
     values = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))
     values["presets"]["quick"]["folds"] = 4
     study = values["studies"]["imbalance"]
-    study |= {"runs": {name: study["runs"][name] for name in RUNS}, "detail": [BASELINE, BETTER]}
+    # all weights are trained: only then can there be a domain head and a choice of the best epoch
+    study["base"] |= {"model": "simple_cnn", "repeats": 1}
+    runs = {name: {key: value for key, value in study["runs"][name].items() if key != "presets"} for name in RUNS}
+    study |= {"runs": runs, "detail": [BASELINE, BETTER]}
     (root / "data").mkdir(parents=True)
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     shutil.copy(ROOT / "data/catalog.yaml", root / "data/catalog.yaml")

@@ -39,7 +39,10 @@ Quality = Callable[[str], float]
 
 
 def write_manifest(settings: Params, *, groups: int = 24, per_group: int = 4) -> pd.DataFrame:
-    """Write a manifest as `deepfake split` would, of samples that have no files."""
+    """Write a manifest as `deepfake split` would, of samples that have no files; and what is known of weights."""
+    for name in PARAMETERS:
+        facts = weights.Facts(model=name, sha256="0" * 64, mean=settings.imagenet.mean, std=settings.imagenet.std)
+        tables.write_text(facts.model_dump_json(), paths().weights_facts(name))
     rows = [
         {
             "sample_id": f"{source}/{group:02d}_{number}",
@@ -222,9 +225,6 @@ def write_study(
         own: as in `write_run`.
         plots: as in `write_run`.
     """
-    for name in PARAMETERS:
-        facts = weights.Facts(model=name, sha256="0" * 64, mean=settings.imagenet.mean, std=settings.imagenet.std)
-        tables.write_text(facts.model_dump_json(), paths().weights_facts(name))
     quality_of = quality if callable(quality) else lambda name: quality.get(name, 1.0)
     manifest = write_manifest(settings)
     write_probes(settings)

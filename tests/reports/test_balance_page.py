@@ -22,7 +22,7 @@ LABELS = {
     BASELINE: "plain BCE",
     SHIFTED: "focal loss",
     BETTER: "focal loss with balanced sampling",
-    NOISE: "selection by F1",
+    NOISE: "selection by macro F1",
     DOMAINS: "domain-adversarial training",
 }
 
@@ -64,7 +64,7 @@ def test_the_page_and_its_figures_are_written(page):
 def test_the_first_thing_on_the_page_is_its_findings(page):
     findings = found_findings.read("imbalance")
     heading, *rows = tables(page)[0]
-    assert heading == ["Question", "Answer", "Effect [95% CI]", "n"]
+    assert heading == ["Question", "Answer", "Effect [95% CI]", "n (groups) × repeats"]
     assert rows == [[one.question, f"**{one.answer}**", one.figures, one.size] for one in findings.values()]
     assert [one.id for one in findings.key] == ["any.auc"]
 
@@ -123,7 +123,7 @@ def test_decisions_on_the_page_are_the_figures_of_the_table(page, found):
     for row, (_, numbers) in zip(cells, found.rows.iterrows(), strict=True):
         for place, metric in ((2, "recall_real"), (3, "f1_macro"), (4, "precision_recall_gap"), (8, "auc")):
             low, high = numbers[f"{metric}_low"], numbers[f"{metric}_high"]
-            expected = "-" if pd.isna(low) else f"{numbers[metric]:.3f} [{low:.3f}, {high:.3f}]"
+            expected = f"{numbers[metric]:.3f}" + ("" if pd.isna(low) else f" [{low:.3f}, {high:.3f}]")
             assert row[place] == expected, (row[0], heading[place])
 
 

@@ -112,8 +112,15 @@ def test_the_designs_summary_table_has_its_rows_and_conclusions(there):
     assert rows.loc["2C"].tolist()[2:-1] == ["50%", f"{sizes.high}", "±", "No", cv]
     assert rows.loc["2E"].tolist()[2:-1] == ["50%", f"{sizes.high}", "Yes", "±", cv]
     assert rows.loc["4A", "Data"] == "50/75/100%" and rows.loc["4B", "Data"] == "100%"
-    for phase, study, prefix in (("2B", "phase2", "resolution"), ("3", "phase3", "candidate")):
-        answers = [f"{one.question} {one.answer}" for one in findings.read(study).below(prefix)]
+    for phase, study, *prefixes in (
+        ("2A", "phase2", "geometry", "colour"),
+        ("2A-Holdout", "phase2", "sources", "source"),
+        ("2B", "phase2", "resolution"),
+        ("3", "phase3", "candidate"),
+    ):
+        found = findings.read(study)
+        answers = [f"{one.question} {one.answer}" for prefix in prefixes for one in found.below(prefix)]
+        assert len(answers) > 1
         assert rows.loc[phase, "Conclusion"] == "; ".join(answers)
     assert plan in [found[0] for found in tables(text_of("summary"))]
 

@@ -219,7 +219,7 @@ def test_all_is_written_and_metrics_have_stable_keys(balance_found):
 def test_how_each_was_trained_stands_beside_what_it_ranks(balance_found):
     rows = balance_found.experiments.set_index("experiment")
     assert rows.loc[BETTER, ["loss", "sampler", "monitor", "domain"]].tolist() == ["focal", "weighted", "auc", "none"]
-    assert rows.loc[NOISE, "monitor"] == "f1"
+    assert rows.loc[NOISE, "monitor"] == "f1_macro"
     assert rows.loc[NOISE, "best_epochs"] == "1 1 1 1"
     # three fake sources of one size; the reals have one source and take no part
     assert rows.loc[DOMAINS, "domain_chance"] == pytest.approx(1 / 3, abs=0.01)

@@ -15,11 +15,13 @@ class Column:
         keys: the columns of the numbers that it shows; "" is the one that has the heading to itself in a CSV, the
             others follow there to the right of the table, with their own names behind the heading.
         form: writes their values, in this order, into one cell.
+        alone: writes the first of them where another is missing; without it the cell is a dash.
     """
 
     heading: str
     keys: dict[str, str]
     form: Callable[..., str]
+    alone: Callable[..., str] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,10 @@ class Table:
 
 
 def _cell(column: Column, values: list[object]) -> str:
-    return "-" if any(value is None or value != value for value in values) else column.form(*values)
+    missing = [value is None or value != value for value in values]
+    if not any(missing):
+        return column.form(*values)
+    return "-" if missing[0] or column.alone is None else column.alone(values[0])
 
 
 def text(heading: str, key: str) -> Column:
@@ -74,8 +79,8 @@ def interval(heading: str, low: str, high: str, form: str = "{:.3f}") -> Column:
 
 
 def estimate(heading: str, key: str, low: str, high: str, form: str = "{:.3f}") -> Column:
-    """Return a column of figures with their intervals."""
-    return Column(heading, {"": key, "low": low, "high": high}, f"{form} [{form}, {form}]".format)
+    """Return a column of figures with their intervals, where there are any."""
+    return Column(heading, {"": key, "low": low, "high": high}, f"{form} [{form}, {form}]".format, form.format)
 
 
 def p_value(heading: str, key: str) -> Column:

@@ -10,6 +10,7 @@ from deepfake.tables import results as result_tables
 
 _LOSSES = {"bce": "BCE", "bce_pos_weight": "weighted BCE", "focal": "focal loss"}
 _SAMPLERS = {"shuffle": "shuffling", "weighted": "balanced sampling", "stratified": "stratified batches"}
+_MONITORS = {"auc": "AUC", "f1_macro": "macro F1", "balanced_accuracy": "balanced accuracy"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def _label(row: Any, first: Any) -> str:
     parts = [
         _LOSSES[row["loss"]] if row["loss"] != first["loss"] else "",
         _SAMPLERS.get(row["sampler"], row["sampler"]) if row["sampler"] != first["sampler"] else "",
-        f"selection by {row['monitor'].upper()}" if row["monitor"] != first["monitor"] else "",
+        f"selection by {_MONITORS.get(row['monitor'], row['monitor'])}" if row["monitor"] != first["monitor"] else "",
         "domain-adversarial training" if row["domain"] != first["domain"] else "",
     ]
     return " with ".join(part for part in parts if part) or row["experiment"]

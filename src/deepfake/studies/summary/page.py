@@ -36,16 +36,16 @@ _KEY = {
 _TITLES = ("Phase", "Variable Tested", "Models", "Data", "Resolution", "Facecrop", "Augment", "CV", "Conclusion")
 """The headings of the design's summary table, and what came out."""
 _ROWS = {
-    "1": ("Architecture Baseline", "phase1", None, "model"),
-    "2A": ("Shortcut Analysis", "phase2", ("phase2a_geometry", "phase2a_colour"), "geometry"),
-    "2A-Holdout": ("Source Holdout", "phase2", ("phase2a_holdout",), "source"),
-    "2B": ("Resolution", "phase2", ("phase2b",), "resolution"),
-    "2C": ("Facecrop", "phase2", ("phase2c",), "face_crop"),
-    "2D": ("Augmentation (no facecrop)", "phase2", ("phase2d",), "augmentation"),
-    "2E": ("Augmentation + Facecrop", "phase2", ("phase2e",), "augmentation_of_faces"),
-    "3": ("Extended Architectures", "phase3", None, "candidate"),
-    "4A": ("Data Quantity", "phase4a", None, "scaling"),
-    "4B": ("Final Evaluation", "phase4b", None, "finalist"),
+    "1": ("Architecture Baseline", "phase1", None, ("model",)),
+    "2A": ("Shortcut Analysis", "phase2", ("phase2a_geometry", "phase2a_colour"), ("geometry", "colour")),
+    "2A-Holdout": ("Source Holdout", "phase2", ("phase2a_holdout",), ("sources", "source")),
+    "2B": ("Resolution", "phase2", ("phase2b",), ("resolution",)),
+    "2C": ("Facecrop", "phase2", ("phase2c",), ("face_crop",)),
+    "2D": ("Augmentation (no facecrop)", "phase2", ("phase2d",), ("augmentation",)),
+    "2E": ("Augmentation + Facecrop", "phase2", ("phase2e",), ("augmentation_of_faces",)),
+    "3": ("Extended Architectures", "phase3", None, ("candidate",)),
+    "4A": ("Data Quantity", "phase4a", None, ("scaling",)),
+    "4B": ("Final Evaluation", "phase4b", None, ("finalist",)),
 }
 """The rows of the design's summary table: what is varied, whose tables and which findings answer."""
 _CAPTIONS = {
@@ -101,7 +101,7 @@ def _overview(
     variable: str,
     name: str,
     compared_tables: tuple[str, ...] | None,
-    prefix: str,
+    prefixes: tuple[str, ...],
     *,
     compared: dict[str, Results],
     known: dict[str, Findings],
@@ -109,7 +109,7 @@ def _overview(
     """Return a row of the design's summary table."""
     found = compared[name]
     study = name.rstrip("ab") if name.startswith("phase4") else name
-    answers = known[study].below(prefix) if study in known else []
+    answers = [one for prefix in prefixes for one in known[study].below(prefix)] if study in known else []
     return (
         {"Phase": phase, "Variable Tested": variable}
         | _varied(found, compared_tables)
