@@ -115,7 +115,7 @@ def _phase2(settings: Params) -> Iterator[Finding]:
             table,
             id_,
             lambda pair, question=question: question.format_map(pair),
-            key=lambda pair, table=table: table in ("phase2b", "phase2c") and pair["b_model"] == backbone,
+            key=lambda pair, table=table: table in ("phase2c", "phase2d") and pair["b_model"] == backbone,
             note=_framing_note(table, settings),
         )
         if table in ("phase2d", "phase2e"):
