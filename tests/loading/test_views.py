@@ -175,6 +175,7 @@ def test_regions_of_other_samples_are_refused(contents, change):
 def wanted(tmp_path, dataset: str, **changes) -> list[str]:
     """Return the views that are made of a data set, with params changed by dotted path with __ for the dot."""
     values = yaml.safe_load((ROOT / paths().params).read_text("utf-8"))
+    changes = {"generalization__base__view": "crop_high"} | changes  # whatever the committed study looks through
     values = changed(values, {f"studies.{path.replace('__', '.')}": value for path, value in changes.items()})
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     return views.wanted(config.load(tmp_path / "params.yaml"), dataset)
