@@ -39,7 +39,7 @@ def _compared(row: dict[Any, Any]) -> str:
     same = all(other[fact] == first[fact] for fact in ("model", "train", "view", "resolution", "normalization"))
     if same and other["augmentation"] and not first["augmentation"]:
         title = results.title({fact: first[fact] for fact in ("model", "train", "pretrained")})
-        return f"Does augmentation improve {title}, under {under}?"
+        return f"Does augmentation improve {title} under {under}?"
     return f"Is {row['experiment']} better than {row['baseline']} under {under}?"
 
 
