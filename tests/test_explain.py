@@ -93,7 +93,7 @@ def test_a_frozen_trunk_is_explained_at_its_stage_through_both_means_and_deviati
     nn.init.normal_(probe.head.linear.weight)
     inputs = images(3, 64)
     maps = probe.forward_features(inputs)
-    assert maps.shape[1:] == (128, 8, 8)
+    assert maps.shape[1:] == (256, 8, 8)  # 128 features, and their squared deviations
     expected = by_hand(maps, probe.forward_head(maps), 64)
     layer, cells = gradcam.feature_layer(probe, 64)
     assert cells == 8

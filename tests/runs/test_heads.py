@@ -70,6 +70,10 @@ def direct_features(run: RunConfig) -> np.ndarray:
     return np.stack(found)
 
 
+def count(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 def subset_rows(predictions: pd.DataFrame, number: int) -> dict[str, np.ndarray]:
     """Return the rows of the manifest in each part of a fold."""
     told = predictions[predictions["fold"] == number].set_index("sample_id")["subset"]
@@ -107,7 +111,10 @@ def test_a_head_is_the_pipeline_of_scikit_learn_on_timms_features(project_with_t
         record = trained.checkpoint_metadata.read(paths().checkpoint_record("custom", number))
         assert record.epoch == best + 1
         assert record.normalization == HALF
-    assert outcome.facts["parameters"] == values.shape[1] + 1
+    # the trunk up to its stage, and the head
+    trunk = timm.create_model(run.model, features_only=True, out_indices=(-2,))
+    assert values.shape[1] + 1 < outcome.facts["parameters"] <= count(trunk) + values.shape[1] + 1
+    assert outcome.facts["parameters"] > count(trunk) / 2
 
 
 def test_cached_features_are_those_of_a_forward_pass_and_come_back(project_with_trunk):
@@ -254,7 +261,7 @@ def test_draws_are_training_rows_and_no_others(jobs, monkeypatch):
     job = jobs(draws=3, **augmented())
     features.ensure(heads._wanted(job))
     heads.train_head(job, lambda news: None)
-    train, validation, weights = given[-1]
+    train, validation, weights, _ = given[-1]
     count = len(job.rows("train"))
     assert weights is None
     assert len(train.features) == len(train.labels) == 3 * count
