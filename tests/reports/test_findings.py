@@ -120,8 +120,8 @@ def test_every_planned_contrast_is_a_finding(there):
 
 
 def test_no_study_has_more_key_findings_than_planned(there):
-    for name, planned in summary_page._KEY.items():
+    for name, planned in summary_page.KEY.items():
         if paths().findings(name).exists():
             key = findings.read(name).key
             assert 1 <= len(key) <= planned, name
-    assert sum(summary_page._KEY.values()) <= 12
+    assert sum(summary_page.KEY.values()) <= 12

@@ -90,7 +90,7 @@ def test_the_summary_shows_the_key_findings_and_no_more_than_twelve(there):
     rows = table(text_of("summary"), "Question")[1:]
     expected = [
         f"[{one.question}](" + f"{study}.md)"
-        for study, planned in summary_page._KEY.items()
+        for study, planned in summary_page.KEY.items()
         if paths().findings(study).exists()
         for one in findings.read(study).key[:planned]
     ]

@@ -81,7 +81,8 @@ def _phase(study: str) -> None:
     from deepfake.studies.phases import selection
 
     settings = _complete(study)
-    phases.run(study, settings)
+    for line in phases.run(study, settings):
+        click.echo(f"caution: {line}")
     if study == "phase2":
         decision = selection.decide(settings)
         crop = "yes" if decision.face_crop else "no"

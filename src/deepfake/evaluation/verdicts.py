@@ -116,16 +116,12 @@ def detectable(
     return rope + float(quantiles.sum()) * estimate.se
 
 
-def cautions(evalset: EvalSet, family: int = 1, alpha: float = 0.05) -> list[str]:
-    """Say what a study of these groups and folds, and this many tests together, cannot resolve; one line each."""
-    lines = []
+def cautions(evalset: EvalSet) -> list[str]:
+    """Say what a study of these groups and folds cannot resolve, one line each."""
     few = {fold: count for fold, count in evalset.groups_by_fold().items() if count < FEW_GROUPS}
-    if few:
-        lines.append(f"{len(few)} folds have fewer than {FEW_GROUPS} groups (fewest {min(few.values())})")
-    groups = len(np.unique(evalset.groups))
-    if family * 2.0 ** (1 - min(groups, 1000)) > alpha:
-        lines.append(f"{family} tests are too many for sign flips of {groups} groups")
-    return lines
+    if not few:
+        return []
+    return [f"{len(few)} folds have fewer than {FEW_GROUPS} groups (fewest {min(few.values())}); use fewer folds"]
 
 
 def _judge(

@@ -1,10 +1,10 @@
 """Findings: what a study concludes, one record a question, from which all pages are made."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ValidationError
 
 from deepfake import tables
 from deepfake.config.section import Section
@@ -45,6 +45,12 @@ def _short(sentence: str) -> str:
     return sentence
 
 
+def _known(value: Any) -> Any:
+    """Return None for a figure that there is not, as a table has it."""
+    return None if isinstance(value, float) and value != value else value
+
+
+Figure = Annotated[float | None, BeforeValidator(_known)]
 Sentence = Annotated[str, AfterValidator(_short)]
 
 
@@ -58,11 +64,11 @@ class Finding(Section):
     verdict: Verdict
     measure: str = "ΔAUC"
     """What `effect` is."""
-    effect: float | None = None
-    low: float | None = None
+    effect: Figure = None
+    low: Figure = None
     """The interval of the test that decided the verdict."""
-    high: float | None = None
-    p: float | None = None
+    high: Figure = None
+    p: Figure = None
     """After Holm's correction over the planned contrasts of its table."""
     n_samples: int | None = None
     n_groups: int | None = None
@@ -96,6 +102,13 @@ class Finding(Section):
         return f"{self.n_samples:,}{groups}" + (f" × {self.repeats}" if self.repeats > 1 else "")
 
 
+def figures_of(row: Any, effect: str, low: str, high: str, p: str) -> dict[str, Any]:
+    """Return effect, interval, p-value and size as fields of a finding, from columns of a result table's row."""
+    columns = {"effect": effect, "low": low, "high": high, "p": p}
+    columns |= {"n_samples": "samples", "n_groups": "groups", "repeats": "repeats"}
+    return {name: row[column] for name, column in columns.items() if column in row}
+
+
 def tested(id_: str, question: str, row: Any, words: dict[str, Verdict] | None = None, **more: Any) -> Finding:
     """Return the finding of a planned contrast.
 
@@ -104,30 +117,23 @@ def tested(id_: str, question: str, row: Any, words: dict[str, Verdict] | None =
         question: that it answers.
         row: the verdict as a row of a table (`studies.comparison.told`).
         words: what to call some of its verdicts.
-        more: other fields of the finding.
+        more: other fields of the finding, and such as take the place of the row's.
     """
-    word = str(row["verdict"])
-    verdict = (words or {}).get(word, word)
+    verdict = more.get("verdict", (words or {}).get(row["verdict"], row["verdict"]))
     reason = row["reason"]
     why = f"Undecided: {reason}." if isinstance(reason, str) and reason and verdict == "undecided" else ""
-    return Finding(
-        id=id_,
-        question=question,
-        verdict=verdict,  # pyright: ignore[reportArgumentType]
-        effect=_known(row["difference"]),
-        low=_known(row["low"]),
-        high=_known(row["high"]),
-        p=_known(row["p"]),
-        n_samples=int(row["samples"]),
-        n_groups=int(row["groups"]),
-        repeats=int(row["repeats"]),
-        **(more | {"note": more.get("note") or why}),  # pyright: ignore[reportArgumentType]
+    fields = figures_of(row, "difference", "low", "high", "p") | more
+    return Finding.model_validate(
+        fields | {"id": id_, "question": question, "verdict": verdict, "note": more.get("note") or why}
     )
 
 
-def _known(value: Any) -> float | None:
-    """Return a number, or None where there is none."""
-    return None if value is None or value != value else float(value)
+def above_chance(id_: str, question: str, row: Any, **more: Any) -> Finding:
+    """Return whether an AUC is above chance, from a row with `auc`, its interval, `chance` and `p_chance`."""
+    fields = figures_of(row, "auc", "auc_low", "auc_high", "p_chance") | more
+    return Finding.model_validate(
+        fields | {"id": id_, "question": question, "verdict": row["chance"], "measure": "AUC"}
+    )
 
 
 class Findings(dict[str, Finding]):
@@ -177,9 +183,3 @@ def read(study: str) -> Findings:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: not findings of this version ({reason}); run deepfake {study}") from None
     return Findings({one.id: one for one in found})
-
-
-def rows(findings: Iterable[Finding]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield question, answer, figures and size of each finding, as pages show them in a table."""
-    for finding in findings:
-        yield finding.question, finding.answer, finding.figures, finding.size

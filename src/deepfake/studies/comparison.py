@@ -39,11 +39,13 @@ class Comparison(NamedTuple):
         tests: one row a planned contrast, Holm's correction over its table: `difference` with the interval and the
             p-value of the test that gives the `verdict`, the difference that is `detectable` with 80% power, and for
             each of `CHANGES` its change with a 95% CI (repeated cross-validation).
+        cautions: what groups and folds are too few for, a line each.
     """
 
     rows: pd.DataFrame
     folds: pd.DataFrame
     tests: pd.DataFrame
+    cautions: list[str]
 
 
 def compare(comparisons: Mapping[str, Rows], joined: Mapping[str, pd.DataFrame], evaluation: Evaluation) -> Comparison:
@@ -71,7 +73,9 @@ def compare(comparisons: Mapping[str, Rows], joined: Mapping[str, pd.DataFrame],
             for (first, second), one in zip(pairs, found, strict=True)
         ]
     by_fold = pd.concat(folds.values(), keys=names, names=["experiment"]).reset_index("experiment")
-    return Comparison(pd.DataFrame(rows), by_fold.reset_index(drop=True), pd.DataFrame(tests, columns=TEST_COLUMNS))
+    cautions = list(dict.fromkeys(line for name in names for line in verdicts.cautions(EvalSet.of(held_out[name]))))
+    frames = (pd.DataFrame(rows), by_fold.reset_index(drop=True), pd.DataFrame(tests, columns=TEST_COLUMNS))
+    return Comparison(*frames, cautions)
 
 
 def difference(first: pd.DataFrame, second: pd.DataFrame) -> Influence:

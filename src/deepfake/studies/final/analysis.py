@@ -61,13 +61,8 @@ def run(settings: Params, progress: Progress = SILENT) -> list[Finding]:
             question=f"Is the final model ({name}) above chance on the test set?",
             verdict=_verdict(auc),
             measure="AUC",
-            effect=float(auc["value"]),
-            low=_known(auc["low"]),
-            high=_known(auc["high"]),
-            p=_known(auc["p"]),
-            n_samples=int(auc["samples"]),
-            n_groups=int(auc["groups"]),
             key=True,
+            **findings.figures_of(auc, "value", "low", "high", "p"),
         )
     ]
     return list(findings.write(NAME, found).values())
@@ -75,10 +70,6 @@ def run(settings: Params, progress: Progress = SILENT) -> list[Finding]:
 
 _ENDS = {"": "value", "_low": "low", "_high": "high"}
 _HEADLINE = {"balanced_accuracy": "balanced accuracy", "eer": "EER", "ece": "ECE"}
-
-
-def _known(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
 
 
 def _verdict(auc: Any) -> findings.Verdict:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deepfake.reports.findings import Finding, tested
+from deepfake.reports.findings import Finding, above_chance, tested
 from deepfake.studies.generalization.analysis import Found
 from deepfake.studies.results import title
 
@@ -43,22 +43,7 @@ def of(found: Found) -> list[Finding]:
 def _chance(found: Found, named: Mapping[str, str]) -> Iterator[Finding]:
     """Yield whether the baseline is above chance on each data set."""
     for dataset, row in found.of(found.baseline).iterrows():
-        yield Finding(
-            id=f"chance.{dataset}",
-            question=f"Is {named[found.baseline]} above chance on {dataset}?",
-            verdict=row["chance"],
-            measure="AUC",
-            effect=float(row["auc"]),
-            low=_known(row["auc_low"]),
-            high=_known(row["auc_high"]),
-            p=_known(row["p_chance"]),
-            n_samples=int(row["samples"]),
-            n_groups=int(row["groups"]),
-        )
-
-
-def _known(value: float) -> float | None:
-    return None if value != value else float(value)
+        yield above_chance(f"chance.{dataset}", f"Is {named[found.baseline]} above chance on {dataset}?", row)
 
 
 def _gaps(found: Found, named: Mapping[str, str]) -> Iterator[Finding]:

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-import pandas as pd
-
 from deepfake.config.params import Params
 from deepfake.evaluation.decisions import GAP
-from deepfake.reports.findings import Finding, Verdict
+from deepfake.reports.findings import Finding, Verdict, above_chance, figures_of, tested
 from deepfake.studies.imbalance.analysis import EXPECTED, F1
 from deepfake.studies.imbalance.results import Found
 from deepfake.studies.operating_points.analysis import HALF
@@ -47,17 +45,8 @@ def solution(found: Found, settings: Params) -> str:
 
 
 def _chance(found: Found) -> Finding:
-    row = found.row(found.baseline, HALF)
-    return Finding(
-        id="chance",
-        question=f"Is {found.labels[found.baseline]} above chance?",
-        verdict=row["chance"],
-        measure="AUC",
-        effect=row["auc"],
-        low=_known(row["auc_low"]),
-        high=_known(row["auc_high"]),
-        **_sizes(row),
-    )
+    question = f"Is {found.labels[found.baseline]} above chance?"
+    return above_chance("chance", question, found.row(found.baseline, HALF))
 
 
 def _threshold(found: Found) -> Iterator[Finding]:
@@ -65,7 +54,7 @@ def _threshold(found: Found) -> Iterator[Finding]:
     tests = found.asked("threshold")
     for _, test in tests[tests["experiment"] == found.baseline].iterrows():
         question = f"Does tuning the threshold alone improve macro F1 of {found.labels[found.baseline]}?"
-        yield _tested("threshold", question, "Δ macro F1", test)
+        yield tested("threshold", question, test, measure="Δ macro F1")
 
 
 def _any(found: Found, question: str) -> Iterator[Finding]:
@@ -89,14 +78,14 @@ def _any(found: Found, question: str) -> Iterator[Finding]:
     row = shown.sort_values("difference").iloc[-1]
     asked, measure, key = _ANY[question]
     note = f"{len(better)} of {len(tests)} do; the effect is that of {found.labels[row['experiment']]}."
-    yield _tested(f"any.{question}", asked, measure, row, verdict=verdict, note=note, key=key)
+    yield tested(f"any.{question}", asked, row, measure=measure, verdict=verdict, note=note, key=key)
 
 
 def _each(found: Found, question: str) -> Iterator[Finding]:
     asked, measure = _EACH[question]
     for _, test in found.asked(question).iterrows():
         label = found.labels[test["experiment"]]
-        yield _tested(f"{question}.{test['experiment']}", asked.format(label), measure, test)
+        yield tested(f"{question}.{test['experiment']}", asked.format(label), test, measure=measure)
 
 
 def _expectations(found: Found, settings: Params) -> Iterator[Finding]:
@@ -110,12 +99,8 @@ def _expectations(found: Found, settings: Params) -> Iterator[Finding]:
             question=question.format(found.labels[name], EXPECTED[metric].target),
             verdict=row["verdict"],
             measure=measure,
-            effect=row["value"],
-            low=_known(row["low"]),
-            high=_known(row["high"]),
-            p=_known(row["p"]),
             note=_beside(found, name, metric, row),
-            **_sizes(row),
+            **figures_of(row, "value", "low", "high", "p"),
         )
 
 
@@ -128,20 +113,3 @@ def _beside(found: Found, name: str, metric: str, row: Any) -> str:
         return ""
     value = found.row(name, EXPECTED[metric].decision)[other]
     return f"At that threshold recall ({other.removeprefix('recall_')}) is {value:.0%}."
-
-
-def _tested(id_: str, question: str, measure: str, row: Any, **more: Any) -> Finding:
-    """Return the finding of a planned contrast (`comparison.told`)."""
-    reason = row["reason"]
-    note = f"Undecided: {reason}." if isinstance(reason, str) and reason else ""
-    values = {key: _known(row[name]) for key, name in (("effect", "difference"), ("low", "low"), ("high", "high"))}
-    given = {"verdict": row["verdict"], "note": note} | more
-    return Finding(id=id_, question=question, measure=measure, p=_known(row["p"]), **values, **_sizes(row), **given)
-
-
-def _sizes(row: Any) -> dict[str, Any]:
-    return {"n_samples": int(row["samples"]), "n_groups": int(row["groups"]), "repeats": int(row["repeats"])}
-
-
-def _known(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)

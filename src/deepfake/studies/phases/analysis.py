@@ -30,17 +30,16 @@ SHIFT_ROPE = 0.2
 """A shift of logits up to this many standard deviations is of no account (a small effect by Cohen 1988)."""
 
 
-def run(phase: str, settings: Params) -> None:
-    """Compare the runs of a phase and write its tables.
+def run(phase: str, settings: Params) -> list[str]:
+    """Compare the runs of a phase and write its tables; return what it cannot resolve, a line each.
 
     Raises:
         InputError: a run has not been trained, or a table of the phase is missing.
     """
     if phase == "phase4":
-        _phase4(settings)
-        return
+        return _phase4(settings).cautions
     comparisons = {name: table(settings, name) for name in PHASES[phase]}
-    comparison.run(phase, comparisons, settings.dataset, settings.evaluation)
+    found = comparison.run(phase, comparisons, settings.dataset, settings.evaluation)
     if phase in ("phase1", "custom"):
         comparison.write_curves(phase, comparisons[phase])
     if phase == "phase2":
@@ -51,6 +50,7 @@ def run(phase: str, settings: Params) -> None:
         result_tables.write(sources, "phase2_sources")
         result_tables.write(bars(comparisons["phase2a_geometry"], joined, settings.evaluation), "phase2_bars")
         result_tables.write(interaction(joined, comparisons, settings.evaluation), "phase2_interaction")
+    return found.cautions
 
 
 def _held_out(joined: pd.DataFrame) -> pd.DataFrame:

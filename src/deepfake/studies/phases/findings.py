@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import pandas as pd
-
 from deepfake.config.params import Params
-from deepfake.reports.findings import Finding, Verdict, tested
+from deepfake.reports.findings import Finding, Verdict, above_chance, tested
 from deepfake.studies import results
 from deepfake.studies.phases.analysis import SHIFT_ROPE
 from deepfake.studies.results import Results
@@ -23,27 +21,8 @@ def of(phase: str, settings: Params) -> list[Finding]:
     return list(_PHASES[phase](settings))
 
 
-def _known(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
-
-
-def above_chance(found: Results, name: str, **more: Any) -> Finding:
-    """Return whether a run is above chance."""
-    row = found.row(name)
-    return Finding(
-        id=f"chance.{name}",
-        question=f"Is {found.label(name)} above chance?",
-        verdict=row["chance"],
-        measure="AUC",
-        effect=_known(row["auc"]),
-        low=_known(row["auc_low"]),
-        high=_known(row["auc_high"]),
-        p=_known(row["p_chance"]),
-        n_samples=int(row["samples"]),
-        n_groups=int(row["groups"]),
-        repeats=int(row["repeats"]),
-        **more,
-    )
+def _chance(found: Results, name: str) -> Finding:
+    return above_chance(f"chance.{name}", f"Is {found.label(name)} above chance?", found.row(name))
 
 
 def _contrasts(
@@ -69,7 +48,7 @@ def _backbone(settings: Params) -> str | None:
 def _phase1(settings: Params) -> Iterator[Finding]:
     found = results.read("phase1")
     for name in found.rows["experiment"]:
-        yield above_chance(found, name)
+        yield _chance(found, name)
     backbone = _backbone(settings)
     yield from _contrasts(
         found,
@@ -83,7 +62,7 @@ def _phase1(settings: Params) -> Iterator[Finding]:
 def _custom(settings: Params) -> Iterator[Finding]:
     found = results.read("custom")
     for name in found.rows["experiment"]:
-        yield above_chance(found, name)
+        yield _chance(found, name)
     yield from _contrasts(
         found, "custom", "custom", lambda pair: f"Is the custom run ({pair['title']}) better than {pair['against']}?"
     )
@@ -215,7 +194,7 @@ def _phase3(settings: Params) -> Iterator[Finding]:
         key=lambda pair: pair["experiment"] == first,
     )
     for name in found.rows["experiment"]:
-        yield above_chance(found, name)
+        yield _chance(found, name)
 
 
 def _phase4(settings: Params) -> Iterator[Finding]:

@@ -87,7 +87,7 @@ def _phase2(settings: Params) -> dict[str, Any]:
     _phase2_figures(found, changes, settings)
     decided = result_tables.read("phase2_decision")
     sections = []
-    for table, (heading, prefix) in SECTIONS.items():
+    for table, (heading, _) in SECTIONS.items():
         if found.pairs(table).empty:
             continue
         removed = changes[changes["table"] == table].groupby("model", sort=False)
@@ -96,8 +96,6 @@ def _phase2(settings: Params) -> dict[str, Any]:
                 "heading": heading,
                 "table": _design_table(found, table, settings).markdown(),
                 "csv": "phase2_holdout" if table == "phase2a_holdout" else "phase2_tests",
-                "prefix": prefix,
-                "gaps": f"gap.{table}",
                 "removed": {model: design_tables.removal(rows).markdown() for model, rows in removed},
             }
         )

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake.config import facts_of
-from deepfake.reports.findings import Finding
+from deepfake.reports.findings import Finding, tested
 from deepfake.studies import results
 
 ALL = "all"
@@ -45,21 +45,5 @@ def _compared(row: dict[Any, Any]) -> str:
 
 def _tested(id_: str, question: str, row: dict[Any, Any], *, key: bool) -> Finding:
     reason = row["reason"]
-    return Finding(
-        id=id_,
-        question=question,
-        verdict=row["verdict"],
-        effect=_known(row["difference"]),
-        low=_known(row["low"]),
-        high=_known(row["high"]),
-        p=_known(row["p"]),
-        n_samples=int(row["samples"]),
-        n_groups=int(row["groups"]),
-        repeats=int(row["repeats"]),
-        note=f"{reason[0].upper()}{reason[1:]}." if isinstance(reason, str) and reason else "",
-        key=key,
-    )
-
-
-def _known(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
+    note = f"{reason[0].upper()}{reason[1:]}." if isinstance(reason, str) and reason else ""
+    return tested(id_, question, row, note=note, key=key)

@@ -54,8 +54,8 @@ def _subject(subject: str, seen: pd.DataFrame, size: tuple[int, int]) -> Iterato
             verdict=answer,
             measure="AUC",
             effect=row["auc"],
-            low=_known(row["auc_low"]),
-            high=_known(row["auc_high"]),
+            low=row["auc_low"],
+            high=row["auc_high"],
             p=row["p_holm"],
             n_samples=size[0],
             n_groups=size[1],
@@ -83,16 +83,12 @@ def _beyond(row: dict[Any, Any], *, key: bool) -> Finding:
         question=f"Does {row['experiment']} see more than the shortcuts of {leak}?",
         verdict=row["beyond"] if row["overlap"] else "undecided",
         measure="AUC on matched pairs",
-        effect=_known(row["matched_auc"]),
-        low=_known(row["matched_auc_low"]),
-        high=_known(row["matched_auc_high"]),
-        p=_known(row["matched_p"]),
+        effect=row["matched_auc"],
+        low=row["matched_auc_low"],
+        high=row["matched_auc_high"],
+        p=row["matched_p"],
         n_samples=2 * row["pairs"] or None,
         n_groups=row["groups"],
         note=few,
         key=key,
     )
-
-
-def _known(value: float) -> float | None:
-    return None if pd.isna(value) else float(value)

@@ -28,7 +28,7 @@ PAGES = {
     "custom": phases_page.TITLES["custom"],
 }
 """The pages that the summary links."""
-_KEY = {
+KEY = {
     **{"final": 1, "phase1": 1, "phase2": 4, "phase3": 1, "phase4": 1},
     **{"shortcuts": 1, "robustness": 1, "imbalance": 1, "generalization": 1},
 }
@@ -57,13 +57,13 @@ _CAPTIONS = {
 
 def write(settings: Params) -> None:
     """Write reports/summary.md from the findings of all studies, and the design's summary as a table."""
-    known = {name: findings.read(name) for name in _KEY if paths().findings(name).exists()}
+    known = {name: findings.read(name) for name in KEY if paths().findings(name).exists()}
     compared = {name: results.read(name) for name in ("phase1", "phase2", "phase3", "phase4a", "phase4b")}
     overview = pd.DataFrame(
         [_overview(phase, *row, compared=compared, known=known) for phase, row in _ROWS.items()], columns=list(_TITLES)
     )
     result_tables.write(overview, "summary_study")
-    keys = [(one, paths().page(study).name) for study, found in known.items() for one in found.key[: _KEY[study]]]
+    keys = [(one, paths().page(study).name) for study, found in known.items() for one in found.key[: KEY[study]]]
     pages.write(
         "summary",
         __package__ or "",
