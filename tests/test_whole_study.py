@@ -249,7 +249,7 @@ def test_pages_leave_no_hole_and_the_summary_shows_at_most_twelve_findings(trace
         for line in text.splitlines():
             assert not re.search(r"\b(None|nan)\b|[{}]", re.sub(r"\]\([^)]*\)|`[^`]*`", "", line)), f"{name}: {line}"
     first = pages["summary"].split("\n\n![")[0]
-    questions = [one.question for name in summary._KEY for one in findings.read(name).key[: summary._KEY[name]]]
+    questions = [one.question for name in summary.KEY for one in findings.read(name).key[: summary.KEY[name]]]
     assert re.findall(r"^\| \[(.*?)\]\(\w+\.md\) \|", first, re.MULTILINE) == questions
     assert len(questions) <= 12
 
