@@ -192,13 +192,6 @@ def test_source_auc_sets_each_source_against_all_reals():
     assert np.average(list(found.values()), weights=sizes) == pytest.approx(metrics.auc(labels, logits))
 
 
-def test_source_variance_is_of_the_population():
-    assert metrics.source_variance({"a": 0.8, "b": 0.9, "c": 1.0}) == pytest.approx(0.02 / 3)
-    assert metrics.source_variance({"a": 0.8}) == 0.0
-    with pytest.raises(InputError, match="at least one fake source"):
-        metrics.source_variance({})
-
-
 @pytest.mark.parametrize(
     ("labels", "logits", "message"),
     [

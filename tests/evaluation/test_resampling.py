@@ -215,10 +215,44 @@ def test_source_variance_is_about_zero_where_sources_are_alike():
         sources = rng.choice(["a", "b", "c"], len(labels))
         aucs = resampling.source_aucs(EvalSet.of_arrays(labels, scores, groups, folds, sources=sources))
         seen.append(np.var([figure.values[0] for figure in aucs.values()]))
-        contributions = np.array([figure.within[0] for figure in aucs.values()])
+        contributions = np.array([figure.about[0] for figure in aucs.values()])
         freed.append(seen[-1] - contributions.var(axis=0).sum())
-        assert resampling.source_variance(aucs) == pytest.approx(max(0.0, freed[-1]))
+        assert resampling.source_variance(aucs).values == pytest.approx([freed[-1]])
     assert abs(np.mean(freed)) < 0.25 * np.mean(seen)
+
+
+def test_the_variance_of_sources_has_the_error_that_leaving_groups_out_shows():
+    rng = np.random.default_rng(3)
+    labels, scores, groups, _ = clustered(groups=40, size=30, effect=0.8)
+    sources = rng.choice(["easy", "hard"], len(labels))
+    scores = scores + 1.0 * ((labels == 1) & (sources == "easy"))
+
+    def spread(rows):
+        aucs = resampling.source_aucs(
+            EvalSet.of_arrays(labels[rows], scores[rows], groups[rows], sources=sources[rows])
+        )
+        return aucs, np.var([figure.values.mean() for figure in aucs.values()])
+
+    names = np.unique(groups)
+    without = np.array([spread(groups != name)[1] for name in names])
+    expected = np.sqrt((len(names) - 1) / len(names) * ((without - without.mean()) ** 2).sum())
+    found = resampling.recipe(resampling.source_variance(spread(groups >= 0)[0]))
+    assert found.se == pytest.approx(expected, rel=0.05) and found.value > 3 * found.se
+
+
+def test_repeats_are_averaged_before_the_variance_of_sources_and_one_source_has_none():
+    labels, scores, groups, _ = clustered(groups=12, size=10)
+    sources = np.where(np.arange(len(labels)) % 3, "a", "b")
+    one = resampling.source_aucs(EvalSet.of_arrays(labels, scores, groups, sources=np.full(len(labels), "a")))
+    assert resampling.source_variance(one).values == pytest.approx([0])
+    again = np.concatenate([scores, scores + np.random.default_rng(1).normal(size=len(scores))])
+    labels, groups, sources = (np.tile(column, 2) for column in (labels, groups, sources))
+    repeats = np.repeat([0, 1], len(scores))
+    twice = EvalSet.of_arrays(labels, again, groups, repeats, repeats=repeats, sources=sources)
+    first, second = aucs = list(resampling.source_aucs(twice).values())
+    noise = resampling.recipe(contrast([0.5, -0.5], [first, second])).se ** 2
+    found = resampling.source_variance(dict(zip("ab", aucs, strict=True))).values.mean()
+    assert found == pytest.approx(np.var([figure.values.mean() for figure in aucs]) - noise)
 
 
 def test_sign_flips_enumerated_and_drawn_agree():

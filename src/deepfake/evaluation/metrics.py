@@ -5,7 +5,6 @@ sample is called fake when its logit is at or above the threshold. Every figure 
 so a set that lacks one of them is an `InputError`, never a NaN.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -157,16 +156,6 @@ def source_auc(labels: ArrayLike, logits: ArrayLike, sources: ArrayLike) -> dict
         chosen = real | (sources == source)
         result[str(source)] = auc(labels[chosen], logits[chosen])
     return result
-
-
-def source_variance(aucs: Mapping[str, float]) -> float:
-    """Return the variance of the per-source AUCs about their mean, as a population (ddof 0); 0 for one source.
-
-    The sources are all there are, not a sample of generators, so nothing is estimated.
-    """
-    if not aucs:
-        raise InputError("no per-source AUC given; a variance over sources needs at least one fake source")
-    return float(np.var(list(aucs.values())))
 
 
 def checked(labels: ArrayLike, logits: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -5,6 +5,7 @@ another training, on another partition, say the same? docs/statistics.md has the
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from deepfake.errors import InputError
 from deepfake.evaluation.estimate import FLAT, Estimate
 from deepfake.evaluation.evalset import Codes, EvalSet, Floats
-from deepfake.evaluation.influence import Influence, Part, assemble, satterthwaite
+from deepfake.evaluation.influence import Influence, Part, assemble, contrast, satterthwaite
 
 ENUMERATED_GROUPS = 14
 """Most groups of which all sign flips are enumerated."""
@@ -41,22 +42,22 @@ def source_aucs(evalset: EvalSet, pairs: Literal["between", "all"] = "between") 
     return found
 
 
-def source_variance(aucs: Mapping[str, Influence]) -> float:
-    """Return the variance of the sources' AUCs about their mean (ddof 0), less what the groups add by chance.
+def source_variance(aucs: Mapping[str, Influence]) -> Influence:
+    """Return the variance of the sources' AUCs about their mean (ddof 0), less what is there by chance.
 
-    The sources are all there are, so nothing is estimated of them; but each AUC is measured on few people, which
-    spreads the AUCs even if all sources are alike. Never negative; NaN where the noise cannot be told.
+    The sources are all there are, so nothing is estimated of them; but each AUC is measured on few people, after few
+    trainings, which spreads the AUCs even if all sources are alike. Below 0 where they differ by less than that, NaN
+    where it cannot be told. The contributions are those of the delta method.
     """
     figures = list(aucs.values())
-    if any(figure.reason for figure in figures):
-        return float("nan")
-    names = np.unique(np.concatenate([figure.groups for figure in figures]))
-    contributions = np.zeros((len(figures), len(names)))
-    for row, figure in enumerate(figures):
-        contributions[row, np.searchsorted(names, figure.groups)] = figure.within.mean(axis=0)
-    seen = float(np.var([figure.values.mean() for figure in figures]))
-    # the mean of the variances less that of the mean: the sources share their reals, so their noise is in common
-    return max(0.0, seen - float(contributions.var(axis=0).sum()))
+    share = 1 / len(figures)
+    # about the mean of the sources: they share their reals, so much of their noise is in common
+    apart = [contrast([float(one is other) - share for one in figures], figures) for other in figures]
+    noise = share * sum(recipe(one).se ** 2 for one in apart)
+    slopes = [2 * share * float(one.values.mean()) for one in apart]
+    found = contrast(slopes, apart)
+    # the square of a mean, drawn out along its slope: the mean over repeats is that of the mean AUCs
+    return replace(found, values=found.values - found.values.mean() / 2 - noise, bounded=False)
 
 
 def counted(evalset: EvalSet, called_fake: ArrayLike, metric: Callable[[Floats], Floats], bounded: bool) -> Influence:

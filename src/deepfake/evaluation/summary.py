@@ -27,7 +27,7 @@ def by_fold(joined: pd.DataFrame) -> pd.DataFrame:
         joined: predictions with `label` and `source`, of one experiment and condition.
 
     Returns:
-        Columns `fold, repeat, threshold, train_auc, validation_auc, train_val_gap, source_auc_variance`,
+        Columns `fold, repeat, threshold, train_auc, validation_auc, train_val_gap`,
         `auc_<source>` for each fake source, and every metric of `metrics.classification`, all on the held-out
         fold unless the name says otherwise. The gap is train AUC minus held-out AUC.
     """
@@ -53,7 +53,6 @@ def _fold_row(rows: pd.DataFrame) -> dict[str, float]:
         **found,
         **aucs,
         "train_val_gap": aucs["train_auc"] - found["auc"],
-        "source_auc_variance": metrics.source_variance(sources),
         **{f"auc_{source}": value for source, value in sources.items()},
     }
 

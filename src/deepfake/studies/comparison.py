@@ -20,7 +20,7 @@ from deepfake.tables import results as result_tables
 Rows = Mapping[str, tuple[str, ...]]
 """The runs of a comparison, each with the baselines that it is tested against (`config.table`)."""
 CHANGES = ("train_val_gap", "source_auc_variance")
-"""What is compared beside the AUC, fold by fold."""
+"""What is compared beside the AUC: one fold by fold, the other by the contributions of the groups."""
 TEST_COLUMNS = [
     *("table", "baseline", "experiment", "difference", "low", "high", "p", "verdict", "reason", "detectable"),
     *("samples", "groups", "repeats"),
@@ -34,11 +34,12 @@ class Comparison(NamedTuple):
     Args:
         rows: one row a run: its AUC over pairs of different groups (`auc`) with the interval of its test against
             chance, `p_chance` and `chance` (the verdict); the usual AUC over all pairs (`auc_all`, `auc_std`
-            over folds); the fold means of all metrics; `samples, groups, repeats`.
+            over folds); the fold means of all metrics; `samples, groups, repeats`; how far its sources' AUCs lie
+            apart beyond noise (`source_auc_variance`, `source_auc_sd`) and the `hardest_source`.
         folds: one row a run and fold (`summary.by_fold`).
         tests: one row a planned contrast, Holm's correction over its table: `difference` with the interval and the
             p-value of the test that gives the `verdict`, the difference that is `detectable` with 80% power, and for
-            each of `CHANGES` its change with a 95% CI (repeated cross-validation).
+            each of `CHANGES` its change with a 95% CI (the gap's by repeated cross-validation).
         cautions: what groups and folds are too few for, a line each.
     """
 
@@ -59,9 +60,14 @@ def compare(comparisons: Mapping[str, Rows], joined: Mapping[str, pd.DataFrame],
     names = list(dict.fromkeys(name for rows in comparisons.values() for name in rows))
     held_out = {name: joined[name][joined[name]["subset"] == "held_out"] for name in names}
     folds = {name: summary.by_fold(joined[name]) for name in names}
-    aucs = [resampling.recipe(resampling.auc(EvalSet.of(held_out[name])), 0.5) for name in names]
+    evalsets = {name: EvalSet.of(held_out[name]) for name in names}
+    aucs = [resampling.recipe(resampling.auc(one), 0.5) for one in evalsets.values()]
     chances = verdicts.against_chance(aucs, evaluation.rope, evaluation.confidence)
-    rows = [{"experiment": name} | _row(folds[name], chance) for name, chance in zip(names, chances, strict=True)]
+    sources = {name: resampling.source_aucs(one) for name, one in evalsets.items()}
+    rows = [
+        {"experiment": name} | _row(folds[name], chance) | _sources(sources[name])
+        for name, chance in zip(names, chances, strict=True)
+    ]
     tests: list[dict[str, Any]] = []
     for table, baselines in comparisons.items():
         pairs = [(baseline, name) for name in baselines for baseline in baselines[name]]
@@ -69,21 +75,25 @@ def compare(comparisons: Mapping[str, Rows], joined: Mapping[str, pd.DataFrame],
         tests += [
             {"table": table, "baseline": first, "experiment": second}
             | told(one, len(pairs), evaluation.rope)
-            | _changes(folds[first], folds[second], evaluation.confidence)
+            | _change("train_val_gap", fold_change(folds[first], folds[second], "train_val_gap", evaluation.confidence))
+            | _change("source_auc_variance", _spread_change(held_out[first], held_out[second], evaluation.confidence))
             for (first, second), one in zip(pairs, found, strict=True)
         ]
     by_fold = pd.concat(folds.values(), keys=names, names=["experiment"]).reset_index("experiment")
-    cautions = list(dict.fromkeys(line for name in names for line in verdicts.cautions(EvalSet.of(held_out[name]))))
+    cautions = list(dict.fromkeys(line for name in names for line in verdicts.cautions(evalsets[name])))
     frames = (pd.DataFrame(rows), by_fold.reset_index(drop=True), pd.DataFrame(tests, columns=TEST_COLUMNS))
     return Comparison(*frames, cautions)
 
 
 def difference(first: pd.DataFrame, second: pd.DataFrame) -> Influence:
     """Return the AUC of the second run minus that of the first, on the samples and folds that both held out."""
+    return influence.difference(*(resampling.auc(side) for side in _paired(first, second)))
+
+
+def _paired(first: pd.DataFrame, second: pd.DataFrame) -> tuple[EvalSet, EvalSet]:
     keys = pd.MultiIndex.from_frame(first[["sample_id", "fold"]])
     others = pd.MultiIndex.from_frame(second[["sample_id", "fold"]])
-    sides = evalset.paired(first[keys.isin(others)], second[others.isin(keys)])
-    return influence.difference(*(resampling.auc(side) for side in sides))
+    return evalset.paired(first[keys.isin(others)], second[others.isin(keys)])
 
 
 def judge(differences: Iterable[Influence], evaluation: Evaluation) -> list[Verdict]:
@@ -127,17 +137,34 @@ def _row(folds: pd.DataFrame, chance: Verdict) -> dict[str, Any]:
     }
 
 
-def _changes(first: pd.DataFrame, second: pd.DataFrame, confidence: float) -> dict[str, float]:
-    """Return how the metrics of `CHANGES` change from one run to another, on the folds that both have."""
+def _sources(aucs: Mapping[str, Influence]) -> dict[str, Any]:
+    """Return how far the sources' AUCs lie apart, and the source with the lowest."""
+    variance = float(resampling.source_variance(aucs).values.mean().clip(min=0))
+    return {
+        "source_auc_variance": variance,
+        "source_auc_sd": variance**0.5,
+        "hardest_source": min(aucs, key=lambda source: aucs[source].values.mean()),
+    }
+
+
+def _spread_change(first: pd.DataFrame, second: pd.DataFrame, confidence: float) -> statistics.Interval:
+    """Return how the variance over sources changes, with the interval of the test of AUCs."""
+    sides = [resampling.source_variance(resampling.source_aucs(side)) for side in _paired(first, second)]
+    found = resampling.recipe(influence.difference(*sides), confidence=confidence)
+    return statistics.Interval(found.value, found.low, found.high, confidence)
+
+
+def _change(metric: str, change: statistics.Interval) -> dict[str, float]:
+    return {f"{metric}_change": change.estimate, f"{metric}_low": change.low, f"{metric}_high": change.high}
+
+
+def fold_change(first: pd.DataFrame, second: pd.DataFrame, metric: str, confidence: float) -> statistics.Interval:
+    """Return how a metric changes from one run's folds to another's, on those that both have, with its 95% CI."""
     both = first.merge(second, on=["fold", "repeat"], suffixes=("_first", "_second"))
-    found = {}
-    for metric in CHANGES:
-        change = over_folds(both[f"{metric}_second"] - both[f"{metric}_first"], both["repeat"], confidence)
-        found |= {f"{metric}_change": change.estimate, f"{metric}_low": change.low, f"{metric}_high": change.high}
-    return found
+    return over_folds(both[f"{metric}_second"] - both[f"{metric}_first"], both["repeat"], confidence)
 
 
-def over_folds(values: pd.Series, repeats: pd.Series, confidence: float) -> "statistics.Interval":
+def over_folds(values: pd.Series, repeats: pd.Series, confidence: float) -> statistics.Interval:
     """Return the mean over folds with its 95% CI (repeated cross-validation)."""
     folds = len(values) // max(1, repeats.nunique())
     return statistics.fold_interval(values, statistics.held_out_share(folds), confidence)

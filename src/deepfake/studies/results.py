@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake.evaluation.statistics import Interval
-from deepfake.studies.comparison import over_folds
+from deepfake.studies.comparison import fold_change
 from deepfake.tables import results as result_tables
 
 TITLES = {
@@ -70,10 +70,9 @@ class Results:
         )
 
     def change(self, baseline: str, experiment: str, metric: str, confidence: float) -> Interval:
-        """Return how a metric changes from one run to another, with its 95% CI (repeated cross-validation)."""
-        of = {name: self.folds[self.folds["experiment"] == name] for name in (baseline, experiment)}
-        both = of[baseline].merge(of[experiment], on=["fold", "repeat"], suffixes=("_first", "_second"))
-        return over_folds(both[f"{metric}_second"] - both[f"{metric}_first"], both["repeat"], confidence)
+        """Return how a fold's metric changes from one run to another, with its 95% CI (repeated cross-validation)."""
+        first, second = (self.folds[self.folds["experiment"] == name] for name in (baseline, experiment))
+        return fold_change(first, second, metric, confidence)
 
 
 def read(phase: str) -> Results:

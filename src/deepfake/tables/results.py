@@ -22,12 +22,13 @@ _DECIDED = floats(
     "accuracy balanced_accuracy precision_fake recall_fake f1_fake precision_real recall_real f1_real f1_macro"
 )
 _FOLD_METRICS = _DECIDED | floats(
-    "auc average_precision eer tpr_at_fpr_1 tpr_at_fpr_5 brier ece log_loss "
-    "train_auc validation_auc train_val_gap source_auc_variance"
+    "auc average_precision eer tpr_at_fpr_1 tpr_at_fpr_5 brier ece log_loss train_auc validation_auc train_val_gap"
 )
 _SOURCES = {"auc_*": "float"}
 _RANKED = _FOLD_METRICS | columns(
-    str="chance", float="auc_std auc_low auc_high auc_all p_chance", int="samples groups repeats"
+    str="chance hardest_source",
+    float="auc_std auc_low auc_high auc_all p_chance source_auc_variance? source_auc_sd?",
+    int="samples groups repeats",
 )
 """What a comparison says of an experiment, beside the AUC of each source."""
 _TEST = columns(str="verdict reason?", float="difference low high p detectable", int="samples groups repeats")

@@ -164,15 +164,17 @@ def _domains(found: Found, heads: list[str], histories: dict[str, pd.DataFrame])
         rows.append(
             {str(key): value for key, value in known.loc[name].items()}
             | {"title": found.labels[name], "accuracy": last["train_domain_accuracy"].mean()}
-            | {"first": known.loc[found.baseline, "source_auc_variance"]}
+            | {"first": known.loc[found.baseline, "source_auc_sd"]}
         )
     shown = [
         text("Run", "title"),
         text("Domain", "domain"),
         number("Domain accuracy, last epoch", "accuracy"),
         number("Most frequent domain", "domain_chance"),
-        number(f"AUC variance over sources, {found.labels[found.baseline]}", "first", "{:.4f}"),
-        number("With domain head", "source_auc_variance", "{:.4f}"),
-        columns.interval("Change [95% CI]", "source_auc_variance_low", "source_auc_variance_high", "{:+.4f}"),
+        number(f"SD of per-source AUC, {found.labels[found.baseline]}", "first"),
+        number("With domain head", "source_auc_sd"),
+        columns.interval(
+            "Change of variance [95% CI]", "source_auc_variance_low", "source_auc_variance_high", "{:+.4f}"
+        ),
     ]
     return Table(pd.DataFrame(rows), shown).markdown()

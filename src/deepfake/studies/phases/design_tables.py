@@ -69,7 +69,7 @@ def _detail(rows: pd.DataFrame) -> list[Column]:
     return [
         number("Train/Val Gap", "train_val_gap", _DELTA),
         *(number(f"{column.removeprefix('auc_')} AUC", column) for column in source_columns(rows)),
-        number("Per-Source AUC Variance", "source_auc_variance", "{:.4f}"),
+        *SOURCE_SPREAD,
         number("AP", "average_precision"),
         number("TPR at 1% FPR", "tpr_at_fpr_1"),
         number("EER", "eer"),
@@ -102,7 +102,7 @@ _CONDITIONS = {
 
 
 def conditions(results: Results, table: str) -> Table:
-    """Return 2A-1 or 2A-2 of the design: `Experiment | AUC | Train/Val Gap | Per-Source AUC Variance`."""
+    """Return 2A-1 or 2A-2 of the design: `Experiment | AUC | Train/Val Gap | SD of per-source AUC`."""
     key, names = _CONDITIONS[table]
     rows = results.rows.set_index("experiment").loc[results.experiments(table)].reset_index()
     tests = results.tests[results.tests["table"] == table].drop(columns=["table", "samples", "groups", "repeats"])
@@ -114,7 +114,7 @@ def conditions(results: Results, table: str) -> Table:
         text("Experiment", "title"),
         _auc(),
         number("Train/Val Gap", "train_val_gap", _DELTA),
-        number("Per-Source AUC Variance", "source_auc_variance", "{:.4f}"),
+        *SOURCE_SPREAD,
         text("Against", "against"),
     ]
     return Table(numbers, [*columns, *_verdict(), _size()])
@@ -170,7 +170,7 @@ def paired(results: Results, table: str) -> Table:
     numbers = results.pairs(table)
     one, other, *sides = PAIRED[table]
     first = numbers.iloc[0]
-    metrics = {"Train/Val Gap": ("train_val_gap", _DELTA), "Source Variance": ("source_auc_variance", "{:.4f}")}
+    metrics = {"Train/Val Gap": ("train_val_gap", _DELTA), "SD of Sources": ("source_auc_sd", "{:.3f}")}
     gaps = [
         number(f"{heading} ({side})", f"{end}_{key}", form)
         for heading, (key, form) in metrics.items()
@@ -200,6 +200,11 @@ def scaling(results: Results, settings: Params) -> Table:
     return Table(whole, [*columns, *_verdict(), _size()])
 
 
+SOURCE_SPREAD = (
+    number("SD of per-source AUC", "source_auc_sd"),
+    text("Hardest source", "hardest_source"),
+)
+"""How far the sources lie apart beyond noise; the design's column of their variance, of which its example is the SD."""
 SHORTCUT_METRICS = {"train_auc": "Train AUC", "auc": "Held-out AUC", "train_val_gap": "Train/Val Gap"}
 
 
@@ -207,19 +212,22 @@ def shortcut_removal(results: Results, confidence: float) -> pd.DataFrame:
     """Return what augmentation does to gap and sources (2D and 2E): a row a table, model and metric.
 
     Returns:
-        Columns `table, model, metric, without, with, change, low, high`; 95% CI (repeated cross-validation).
+        Columns `table, model, metric, without, with, change, low, high`; 95% CI (repeated cross-validation; of the
+        variance over sources by groups).
     """
     sources = {column: f"{column.removeprefix('auc_')} AUC" for column in source_columns(results.rows)}
-    metrics = {**SHORTCUT_METRICS, **sources, "source_auc_variance": "AUC Variance"}
     means = results.folds.groupby("experiment").mean(numeric_only=True)
     found = []
     for table in ("phase2d", "phase2e"):
         for _, pair in results.pairs(table).iterrows():
             baseline, other = str(pair["baseline"]), str(pair["experiment"])
-            for key, metric in metrics.items():
+            for key, metric in {**SHORTCUT_METRICS, **sources}.items():
                 change = results.change(baseline, other, key, confidence)
                 values = (means.loc[baseline, key], means.loc[other, key], change.estimate, change.low, change.high)
                 found.append((table, pair["title"], metric, *values))
+            ends = ("a_source_auc_variance", "b_source_auc_variance")
+            changes = [f"source_auc_variance_{figure}" for figure in ("change", "low", "high")]
+            found.append((table, pair["title"], "AUC Variance", *pair[[*ends, *changes]]))
     return pd.DataFrame(found, columns=["table", "model", "metric", "without", "with", "change", "low", "high"])
 
 
@@ -231,7 +239,7 @@ def removal(rows: pd.DataFrame) -> Table:
         number("With Aug", "with", "{:.4f}"),
         text("Interpretation", "reading"),
         number("Change", "change", "{:+.4f}"),
-        interval("95% CI (repeated cross-validation)", "low", "high", "{:+.4f}"),
+        interval("95% CI", "low", "high", "{:+.4f}"),
     ]
     return Table(rows.assign(reading=[_reading(row) for _, row in rows.iterrows()]), columns)
 
