@@ -139,9 +139,9 @@ def _judge(
         errors.append(1.0 if figure.reason else max(0.0, doubt[words[-1]]))
     adjusted = holm(errors)
     drawn = int((adjusted < alpha).sum())
-    # each at the level at which Holm tested it; those after the first failure at the level of that failure
-    family = np.empty(len(errors), dtype=int)
-    family[np.argsort(errors, kind="stable")] = len(errors) - np.minimum(np.arange(len(errors)), drawn)
+    # each at the level at which Holm tested it, equally sure ones at that of the first of them; those after the first
+    # failure at the level of that failure
+    family = len(errors) - np.minimum(scipy.stats.rankdata(errors, method="min") - 1, drawn)
     verdicts = []
     for figure, here, word, p, size in zip(figures, found, words, adjusted, family, strict=True):
         confidence = 1 - 2 * alpha / sides / int(size)

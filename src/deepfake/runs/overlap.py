@@ -73,10 +73,14 @@ def check_start(config: RunConfig, manifest: pd.DataFrame) -> None:
     """
     assert config.start_from is not None
     parent = config_of(config.start_from)
-    for key in ("model", "folds", "repeats"):
+    for key in ("model", "folds"):
         mine, theirs = getattr(config, key), getattr(parent, key)
         if mine != theirs:
             raise InputError(f"{config.experiment}: {key} {mine}, but {config.start_from} has {theirs}; use the same")
+    if config.repeats > parent.repeats:
+        raise InputError(
+            f"{config.experiment}: repeats {config.repeats}, but {config.start_from} has {parent.repeats}; use as many"
+        )
     known, numbered = seen(config.start_from), splits.numbered_folds(manifest)
     for fold in range(config.trainings):
         of_fold = known[known["fold"] == fold]

@@ -86,7 +86,8 @@ def title(row: Mapping[Any, Any]) -> str:
     name = TITLES.get(row["model"], str(row["model"]))
     if row["train"] == "head":
         return f"frozen {name}"
-    return name if row["pretrained"] or row["model"] == "simple_cnn" else f"{name} from scratch"
+    fine_tuned = row["pretrained"] or row.get("recipe") == "fine-tuned"
+    return name if fine_tuned or row["model"] == "simple_cnn" else f"{name} from scratch"
 
 
 def resolution(found: Iterable[pd.DataFrame]) -> str:

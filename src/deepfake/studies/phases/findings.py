@@ -14,6 +14,8 @@ _AS_SHORTCUT: dict[str, Verdict] = {"better": "shortcut", "worse": "no_shortcut"
 """Where a better AUC is the sign of a shortcut."""
 _LOST: dict[str, Verdict] = {"worse": "shortcut", "better": "no_shortcut", "equivalent": "no_shortcut"}
 """Where a fall of the AUC is the sign of a shortcut."""
+_SAME_RUN = "Both give the same scores; choose another model: dvc exp run -S model=NAME."
+"""Of a custom run that is its baseline."""
 
 
 def of(phase: str, settings: Params) -> list[Finding]:
@@ -63,9 +65,11 @@ def _custom(settings: Params) -> Iterator[Finding]:
     found = results.read("custom")
     for name in found.rows["experiment"]:
         yield _chance(found, name)
-    yield from _contrasts(
-        found, "custom", "custom", lambda pair: f"Is the custom run ({pair['title']}) better than {pair['against']}?"
-    )
+    for _, pair in found.pairs("custom").iterrows():
+        question = f"Is the custom run ({pair['title']}) better than {pair['against']}?"
+        same = pair["difference"] == 0 and bool(pair["reason"])
+        more: dict[str, Any] = {"verdict": "not_run", "note": _SAME_RUN} if same else {}
+        yield tested(f"custom.{pair['experiment']}", question, pair, **more)
 
 
 def _phase2(settings: Params) -> Iterator[Finding]:

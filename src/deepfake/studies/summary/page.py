@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake import tables
+from deepfake import config, tables
 from deepfake.config.params import Params
 from deepfake.datasets import catalog
 from deepfake.project import paths
@@ -74,6 +74,7 @@ def write(settings: Params) -> None:
         keys=keys,
         resolution=results.resolution([one.tests for one in compared.values()]),
         stand_ins=stand_ins(settings),
+        left_out=left_out(settings),
         overview=Table(overview, [text(heading, heading) for heading in _TITLES]).markdown(),
         pages={paths().page(name).name: title for name, title in PAGES.items() if paths().page(name).exists()},
         custom=findings.read("custom").values(),
@@ -91,9 +92,22 @@ def stand_ins(settings: Params) -> list[str]:
     return [
         f"{results.TITLES.get(role.model, role.model)} ({how[role.train]}) stands for the design's "
         f"{results.TITLES.get(full.roles[name].model, full.roles[name].model)} ({how[full.roles[name].train]})"
+        + _where(settings, name)
         for name, role in own.roles.items()
         if name in full.roles and role != full.roles[name]
     ]
+
+
+def _where(settings: Params, role: str) -> str:
+    """Return in which study a role is played, where that is one only."""
+    studies = {entry.study for entry in config.entries(settings).values() if getattr(entry.run, "model", "") == role}
+    return f" in {studies.pop()}" if len(studies) == 1 else ""
+
+
+def left_out(settings: Params) -> list[str]:
+    """Return the runs that `full` has and the chosen preset has not."""
+    runs = [run for study in config.TRAINING for run in getattr(getattr(settings.studies, study), "runs", {}).items()]
+    return [name for name, run in runs if "full" in run.presets and settings.preset not in run.presets]
 
 
 def _overview(
