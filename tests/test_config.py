@@ -272,7 +272,7 @@ def test_the_study_of_imbalance_varies_one_thing_at_a_time_whatever_is_shared(ed
 def test_the_committed_comparison_trains_the_same_detector_on_other_data(full):
     """The design's question: architecture or data?"""
     runs = trained(full)
-    names = ("simple_cnn_in_domain", "backbone_in_domain", "simple_cnn_combined")
+    names = ("second_in_domain", "backbone_in_domain", "second_combined")
     in_domain, other, combined = (runs[name] for name in names)
     assert differences(in_domain, combined) == {"experiment", "dataset", "view.dataset", "sampler"}
     assert differences(in_domain, other) == {"experiment", "model", "pretrained"}

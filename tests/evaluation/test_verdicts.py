@@ -73,6 +73,12 @@ def test_holm_steps_from_the_surest():
     assert [found.confidence for found in together] == pytest.approx([1 - 0.1 / 2, 1 - 0.1 / 3, 1 - 0.1])
 
 
+def test_equal_figures_get_equal_answers():
+    family = [figure(0.06, 0.02), figure(0.03, 0.02), figure(0.06, 0.02)]
+    first, _, same = verdicts.compare(family, ROPE)
+    assert (first.word, first.low, first.high, first.p) == (same.word, same.low, same.high, same.p)
+
+
 @pytest.mark.parametrize(
     ("value", "se", "word"),
     [(0.61, 0.04, "above_chance"), (0.51, 0.003, "above_chance"), (0.5, 0.005, "at_chance"), (0.55, 0.04, "undecided")],

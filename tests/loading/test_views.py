@@ -188,15 +188,15 @@ def test_the_views_of_a_data_set_are_those_that_runs_look_through(tmp_path):
     assert wanted(tmp_path, project.UNION) == ["crop_high"]
     home = {"kind": "trained", "model": "simple_cnn"}
     # trained on the study's own, it is asked about the others; trained on one of them, it needs that one alone
-    changes = {"generalization__runs__simple_cnn_in_domain": home | {"view": "crop_low"}}
+    changes = {"generalization__runs__second_in_domain": home | {"view": "crop_low"}}
     assert wanted(tmp_path, "sample_resent", **changes) == ["crop_low", "crop_high"]
     assert wanted(tmp_path, project.UNION, **changes) == ["crop_high"]
-    changes = {"generalization__runs__simple_cnn_combined": home | {"view": "crop_low", "dataset": project.UNION}}
+    changes = {"generalization__runs__second_combined": home | {"view": "crop_low", "dataset": project.UNION}}
     assert wanted(tmp_path, project.UNION, **changes) == ["crop_low", "crop_high"]
 
 
 def test_members_of_ensembles_are_asked_about_other_data_sets_through_their_own_views(tmp_path):
-    members = ["simple_cnn_in_domain", "backbone_face"]
+    members = ["second_in_domain", "backbone_face"]
     ensemble = {"kind": "ensemble", "members": members, "weights": "mean"}
     assert wanted(tmp_path, "sample_edited", generalization__runs__ensemble_mean=ensemble) == ["crop_high", "face_high"]
 

@@ -64,7 +64,7 @@ def test_the_page_and_its_figures_are_written(page):
 def test_the_first_thing_on_the_page_is_its_findings(page):
     findings = found_findings.read("imbalance")
     heading, *rows = tables(page)[0]
-    assert heading == ["Question", "Answer", "Effect [95% CI]", "n (groups) × repeats"]
+    assert heading == ["Question", "Answer", "Effect [interval]", "n (groups) × repeats"]
     assert rows == [[one.question, f"**{one.answer}**", one.figures, one.size] for one in findings.values()]
     assert [one.id for one in findings.key] == ["any.auc"]
 

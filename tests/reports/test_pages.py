@@ -1,5 +1,6 @@
 """The pages as a reader meets them, of a synthetic study; and templates, which refuse what is not there."""
 
+import dataclasses
 import re
 
 import jinja2
@@ -8,9 +9,11 @@ import pytest
 from markdown_tables import links, shown, table, tables
 from PIL import Image
 
+from deepfake import config
 from deepfake.project import paths
 from deepfake.reports import findings, pages
 from deepfake.studies import results
+from deepfake.studies.phases import findings as phase_findings
 from deepfake.studies.phases import page as phases_page
 from deepfake.studies.summary import page as summary_page
 from deepfake.tables import results as result_tables
@@ -132,7 +135,27 @@ def test_the_summary_links_the_pages_that_are_there(there):
 
 def test_what_stands_for_the_designs_models_is_told(there):
     assert "EfficientNet-Lite0 (frozen) stands for the design's ResNet18 (all weights trained)" in text_of("summary")
+    assert "MobileNetV2 (frozen) stands for the design's SimpleCNN (all weights trained) in generalization" in text_of(
+        "summary"
+    )
     assert summary_page.stand_ins(there.model_copy(update={"preset": "full"})) == []
+
+
+def test_what_the_preset_leaves_out_is_told(there):
+    line = next(line for line in text_of("summary").splitlines() if line.startswith("Only preset `full` has "))
+    named = set(re.findall(r"`(\w+)`", line)) - {"full"}
+    full = set(config.entries(there.model_copy(update={"preset": "full"})))
+    scaled = {name for name in full if name.endswith(("_medium", "_all"))}
+    assert named == full - scaled - set(config.entries(there))
+    assert summary_page.left_out(there.model_copy(update={"preset": "full"})) == []
+
+
+def test_a_custom_run_that_is_its_baseline_asks_for_another(there, monkeypatch):
+    known = results.read("custom")
+    same = known.tests.assign(difference=0.0, verdict="undecided", reason="no spread between groups")
+    monkeypatch.setattr(results, "read", lambda phase: dataclasses.replace(known, tests=same))
+    found = phase_findings.of("custom", there)[-1]
+    assert found.verdict == "not_run" and "-S model=NAME" in found.note
 
 
 # --- what pages are made of

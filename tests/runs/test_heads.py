@@ -29,11 +29,12 @@ from deepfake.config.training import PENALTIES, Loss, Probe
 from deepfake.errors import InputError
 from deepfake.loading import views
 from deepfake.project import paths
-from deepfake.runs import cross_validation, features, fold, heads, store, trained
+from deepfake.runs import cross_validation, detectors, features, fold, heads, store, trained
 from deepfake.runs import weights as pretrained
 from deepfake.studies.explain import gradcam
 from deepfake.training import heads as fitting
 from heard import Heard
+from stored_runs import RUN
 from tiny_study import config, manifest
 
 MODEL = "test_resnet"
@@ -179,6 +180,29 @@ def test_a_trunk_that_changed_or_is_gone_is_named(project_with_trunk):
         trained.model_of(known, 0, torch.device("cpu"))
     with pytest.raises(InputError, match=r"test_resnet\.safetensors: not found; run deepfake weights"):
         cross_validation.run(head_run(seed=7))
+
+
+def test_heads_and_networks_together_say_of_images_at_rest_what_whole_models_say(project_with_trunk):
+    cross_validation.run(head_run())
+    members = [
+        detectors.Member(trained.read(name), weights) for name, weights in ((RUN, (1.0, 0.5)), ("custom", (2, 3)))
+    ]
+    detector = detectors.Detector("both", tuple(members), (0.0, 1.0), {})
+    run = config(RUN)
+    images = {run.view.view: views.pixels(run.view, manifest(), threads=1)}
+    rows = np.array([7, 0, 3, 7])
+    for number in range(run.folds):
+        heads.see(detectors.file_features(detector, number, images, rows))
+        loaded = detectors.LoadedFold(detector, number, torch.device("cpu"))
+        expected = loaded.logits({run.view.view: np.load(images[run.view.view])}, rows)
+        np.testing.assert_allclose(detectors.file_logits(detector, number, images, rows), expected, atol=1e-5)
+    put_trunk(2)
+    heads.see(detectors.file_features(detector, 0, images, rows))
+    with pytest.raises(InputError, match=r"test_resnet\.safetensors: not the trunk that"):
+        detectors.file_logits(detector, 0, images, rows)
+    paths().weights(MODEL).unlink()
+    with pytest.raises(InputError, match=r"test_resnet\.safetensors: not found, and custom is heads on it"):
+        detectors.file_features(detector, 0, images, rows)
 
 
 def test_another_trunk_is_another_run(project_with_trunk):

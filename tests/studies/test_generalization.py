@@ -266,7 +266,7 @@ def test_the_page_begins_with_the_findings_and_ends_with_recommendations_and_con
         *("## The comparison", "## Train set by test set", "## What makes a data set harder"),
         *("## Architecture or training data", "## Recommendations", "## Conditions"),
     ]
-    first = written.splitlines().index("| Question | Answer | Effect [95% CI] | n (groups) × repeats |")
+    first = written.splitlines().index("| Question | Answer | Effect [interval] | n (groups) × repeats |")
     assert first < written.splitlines().index("## The comparison")
     assert "| Fine-tuned (`backbone_finetuned`) | sample_edited | - | sample, sample_resent | - |" in written
     assert "nan" not in written

@@ -1,7 +1,8 @@
 """Trained runs as detectors of any image: a single experiment, or an ensemble of several, fold by fold."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ from pydantic import ValidationError
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval
 
+from deepfake import runtime
 from deepfake.config import RunConfig, ViewConfig, config_of, facts_of
 from deepfake.config.section import Section
 from deepfake.errors import InputError
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import place
 from deepfake.project import paths
-from deepfake.runs import checkpoint_metadata, trained
+from deepfake.runs import checkpoint_metadata, features, heads, trained
 from deepfake.runs.checkpoint_metadata import Record
 from deepfake.runs.trained import Trained, model_of
 from deepfake.training.predict import predict
@@ -196,6 +198,35 @@ class LoadedFold:
             loader = Loader(store, np.zeros(len(images[view])), scale)
             total += coefficient * predict(model, loader, rows)
         return total
+
+
+def file_features(detector: Detector, fold: int, images: Mapping[str, Path], rows: np.ndarray) -> list[features.Wanted]:
+    """Return the features that `file_logits` reads: those of the members that are heads."""
+    known = [member.trained for member in _frozen(detector)]
+    return [heads.wanted_of(one, fold, images[one.config.view.view], rows) for one in known]
+
+
+def file_logits(detector: Detector, fold: int, images: Mapping[str, Path], rows: np.ndarray) -> np.ndarray:
+    """Return what `LoadedFold.logits` does, of images at rest; heads of all folds share their backbone's features.
+
+    Args:
+        detector: which is asked; `file_features` have been seen to (`heads.see`).
+        fold: its fold.
+        images: `.npy` file of uint8 [n, side, side, 3] by the name of the view that shows them.
+        rows: int [m], the images that are asked about.
+    """
+    frozen = _frozen(detector)
+    rest = replace(detector, members=tuple(member for member in detector.members if member not in frozen))
+    mapped = {view: np.load(path, mmap_mode="r") for view, path in images.items()}
+    total = LoadedFold(rest, fold, runtime.device()).logits(mapped, rows)
+    for member in frozen:
+        path = images[member.trained.config.view.view]
+        total += member.coefficients[fold] * heads.logits_of(member.trained, fold, path, rows)
+    return total
+
+
+def _frozen(detector: Detector) -> list[Member]:
+    return [member for member in detector.members if member.trained.config.train == "head"]
 
 
 def _fused(model: nn.Module) -> nn.Module:

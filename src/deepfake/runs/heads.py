@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake import models, project, runtime, tables
+from deepfake import models, project, tables
 from deepfake.config.params import Normalization
 from deepfake.errors import InputError
 from deepfake.execution import Tell, run_jobs
 from deepfake.progress import SILENT, FoldNews, Progress
 from deepfake.project import paths
 from deepfake.runs import features, fold, store
-from deepfake.runs.trained import Trained, model_of
-from deepfake.training import heads
+from deepfake.runs.trained import Trained
+from deepfake.training import checkpoint, heads
 from deepfake.training.checkpoint import save_head
 
 
@@ -107,18 +107,41 @@ def predict_again(jobs: list[fold.FoldJob], known: Trained, progress: Progress =
     Raises:
         InputError: the trunk is missing, or no longer the heads'.
     """
+    see([wanted_of(known, job.fold, job.images, job.in_use) for job in jobs], progress)
+    for job in jobs:
+        logits = np.full(len(job.labels), np.nan)
+        logits[job.in_use] = logits_of(known, job.fold, job.images, job.in_use)
+        fold.write_logits(job, logits, job.config.view.view)
+
+
+def wanted_of(known: Trained, number: int, images: Path, rows: np.ndarray) -> features.Wanted:
+    """Return the features by which a trained head predicts images, those of the rows, as they are.
+
+    Raises:
+        InputError: the trunk is missing.
+    """
     config = known.config
     assert config.probe is not None
-    stage, weights = config.probe.stage, paths().weights(config.model)
-    wanted = [
-        features.Wanted(config.model, config.resolution, stage, weights, job.images, known.scales[job.fold], job.in_use)
-        for job in jobs
-    ]
+    weights = paths().weights(config.model)
+    if not weights.exists():
+        raise InputError(f"{weights}: not found, and {config.experiment} is heads on it; run deepfake weights")
+    return features.Wanted(
+        config.model, config.resolution, config.probe.stage, weights, images, known.scales[number], rows
+    )
+
+
+def see(wanted: list[features.Wanted], progress: Progress = SILENT) -> None:
+    """Compute what is missing of features."""
     with store.locked([features.FOLDER], progress):
         features.ensure(wanted, progress)
-    for job, each in zip(jobs, wanted, strict=True):
-        head = model_of(known, job.fold, runtime.device()).get_submodule("head").to("cpu")
-        assert isinstance(head, models.LinearHead)
-        logits = np.full(len(job.labels), np.nan)
-        logits[job.in_use] = heads.logits_of(head, features.read(each))
-        fold.write_logits(job, logits, job.config.view.view)
+
+
+def logits_of(known: Trained, number: int, images: Path, rows: np.ndarray) -> np.ndarray:
+    """Return a trained head's logits of images whose features are there, float64 [m].
+
+    Raises:
+        InputError: the head is missing, or of another trunk than there is.
+    """
+    found = features.read(wanted_of(known, number, images, rows))
+    path = paths().checkpoint(known.config.experiment, number)
+    return heads.logits_of(checkpoint.head(known.config, path, found.shape[1]), found)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake import runtime
 from deepfake.evaluation.calibration import TEMPERATURES
+from deepfake.runs import heads
 from deepfake.runs.checkpoint_metadata import Record
-from deepfake.runs.detectors import Detector, LoadedFold
+from deepfake.runs.detectors import Detector, file_features, file_logits
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,6 @@ def logits(detector: Detector, images: Mapping[str, Path], rows: np.ndarray) -> 
         images: `.npy` file of the decoded images by the name of the view that shows them.
         rows: int [m], the images that are asked about.
     """
-    device = runtime.device()
-    mapped = {name: np.load(path, mmap_mode="r") for name, path in images.items()}
-    each = [LoadedFold(detector, fold, device).logits(mapped, rows) for fold in detector.shipped]
+    heads.see([wanted for fold in detector.shipped for wanted in file_features(detector, fold, images, rows)])
+    each = [file_logits(detector, fold, images, rows) for fold in detector.shipped]
     return scale(detector).combine(np.stack(each))

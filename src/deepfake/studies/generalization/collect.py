@@ -17,7 +17,7 @@ from deepfake.execution import Tell, run_jobs
 from deepfake.loading import views
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
-from deepfake.runs import completion, detectors, overlap
+from deepfake.runs import completion, detectors, heads, overlap
 from deepfake.runs.detectors import Detector
 from deepfake.studies.generalization import combined
 from deepfake.studies.generalization.cells import Cell
@@ -109,7 +109,9 @@ class _Asked:
 
 
 def _predict_all(jobs: list[FoldOnDataSet], progress: Progress) -> None:
-    """Do all jobs side by side."""
+    """Do all jobs side by side, once the features of frozen backbones are there."""
+    wanted = [detectors.file_features(job.detector, job.fold, job.images, job.rows) for job in jobs]
+    heads.see(list(itertools.chain.from_iterable(wanted)), progress)
     done = itertools.count(1)
     remedy = "give it more, or let the program use fewer cores"
 
@@ -123,10 +125,9 @@ def predict(job: FoldOnDataSet, tell: Tell[str]) -> None:
     """Predict samples of a data set by one fold of a detector, and write the logits."""
     runtime.one_thread()
     runtime.keep_memory()
-    loaded = detectors.LoadedFold(job.detector, job.fold, runtime.device())
-    images = {view: np.load(path, mmap_mode="r") for view, path in job.images.items()}
+    logits = detectors.file_logits(job.detector, job.fold, job.images, job.rows)
     with tables.atomic(job.path) as temporary, temporary.open("wb") as file:
-        np.save(file, loaded.logits(images, job.rows))
+        np.save(file, logits)
     tell(job.detector.name)
 
 

@@ -128,7 +128,7 @@ def _matrix(found: Found) -> str:
 
 _VERDICT = [
     Column(
-        "Δ [95% CI, Holm]",
+        "Δ [interval]",
         {"": "difference", "low": "low", "high": "high"},
         lambda value, low, high: f"{value:+.3f} [{low:+.3f}, {high:+.3f}]",
     ),

@@ -15,7 +15,7 @@ _DELTA = "{:+.3f}"
 def _verdict() -> list[Column]:
     """Return a contrast: its difference with the interval and the p-value of the test that gives the verdict."""
     return [
-        estimate("ΔAUC [95% CI]", "difference", "low", "high", _DELTA),
+        estimate("ΔAUC [interval]", "difference", "low", "high", _DELTA),
         text("Verdict", "verdict"),
         p_value("p (Holm)", "p"),
     ]
@@ -27,7 +27,7 @@ def _size(prefix: str = "") -> Column:
     return Column("n (groups) × repeats", keys, "{:,} ({}) × {}".format)
 
 
-def _auc(prefix: str = "", heading: str = "AUC [95% CI]") -> Column:
+def _auc(prefix: str = "", heading: str = "AUC [interval]") -> Column:
     return estimate(heading, f"{prefix}auc", f"{prefix}auc_low", f"{prefix}auc_high")
 
 
@@ -141,7 +141,7 @@ def holdout(results: Results, rows: pd.DataFrame, real: list[str], thresholds: t
         text("Train Sources", "trained_on"),
         number("Held-out AUC", "held_out_auc"),
         number("In-Source AUC", "in_source_auc"),
-        estimate("Δ (In-Source - Held-out) [95% CI]", "delta", "delta_low", "delta_high", _DELTA),
+        estimate("Δ (In-Source - Held-out) [interval]", "delta", "delta_low", "delta_high", _DELTA),
         text("Interpretation of Δ", "reading"),
         number("Same Source, Trained On", "trained_auc"),
         *_verdict(),
@@ -177,7 +177,7 @@ def paired(results: Results, table: str) -> Table:
         for end, side in zip("ab", sides, strict=True)
         if side
     ]
-    shown = [_auc("a_", f"{one.format_map(first)} [95% CI]"), _auc("b_", f"{other.format_map(first)} [95% CI]")]
+    shown = [_auc("a_", f"{one.format_map(first)} [interval]"), _auc("b_", f"{other.format_map(first)} [interval]")]
     return Table(numbers, [text("Model", "title"), *shown, *_verdict(), *gaps, _size()])
 
 
@@ -190,12 +190,14 @@ def scaling(results: Results, settings: Params) -> Table:
     whole = pairs[pairs["experiment"].str.endswith(f"_{keys[-1]}")].reset_index(drop=True)
     known = results.rows.set_index("experiment")
     ends = ("auc", "auc_low", "auc_high")
+    parts = [whole]
     for key in keys:
         names = [config.scaled(str(name), key) for name in whole["baseline"]]
-        whole = whole.assign(**{f"{key}_{end}": known.loc[names, end].to_numpy() for end in ends})
+        parts.append(known.loc[names, list(ends)].add_prefix(f"{key}_").reset_index(drop=True))
+    whole = pd.concat(parts, axis=1)
     columns = [
         text("Model", "title"),
-        *(_auc(f"{key}_", f"{share} Data AUC [95% CI]") for key, share in shares.items()),
+        *(_auc(f"{key}_", f"{share} Data AUC [interval]") for key, share in shares.items()),
     ]
     return Table(whole, [*columns, *_verdict(), _size()])
 

@@ -90,7 +90,7 @@ def size(rows: pd.DataFrame, titles: Mapping[str, str], path: Path) -> None:
         axes.axhline(0.5, color="0.6", lw=0.8, ls="--")
         axes.text(0.01, 0.5, "chance", transform=axes.get_yaxis_transform(), ha="left", va="bottom", color="0.4")
         axes.set_xscale("log")
-        axes.set(xlabel="parameters (millions, log scale)", ylabel="held-out AUC with 95% CI")
+        axes.set(xlabel="parameters (millions, log scale)", ylabel="held-out AUC with the interval of its test")
         axes.xaxis.set_major_formatter(FuncFormatter(_millions))
         axes.xaxis.set_minor_formatter(FuncFormatter(_millions))
         axes.tick_params(axis="x", which="both", labelsize=8)
@@ -127,7 +127,7 @@ def scaling(numbers: pd.DataFrame, rows: pd.DataFrame, fractions: list[str], pat
         axes.set_xticks(shares, [f"{share:.0f}%" for share in shares])
         axes.set(
             xlabel="share of the training groups",
-            ylabel="AUC on the same held-out samples\n(bands: 95% CI)",
+            ylabel="AUC on the same held-out samples\n(bands: intervals of their tests)",
         )
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         save(figure, path)

@@ -18,13 +18,13 @@ _CHANGE = "{:+.3f}"
 CORRUPTION_COLUMNS = [
     text("Corruption", "corruption"),
     estimate("Retained AUC [95% CI]", "auc", "auc_low", "auc_high"),
-    estimate("ΔAUC to clean [95% CI]", "difference", "low", "high", _CHANGE),
+    estimate("ΔAUC to clean [interval]", "difference", "low", "high", _CHANGE),
     text("Verdict", "verdict"),
     number("p (Holm)", "p"),
 ]
 CONTRAST_COLUMNS = [
     text("Corruption", "corruption"),
-    estimate("ΔAUC [95% CI]", "difference", "low", "high", _CHANGE),
+    estimate("ΔAUC [interval]", "difference", "low", "high", _CHANGE),
     text("Verdict", "verdict"),
     number("p (Holm)", "p"),
     estimate("Change of the loss [95% CI]", "loss_change", "loss_change_low", "loss_change_high", _CHANGE),

@@ -32,7 +32,7 @@ PROBES = [
     text("Of", "subject"),
     text("Probe", "level"),
     text("Name", "name"),
-    estimate("AUC [95% CI, Holm]", "auc", "auc_low", "auc_high"),
+    estimate("AUC [interval]", "auc", "auc_low", "auc_high"),
     Column("p (Holm)", {"": "p_holm"}, lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}"),
     text("Severity", "severity"),
     text("Verdict", "verdict"),
