@@ -19,9 +19,9 @@ from deepfake.reports import findings
 from deepfake.reports.findings import Finding
 from deepfake.runs import detectors, shipped
 from deepfake.studies import comparison
+from deepfake.studies.final.page import NAME
 from deepfake.tables import results as result_tables
 
-NAME = "final"
 _SCORED = {
     "average precision": lambda labels, logits: metrics.classification(labels, logits)["average_precision"],
     "EER": metrics.eer,

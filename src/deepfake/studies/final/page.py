@@ -4,9 +4,9 @@ from deepfake.config import config_of, read_final
 from deepfake.project import paths
 from deepfake.reports import findings, pages, settings
 from deepfake.reports.columns import Table, estimate, number, text
-from deepfake.studies.final.analysis import NAME
 from deepfake.tables import results as result_tables
 
+NAME = "final"
 TITLE = "The final model on the test set"
 
 
