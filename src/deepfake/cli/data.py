@@ -72,6 +72,7 @@ def ingest(dataset: str, raw: Path | None) -> None:
     from deepfake.datasets import catalog, ingest
 
     settings = params.load().ingest
+    runtime.keep_memory()
     entry = catalog.find(dataset)
     if raw is not None:
         catalog.attach(dataset, raw)

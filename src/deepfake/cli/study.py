@@ -13,6 +13,7 @@ def features(dataset: str) -> None:
     from deepfake.cli import console
     from deepfake.studies.shortcuts import probing
 
+    runtime.keep_memory()
     with console.shown() as progress:
         probing.measure(dataset, threads=runtime.cores(), progress=progress)
 

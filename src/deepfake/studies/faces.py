@@ -14,7 +14,6 @@ from deepfake.config.params import Faces
 from deepfake.evaluation import face_rates
 from deepfake.execution import Tell, run_jobs, workers
 from deepfake.modalities.image import backends, files, geometry
-from deepfake.modalities.image.faces import Detector, locate
 from deepfake.modalities.image.files import Encoded
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
@@ -77,6 +76,8 @@ def run(dataset: str, settings: Faces, loader: str, *, progress: Progress = SILE
 
     shares = [waiting[first :: workers()] for first in range(workers())]
     jobs = [FacesJob(settings, loader, paths().raw(dataset), share) for share in shares if share]
+    import deepfake.modalities.image.faces  # noqa: F401 (torch, once for all workers, which are forked)
+
     remedy = "give it more, or let the program use fewer cores"
     run_jobs(find, jobs, on_news=on_news, remedy=remedy)
     faces = pd.concat([tables.read(path, tables.FACES) for _, path in chunks], ignore_index=True)
@@ -100,6 +101,8 @@ def _write(dataset: str, faces: pd.DataFrame, rates: pd.DataFrame) -> None:
 
 def find(job: FacesJob, tell: Tell[int]) -> None:
     """Find the faces of a job's chunks, write each chunk's table and tell its number of images."""
+    from deepfake.modalities.image.faces import Detector, locate  # torch, which `write_none` has no use for
+
     runtime.one_thread()
     device = runtime.device()
     detector = Detector(job.settings, device)
