@@ -16,8 +16,10 @@ OPPOSITES = ({"better", "worse"}, {"shortcut", "no_shortcut"}, {"above_chance", 
 
 def of(root: str) -> tuple[dict[str, Finding], dict[str, Finding]]:
     """Return the key findings and all findings of a project."""
-    with Project(Path(root)).entered():
-        studies = {path.stem: findings.read(path.stem) for path in sorted(Path(root).glob("reports/findings/*.json"))}
+    project = Project(Path(root))
+    with project.entered():
+        files = sorted(project.findings("summary").parent.glob("*.json"))
+        studies = {path.stem: findings.read(path.stem) for path in files}
     key = {f"{name}.{one.id}": one for name, count in KEY.items() for one in studies[name].key[:count]}
     return key, {f"{name}.{id_}": one for name, found in studies.items() for id_, one in found.items()}
 
@@ -32,6 +34,8 @@ def main(first: str, second: str) -> None:
         print(
             f"| {question} | " + " | ".join(f"**{one.verdict}** {one.figures}" if one else "-" for one in pair) + " |"
         )
+    undecided = [sum(one.verdict == "undecided" for one in side.values()) for side in sides]
+    print(f"\nUndecided: {undecided[0]} and {undecided[1]} of the key findings.")
     for title, (one, other) in (("key findings", sides), ("findings", every)):
         both = [{one[name].verdict, other[name].verdict} for name in one if name in other]
         changed = [pair for pair in both if len(pair) > 1]

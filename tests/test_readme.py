@@ -59,3 +59,14 @@ def test_stages_are_there():
     named = {match for text in CODE for match in re.findall(r"dvc repro ([a-z]\w*)", text)}
     assert named
     assert named <= set(stages)
+
+
+def test_its_first_screen_is_the_summary_s():
+    rows = {
+        name: [line for line in (ROOT / name).read_text("utf-8").splitlines() if re.match(r"\| \[.*\?\]\(", line)]
+        for name in ("README.md", "reports/summary.md")
+    }
+    assert len(rows["README.md"]) == 12
+    assert [line.replace("(reports/", "(") for line in rows["README.md"]] == rows["reports/summary.md"]
+    (seen,) = re.findall(r"^With 80% power.*$", (ROOT / "reports/summary.md").read_text("utf-8"), re.MULTILINE)
+    assert seen in (ROOT / "README.md").read_text("utf-8")

@@ -143,11 +143,6 @@ class Project:
         return self.root / "reports"
 
     @property
-    def summary(self) -> Path:
-        """Return the page that people read first."""
-        return self.page("summary")
-
-    @property
     def decision(self) -> Path:
         """Return what phase 2 decided (`config.Decision`)."""
         return self.reports / "decisions" / "phase2.json"
@@ -234,10 +229,7 @@ class Project:
         return self._data(dataset) / "probes.parquet"
 
     def prepared(self, dataset: str) -> Path:
-        """Return the hashes of all that was prepared of a data set (JSON).
-
-        What needs all data sets depends on the folder.
-        """
+        """Return the hashes of all that was prepared of a data set (JSON); what needs all takes the folder."""
         return self.root / "data/prepared" / f"{dataset}.json"
 
     def weights(self, model: str) -> Path:
@@ -294,10 +286,7 @@ class Project:
         return self.run(experiment) / RUN_METRICS
 
     def provenance(self, experiment: str) -> Path:
-        """Return the record of when, where and from which commit a run was computed.
-
-        It changes with every run, so it lies outside what DVC hashes: all that DVC tracks is reproducible bit for bit.
-        """
+        """Return when, where and from which commit a run was computed (JSON): new each time, so DVC hashes it not."""
         return self.provenances / f"{experiment}.json"
 
     def page(self, name: str) -> Path:

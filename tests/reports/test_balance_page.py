@@ -45,7 +45,7 @@ def written(balanced, tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         imbalance_page.write(balanced[1])
-        paths().summary.write_text("", "utf-8")
+        paths().page("summary").write_text("", "utf-8")
     return root
 
 

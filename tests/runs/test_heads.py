@@ -192,12 +192,12 @@ def test_heads_and_networks_together_say_of_images_at_rest_what_whole_models_say
     images = {run.view.view: views.pixels(run.view, manifest(), threads=1)}
     rows = np.array([7, 0, 3, 7])
     for number in range(run.folds):
-        heads.see(detectors.file_features(detector, number, images, rows))
+        heads.ensure(detectors.file_features(detector, number, images, rows))
         loaded = detectors.LoadedFold(detector, number, torch.device("cpu"))
         expected = loaded.logits({run.view.view: np.load(images[run.view.view])}, rows)
         np.testing.assert_allclose(detectors.file_logits(detector, number, images, rows), expected, atol=1e-5)
     put_trunk(2)
-    heads.see(detectors.file_features(detector, 0, images, rows))
+    heads.ensure(detectors.file_features(detector, 0, images, rows))
     with pytest.raises(InputError, match=r"test_resnet\.safetensors: not the trunk that"):
         detectors.file_logits(detector, 0, images, rows)
     paths().weights(MODEL).unlink()

@@ -97,13 +97,15 @@ def faces(dataset: str) -> None:
     from deepfake import config
     from deepfake.cli import console
     from deepfake.loading import views
-    from deepfake.studies import faces
+    from deepfake.studies import face_tables
 
     settings = config.load()
     if not any(config.resolve_view(settings, view).face_margin is not None for view in views.wanted(settings, dataset)):
-        faces.write_none(dataset)
+        face_tables.write_none(dataset)
         click.echo(f"{dataset}: no view in use cuts out faces, so none were looked for")
         return
+    from deepfake.studies import faces  # imports torch
+
     loader = settings.presets[settings.preset].loader
     with console.shown() as progress:
         rates = faces.run(dataset, settings.faces, loader, progress=progress)

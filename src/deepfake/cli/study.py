@@ -101,7 +101,7 @@ def report() -> None:
     from deepfake.studies.summary import page
 
     page.write(config.load())
-    click.echo(f"wrote {paths().summary}")
+    click.echo(f"wrote {paths().page('summary')}")
 
 
 COMMANDS = (features, probe, shortcuts, robustness, explain, report)

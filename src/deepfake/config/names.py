@@ -141,10 +141,10 @@ def _decisions() -> Iterable[Decision]:
 
 def _check_names(settings: Params, where: str, names: Iterable[str], known: Collection[str]) -> None:
     """Check that runs are known."""
-    of_presets = {name: run.presets for runs in _listed(settings).values() for name, run in runs.items()}
+    listed = {name: run for runs in _listed(settings).values() for name, run in runs.items()}
     for name in names:
-        presets = of_presets.get(name, ())
-        if presets and settings.preset not in presets:
-            raise InputError(f"{where}: {name} is a run of preset {' and '.join(presets)}, not of {settings.preset}")
+        if name in listed and not listed[name].in_preset(settings.preset):
+            presets = " and ".join(listed[name].presets)
+            raise InputError(f"{where}: {name} is a run of preset {presets}, not of {settings.preset}")
         if name not in known:
             raise InputError(f"{where}: {unknown('run', name, known)}")

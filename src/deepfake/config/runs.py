@@ -73,7 +73,7 @@ def entries(settings: Params) -> dict[str, Entry]:
         if not isinstance(section, Study):
             continue
         for name, run in section.runs.items():
-            if not run.presets or settings.preset in run.presets:
+            if run.in_preset(settings.preset):
                 add(study, name, run)
     for name, run in candidates(settings).items():
         for fraction in settings.studies.phase4.fractions:
@@ -84,11 +84,7 @@ def entries(settings: Params) -> dict[str, Entry]:
 def candidates(settings: Params) -> dict[str, Trained]:
     """Return the runs of phase 3, which phase 4 chooses from."""
     runs = settings.studies.phase3.runs.items()
-    return {
-        name: run
-        for name, run in runs
-        if isinstance(run, Trained) and (not run.presets or settings.preset in run.presets)
-    }
+    return {name: run for name, run in runs if isinstance(run, Trained) and run.in_preset(settings.preset)}
 
 
 def scaled(candidate: str, fraction: object) -> str:

@@ -25,6 +25,10 @@ class Run(Section):
     presets: tuple[str, ...] = ()
     """The presets that have this run; none named: all."""
 
+    def in_preset(self, preset: str) -> bool:
+        """Tell whether a preset has this run."""
+        return not self.presets or preset in self.presets
+
 
 class Trained(Run):
     """A detector that is trained; any key of `shared` may be overridden beside those listed here."""

@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from deepfake.errors import InputError
-from deepfake.evaluation.estimate import FLAT, Estimate
+from deepfake.evaluation.estimate import Estimate
 from deepfake.evaluation.evalset import Codes, EvalSet, Floats
 from deepfake.evaluation.influence import Influence, Part, assemble, contrast, satterthwaite
-
-ENUMERATED_GROUPS = 14
-"""Most groups of which all sign flips are enumerated."""
 
 
 def auc(evalset: EvalSet, pairs: Literal["between", "all"] = "between") -> Influence:
@@ -131,30 +128,6 @@ def recipe(figure: Influence, null: float | None = None, confidence: float = 0.9
         parts.append(float(figure.values.var(ddof=1)) / repeats)
         freedoms.append(repeats - 1)
     return _estimate(figure, sum(parts), satterthwaite(parts, freedoms), null, confidence)
-
-
-def sign_flips(figure: Influence, null: float = 0.0, replicates: int = 9999, seed: int = 0) -> float:
-    """Return the two-sided p-value of the figure being `null`, from flipping the signs of the groups' contributions.
-
-    All flips are enumerated for few groups; else they are drawn, and the data count as one more draw. Never 0.
-    """
-    if figure.reason:
-        return float("nan")
-    groups = len(figure.groups)
-    # back from the scale on which squares sum to the variance
-    spread = figure.about.mean(axis=0) * np.sqrt((groups - 1) / groups)
-    contributions = spread + (figure.values.mean() - null) / groups
-    if abs(contributions.sum()) < FLAT:
-        return 1.0
-    if groups <= ENUMERATED_GROUPS:
-        bits = np.arange(2 ** (groups - 1))[:, None] >> np.arange(groups)
-        extreme = np.abs((1 - 2 * (bits & 1)) @ contributions) >= abs(contributions.sum()) * (1 - 1e-9)
-        return float(extreme.mean())
-    rng, hits = np.random.default_rng(seed), 1
-    for start in range(0, replicates, 1000):
-        signs = rng.choice([-1.0, 1.0], size=(min(1000, replicates - start), groups))
-        hits += int((np.abs(signs @ contributions) >= abs(contributions.sum()) * (1 - 1e-9)).sum())
-    return hits / (replicates + 1)
 
 
 def _estimate(figure: Influence, variance: float, df: float, null: float | None, confidence: float) -> Estimate:

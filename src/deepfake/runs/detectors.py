@@ -210,7 +210,7 @@ def file_logits(detector: Detector, fold: int, images: Mapping[str, Path], rows:
     """Return what `LoadedFold.logits` does, of images at rest; heads of all folds share their backbone's features.
 
     Args:
-        detector: which is asked; `file_features` have been seen to (`heads.see`).
+        detector: which is asked; its `file_features` are there (`heads.ensure`).
         fold: its fold.
         images: `.npy` file of uint8 [n, side, side, 3] by the name of the view that shows them.
         rows: int [m], the images that are asked about.

@@ -107,7 +107,7 @@ def predict_again(jobs: list[fold.FoldJob], known: Trained, progress: Progress =
     Raises:
         InputError: the trunk is missing, or no longer the heads'.
     """
-    see([wanted_of(known, job.fold, job.images, job.in_use) for job in jobs], progress)
+    ensure([wanted_of(known, job.fold, job.images, job.in_use) for job in jobs], progress)
     for job in jobs:
         logits = np.full(len(job.labels), np.nan)
         logits[job.in_use] = logits_of(known, job.fold, job.images, job.in_use)
@@ -130,7 +130,7 @@ def wanted_of(known: Trained, number: int, images: Path, rows: np.ndarray) -> fe
     )
 
 
-def see(wanted: list[features.Wanted], progress: Progress = SILENT) -> None:
+def ensure(wanted: list[features.Wanted], progress: Progress = SILENT) -> None:
     """Compute what is missing of features."""
     with store.locked([features.FOLDER], progress):
         features.ensure(wanted, progress)

@@ -63,6 +63,6 @@ def logits(detector: Detector, images: Mapping[str, Path], rows: np.ndarray) -> 
         images: `.npy` file of the decoded images by the name of the view that shows them.
         rows: int [m], the images that are asked about.
     """
-    heads.see([wanted for fold in detector.shipped for wanted in file_features(detector, fold, images, rows)])
+    heads.ensure([wanted for fold in detector.shipped for wanted in file_features(detector, fold, images, rows)])
     each = [file_logits(detector, fold, images, rows) for fold in detector.shipped]
     return scale(detector).combine(np.stack(each))

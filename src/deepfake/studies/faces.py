@@ -11,13 +11,13 @@ import pandas as pd
 
 from deepfake import runtime, tables
 from deepfake.config.params import Faces
-from deepfake.evaluation import face_rates
 from deepfake.execution import Tell, run_jobs, workers
 from deepfake.modalities.image import backends, files, geometry
+from deepfake.modalities.image.faces import Detector, locate
 from deepfake.modalities.image.files import Encoded
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
-from deepfake.tables import results as result_tables
+from deepfake.studies import face_tables
 
 CHUNK = 128
 """Images whose faces are kept together: what a killed run loses at most, for each process."""
@@ -76,33 +76,16 @@ def run(dataset: str, settings: Faces, loader: str, *, progress: Progress = SILE
 
     shares = [waiting[first :: workers()] for first in range(workers())]
     jobs = [FacesJob(settings, loader, paths().raw(dataset), share) for share in shares if share]
-    import deepfake.modalities.image.faces  # noqa: F401 (torch, once for all workers, which are forked)
-
     remedy = "give it more, or let the program use fewer cores"
     run_jobs(find, jobs, on_news=on_news, remedy=remedy)
     faces = pd.concat([tables.read(path, tables.FACES) for _, path in chunks], ignore_index=True)
-    rates = face_rates.summary(faces, samples)
-    _write(dataset, faces, rates)
+    rates = face_tables.write(dataset, faces, samples)
     shutil.rmtree(scratch)
     return rates
 
 
-def write_none(dataset: str) -> None:
-    """Write that no faces were looked for: tables without rows."""
-    samples = tables.read(paths().samples(dataset), tables.SAMPLES).iloc[:0]
-    faces = pd.DataFrame({column: [] for column in tables.FACES.columns}).astype({"sample_id": str, "faces": int})
-    _write(dataset, faces, face_rates.summary(faces, samples))
-
-
-def _write(dataset: str, faces: pd.DataFrame, rates: pd.DataFrame) -> None:
-    result_tables.write(rates, f"faces_{dataset}")
-    tables.write(faces, paths().faces(dataset), tables.FACES)
-
-
 def find(job: FacesJob, tell: Tell[int]) -> None:
     """Find the faces of a job's chunks, write each chunk's table and tell its number of images."""
-    from deepfake.modalities.image.faces import Detector, locate  # torch, which `write_none` has no use for
-
     runtime.one_thread()
     device = runtime.device()
     detector = Detector(job.settings, device)

@@ -36,5 +36,5 @@ def write() -> None:
         held_out=held_out["auc"],
         settings=settings.shared([config_of(name)]),
         predict=f"deepfake predict FILE --run {name}",
-        summary=paths().summary.name,
+        summary=paths().page("summary").name,
     )

@@ -111,7 +111,7 @@ class _Asked:
 def _predict_all(jobs: list[FoldOnDataSet], progress: Progress) -> None:
     """Do all jobs side by side, once the features of frozen backbones are there."""
     wanted = [detectors.file_features(job.detector, job.fold, job.images, job.rows) for job in jobs]
-    heads.see(list(itertools.chain.from_iterable(wanted)), progress)
+    heads.ensure(list(itertools.chain.from_iterable(wanted)), progress)
     done = itertools.count(1)
     remedy = "give it more, or let the program use fewer cores"
 

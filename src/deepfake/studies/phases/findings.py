@@ -67,7 +67,7 @@ def _custom(settings: Params) -> Iterator[Finding]:
         yield _chance(found, name)
     for _, pair in found.pairs("custom").iterrows():
         question = f"Is the custom run ({pair['title']}) better than {pair['against']}?"
-        same = pair["difference"] == 0 and bool(pair["reason"])
+        same = pair["difference"] == 0 and isinstance(pair["reason"], str)
         more: dict[str, Any] = {"verdict": "not_run", "note": _SAME_RUN} if same else {}
         yield tested(f"custom.{pair['experiment']}", question, pair, **more)
 

@@ -107,7 +107,7 @@ def _where(settings: Params, role: str) -> str:
 def left_out(settings: Params) -> list[str]:
     """Return the runs that `full` has and the chosen preset has not."""
     runs = [run for study in config.TRAINING for run in getattr(getattr(settings.studies, study), "runs", {}).items()]
-    return [name for name, run in runs if "full" in run.presets and settings.preset not in run.presets]
+    return [name for name, run in runs if run.in_preset("full") and not run.in_preset(settings.preset)]
 
 
 def _overview(
