@@ -94,9 +94,9 @@ def test_a_face_view_counts_the_images_without_a_face(contents):
 
 
 def test_faces_have_to_be_looked_for_in_all_samples(contents):
-    from deepfake.studies import faces
+    from deepfake.studies import face_tables
 
-    faces.write_none("sample")
+    face_tables.write_none("sample")
     with pytest.raises(InputError, match="run deepfake faces sample again"):
         views.write(view(view="face_low", face_margin=0.3), threads=1)
 

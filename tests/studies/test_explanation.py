@@ -8,7 +8,7 @@ from deepfake import config as configs
 from deepfake import tables
 from deepfake.project import paths
 from deepfake.reports import findings, image_grid
-from deepfake.studies import faces
+from deepfake.studies import face_tables
 from deepfake.studies.explain import analysis as explain
 from deepfake.studies.explain import page
 from heard import Heard
@@ -77,7 +77,7 @@ def test_every_held_out_image_with_a_face_counts_once(copied):
 
 
 def test_where_no_faces_were_looked_for_no_image_counts_and_the_page_is_written(copied):
-    faces.write_none("sample")
+    face_tables.write_none("sample")
     run()
     assert table("gradcam").empty
     assert findings.read("explain")[f"face.{NAME}"].verdict == "not_run"
