@@ -1,8 +1,6 @@
 """What a table says of its labels beside them: words for a class in the paths, or in another column."""
 
-import re
 from collections.abc import Callable, Iterable
-from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -41,8 +39,10 @@ def contradictions(
     for column in others:
         _compare(fake, labels, column, _each(column, meaning), 0.5, remedy)
     if paths is not None:
-        _compare(fake, labels, paths, _each(paths, _of_folders), 0.0, remedy)
-        _compare(fake, labels, paths, _each(paths, _of_name), 0.5, remedy)
+        parts = paths.str.replace("\\", "/", regex=False).str.rpartition("/")
+        _compare(fake, labels, paths, _each(parts[0], _of_folders), 0.0, remedy)
+        words = parts[2].str.replace(r"\.\w+$", "", regex=True).str.replace(r"[^a-zA-Z]+", " ", regex=True)
+        _compare(fake, labels, paths, _each(words, _of_words), 0.5, remedy)
 
 
 def _compare(
@@ -68,13 +68,11 @@ def _each(column: pd.Series, judge: Callable[[str], bool | None]) -> NDArray[np.
 
 
 def _of_folders(path: str) -> bool | None:
-    """Return what the deepest folder of a path says that is called after a class."""
-    folders = PurePosixPath(path.replace("\\", "/")).parts[:-1]
-    return next((said for name in reversed(folders) if (said := folder_meaning(name)) is not None), None)
+    """Return what the deepest of some folders says that is called after a class."""
+    return next((said for name in reversed(path.split("/")) if (said := folder_meaning(name)) is not None), None)
 
 
-def _of_name(path: str) -> bool | None:
-    """Return what the words of a file's name say, where they are of one class only."""
-    name = PurePosixPath(path.replace("\\", "/")).stem
-    said = {meaning(word) for word in re.split(r"[\W\d_]+", name)} - {None}
+def _of_words(text: str) -> bool | None:
+    """Return what words say, where they are of one class only."""
+    said = {meaning(word) for word in text.split()} - {None}
     return said.pop() if len(said) == 1 else None
