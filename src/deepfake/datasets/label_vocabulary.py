@@ -50,8 +50,8 @@ def is_number(word: str) -> bool:
     return normal(word) in _YES | _NO | {"-1"}
 
 
-def one_means(column: str) -> bool | None:
-    """Return whether 1 means fake in a column of this name (`is_fake`), or real (`is_real`); None: it does not say."""
+def named_class(column: str) -> bool | None:
+    """Tell whether a column is named after the fakes (`is_fake`, `prob_fake`) or the reals; None: neither, or both."""
     words = _words(column)
     words |= {word.removeprefix("is") for word in words}
     fake, real = bool(words & FAKE), bool(words & REAL)
@@ -97,7 +97,7 @@ class Polarity:
             return cls._named(words, [normal(word) for word in positive], [normal(word) for word in negative])
         for yes, no in _PAIRS:
             if words.keys() <= yes | no:
-                by_name = None if yes is FAKE else one_means(column)
+                by_name = None if yes is FAKE else named_class(column)
                 rule = "a known word" if yes is FAKE else "1 means fake, as usual"
                 if by_name is not None:
                     rule = f"a column called {column} says that 1 is {'fake' if by_name else 'real'}"
