@@ -77,10 +77,12 @@ def refuse(bad: "pd.Series[bool]", what: Callable[[int], str], hint: str) -> Non
 
 def told(first: Sequence[tuple[int, str]], count: int, hint: str) -> InputError:
     """Return the error about lines that cannot be used: the first of them, each with what is wrong, and how many."""
-    lines = "; ".join(f"line {line}: {what}" for line, what in first)
-    many = f"{count:,} bad lines: " if count > 1 else ""
-    more = f"; and {count - len(first):,} more" if count > len(first) else ""
-    return InputError(f"{many}{lines}{more}; {hint}")
+    rest = count - len(first)
+    if count > 1 and len({what for _, what in first}) == 1:
+        lines = ", ".join(f"{line}" for line, _ in first) + (f" and {rest:,} more" if rest else "")
+        return InputError(f"lines {lines}: {first[0][1]}; {hint}")
+    lines = "; ".join(f"line {line}: {what}" for line, what in first) + (f"; and {rest:,} more" if rest else "")
+    return InputError(f"{f'{count:,} bad lines: ' if count > 1 else ''}{lines}; {hint}")
 
 
 def _decoded(data: bytes) -> tuple[str, str]:
@@ -190,10 +192,9 @@ def _rows(lines: Iterable[str], separator: str) -> Iterator[tuple[int, list[str]
 def _is_header(columns: Sequence[pd.Series]) -> bool:
     """Tell whether the first row names the columns.
 
-    It does not when it has a number, or a class that is found below it in the same column.
+    It does not when it has a number or a hyphen, or a class above another one.
     """
-    if any(NUMBER.fullmatch(column.iloc[0]) for column in columns):
+    first = [column.iloc[0] for column in columns]
+    if "-" in first or any(map(NUMBER.fullmatch, first)):
         return False
-    return not any(
-        meaning(column.iloc[0]) is not None and bool((column.iloc[1:] == column.iloc[0]).any()) for column in columns
-    )
+    return not any(all(meaning(word) is not None for word in column.iloc[:2]) for column in columns)

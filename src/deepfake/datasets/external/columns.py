@@ -134,7 +134,8 @@ def _called(role: str, cells: pd.DataFrame, taken: set[str], options: Options) -
             name for name in free if named_class(name) is not None and _are_answers(cells[name])
         ]
     if len(names) > 1:
-        raise InputError(f"{listed(names)} may each be the column of --{role}; say which one with --{role} COL")
+        several = listed(name for name in free if name in names)
+        raise InputError(f"{several} may each be the column of --{role}; say which one with --{role} COL")
     return names[0] if names else None
 
 
@@ -164,13 +165,15 @@ def _are_scores(cells: pd.Series) -> bool:
 
 def _are_answers(cells: pd.Series) -> bool:
     """Tell whether cells are labels like 0 and 1, or yes and no."""
-    return all(is_number(word) for word in cells.unique()[: MOST_LABELS + 1])
+    words = [word for word in cells.unique()[: MOST_LABELS + 2] if word.casefold() not in NOTHING]
+    return all(map(is_number, words))
 
 
 def _by_content(cells: pd.DataFrame, found: dict[str, str], options: Options) -> dict[str, str]:
     """Return the columns of a table without a header that are told by what they hold."""
     here = {}
-    free = [str(name) for name in cells.columns if name not in found.values()]
+    others = {column for role, column in found.items() if role != "clip"}  # a clip's name is that of its file
+    free = [str(name) for name in cells.columns if name not in others]
     kinds = {
         "truth": [name for name in free if options.key is None and hold_classes(cells[name])],
         "score": [name for name in free if _are_scores(cells[name])],
@@ -183,7 +186,7 @@ def _by_content(cells: pd.DataFrame, found: dict[str, str], options: Options) ->
                 f"no header, and columns {', '.join(names)} may each be that of --{role}; say which one with "
                 f"--{role} N, the first being 1"
             )
-    rest = [name for name in free if name not in here.values() and cells[name].is_unique]
+    rest = [name for name in free if name not in here.values() and (cells[name].is_unique or options.key is not None)]
     if len(rest) == 1:
         here["id"] = rest[0]
     _check_complete(cells, found | here, options, False)
