@@ -332,6 +332,7 @@ KEYS = {
     "la2021.txt": "S1 u1 alaw tx - bonafide notrim eval\nS2 u2 alaw tx A07 spoof notrim eval\n",
     "asvspoof5.tsv": "S1 u1 F - - - - - bonafide -\nS2 u2 F - - - AC1 A07 spoof -\n",
     "meta.csv": "file,speaker,label,attack\nu1.wav,S1,bona-fide,none\nu2.wav,S2,spoof,A07\n",
+    "list.txt": "u1.png 0\nu2.png 1\n",
     "metadata.json": '{"u1.mp4": {"label": "REAL"}, "u2.mp4": {"label": "FAKE", "original": "u1.mp4"}}',
 }
 
@@ -341,10 +342,10 @@ def test_true_labels_come_from_a_key(read, tmp_path, name):
     (tmp_path / name).write_text(KEYS[name])
     found = read("folder/u2.flac,.9\nfolder/u1.flac,.2\n", key=tmp_path / name)
     assert found.labels.tolist() == [1, 0]
-    assert found.groups.tolist() == ([0, 0] if name == "metadata.json" else [0, 1])
-    assert (found.sources is None) == (name == "metadata.json")
-    if found.sources is not None:
-        assert found.sources[0] == "A07"
+    groups = {"metadata.json": [0, 0], "list.txt": None}.get(name, [0, 1])
+    assert (None if found.groups is None else found.groups.tolist()) == groups
+    sources = None if found.sources is None else found.sources[0]
+    assert sources == (None if name in ("metadata.json", "list.txt") else "A07")
     assert found.taken.unused == (1 if name == "protocol.txt" else 0)
 
 

@@ -12,7 +12,8 @@ from deepfake.datasets.text_tables import NUMBER, TextTable
 from deepfake.errors import InputError, unknown
 
 NAMES = {
-    "truth": "label labels true truth y_true target actual ground_truth groundtruth gt true_label label_true class y",
+    "truth": "label labels true truth y_true target actual ground_truth groundtruth gt true_label label_true class key "
+    "y",
     "pred": "pred preds prediction predictions predicted y_pred y_hat yhat pred_label predicted_label label_pred "
     "decision verdict",
     "group": "group groups group_id speaker speaker_id video video_id identity identity_id subject subject_id person "
@@ -131,7 +132,7 @@ def _called(role: str, cells: pd.DataFrame, taken: set[str], options: Options) -
     if role == "truth":
         # labels that are many numbers are scores (DFDC); they are told where no others are found
         names = [name for name in names if not _are_scores(cells[name])] or [
-            name for name in free if named_class(name) is not None and _are_answers(cells[name])
+            name for name in free if named_class(name) is not None and are_answers(cells[name])
         ]
     if len(names) > 1:
         several = listed(name for name in free if name in names)
@@ -160,10 +161,10 @@ def _scores(cells: pd.DataFrame, free: list[str], options: Options) -> str | Non
 
 def _are_scores(cells: pd.Series) -> bool:
     """Tell whether cells are numbers that cannot be labels."""
-    return are_numbers(cells) and not _are_answers(cells)
+    return are_numbers(cells) and not are_answers(cells)
 
 
-def _are_answers(cells: pd.Series) -> bool:
+def are_answers(cells: pd.Series) -> bool:
     """Tell whether cells are labels like 0 and 1, or yes and no."""
     words = [word for word in cells.unique()[: MOST_LABELS + 2] if word.casefold() not in NOTHING]
     return all(map(is_number, words))

@@ -49,8 +49,8 @@ def polarity(truth: pd.Series, paths: pd.Series | None, spare: pd.DataFrame, opt
         raise InputError(f"column {truth.name!r}: {error}{_first_lines(truth)}") from None
     if not (options.positive or options.negative) and all(map(is_number, words)):
         fake = meaning(truth, found.positive) == 1
-        which = next(word for word in words if found.positive[normal(word)])
-        remedy = f"say which label means fake: --positive LABEL, such as --positive {which}"
+        right, turned = (next((w for w in words if found.positive[normal(w)] is side), "0") for side in (True, False))
+        remedy = f"say which one is fake: --positive {turned} if the words are right, --positive {right} if not"
         others = [spare[name] for name in spare if columns.hold_classes(spare[name])]
         label_evidence.contradictions(fake, truth, paths, others, remedy=remedy)
     return found
