@@ -3,7 +3,7 @@ import pytest
 from deepfake.datasets.label_vocabulary import (
     FAKE,
     REAL,
-    Polarity,
+    Classes,
     folder_meaning,
     listed,
     meaning,
@@ -55,13 +55,13 @@ def test_other_names_are_none(name):
     ],
 )
 def test_the_direction_of_a_score_stands_in_its_name(name, grows):
-    assert Polarity.of(["spoof", "bona-fide"]).of_score(name) is grows
-    turned = Polarity.of(["spoof", "bona-fide"], ["bona-fide"]).of_score(name)
+    assert Classes.of(["spoof", "bona-fide"]).of_score(name) is grows
+    turned = Classes.of(["spoof", "bona-fide"], ["bona-fide"]).of_score(name)
     assert turned is (None if grows is None else not grows)
 
 
 def test_labels_of_ones_own_count_in_the_name_of_a_score():
-    cats = Polarity.of(["cat", "dog"], ["dog"])
+    cats = Classes.of(["cat", "dog"], ["dog"])
     assert (cats.of_score("p_cat"), cats.of_score("dog_score")) == (False, True)
 
 
@@ -117,12 +117,12 @@ def test_a_column_may_be_named_after_a_class(name, fake):
     ("column", "positive"), [("label", {"0": False, "1": True}), ("is_real", {"0": True, "1": False})]
 )
 def test_the_columns_name_says_what_1_means(column, positive):
-    found = Polarity.of(["1", "0.0"], column=column)
+    found = Classes.of(["1", "0.0"], column=column)
     assert (found.positive, found.reversed) == (positive, False)
 
 
 def test_all_labels_beside_the_negative_ones_are_fake():
-    found = Polarity.of(["original", "Deepfakes", "Face2Face"], negative=["Original"])
+    found = Classes.of(["original", "Deepfakes", "Face2Face"], negative=["Original"])
     assert found.positive == {"original": False, "deepfakes": True, "face2face": True}
 
 
@@ -138,4 +138,4 @@ def test_all_labels_beside_the_negative_ones_are_fake():
 )
 def test_labels_that_cannot_be_told_apart(labels, positive, negative, message):
     with pytest.raises(InputError, match=message):
-        Polarity.of(labels, positive, negative)
+        Classes.of(labels, positive, negative)

@@ -114,7 +114,7 @@ def _of_table(table: text_tables.TextTable) -> Key:
     else:
         classes = [name for name in names if hold_classes(cells[name])]
         classes = classes or [name for name in names if are_answers(cells[name])]
-        unique = [name for name in names if cells[name].is_unique]
+        unique = [name for name in names if name not in classes and cells[name].is_unique]
         columns = {role: found[0] for role, found in (("truth", classes), ("id", unique)) if len(found) == 1}
     for role, words in (("truth", "true labels"), ("id", "names")):
         if role not in columns:

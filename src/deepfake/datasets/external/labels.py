@@ -12,7 +12,7 @@ from deepfake.datasets import label_evidence
 from deepfake.datasets.external import columns
 from deepfake.datasets.external.columns import MOST_LABELS
 from deepfake.datasets.external.options import Options
-from deepfake.datasets.label_vocabulary import Polarity, is_number, listed, normal
+from deepfake.datasets.label_vocabulary import Classes, is_number, listed, normal
 from deepfake.errors import InputError
 
 
@@ -25,7 +25,7 @@ class Calls(NamedTuple):
     rule: str
 
 
-def polarity(truth: pd.Series, paths: pd.Series | None, spare: pd.DataFrame, options: Options) -> Polarity:
+def classes(truth: pd.Series, paths: pd.Series | None, spare: pd.DataFrame, options: Options) -> Classes:
     """Tell which labels are positive; labels that are numbers must not contradict words.
 
     Args:
@@ -44,7 +44,7 @@ def polarity(truth: pd.Series, paths: pd.Series | None, spare: pd.DataFrame, opt
             "one with --truth COL"
         )
     try:
-        found = Polarity.of(words, options.positive, options.negative, str(truth.name))
+        found = Classes.of(words, options.positive, options.negative, str(truth.name))
     except InputError as error:
         raise InputError(f"column {truth.name!r}: {error}{_first_lines(truth)}") from None
     if not (options.positive or options.negative) and all(map(is_number, words)):
@@ -56,14 +56,14 @@ def polarity(truth: pd.Series, paths: pd.Series | None, spare: pd.DataFrame, opt
     return found
 
 
-def answers(pred: pd.Series, column: str, polarity: Polarity, truth: pd.Series) -> Calls:
+def answers(pred: pd.Series, column: str, classes: Classes, truth: pd.Series) -> Calls:
     """Return what the detector predicted."""
     words = [str(word) for word in pred.unique()[: MOST_LABELS + 1]]
-    understood = polarity.of_calls(words) if len(words) <= MOST_LABELS else None
+    understood = classes.of_calls(words) if len(words) <= MOST_LABELS else None
     if understood is not None:
-        rule = "words of the truth" if understood.keys() <= polarity.positive.keys() else "known words"
+        rule = "words of the truth" if understood.keys() <= classes.positive.keys() else "known words"
         return Calls(meaning(pred, understood) == 1, *sides(pred, understood), rule)
-    strange = [word for word in words if normal(word) not in polarity.positive]
+    strange = [word for word in words if normal(word) not in classes.positive]
     line = pred.index[int((pred == strange[0]).to_numpy().argmax())]
     hint = "use the same words, or 1 and 0"
     if all(re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", word.casefold()) for word in strange):

@@ -13,7 +13,7 @@ from deepfake.datasets.external import clips, columns, keys, labels, scores
 from deepfake.datasets.external.columns import NOTHING
 from deepfake.datasets.external.options import Options
 from deepfake.datasets.external.scores import Scores
-from deepfake.datasets.label_vocabulary import Polarity
+from deepfake.datasets.label_vocabulary import Classes
 from deepfake.datasets.text_tables import refuse
 from deepfake.errors import InputError
 
@@ -155,23 +155,23 @@ def _interpreted(rows: pd.DataFrame, spare: pd.DataFrame, taken: Taken, options:
     rows, numbers, taken = _without_missing(rows, taken, options)
     truth = rows["truth"].rename(taken.columns["truth"])
     paths = rows["id"].rename(taken.columns["id"]) if "id" in rows else None
-    polarity = labels.polarity(truth, paths, spare.loc[rows.index], options)
-    fakes = labels.meaning(truth, polarity.positive)
-    positive, negative = labels.sides(truth, polarity.positive)
-    taken = replace(taken, positive=positive, negative=negative, positive_rule=polarity.rule)
+    classes = labels.classes(truth, paths, spare.loc[rows.index], options)
+    fakes = labels.meaning(truth, classes.positive)
+    positive, negative = labels.sides(truth, classes.positive)
+    taken = replace(taken, positive=positive, negative=negative, positive_rule=classes.rule)
     if len(positive) > 1 and "source" not in rows and options.negative:
         # each label of a method is who made the sample
         rows = rows.assign(source=rows["truth"])
         taken = replace(taken, columns={**taken.columns, "source": taken.columns["truth"]})
     calls = None
     if "pred" in rows:
-        calls = labels.answers(rows["pred"], taken.columns["pred"], polarity, rows["truth"])
+        calls = labels.answers(rows["pred"], taken.columns["pred"], classes, rows["truth"])
         sides = {"called_positive": calls.positive, "called_negative": calls.negative, "called_rule": calls.rule}
         taken = replace(taken, **sides)
     called = None if calls is None else calls.called
     growing = None
     if numbers is not None:
-        growing, taken = _growing(numbers, called, polarity, taken, options)
+        growing, taken = _growing(numbers, called, classes, taken, options)
     if options.aggregate is not None:
         assert growing is not None  # without scores it was refused
         fakes, growing, rows = clips.joined(rows, fakes, growing, options.aggregate)
@@ -213,7 +213,7 @@ def _without_missing(rows: pd.DataFrame, taken: Taken, options: Options) -> tupl
 
 
 def _growing(
-    read: Scores, called: NDArray[np.bool_] | None, polarity: Polarity, taken: Taken, options: Options
+    read: Scores, called: NDArray[np.bool_] | None, classes: Classes, taken: Taken, options: Options
 ) -> tuple[NDArray[np.float64], Taken]:
     """Return scores that grow with the positive class, and how it was told and where they are compared."""
     if options.score_is == "confidence":
@@ -224,7 +224,7 @@ def _growing(
         taken = replace(taken, scale="confidence", scale_rule="as named", higher="positive", threshold=half)
         taken = replace(taken, threshold_rule="half of the whole", higher_rule="the confidence in what was predicted")
         return growing, replace(taken, agreement=_agreement(growing, called))
-    positive, rule = _direction(taken.columns["score"], polarity, options)
+    positive, rule = _direction(taken.columns["score"], classes, options)
     agreed = None if called is None else _agreement(read.values if positive else -read.values, called)
     if rule is None:
         rule = "its name does not say"
@@ -251,11 +251,11 @@ def _agreement(growing: NDArray[np.float64], called: NDArray[np.bool_]) -> float
     return None if np.isnan(agreed) else agreed
 
 
-def _direction(name: str, polarity: Polarity, options: Options) -> tuple[bool, str | None]:
+def _direction(name: str, classes: Classes, options: Options) -> tuple[bool, str | None]:
     """Return whether a higher score speaks for the positive class, and by what that was told; None: by nothing."""
     if options.higher is not None:
-        return (options.higher == "fake") != polarity.reversed, "as named"
-    by_name = polarity.of_score(name)
+        return (options.higher == "fake") != classes.reversed, "as named"
+    by_name = classes.of_score(name)
     return by_name is not False, None if by_name is None else "its name"
 
 
