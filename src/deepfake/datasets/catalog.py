@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 
 from deepfake import modalities, project
 from deepfake.config.section import Probability, Section, first_mistake
+from deepfake.datasets import kinds, recipes
 from deepfake.errors import InputError, unknown
 from deepfake.project import paths
 
@@ -31,12 +32,26 @@ def _inside(path: str) -> str:
 def _known_modality(name: str) -> str:
     """Refuse a modality that there is not."""
     if name not in modalities.MODALITIES:
-        raise ValueError(unknown("modality", name, modalities.MODALITIES))
+        planned = f"; {name} cannot be read yet, frames of videos can, as images" if name in kinds.MEDIA else ""
+        raise ValueError(unknown("modality", name, modalities.MODALITIES) + planned)
     return name
+
+
+def _compiles(expression: str) -> str:
+    """Refuse a regular expression that is none, or that has no group to take a name from."""
+    try:
+        groups = re.compile(expression).groups
+    except re.error as error:
+        raise ValueError(f"{expression!r} is no regular expression: {error}") from None
+    if not groups and expression != "label":
+        raise ValueError(f"{expression!r} needs a group in parentheses, which names the source; or the word label")
+    return expression
 
 
 PathBelow = Annotated[str, AfterValidator(_inside)]
 Percent = Annotated[float, Field(ge=0, le=100)]
+Pattern = Annotated[str, AfterValidator(_inside)]
+Regex = Annotated[str, AfterValidator(_compiles)]
 FolderName = Annotated[str, StringConstraints(pattern=r"^[^./\\][^/\\]*$")]
 
 
@@ -51,26 +66,46 @@ class Hub(Section):
 
 
 class DataSet(Section):
-    """One entry of the catalog.
+    """One entry of the catalog; `deepfake ingest --look PATH` writes one for files that one has.
 
-    Two adapters read files as they were obtained:
+    Three adapters read files as they were obtained:
 
     - `sources`: one archive `<source>.zip` a source, or its unpacked folder `<source>/`; `sources` gives the labels.
     - `folder`: `real/` and `fake/`, or `real/<source>/` and `fake/<source>/`, with any depth below; what lies beside
-      them is not read. With `table`, the files that a CSV names instead.
+      them is not read. Where there are no such two folders, folders of these names at any depth are taken, in any
+      capitals and with numbers or the part of a split beside the word (`train/REAL`, `1_fake`), or those that `labels`
+      describes. With `table`, the files that a CSV names instead.
+    - `metadata`: what each `metadata.json` of DFDC says of the videos beside it, or of the folders of their frames;
+      a fake is in the group of its original.
+
+    Folders called after a part of a split (`train`, `val`, `test`) or after how files are stored (`c23`, `frames`,
+    `images`) name neither sources nor groups.
     """
 
+    recipe: str | None = None
+    """A layout that is known by name (`datasets/recipes.yaml`): it sets the keys that the entry does not set."""
     title: str
     """What it is, as it stands in a report."""
     modality: Annotated[str, AfterValidator(_known_modality)]
     """A key of `modalities.MODALITIES`."""
-    adapter: Literal["sources", "folder"]
+    adapter: Literal["sources", "folder", "metadata"]
     """How its files are laid out; a key of `adapters.ADAPTERS`."""
+    labels: Annotated[dict[Pattern, Literal["real", "fake"]], Field(min_length=1)] | None = None
+    """With adapter `folder`: patterns of paths below the data set's folder, and the class of the files that match.
+    `*` and `?` stand for letters of one name, `**` for any number of folders: `"**/1_fake/**": fake`. A file that
+    matches both classes is an error; one that matches none is passed over and counted."""
+    source: Regex | None = None
+    """A regular expression that is searched in a file's path: its first group that matches names the source; where it
+    does not match, and everywhere with the word `label`, the source is called real or fake. Without this key: the
+    folder right below that of the class."""
     group: Literal["folder", "basename", "file"]
     """What binds samples that must not be parted: the folder that a file lies in (below its source), its name without
     the suffix, or nothing (every file is a group of its own)."""
     groups_of: str | None = None
     """A data set whose groups these are, too: samples of equally named groups are never parted, across both."""
+    splits: Literal["from_folders"] | None = None
+    """`from_folders` keeps a published split: files below a folder `test` (or `testing`, `eval`) are the test set, all
+    others are cross-validated. Without this key the folders are not looked at, and the test set is drawn."""
     near_duplicates: Literal["report", "join"] = "report"
     """What becomes of near-duplicates in different groups: they are listed, or splits also make one group of them."""
     sources: dict[FolderName, Literal["real", "fake"]] = Field(default={})
@@ -84,14 +119,31 @@ class DataSet(Section):
     obtain: str
     """The command or page by which one gets it."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_its_recipe(cls, entry: Any) -> Any:
+        if isinstance(entry, dict) and isinstance(entry.get("recipe"), str):
+            return recipes.find(entry["recipe"]).entry | entry
+        return entry
+
     @model_validator(mode="after")
     def _fits_its_adapter(self) -> "DataSet":
         if self.adapter == "sources" and set(self.sources.values()) != {"real", "fake"}:
             raise ValueError("adapter sources needs the key sources: each source and its label, both real and fake")
         if self.adapter == "sources" and self.table is not None:
             raise ValueError("table goes with adapter folder; adapter sources takes the labels from sources")
-        if self.adapter == "folder" and self.sources:
-            raise ValueError("adapter folder takes the sources from the folders or the table; remove the key sources")
+        if self.adapter != "sources" and self.sources:
+            raise ValueError(
+                f"adapter {self.adapter} takes the sources from the folders or the table; remove the key sources"
+            )
+        if self.labels is not None and (self.adapter != "folder" or self.table is not None):
+            raise ValueError("labels goes with adapter folder, without table")
+        if self.labels is not None and set(self.labels.values()) != {"real", "fake"}:
+            raise ValueError("labels needs patterns of both real and fake")
+        if self.splits is not None and self.groups_of is not None:
+            raise ValueError("splits and groups_of: the groups have their places in the other data set already")
+        if self.source is not None and (self.adapter == "sources" or self.table is not None):
+            raise ValueError("source goes with adapters folder and metadata, without table")
         return self
 
 

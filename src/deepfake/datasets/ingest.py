@@ -12,8 +12,9 @@ import pandas as pd
 from deepfake import modalities, tables
 from deepfake.config.params import Ingest
 from deepfake.datasets import adapters, near_duplicates
-from deepfake.datasets.adapters import RawFile
+from deepfake.datasets.adapters import RawFile, RawFiles
 from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.listing import Passed
 from deepfake.errors import InputError
 from deepfake.modalities.base import Facts, Modality
 from deepfake.progress import SILENT, Progress
@@ -43,6 +44,7 @@ def ingest(
     max_quarantined: float,
     threads: int,
     progress: Progress = SILENT,
+    found: RawFiles | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Decode every file of a raw data set.
 
@@ -53,6 +55,7 @@ def ingest(
         max_quarantined: largest share of files that may be unreadable.
         threads: decoding threads; they do not change the result.
         progress: told of the files done.
+        found: its files, if they are known already.
 
     Returns:
         The samples (`tables.SAMPLES`), what their media are (the modality's `MEDIA`), and the quarantine
@@ -62,7 +65,7 @@ def ingest(
         InputError: an archive is missing, too many files are unreadable, or a class has no sample.
     """
     modality = modalities.load(dataset.modality)
-    found = adapters.find(raw, dataset)
+    found = found or adapters.find(raw, dataset)
     samples: list[tuple[object, ...]] = []
     media: list[tuple[object, ...]] = []
     refused: list[tuple[str, str, str, str]] = []
@@ -73,13 +76,15 @@ def ingest(
             else:
                 # a file is a clip of its own
                 identity = (file.sample_id, file.sample_id, file.archive, file.path, name, dataset.modality)
-                samples.append((*identity, file.label, file.source, file.group, facts.bytes, facts.sha256))
+                samples.append(
+                    (*identity, file.label, file.source, file.group, facts.bytes, facts.sha256, file.published)
+                )
                 media.append((file.sample_id, *facts.medium))
             if done % _STEP == 0 or done == len(found.files):
                 progress.advance(f"ingesting {name}", done, len(found.files))
     quarantine = pd.DataFrame(refused, columns=["archive", "path", "source", "reason"])
     table = pd.DataFrame(samples, columns=list(tables.SAMPLES.columns))
-    _check_yield(name, table, quarantine, found.litter, max_quarantined)
+    _check_yield(name, table, quarantine, found.passed, max_quarantined)
     return table, pd.DataFrame(media, columns=list(modality.MEDIA.columns)), quarantine
 
 
@@ -87,11 +92,13 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
     """Ingest a data set from its raw folder, and write samples, media, quarantine, duplicates and near-duplicates.
 
     Returns:
-        How many samples, refused files, duplicates and near-duplicates there are, in two sentences.
+        How many samples, refused files, duplicates and near-duplicates there are, in two sentences, and on a line of
+        its own what decided the labels and what was passed over.
 
     Raises:
         InputError: as in `ingest`.
     """
+    found = adapters.find(paths().raw(name), dataset)
     samples, media, quarantine = ingest(
         name,
         dataset,
@@ -99,6 +106,7 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
         max_quarantined=settings.max_quarantined,
         threads=threads,
         progress=progress,
+        found=found,
     )
     repeated = duplicates(samples)
     modality = modalities.load(dataset.modality)
@@ -118,6 +126,7 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
         f"{len(repeated)} in several groups ({repeated['both_labels'].sum()} both real and fake) "
         f"in {paths().duplicates(name)}. {len(near)} pairs of groups share a near-duplicate"
         + (f", which {joined}: {paths().near_duplicates(name)}" if len(near) else "")
+        + f"\n{found.told()}"
     )
 
 
@@ -174,12 +183,12 @@ def _examine(data: bytes | str, modality: Modality) -> _Facts | str:
 
 
 def _check_yield(
-    name: str, samples: pd.DataFrame, quarantine: pd.DataFrame, litter: int, max_quarantined: float
+    name: str, samples: pd.DataFrame, quarantine: pd.DataFrame, passed: Passed, max_quarantined: float
 ) -> None:
     """Refuse a data set of which too little is readable."""
     total = len(samples) + len(quarantine)
     if not total:
-        skipped = f" but {litter} hidden or system files" if litter else ""
+        skipped = f" but {passed}" if str(passed) else ""
         raise InputError(f"data set {name}: there is no file in it{skipped}")
     if len(quarantine) > max_quarantined * total:
         worst = quarantine["reason"].value_counts().index[0]

@@ -26,6 +26,7 @@ def split(
     seed: int,
     repeats: int = 1,
     bound: pd.DataFrame | None = None,
+    published: pd.Series | None = None,
 ) -> pd.DataFrame:
     """Give every sample its split, fraction rank, and a fold in each repeat of the cross-validation.
 
@@ -36,18 +37,22 @@ def split(
         seed: the same seed gives the same splits.
         repeats: how many partitions into folds; `fold` is that of the first one.
         bound: pairs of groups that must not be parted either, in the columns `group` and `other_group`.
+        published: each sample's part of a published split: those of `test` become the test set, whatever `test_ratio`.
 
     Returns:
         The manifest (`tables.MANIFEST`). Groups that share a file, bit for bit, or are bound, are joined into one.
 
     Raises:
-        InputError: there are too few groups for the folds, or a fold would lack a class.
+        InputError: a group is in the published test set and outside it, there are too few groups for the folds, or a
+            fold would lack a class.
     """
     manifest = samples.assign(group=joined_groups(samples, bound))
     manifest["stratum"] = manifest.groupby("group")["source"].transform(lambda sources: "+".join(sorted(set(sources))))
-    order = _stratified_order(manifest, stream=(seed, _TEST))
-    test_groups = order[: max(1, round(test_ratio * len(order)))]
-    is_test = manifest["group"].isin(test_groups)
+    if published is None:
+        order = _stratified_order(manifest, stream=(seed, _TEST))
+        is_test = manifest["group"].isin(order[: max(1, round(test_ratio * len(order)))])
+    else:
+        is_test = _published_test(manifest, published)
     manifest["split"] = np.where(is_test, "test", "dev")
     manifest["fold"] = tables.TEST_FOLD
     manifest["fraction_rank"] = 0.0
@@ -62,6 +67,26 @@ def split(
         manifest.loc[rows.index, "fraction_rank"] = _fraction_rank(rows, seed, int(str(fold)))
     verify(manifest)
     return manifest
+
+
+def _published_test(manifest: pd.DataFrame, published: pd.Series) -> pd.Series:
+    """Return which samples are of the published test set; it must hold whole groups."""
+    is_test = published == "test"
+    if not is_test.any():
+        raise InputError(
+            "splits: from_folders, but no sample lies in a folder test (or testing, eval); run deepfake ingest again "
+            "if the catalog has changed, or remove splits from it"
+        )
+    parted = is_test.groupby(manifest["group"]).nunique() > 1
+    if parted.any():
+        first = manifest[manifest["group"] == parted.idxmax()]
+        inside, outside = (first["sample_id"][is_test[first.index] == side].iloc[0] for side in (True, False))
+        raise InputError(
+            f"splits: from_folders, but {parted.sum()} of {len(parted)} groups are in the published test set and "
+            f"outside it, as {parted.idxmax()} ({inside}, {outside}); samples of a group, and copies of a file, must "
+            "not be parted: set another rule for groups, remove the copies, or remove splits from the catalog"
+        )
+    return is_test
 
 
 def _repeat_seed(seed: int, repeat: int) -> int:
