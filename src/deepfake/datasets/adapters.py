@@ -70,17 +70,18 @@ class RawFiles(NamedTuple):
         return f"labels: {'; '.join(classes)}{passed}"
 
 
-def find(raw: Path, dataset: DataSet) -> RawFiles:
+def find(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -> RawFiles:
     """Find the files of a data set and check that they can be told apart.
 
     Args:
         raw: the folder it lies in.
         dataset: its entry in the catalog.
+        listed: all that lies in the folder, if that is known already.
 
     Raises:
         InputError: something is missing, a sample is there twice, or a source has both labels.
     """
-    found = ADAPTERS[dataset.adapter](raw, dataset)
+    found = ADAPTERS[dataset.adapter](raw, dataset, listed)
     of_id: dict[str, RawFile] = {}
     of_source: dict[str, RawFile] = {}
     for file in found.files:
@@ -93,13 +94,13 @@ def find(raw: Path, dataset: DataSet) -> RawFiles:
         if first.label != file.label:
             raise InputError(
                 f"{raw}: source {file.source} is both real and fake ({first.path}, {file.path}); give each label its "
-                "own sources (a folder right below that of the class names a source, folders of groups go below it), or "
-                "set the key source in the catalog: label for one source a class"
+                "own sources (a folder right below that of the class names a source, folders of groups go below it), "
+                "or set source: label in the catalog for one source a class"
             )
     return found
 
 
-def sources(raw: Path, dataset: DataSet) -> RawFiles:
+def sources(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -> RawFiles:
     """Find the files of a data set that comes as one zip archive a source, as DeepFakeFace does, or unpacked.
 
     Raises:
@@ -133,13 +134,13 @@ def sources(raw: Path, dataset: DataSet) -> RawFiles:
             _raw_file(entry, sample_id, archive, source, CLASSES[label], _group(dataset.group, place, sample_id), part)
             for place, entry in zip(places, entries, strict=True)
             if _is_media(entry, dataset, passed)
-            for sample_id, part in [(f"{source}/{place}", _part(dataset, place))]
+            for sample_id, part in [(f"{source}/{place}", _part(dataset, str(place)))]
         ]
         files += sorted(of_source, key=lambda file: file.sample_id)
     return RawFiles(files, passed, Counter((file.label, file.source) for file in files))
 
 
-def folder(raw: Path, dataset: DataSet) -> RawFiles:
+def folder(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -> RawFiles:
     """Find the files below folders that say real and fake, or those that a table names.
 
     Raises:
@@ -149,15 +150,11 @@ def folder(raw: Path, dataset: DataSet) -> RawFiles:
         return _tabled(raw, dataset, dataset.table)
     if not raw.is_dir():
         raise InputError(f"{raw}: not found; to obtain the data: {dataset.obtain}")
-    if dataset.labels is not None:
-        entries, passed = listing.in_folders(raw, [""])
-        rule = labelling.by_patterns(dataset.labels)
-    elif all((raw / name).is_dir() for name in CLASSES):
-        entries, passed = listing.in_folders(raw, CLASSES)
-        rule = labelling.by_top
-    else:
-        entries, passed = listing.in_folders(raw, [""])
-        rule = labelling.by_names
+    rule = labelling.by_patterns(dataset.labels) if dataset.labels is not None else labelling.by_names
+    if dataset.labels is None and all((raw / name).is_dir() for name in CLASSES):
+        # what lies beside these two is not looked at
+        rule, listed = labelling.by_top, listing.in_folders(raw, CLASSES)
+    entries, passed = _listed(raw, listed)
     files, labelled = [], Counter()
     for entry in sorted(entries, key=lambda entry: entry.path):
         if not _is_media(entry, dataset, passed):
@@ -175,7 +172,7 @@ def folder(raw: Path, dataset: DataSet) -> RawFiles:
     return RawFiles(files, passed, labelled)
 
 
-def metadata(raw: Path, dataset: DataSet) -> RawFiles:
+def metadata(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -> RawFiles:
     """Find the videos that each metadata.json of DFDC describes, or the frames in folders called like the videos.
 
     Raises:
@@ -183,7 +180,7 @@ def metadata(raw: Path, dataset: DataSet) -> RawFiles:
     """
     if not raw.is_dir():
         raise InputError(f"{raw}: not found; to obtain the data: {dataset.obtain}")
-    entries, passed = listing.in_folders(raw, [""])
+    entries, passed = _listed(raw, listed)
     clips = dfdc.read(raw, [entry.path for entry in entries])
     files, labelled = [], Counter()
     for entry in sorted(entries, key=lambda entry: entry.path):
@@ -200,7 +197,7 @@ def metadata(raw: Path, dataset: DataSet) -> RawFiles:
     return RawFiles(files, passed, labelled)
 
 
-ADAPTERS: dict[str, Callable[[Path, DataSet], RawFiles]] = {
+ADAPTERS: dict[str, Callable[[Path, DataSet, listing.Listing | None], RawFiles]] = {
     "sources": sources,
     "folder": folder,
     "metadata": metadata,
@@ -226,6 +223,14 @@ def read(raw: Path, files: Sequence[RawFile]) -> Iterator[tuple[RawFile, bytes |
                 yield file, file.refused or _member(opened, file.path)
 
 
+def _listed(raw: Path, listed: listing.Listing | None) -> tuple[list[listing.Entry], listing.Passed]:
+    """Return all files below a folder, and what is passed over, to be counted on."""
+    entries, skipped = listed or listing.in_folders(raw, [""])
+    passed = listing.Passed()
+    passed.add(skipped)
+    return entries, passed
+
+
 def _tabled(raw: Path, dataset: DataSet, table: str) -> RawFiles:
     """Find the files that a table names."""
     if not (raw / table).is_file():
@@ -235,7 +240,7 @@ def _tabled(raw: Path, dataset: DataSet, table: str) -> RawFiles:
         entry = listing.at(raw, str(PurePosixPath(table).parent / row.path))
         sample_id = listing.composed(entry.path)
         group = row.group or _group(dataset.group, PurePosixPath(listing.composed(row.path)), sample_id)
-        part = _part(dataset, PurePosixPath(sample_id))
+        part = _part(dataset, sample_id)
         files.append(_raw_file(entry, sample_id, "", row.source, row.label, group, part))
         labelled[row.label, table] += 1
     return RawFiles(files, listing.Passed(), labelled)
@@ -249,8 +254,8 @@ def _placed(entry: listing.Entry, dataset: DataSet, label: int, below: tuple[str
     source = _source(dataset, sample_id, tuple(naming)) or labelling.NAMES[label]
     if naming[:1] == [source]:
         del naming[0]
-    group = _group(dataset.group, PurePosixPath(*naming, name), sample_id)
-    part = _part(dataset, PurePosixPath(sample_id))
+    group = "/".join(naming) if dataset.group == "folder" else _group(dataset.group, PurePosixPath(name), sample_id)
+    part = _part(dataset, sample_id)
     return _raw_file(entry, sample_id, "", source, label, group, part)
 
 
@@ -262,16 +267,16 @@ def _source(dataset: DataSet, path: str, naming: tuple[str, ...]) -> str:
     return next(filter(None, found.groups()), "") if found else ""
 
 
-def _part(dataset: DataSet, path: PurePosixPath) -> str:
+def _part(dataset: DataSet, path: str) -> str:
     """Return a file's part of the published split; empty when that is not kept."""
-    return labelling.part_of(path.parts[:-1]) if dataset.splits == "from_folders" else ""
+    return labelling.part_of(path.rpartition("/")[0]) if dataset.splits == "from_folders" else ""
 
 
 def _is_media(entry: listing.Entry, dataset: DataSet, passed: listing.Passed) -> bool:
     """Tell whether a file may be a sample; count it as passed over when its suffix says that it is none."""
     if not kinds.is_beside(entry.path, dataset.modality):
         return True
-    passed.others[PurePosixPath(entry.path).suffix.lower()] += 1
+    passed.others[kinds.suffix(entry.path)] += 1
     return False
 
 

@@ -208,12 +208,17 @@ def load(path: Path | None = None) -> dict[str, DataSet]:
     path = path or paths().catalog
     entries = {name: entry for name, entry in _read(path).items() if name not in _OTHERS}
     for name in entries:
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
+        if not is_name(name):
             raise InputError(
                 f"{path}: {name!r} cannot name a data set, since folders are called after it; "
                 f"use small letters, digits, - and _, but none of {', '.join(sorted(_RESERVED))}"
             )
     return _checked(entries, DataSet, str(path))
+
+
+def is_name(name: Any) -> bool:
+    """Tell whether something can name a data set."""
+    return isinstance(name, str) and bool(_NAME.fullmatch(name)) and name not in _RESERVED
 
 
 def load_reported(path: Path | None = None) -> dict[str, Reported]:

@@ -2,8 +2,7 @@
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import PurePosixPath
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from deepfake import tables
@@ -60,17 +59,16 @@ def class_of_folder(name: str) -> int | None:
     return None
 
 
-def part_of(folders: Iterable[str]) -> str:
-    """Return the part of a published split that some folders name: train, val, test, or "" where none does.
+@functools.lru_cache(maxsize=4096)
+def part_of(folder: str) -> str:
+    """Return the part of a published split that the folders of a path name: train, val, test, or "" where none does.
 
     Raises:
         InputError: they name several.
     """
-    named = {_part(folder): folder for folder in folders if _part(folder)}
+    named = {_part(part): part for part in folder.split("/") if _part(part)}
     if len(named) > 1:
-        raise InputError(
-            f"folders {' and '.join(sorted(named.values()))} stand in one path; it has one part of a split"
-        )
+        raise InputError(f"{folder}: {' and '.join(named.values())} are parts of a published split; a file is of one")
     return next(iter(named), "")
 
 
@@ -89,7 +87,7 @@ def by_patterns(labels: Mapping[str, str]) -> Rule:
     Returns:
         The rule. It raises an InputError for a path that patterns of both classes match.
     """
-    compiled = [(pattern, CLASSES[name], _compiled(composed(pattern))) for pattern, name in labels.items()]
+    compiled = [(pattern, CLASSES[name], expression(pattern)) for pattern, name in labels.items()]
 
     def rule(path: str) -> Labelled | None:
         path = composed(path)
@@ -103,7 +101,7 @@ def by_patterns(labels: Mapping[str, str]) -> Rule:
                 f"{path}: labels: {pattern!r} says {NAMES[label]} and {other!r} says {NAMES[1 - label]}; "
                 "change one of the patterns in the catalog"
             )
-        return Labelled(label, pattern, PurePosixPath(match["below"]).parts)
+        return Labelled(label, pattern, tuple(match["below"].split("/")))
 
     return rule
 
@@ -138,7 +136,7 @@ def _classes(folders: tuple[str, ...]) -> list[tuple[int, int]]:
 
 def by_top(path: str) -> Labelled | None:
     """Label a path by the folders `real` and `fake` at its top."""
-    top, *below = PurePosixPath(composed(path)).parts
+    top, *below = composed(path).split("/")
     return Labelled(CLASSES[top], top, tuple(below)) if top in CLASSES and below else None
 
 
@@ -161,8 +159,9 @@ def _words(name: str) -> list[str]:
     return words
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Translate a pattern; its group `below` is what lies in the folder that the pattern leads to."""
+def expression(pattern: str) -> re.Pattern[str]:
+    """Translate a pattern of paths; its group `below` is what lies in the folder that the pattern leads to."""
+    pattern = composed(pattern)
     *above, last = pattern.split("/")
     folders = "".join("(?:[^/]+/)*?" if part == "**" else f"{_name(part)}/" for part in above)
     return re.compile(f"{folders}(?P<below>{'.+' if last == '**' else _name(last)})", re.DOTALL)

@@ -166,7 +166,8 @@ def in_folders(root: Path, names: Iterable[str]) -> Listing:
         if real in listed:
             entries.append(Entry(str(folder), 0, f"a link to {listed[real]}, which is read already"))
             continue
-        listed[real] = str(folder)
+        listed[real] = str(folder) if folder != PurePosixPath() else root.name
+        above = "" if folder == PurePosixPath() else f"{folder}/"
         for item in sorted(os.scandir(root / folder), key=lambda item: item.name):
             if is_litter(item.name):
                 if item.name.lower() in _THUMBNAILS:
@@ -174,7 +175,7 @@ def in_folders(root: Path, names: Iterable[str]) -> Listing:
                 else:
                     passed.hidden += 1
                 continue
-            entry = _entry(item, str(folder / item.name))
+            entry = _entry(item, above + item.name)
             if entry is not None:
                 entries.append(entry)
             elif item.is_symlink():
