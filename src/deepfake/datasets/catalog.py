@@ -35,6 +35,17 @@ def _known_modality(name: str) -> str:
     return name
 
 
+def _reads_identities(rule: str) -> str:
+    """Refuse a rule that is no regular expression, or reads nothing."""
+    try:
+        count = re.compile(rule).groups
+    except re.error as error:
+        raise ValueError(f"{rule!r} is not a regular expression ({error})") from None
+    if not count:
+        raise ValueError(f"{rule!r} reads nobody; put (round brackets) around what names a person")
+    return rule
+
+
 PathBelow = Annotated[str, AfterValidator(_inside)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 FolderName = Annotated[str, StringConstraints(pattern=r"^[^./\\][^/\\]*$")]
@@ -69,6 +80,12 @@ class DataSet(Section):
     group: Literal["folder", "basename", "file"]
     """What binds samples that must not be parted: the folder that a file lies in (below its source), its name without
     the suffix, or nothing (every file is a group of its own)."""
+    identities: Annotated[str, AfterValidator(_reads_identities)] | None = None
+    r"""Who is seen in a file, instead of `group`: a regular expression that reads them from its path, each of its
+    (groups) one person. `(\d{3})(?:_(\d{3}))?` reads one from `000` and two from `000_003`; files that show a
+    person in common are never parted, so a face swap stays with both its people. It has to match a folder's name or the
+    file's name without suffix as a whole, in every file, and the same people wherever it matches; with / in it, the
+    names of a folder and what is in it: `(\d{3})(?:_(\d{3}))?/\d+` is a folder of numbered frames."""
     groups_of: str | None = None
     """A data set whose groups these are, too: samples of equally named groups are never parted, across both."""
     near_duplicates: Literal["report", "join"] = "report"
@@ -83,6 +100,20 @@ class DataSet(Section):
     licence: str
     obtain: str
     """The command or page by which one gets it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _grouped_by_identities(cls, entry: Any) -> Any:
+        """Let identities stand instead of `group`."""
+        if isinstance(entry, dict) and entry.get("identities") is not None:
+            return entry | {"group": "file"}
+        return entry
+
+    @model_validator(mode="after")
+    def _has_people_of_its_own(self) -> "DataSet":
+        if self.identities is not None and self.groups_of is not None:
+            raise ValueError("identities and groups_of exclude each other: groups are named after the first of several")
+        return self
 
     @model_validator(mode="after")
     def _fits_its_adapter(self) -> "DataSet":
