@@ -125,6 +125,28 @@ def _check_clips(manifest: pd.DataFrame) -> None:
             )
 
 
+def composition(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Count what each fold and the test set hold.
+
+    Args:
+        manifest: a checked manifest.
+
+    Returns:
+        int64: a column for each fold of the first repeat, the test set and all; rows `groups`, `reals`, `fakes`, and
+        the samples of each source, those of reals first.
+    """
+    folds = sorted(set(manifest["fold"]) - {tables.TEST_FOLD})
+    parts = {f"fold {fold}": manifest[manifest["fold"] == fold] for fold in folds}
+    parts |= {"test set": manifest[manifest["fold"] == tables.TEST_FOLD], "all": manifest}
+    sources = manifest[["label", "source"]].drop_duplicates().sort_values(["label", "source"])["source"]
+    counts = {}
+    for part, rows in parts.items():
+        fakes = int((rows["label"] == tables.FAKE).sum())
+        of_source = rows["source"].value_counts().reindex(sources, fill_value=0)
+        counts[part] = [rows["group"].nunique(), len(rows) - fakes, fakes, *of_source]
+    return pd.DataFrame(counts, index=pd.Index(["groups", "reals", "fakes", *sources]), dtype="int64")
+
+
 def check_holdout(manifest: pd.DataFrame, source: str) -> None:
     """Check that a source can be kept from training.
 
