@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 
 from deepfake import modalities, project
 from deepfake.config.section import Probability, Section, first_mistake
+from deepfake.datasets.external.options import Aggregate, Higher, Options, ScoreIs
 from deepfake.errors import InputError, unknown
 from deepfake.project import paths
 
@@ -152,6 +153,10 @@ REPORTED = ("accuracy", "precision", "recall", "f1", "auc")
 """The figures of a `Reported`: shares in percent, the AUC between 0 and 1."""
 
 
+_Labels = str | int | list[str | int]
+_AS_THEY_ARE = ("truth", "pred", "score", "group", "clip", "threshold", "higher", "score_is", "aggregate")
+
+
 class Predictions(Section):
     """Somebody's predictions as a row of the comparison; what is not named is found, as `deepfake evaluate` does."""
 
@@ -162,17 +167,40 @@ class Predictions(Section):
     dataset: str
     """What it was measured on, as it stands in a report."""
     truth: str | None = None
-    """The column of the true labels."""
+    """The column of the true labels; like all columns by its name or number."""
     pred: str | None = None
-    """The column of what the detector called each sample."""
+    """The column of what the detector predicted."""
     score: str | None = None
     """The column of its scores."""
-    positive: str | None = None
-    """The label of the positive class."""
+    positive: _Labels = Field(default=[])
+    """The labels of the positive class."""
+    negative: _Labels = Field(default=[])
+    """The labels of the other class; all others are then positive."""
     group: str | None = None
-    """The column of what binds samples that are not independent."""
+    """The column of what samples share, so that they are not independent."""
+    clip: str | None = None
+    """The column of the clips whose rows `aggregate` joins."""
     threshold: float | None = None
-    """The score from which on a sample is called positive."""
+    """The score from which on a sample is predicted positive."""
+    higher: Higher | None = None
+    """The class that a higher score speaks for."""
+    score_is: ScoreIs | None = None
+    """What the scores are, where their range does not say."""
+    missing: str | float | None = None
+    """What becomes of rows without a score: `skip`, or the score that they get."""
+    key: PathBelow | None = None
+    """A second file, below the same folder, that holds the true labels by the name of each sample."""
+    aggregate: Aggregate | None = None
+    """How the scores of a clip become one."""
+
+    def options(self, folder: Path) -> Options:
+        """Return what the entry says about its file, which lies in a folder."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in _AS_THEY_ARE}
+        sides = ([one] if isinstance(one, str | int) else one for one in (self.positive, self.negative))
+        positive, negative = (tuple(map(str, side)) for side in sides)
+        missing = None if self.missing is None else str(self.missing)
+        key = None if self.key is None else folder / self.key
+        return Options(**given, positive=positive, negative=negative, missing=missing, key=key)
 
 
 _Entry = TypeVar("_Entry", bound=Section)
