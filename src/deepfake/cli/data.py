@@ -105,11 +105,15 @@ def ingest(dataset: str | None, raw: Path | None, look: Path | None) -> None:
 @click.command()
 @click.argument("dataset")
 def split(dataset: str) -> None:
-    """Give every sample of DATASET its test set or fold; groups stay together."""
+    """Give every sample of DATASET its test set or fold; groups stay together. Print what each holds."""
     from deepfake.config import params
-    from deepfake.datasets import catalog, partition
+    from deepfake.datasets import catalog, partition, splits
+    from deepfake.studies.data_cards import page
 
-    partition.write(dataset, params.load(), catalog.load())
+    entries = catalog.load()
+    manifest = partition.write(dataset, params.load(), entries)
+    card = page.write(dataset, entries[dataset], manifest)
+    click.echo(f"{splits.composition(manifest).to_markdown()}\n{dataset}: {card}")
 
 
 @click.command()

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationError, 
 from deepfake import modalities, project
 from deepfake.config.section import Probability, Section, first_mistake
 from deepfake.datasets import kinds, recipes
+from deepfake.datasets.external.options import Aggregate, Higher, Options, ScoreIs
 from deepfake.errors import InputError, unknown
 from deepfake.project import paths
 
@@ -37,21 +38,22 @@ def _known_modality(name: str) -> str:
     return name
 
 
-def _compiles(expression: str) -> str:
-    """Refuse a regular expression that is none, or that has no group to take a name from."""
+def _reads_names(rule: str) -> str:
+    """Refuse a rule that is no regular expression, or takes no name from a path."""
     try:
-        groups = re.compile(expression).groups
+        count = re.compile(rule).groups
     except re.error as error:
-        raise ValueError(f"{expression!r} is no regular expression: {error}") from None
-    if not groups and expression != "label":
-        raise ValueError(f"{expression!r} needs a group in parentheses, which names the source; or the word label")
-    return expression
+        raise ValueError(f"{rule!r} is not a regular expression ({error})") from None
+    if not count:
+        raise ValueError(f"{rule!r} reads nobody; put (round brackets) around what names a person or a source")
+    return rule
 
 
 PathBelow = Annotated[str, AfterValidator(_inside)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Pattern = Annotated[str, AfterValidator(_inside)]
-Regex = Annotated[str, AfterValidator(_compiles)]
+SourceRule = Annotated[str, AfterValidator(lambda rule: rule if rule == "label" else _reads_names(rule))]
+NamingRule = Annotated[str, AfterValidator(_reads_names)]
 FolderName = Annotated[str, StringConstraints(pattern=r"^[^./\\][^/\\]*$")]
 
 
@@ -94,13 +96,19 @@ class DataSet(Section):
     """With adapter `folder`: patterns of paths below the data set's folder, and the class of the files that match.
     `*` and `?` stand for letters of one name, `**` for any number of folders: `"**/1_fake/**": fake`. A file that
     matches both classes is an error; one that matches none is passed over and counted."""
-    source: Regex | None = None
+    source: SourceRule | None = None
     """A regular expression that is searched in a file's path: its first group that matches names the source; where it
     does not match, and everywhere with the word `label`, the source is called real or fake. Without this key: the
     folder right below that of the class."""
     group: Literal["folder", "basename", "file"]
     """What binds samples that must not be parted: the folder that a file lies in (below its source), its name without
     the suffix, or nothing (every file is a group of its own)."""
+    identities: NamingRule | None = None
+    r"""Who is seen in a file, instead of `group`: a regular expression that reads them from its path, each of its
+    (groups) one person. `(\d{3})(?:_(\d{3}))?` reads one from `000` and two from `000_003`; files that show a
+    person in common are never parted, so a face swap stays with both its people. It has to match a folder's name or the
+    file's name without suffix as a whole, in every file, and the same people wherever it matches; with / in it, the
+    names of a folder and what is in it: `(\d{3})(?:_(\d{3}))?/\d+` is a folder of numbered frames."""
     groups_of: str | None = None
     """A data set whose groups these are, too: samples of equally named groups are never parted, across both."""
     splits: Literal["from_folders"] | None = None
@@ -122,9 +130,18 @@ class DataSet(Section):
     @model_validator(mode="before")
     @classmethod
     def _with_its_recipe(cls, entry: Any) -> Any:
+        """Fill in the keys of the recipe, and let identities stand instead of `group`."""
         if isinstance(entry, dict) and isinstance(entry.get("recipe"), str):
-            return recipes.find(entry["recipe"]).entry | entry
+            entry = recipes.find(entry["recipe"]).entry | entry
+        if isinstance(entry, dict) and entry.get("identities") is not None:
+            return entry | {"group": "file"}
         return entry
+
+    @model_validator(mode="after")
+    def _has_people_of_its_own(self) -> "DataSet":
+        if self.identities is not None and self.groups_of is not None:
+            raise ValueError("identities and groups_of exclude each other: groups are named after the first of several")
+        return self
 
     @model_validator(mode="after")
     def _fits_its_adapter(self) -> "DataSet":
@@ -173,6 +190,10 @@ REPORTED = ("accuracy", "precision", "recall", "f1", "auc")
 """The figures of a `Reported`: shares in percent, the AUC between 0 and 1."""
 
 
+_Labels = str | int | list[str | int]
+_AS_THEY_ARE = ("truth", "pred", "score", "group", "clip", "threshold", "higher", "score_is", "aggregate")
+
+
 class Predictions(Section):
     """Somebody's predictions as a row of the comparison; what is not named is found, as `deepfake evaluate` does."""
 
@@ -183,17 +204,40 @@ class Predictions(Section):
     dataset: str
     """What it was measured on, as it stands in a report."""
     truth: str | None = None
-    """The column of the true labels."""
+    """The column of the true labels; like all columns by its name or number."""
     pred: str | None = None
-    """The column of what the detector called each sample."""
+    """The column of what the detector predicted."""
     score: str | None = None
     """The column of its scores."""
-    positive: str | None = None
-    """The label of the positive class."""
+    positive: _Labels = Field(default=[])
+    """The labels of the positive class."""
+    negative: _Labels = Field(default=[])
+    """The labels of the other class; all others are then positive."""
     group: str | None = None
-    """The column of what binds samples that are not independent."""
+    """The column of what samples share, so that they are not independent."""
+    clip: str | None = None
+    """The column of the clips whose rows `aggregate` joins."""
     threshold: float | None = None
-    """The score from which on a sample is called positive."""
+    """The score from which on a sample is predicted positive."""
+    higher: Higher | None = None
+    """The class that a higher score speaks for."""
+    score_is: ScoreIs | None = None
+    """What the scores are, where their range does not say."""
+    missing: str | float | None = None
+    """What becomes of rows without a score: `skip`, or the score that they get."""
+    key: PathBelow | None = None
+    """A second file, below the same folder, that holds the true labels by the name of each sample."""
+    aggregate: Aggregate | None = None
+    """How the scores of a clip become one."""
+
+    def options(self, folder: Path) -> Options:
+        """Return what the entry says about its file, which lies in a folder."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in _AS_THEY_ARE}
+        sides = ([one] if isinstance(one, str | int) else one for one in (self.positive, self.negative))
+        positive, negative = (tuple(map(str, side)) for side in sides)
+        missing = None if self.missing is None else str(self.missing)
+        key = None if self.key is None else folder / self.key
+        return Options(**given, positive=positive, negative=negative, missing=missing, key=key)
 
 
 _Entry = TypeVar("_Entry", bound=Section)

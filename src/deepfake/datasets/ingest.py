@@ -11,7 +11,7 @@ import pandas as pd
 
 from deepfake import modalities, tables
 from deepfake.config.params import Ingest
-from deepfake.datasets import adapters, near_duplicates
+from deepfake.datasets import adapters, duplicates, identities, near_duplicates
 from deepfake.datasets.adapters import RawFile, RawFiles
 from deepfake.datasets.catalog import DataSet
 from deepfake.datasets.listing import Passed
@@ -66,6 +66,8 @@ def ingest(
     """
     modality = modalities.load(dataset.modality)
     found = found or adapters.find(raw, dataset)
+    if dataset.identities is not None:
+        found = found._replace(files=identities.bind(found.files, dataset.identities, f"data set {name}"))
     samples: list[tuple[object, ...]] = []
     media: list[tuple[object, ...]] = []
     refused: list[tuple[str, str, str, str]] = []
@@ -84,16 +86,22 @@ def ingest(
                 progress.advance(f"ingesting {name}", done, len(found.files))
     quarantine = pd.DataFrame(refused, columns=["archive", "path", "source", "reason"])
     table = pd.DataFrame(samples, columns=list(tables.SAMPLES.columns))
+    reasons = duplicates.placeholders(table)
+    used = (reasons == "").to_numpy()
+    placeholders = table.assign(reason=reasons)[~used]
+    quarantine = pd.concat([quarantine, placeholders[quarantine.columns]], ignore_index=True)
+    table = table[used].reset_index(drop=True)
     _check_yield(name, table, quarantine, found.passed, max_quarantined)
-    return table, pd.DataFrame(media, columns=list(modality.MEDIA.columns)), quarantine
+    described = pd.DataFrame(media, columns=list(modality.MEDIA.columns))
+    return table, described[used].reset_index(drop=True), quarantine
 
 
 def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progress: Progress = SILENT) -> str:
     """Ingest a data set from its raw folder, and write samples, media, quarantine, duplicates and near-duplicates.
 
     Returns:
-        How many samples, refused files, duplicates and near-duplicates there are, in two sentences, and on a line of
-        its own what decided the labels and what was passed over.
+        How many samples, refused files, duplicates and near-duplicates there are, in two sentences; on lines of their
+        own, what decided the labels, what was passed over, and what puts the groups in doubt.
 
     Raises:
         InputError: as in `ingest`.
@@ -108,7 +116,7 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
         progress=progress,
         found=found,
     )
-    repeated = duplicates(samples)
+    repeated = duplicates.find(samples)
     modality = modalities.load(dataset.modality)
     near = pd.DataFrame(columns=[*near_duplicates.COLUMNS])
     if "fingerprint" in modality.MEDIA.columns:
@@ -118,6 +126,19 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
     tables.write_csv(quarantine, paths().quarantine(name))
     tables.write_csv(repeated, paths().duplicates(name))
     tables.write_csv(near, paths().near_duplicates(name))
+    counts = _counts(name, dataset, samples, quarantine, repeated, near)
+    return "\n".join([counts, found.told(), *_remarks(dataset, samples, quarantine)])
+
+
+def _counts(
+    name: str,
+    dataset: DataSet,
+    samples: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    repeated: pd.DataFrame,
+    near: pd.DataFrame,
+) -> str:
+    """Say how many samples, refused files, duplicates and near-duplicates there are, in two sentences."""
     joined = (
         "splits join" if dataset.near_duplicates == "join" else "splits join with near_duplicates: join in the catalog"
     )
@@ -126,32 +147,20 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
         f"{len(repeated)} in several groups ({repeated['both_labels'].sum()} both real and fake) "
         f"in {paths().duplicates(name)}. {len(near)} pairs of groups share a near-duplicate"
         + (f", which {joined}: {paths().near_duplicates(name)}" if len(near) else "")
-        + f"\n{found.told()}"
     )
 
 
-def duplicates(samples: pd.DataFrame) -> pd.DataFrame:
-    """Find the files that stand in several groups or under both labels, bit for bit the same.
-
-    The first would bring a training image into the test set, so splits join such groups. The second is a mistake in
-    the data that nothing can mend: one of the labels is wrong.
-
-    Args:
-        samples: `tables.SAMPLES`.
-
-    Returns:
-        One row a file: `sha256`; `samples` and `groups`, their names with ` | ` between them; `both_labels`, 1 when it
-        is labelled real and fake.
-    """
-    repeated = samples[samples.duplicated("sha256", keep=False)]
-    table = repeated.groupby("sha256", sort=False).agg(
-        samples=("sample_id", " | ".join),
-        groups=("group", lambda groups: " | ".join(groups.unique())),
-        several_groups=("group", lambda groups: groups.nunique() > 1),
-        both_labels=("label", lambda labels: int(labels.nunique() > 1)),
-    )
-    table = table[table["several_groups"].astype(bool) | (table["both_labels"] == 1)]
-    return table.drop(columns="several_groups").reset_index()
+def _remarks(dataset: DataSet, samples: pd.DataFrame, quarantine: pd.DataFrame) -> list[str]:
+    """Say what somebody should look at before trusting the groups, a line each."""
+    said = []
+    for reason, files in quarantine[quarantine["reason"].str.startswith(duplicates.PLACEHOLDER)].groupby("reason"):
+        first = ":".join(filter(None, files.iloc[0][["archive", "path"]]))
+        said.append(f"set aside as {reason}: {first} and {len(files) - 1:,} copies")
+    if dataset.identities is None:
+        named = samples[["sample_id", "group", "label"]].itertuples(index=False, name=None)
+        found = identities.shared_names(named, dataset.group)
+        said += [found] if found else []
+    return said
 
 
 def _examined(
@@ -192,10 +201,12 @@ def _check_yield(
         raise InputError(f"data set {name}: there is no file in it{skipped}")
     if len(quarantine) > max_quarantined * total:
         worst = quarantine["reason"].value_counts().index[0]
+        first = quarantine[quarantine["reason"] == worst].iloc[0]
         raise InputError(
-            f"data set {name}: {len(quarantine)} of {total} files cannot be used, more than "
+            f"data set {name}: {len(quarantine):,} of {total:,} files cannot be used, more than "
             f"ingest.max_quarantined = {max_quarantined:g} allows; most often: {worst}; "
-            f"first: {':'.join(filter(None, quarantine.iloc[0][['archive', 'path']]))}"
+            f"first: {':'.join(filter(None, first[['archive', 'path']]))}; remove these files from the data set, or "
+            "raise that share"
         )
     if samples["label"].nunique() < 2:
         raise InputError(f"data set {name}: it needs both real and fake samples; check its sources")

@@ -2,17 +2,19 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deepfake.errors import InputError
 
 FAKE = frozenset(
-    {"fake", "fakes", "spoof", "spoofed", "deepfake", "deepfakes", "ai", "aigenerated", "generated", "synthetic"}
-    | {"synthesized", "synthesised", "manipulated", "forged", "tampered", "altered", "swap", "swapped", "attack"}
+    {"fake", "fakes", "faked", "spoof", "spoofed", "spoofing", "deepfake", "deepfakes", "ai", "aigenerated"}
+    | {"generated", "synthetic", "synthesized", "synthesised", "synthesis", "artificial", "manipulated", "forged"}
+    | {"forgery", "tampered", "altered", "edited", "swap", "swapped", "faceswapped", "cloned", "attack", "fabricated"}
 )
 REAL = frozenset(
-    {"real", "reals", "bonafide", "genuine", "authentic", "original", "pristine", "human", "natural", "live"}
+    {"real", "reals", "bonafide", "genuine", "authentic", "original", "originals", "pristine", "human", "natural"}
+    | {"nature", "live", "unaltered", "untouched", "notfake", "nonfake", "nonspoof"}
 )
 _YES = frozenset(["1", "true", "yes", "y", "t", "positive", "pos"])
 _NO = frozenset(["0", "false", "no", "n", "f", "negative", "neg"])
@@ -32,6 +34,30 @@ def normal(word: str) -> str:
     return re.sub(r"[\s_-]+", "", word)
 
 
+def meaning(word: str) -> bool | None:
+    """Return whether a word means fake; None: it is no word of either class. Numbers and answers (yes) are none."""
+    plain = normal(word)
+    return True if plain in FAKE else False if plain in REAL else None
+
+
+def folder_meaning(name: str) -> bool | None:
+    """Return `meaning` of a folder's name, in which a number may come first: `0_real`, `1_fake`, `REAL`."""
+    return meaning(re.sub(r"^\d+[\s_.-]+", "", name))
+
+
+def is_number(word: str) -> bool:
+    """Tell whether a label is a number or an answer (1, 0.0, -1, true, yes): what it says of fakes is a convention."""
+    return normal(word) in _YES | _NO | {"-1"}
+
+
+def named_class(column: str) -> bool | None:
+    """Tell whether a column is named after the fakes (`is_fake`, `prob_fake`) or the reals; None: neither, or both."""
+    words = _words(column)
+    words |= {word.removeprefix("is") for word in words}
+    fake, real = bool(words & FAKE), bool(words & REAL)
+    return None if fake == real else fake
+
+
 @dataclass(frozen=True)
 class Polarity:
     """Which labels of the truth are positive.
@@ -47,12 +73,17 @@ class Polarity:
     rule: str
 
     @classmethod
-    def of(cls, labels: Iterable[str], named: str | None) -> "Polarity":
+    def of(
+        cls, labels: Iterable[str], positive: Sequence[str] = (), negative: Sequence[str] = (), column: str = ""
+    ) -> "Polarity":
         """Tell which of the true labels are positive.
 
         Args:
             labels: all different ones.
-            named: the positive one, if the user says so; the other one may then be any word.
+            positive: those of the positive class, if the user says so; all others are then negative if they are one
+                label, or words known for the other class.
+            negative: those of the negative class; all others are then positive.
+            column: what it is called that holds them: `is_real` says what 1 means.
 
         Raises:
             InputError: a label is unknown, or there is no such label or more than one beside it; nothing is said of
@@ -62,16 +93,38 @@ class Polarity:
         for label in labels:
             words.setdefault(normal(label), label)
         shown = listed(words.values())
-        if named is not None:
-            if normal(named) not in words:
-                raise InputError(f"no label {named!r}; found: {shown}")
-            if len(words) > 2:
-                raise InputError(f"{len(words)} labels ({shown}), where {named!r} needs one other; remove the others")
-            return cls({word: word == normal(named) for word in words}, normal(named) in REAL, "as named")
-        for positive, negative in _PAIRS:
-            if words.keys() <= positive | negative:
-                return cls({word: word in positive for word in words}, False, "a known word")
-        raise InputError(f"unknown labels; found: {shown}; say which one is positive (fake) with --positive LABEL")
+        if positive or negative:
+            return cls._named(words, [normal(word) for word in positive], [normal(word) for word in negative])
+        for yes, no in _PAIRS:
+            if words.keys() <= yes | no:
+                by_name = None if yes is FAKE else named_class(column)
+                rule = "a known word" if yes is FAKE else "1 means fake, as usual"
+                if by_name is not None:
+                    rule = f"a column called {column} says that 1 is {'fake' if by_name else 'real'}"
+                return cls({word: (word in yes) == (by_name is not False) for word in words}, False, rule)
+        raise InputError(
+            f"unknown labels; found: {shown}; say which ones are real with --negative LABEL, or which one is "
+            "positive (fake) with --positive LABEL"
+        )
+
+    @classmethod
+    def _named(cls, words: dict[str, str], positive: Sequence[str], negative: Sequence[str]) -> "Polarity":
+        """Tell classes apart as the user says."""
+        shown = listed(words.values())
+        for name in (*positive, *negative):
+            if name not in words:
+                raise InputError(f"no label {name!r}; found: {shown}")
+        if both := set(positive) & set(negative):
+            raise InputError(f"{words[both.pop()]!r} is named by both --positive and --negative; leave one out")
+        others = [words[word] for word in words if word not in {*positive, *negative}]
+        if positive and others and (negative or len(others) > 1):
+            raise InputError(
+                f"{listed(others)} are neither named by --positive nor by --negative; name the real ones by "
+                "--negative: all others are then fake"
+            )
+        told = {word: word not in negative if negative else word in positive for word in words}
+        turned = all(word in REAL for word, is_positive in told.items() if is_positive)
+        return cls(told, turned, "as named")
 
     def of_calls(self, labels: Iterable[str]) -> dict[str, bool] | None:
         """Tell which of a detector's answers are positive: in the words of the truth, or in others that are known.
@@ -118,6 +171,8 @@ def listed(words: Iterable[str], most: int = 10) -> str:
 
 
 def _parts(name: str) -> list[str]:
+    """Return the words of a name, isReal as two."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
     return [part for part in re.split(r"[^a-z0-9]+", name.strip().casefold()) if part]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from deepfake import modalities
-from deepfake.datasets import adapters, catalog, kinds, labelling, listing, recipes, suspicions
+from deepfake.datasets import adapters, catalog, identities, kinds, labelling, listing, recipes, suspicions
 from deepfake.datasets.adapters import RawFile, RawFiles
 from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
@@ -91,6 +91,8 @@ def _read(raw: Path, listed: listing.Listing) -> tuple[Reading | None, list[str]
             entry["table"] = min((path for path in paths if path.endswith(entry["table"])), key=len)
         try:
             found = adapters.find(raw, _dataset(entry), listed)
+            if "identities" in entry:
+                found = found._replace(files=identities.bind(found.files, entry["identities"], "recipe"))
         except InputError as error:
             reasons.append(f"not {name}: {error}")
             continue
@@ -99,7 +101,9 @@ def _read(raw: Path, listed: listing.Listing) -> tuple[Reading | None, list[str]
         return Reading(title, {"recipe": name, **changed}, found, [recipe.note] if recipe.note else []), reasons
     for read in (_folders, _archives, _table):
         try:
-            return read(raw, listed, count), reasons
+            reading = read(raw, listed, count)
+            reading.notes[:0] = reasons
+            return reading, []
         except InputError as error:
             reasons += [str(error)] if str(error) else []
     return None, reasons
@@ -193,7 +197,8 @@ def _groups(files: Sequence[RawFile], entry: dict[str, Any]) -> str:
     """Return how many groups there are, by which rule."""
     groups = Counter(file.group for file in files)
     of_class = [{file.group for file in files if file.label == label} for label in labelling.CLASSES.values()]
-    rule = recipes.find(entry["recipe"]).entry["group"] if "recipe" in entry else entry["group"]
+    keys = recipes.find(entry["recipe"]).entry if "recipe" in entry else entry
+    rule = "identities" if "identities" in keys else "original" if keys["adapter"] == "metadata" else keys["group"]
     largest, size = groups.most_common(1)[0] if groups else ("", 0)
     of_both = f", {len(of_class[0] & of_class[1]):,} with reals and fakes"
     return f"{len(groups):,} by {rule}{of_both}; the largest has {size:,} files ({largest})"

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from deepfake import tables
+from deepfake.datasets import identities
 from deepfake.errors import InputError, unknown
 
 # one random stream for each use of the seed
@@ -151,6 +150,28 @@ def _check_clips(manifest: pd.DataFrame) -> None:
             )
 
 
+def composition(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Count what each fold and the test set hold.
+
+    Args:
+        manifest: a checked manifest.
+
+    Returns:
+        int64: a column for each fold of the first repeat, the test set and all; rows `groups`, `reals`, `fakes`, and
+        the samples of each source, those of reals first.
+    """
+    folds = sorted(set(manifest["fold"]) - {tables.TEST_FOLD})
+    parts = {f"fold {fold}": manifest[manifest["fold"] == fold] for fold in folds}
+    parts |= {"test set": manifest[manifest["fold"] == tables.TEST_FOLD], "all": manifest}
+    sources = manifest[["label", "source"]].drop_duplicates().sort_values(["label", "source"])["source"]
+    counts = {}
+    for part, rows in parts.items():
+        fakes = int((rows["label"] == tables.FAKE).sum())
+        of_source = rows["source"].value_counts().reindex(sources, fill_value=0)
+        counts[part] = [rows["group"].nunique(), len(rows) - fakes, fakes, *of_source]
+    return pd.DataFrame(counts, index=pd.Index(["groups", "reals", "fakes", *sources]), dtype="int64")
+
+
 def check_holdout(manifest: pd.DataFrame, source: str) -> None:
     """Check that a source can be kept from training.
 
@@ -277,18 +298,17 @@ def thinned(manifest: pd.DataFrame, in_use: pd.Index, ratio: float, seed: int) -
 def joined_groups(samples: pd.DataFrame, bound: pd.DataFrame | None = None) -> pd.Series:
     """Return the group of each sample, groups joined where they share a file bit for bit or are bound (see `split`)."""
     group_codes, groups = pd.factorize(samples["group"], sort=True)
-    hash_codes, hashes = pd.factorize(samples["sha256"])
-    shape = (len(groups), len(hashes))
-    incidence = coo_array((np.ones(len(samples)), (group_codes, hash_codes)), shape=shape).tocsr()
-    together = incidence @ incidence.T
+    file_codes, files = pd.factorize(samples["sha256"])
+    # groups and files are the nodes: one file in n groups makes n edges, and not n² pairs of groups
+    ends = [(group_codes, len(groups) + file_codes)]
     if bound is not None:
-        ends = [pd.Index(groups).get_indexer(pd.Index(bound[column])) for column in ("group", "other_group")]
-        if any((end < 0).any() for end in ends):
+        pairs = [pd.Index(groups).get_indexer(pd.Index(bound[column])) for column in ("group", "other_group")]
+        if any((end < 0).any() for end in pairs):
             raise InputError("splits: a near-duplicate is of a group that no sample has; run deepfake ingest again")
-        together += coo_array((np.ones(len(bound)), tuple(ends)), shape=(len(groups), len(groups)))
-    _, component = connected_components(together, directed=False)
+        ends.append((pairs[0], pairs[1]))
+    one, other = (np.concatenate(column) for column in zip(*ends, strict=True))
     # a joined group is named after its first member
-    first = pd.Series(groups).groupby(component).transform("first").to_numpy()
+    first = np.asarray(groups)[identities.leaders(one, other, len(groups) + len(files))[: len(groups)]]
     return pd.Series(first[group_codes], index=samples.index, dtype="str")
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from deepfake.datasets import kinds, labelling
+from deepfake.datasets import identities, kinds, labelling
 from deepfake.datasets.adapters import RawFile
 
 _FORMAT_SHARE = 0.95
@@ -24,7 +24,8 @@ def of(files: Sequence[RawFile], entry: dict[str, Any]) -> list[str]:
     taken = [file for file in files if not file.refused]
     found = [_missing(taken), _refused(files), _empty(taken), _formats(taken)]
     if "recipe" not in entry:
-        found += [_same_names(taken, entry), _frames(taken, entry)]
+        named = ((file.sample_id, file.group, file.label) for file in taken)
+        found += [_same_names(taken, entry), _frames(taken, entry), identities.shared_names(named, entry["group"])]
     return [line for line in found if line]
 
 

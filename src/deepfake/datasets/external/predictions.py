@@ -1,0 +1,363 @@
+"""External predictions: a table with true labels and a detector's predictions or scores, whatever its columns."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from deepfake.datasets import label_evidence, text_tables
+from deepfake.datasets.external import clips, columns, keys, scores
+from deepfake.datasets.external.columns import MOST_LABELS, NOTHING
+from deepfake.datasets.external.options import Options
+from deepfake.datasets.external.scores import Scores
+from deepfake.datasets.label_vocabulary import Polarity, is_number, listed, normal
+from deepfake.datasets.text_tables import refuse
+from deepfake.errors import InputError
+
+_WHOLE = {"probability": 1.0, "percent": 100.0}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was taken for what, to be told.
+
+    Args:
+        separator: between columns: comma, semicolon, tab, pipe, blanks.
+        header: whether the file names its columns; otherwise they are called 1, 2, ...
+        columns: the name of each column that counts, by its role: truth, pred, score, group, source, clip, id.
+        named: the roles whose columns the user named; the others were found.
+        key: the file that the true labels come from; None: the table itself.
+        unused: rows of the key that no prediction is for.
+        rows: in the table, before any was left out or joined.
+        missing: rows without a score or prediction.
+        aggregate: how the scores of a clip became one; None: a row is a sample.
+        positive: the true labels of the positive class, as in the file.
+        negative: those of the other.
+        positive_rule: by what they were told apart.
+        higher: the class that a higher score speaks for, `positive` or `negative`; None without scores.
+        higher_rule: by what that was told.
+        scale: what the scores are: probability, percent, confidence or unknown; None without scores.
+        scale_rule: by what that was told.
+        threshold: where the score was compared; None: nowhere.
+        threshold_rule: by what it was chosen; without threshold and calls, why there is none.
+        called_positive: the words of `pred` that were taken for the positive class, as in the file; none without it.
+        called_negative: those that were taken for the other.
+        called_rule: by what they were understood; None without `pred`.
+        agreement: the AUC by which scores tell what was predicted; None without both. Below 0.95 they contradict each
+            other.
+    """
+
+    separator: str
+    header: bool
+    columns: Mapping[str, str]
+    named: tuple[str, ...]
+    key: str | None
+    unused: int
+    rows: int
+    missing: int
+    aggregate: str | None
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+    positive_rule: str
+    higher: str | None = None
+    higher_rule: str | None = None
+    scale: str | None = None
+    scale_rule: str | None = None
+    threshold: float | None = None
+    threshold_rule: str | None = None
+    called_positive: tuple[str, ...] = ()
+    called_negative: tuple[str, ...] = ()
+    called_rule: str | None = None
+    agreement: float | None = None
+
+    @property
+    def contradiction(self) -> bool:
+        """Whether scores and predictions contradict each other, so that the scores rank nothing."""
+        return self.agreement is not None and scores.contradicts(self.agreement)
+
+
+@dataclass(frozen=True)
+class ExternalPredictions:
+    """Predictions, one row a sample.
+
+    Args:
+        labels: 1 for the positive class, else 0, int [n].
+        called: what the detector predicts positive, bool [n]; None: its scores have no threshold.
+        scores: numbers that grow with the positive class, float [n]; infinite ones are ranks. None: there are none, or
+            they contradict what was predicted.
+        groups: the number of each sample's group, int [n]; None: there are none.
+        sources: who made each sample, [n]; None: it is not known.
+        ids: names of the samples, all different, [n]; None: there are none.
+        taken: what was taken for what.
+    """
+
+    labels: NDArray[np.int64]
+    called: NDArray[np.bool_] | None
+    scores: NDArray[np.float64] | None
+    groups: NDArray[np.int64] | None
+    sources: NDArray[np.str_] | None
+    ids: list[str] | None
+    taken: Taken
+
+
+class _Calls(NamedTuple):
+    """What samples are predicted, bool [n], and how words were understood (`Taken.called_positive`, ...)."""
+
+    called: NDArray[np.bool_]
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+    rule: str
+
+
+def read(path: Path, options: Options) -> ExternalPredictions:
+    """Read and check predictions.
+
+    Args:
+        path: a table (`text_tables.read`); capitals and blanks around values play no part.
+        options: what the user says about it.
+
+    Raises:
+        InputError: no such file, a column or a label is missing or may be several, a value is empty, unknown, repeated
+            or no number, or labels contradict each other; bad lines are counted, and the first ones shown.
+    """
+    try:
+        table = text_tables.read(path)
+        found = columns.find(table, options)
+        rows = pd.DataFrame({role: table.cells[name] for role, name in found.items()})
+        unused = 0
+        if options.key is not None:
+            key = keys.read(options.key)
+            joined = keys.join(rows["id"], key, options.key)
+            known = joined.rows.drop(columns=[role for role in joined.rows if getattr(options, str(role)) is not None])
+            rows = pd.concat([rows.drop(columns=[*known], errors="ignore"), known], axis=1)
+            found = found | {str(role): f"{key.columns[str(role)]} of the key" for role in known}
+            unused = joined.unused
+        taken = Taken(
+            separator=table.separator,
+            header=table.named,
+            columns=found,
+            named=tuple(role for role in found if getattr(options, role, None) is not None),
+            key=None if options.key is None else str(options.key),
+            unused=unused,
+            rows=len(rows),
+            missing=0,
+            aggregate=options.aggregate,
+            positive=(),
+            negative=(),
+            positive_rule="",
+        )
+        spare = table.cells[[name for name in table.cells if name not in found.values()]]
+        return _interpreted(rows, spare, taken, options)
+    except InputError as error:
+        said = str(error)
+        raise InputError(said if said.startswith((str(path), str(options.key))) else f"{path}: {said}") from None
+
+
+def _interpreted(rows: pd.DataFrame, spare: pd.DataFrame, taken: Taken, options: Options) -> ExternalPredictions:
+    """Tell what labels, scores and predictions mean."""
+    for role in ("truth", "group", "source", "clip", "id"):
+        if role in rows and (role not in ("source", "group") or options.key is None):
+            _check_filled(rows[role], taken.columns[role])
+    rows, numbers, taken = _without_missing(rows, taken, options)
+    polarity = _polarity(rows, spare.loc[rows.index], taken, options)
+    labels = _meaning(rows["truth"], polarity.positive)
+    positive, negative = _sides(rows["truth"], polarity.positive)
+    taken = replace(taken, positive=positive, negative=negative, positive_rule=polarity.rule)
+    if len(positive) > 1 and "source" not in rows and options.negative:
+        # each label of a method is who made the sample
+        rows = rows.assign(source=rows["truth"])
+        taken = replace(taken, columns={**taken.columns, "source": taken.columns["truth"]})
+    calls = None
+    if "pred" in rows:
+        calls = _answers(rows["pred"], taken.columns["pred"], polarity, rows["truth"])
+        sides = {"called_positive": calls.positive, "called_negative": calls.negative, "called_rule": calls.rule}
+        taken = replace(taken, **sides)
+    called = None if calls is None else calls.called
+    growing = None
+    if numbers is not None:
+        growing, taken = _growing(numbers, called, polarity, taken, options)
+    if options.aggregate is not None:
+        assert growing is not None  # without scores it was refused
+        labels, growing, rows = clips.joined(rows, labels, growing, options.aggregate)
+        called = None
+    elif "id" in rows:
+        _check_unique(rows["id"], taken.columns["id"])
+    if called is None and growing is not None and taken.threshold is not None:
+        called = growing >= (taken.threshold if taken.higher == "positive" else -taken.threshold)
+    if taken.contradiction:
+        growing = None
+    groups = pd.factorize(rows["group"])[0].astype(np.int64) if "group" in rows else None
+    return ExternalPredictions(
+        labels,
+        called,
+        None if growing is None else scores.finite(growing),
+        groups,
+        rows["source"].to_numpy(str) if "source" in rows else None,
+        rows["id"].tolist() if "id" in rows and options.aggregate is None else None,
+        taken,
+    )
+
+
+def _without_missing(rows: pd.DataFrame, taken: Taken, options: Options) -> tuple[pd.DataFrame, Scores | None, Taken]:
+    """Return the rows that count, their scores if there are any, and how many had none."""
+    if "score" not in rows:
+        absent = _is_nothing(rows["pred"])
+        if options.missing != "skip":
+            _check_filled(rows["pred"], taken.columns["pred"])
+        return rows[~absent], None, replace(taken, missing=int(absent.sum()))
+    cells = rows["score"].rename(taken.columns["score"])
+    read = scores.read(cells, taken.separator, options)
+    filled, absent = scores.fill(read, cells, options.missing)
+    taken = replace(taken, missing=int(np.isnan(read.values).sum()))
+    if "pred" in rows:
+        _check_filled(rows["pred"][~absent], taken.columns["pred"])
+    if absent.all():
+        raise InputError(f"no row has a score in column {cells.name!r}")
+    return rows[~absent], replace(filled, values=filled.values[~absent]), taken
+
+
+def _polarity(rows: pd.DataFrame, spare: pd.DataFrame, taken: Taken, options: Options) -> Polarity:
+    """Tell which labels are positive; labels that are numbers must not contradict words."""
+    truth = rows["truth"].rename(taken.columns["truth"])
+    words = truth.unique()
+    if len(words) > MOST_LABELS and not options.negative:
+        raise InputError(
+            f"column {truth.name!r} has more than {MOST_LABELS} different values, so it holds no labels; name another "
+            "one with --truth COL"
+        )
+    try:
+        polarity = Polarity.of(words, options.positive, options.negative, str(truth.name))
+    except InputError as error:
+        raise InputError(f"column {truth.name!r}: {error}{_first_lines(truth)}") from None
+    if not (options.positive or options.negative) and all(map(is_number, words)):
+        fake = _meaning(truth, polarity.positive) == 1
+        paths = rows["id"].rename(taken.columns["id"]) if "id" in rows else None
+        which = next(word for word in words if polarity.positive[normal(word)])
+        remedy = f"say which label means fake: --positive LABEL, such as --positive {which}"
+        others = [spare[name] for name in spare if columns.hold_classes(spare[name])]
+        label_evidence.contradictions(fake, truth, paths, others, remedy=remedy)
+    return polarity
+
+
+def _growing(
+    read: Scores, called: NDArray[np.bool_] | None, polarity: Polarity, taken: Taken, options: Options
+) -> tuple[NDArray[np.float64], Taken]:
+    """Return scores that grow with the positive class, and how it was told and where they are compared."""
+    if options.score_is == "confidence":
+        if called is None:
+            raise InputError("--score-is confidence: it needs what was predicted; name that column with --pred COL")
+        growing = scores.from_confidence(read.values, called, read.scale)
+        half = None if options.aggregate is None else _WHOLE[read.scale] / 2
+        taken = replace(taken, scale="confidence", scale_rule="as named", higher="positive", threshold=half)
+        taken = replace(taken, threshold_rule="half of the whole", higher_rule="the confidence in what was predicted")
+        return growing, replace(taken, agreement=_agreement(growing, called))
+    positive, rule = _direction(taken.columns["score"], polarity, options)
+    agreed = None if called is None else _agreement(read.values if positive else -read.values, called)
+    if rule is None:
+        rule = "its name does not say"
+        if agreed is not None and not scores.contradicts(1 - agreed):
+            positive, agreed, rule = False, 1 - agreed, "what was predicted says so"
+    threshold, why = (None, None) if called is not None else _threshold(read, options.threshold)
+    # the negative, not 1 - p: that would round, and tie what differs
+    growing = read.values if positive else -read.values
+    return growing, replace(
+        taken,
+        higher="positive" if positive else "negative",
+        higher_rule=rule,
+        scale=read.scale,
+        scale_rule=read.rule,
+        threshold=threshold,
+        threshold_rule=why,
+        agreement=agreed,
+    )
+
+
+def _agreement(growing: NDArray[np.float64], called: NDArray[np.bool_]) -> float | None:
+    """Return how well scores tell what was predicted; None where it is the same of all."""
+    agreed = scores.agreement(growing, called)
+    return None if np.isnan(agreed) else agreed
+
+
+def _direction(name: str, polarity: Polarity, options: Options) -> tuple[bool, str | None]:
+    """Return whether a higher score speaks for the positive class, and by what that was told; None: by nothing."""
+    if options.higher is not None:
+        return (options.higher == "fake") != polarity.reversed, "as named"
+    by_name = polarity.of_score(name)
+    return by_name is not False, None if by_name is None else "its name"
+
+
+def _threshold(read: Scores, named: float | None) -> tuple[float | None, str]:
+    """Return where scores are compared, on their own scale, and by which rule; None: it would be invented."""
+    if named is not None:
+        return named, "as named"
+    if read.scale == "unknown":
+        return None, f"{read.rule}; give --threshold T"
+    return _WHOLE[read.scale] / 2, f"{read.scale}: {read.rule}"
+
+
+def _meaning(words: pd.Series, positive: Mapping[str, bool]) -> NDArray[np.int64]:
+    """Return 1 where a row's word is of the positive class, else 0, [n]."""
+    codes, known = pd.factorize(words)
+    return np.array([positive[normal(word)] for word in known], dtype=np.int64)[codes]
+
+
+def _sides(words: pd.Series, positive: Mapping[str, bool]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the words of the positive class and those of the other, as in the file."""
+    known = [str(word) for word in words.unique()]
+    of_positive = tuple(word for word in known if positive[normal(word)])
+    return of_positive, tuple(word for word in known if not positive[normal(word)])
+
+
+def _answers(pred: pd.Series, column: str, polarity: Polarity, truth: pd.Series) -> _Calls:
+    """Return what the detector predicted."""
+    words = [str(word) for word in pred.unique()[: MOST_LABELS + 1]]
+    meaning = polarity.of_calls(words) if len(words) <= MOST_LABELS else None
+    if meaning is not None:
+        rule = "words of the truth" if meaning.keys() <= polarity.positive.keys() else "known words"
+        return _Calls(_meaning(pred, meaning) == 1, *_sides(pred, meaning), rule)
+    strange = [word for word in words if normal(word) not in polarity.positive]
+    line = pred.index[int((pred == strange[0]).to_numpy().argmax())]
+    hint = "use the same words, or 1 and 0"
+    if all(re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", word.casefold()) for word in strange):
+        hint = f"if these are scores: --score {column!r}"
+    raise InputError(
+        f"line {line}: column {column!r} has {listed(words, 5)}, which is not understood beside "
+        f"{listed(truth.unique(), 5)} in the truth; {hint}"
+    )
+
+
+def _is_nothing(cells: pd.Series) -> NDArray[np.bool_]:
+    return cells.str.casefold().isin(NOTHING).to_numpy()
+
+
+def _check_filled(cells: pd.Series, column: str) -> None:
+    """Refuse cells that are empty."""
+    bad = pd.Series(_is_nothing(cells), index=cells.index)
+    refuse(bad, lambda _: f"no value in column {column!r}", "fill it in or remove the row")
+
+
+def _check_unique(names: pd.Series, column: str) -> None:
+    """Refuse names that are listed twice."""
+    first = names.drop_duplicates()
+    refuse(
+        names.duplicated(),
+        lambda row: (
+            f"{names.iloc[row]!r} in column {column!r} is listed in line {first.index[first == names.iloc[row]][0]} "
+            "already"
+        ),
+        f"remove one of them, or, if rows share it, say so with --group {column!r}, and for one prediction a clip "
+        "also --aggregate mean",
+    )
+
+
+def _first_lines(words: pd.Series) -> str:
+    """Say in which lines different labels are first, when they are few."""
+    lines: dict[str, int] = {}
+    for line, word in words.drop_duplicates().items():
+        lines.setdefault(normal(str(word)), int(str(line)))
+    return f" (first in line {', '.join(map(str, lines.values()))})" if len(lines) <= 10 else ""

@@ -1,0 +1,199 @@
+"""Tables as people save them: text with columns, whatever parts these and however it is encoded."""
+
+import csv
+import io
+import re
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from deepfake.datasets.label_vocabulary import meaning
+from deepfake.errors import InputError
+
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+_BLANKS = "blanks"
+_BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_SHOWN = 5
+"""Bad lines that a message shows; all are counted."""
+NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?%?|[+-]?(inf|infinity)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table whose cells are text.
+
+    Args:
+        cells: without the blanks around them, one column a name; its index is the line that a row begins in, as an
+            editor counts.
+        named: whether the file names its columns; otherwise they are called 1, 2, 3, ...
+        separator: comma, semicolon, tab, pipe or blanks.
+        encoding: utf-8, utf-16-le or utf-16-be.
+        comments: lines passed over because they begin with #.
+    """
+
+    cells: pd.DataFrame
+    named: bool
+    separator: str
+    encoding: str
+    comments: int
+
+
+def read(path: Path) -> TextTable:
+    """Read a table.
+
+    Args:
+        path: text in UTF-8, or in UTF-16 as spreadsheets save it, with or without a byte order mark. A first line
+            `sep=;` says what parts the columns; otherwise the first row does, which may be the header or not.
+
+    Raises:
+        InputError: there is no such file, it is no text, or rows are uneven; the message starts with the path.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; name a CSV file")
+    try:
+        text, encoding = _decoded(path.read_bytes())
+        return _parsed(text, encoding)
+    except FileNotFoundError:
+        raise InputError(f"{path}: not found") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def refuse(bad: "pd.Series[bool]", what: Callable[[int], str], hint: str) -> None:
+    """Raise an error about the lines for which `bad` is true, if there are any: all counted, the first five shown.
+
+    Args:
+        bad: indexed by lines.
+        what: says of a row, by its place, what is wrong with it.
+        hint: what to do.
+    """
+    places = bad.to_numpy().nonzero()[0]
+    if len(places):
+        raise told([(int(str(bad.index[place])), what(int(place))) for place in places[:_SHOWN]], len(places), hint)
+
+
+def told(first: Sequence[tuple[int, str]], count: int, hint: str) -> InputError:
+    """Return the error about lines that cannot be used: the first of them, each with what is wrong, and how many."""
+    lines = "; ".join(f"line {line}: {what}" for line, what in first)
+    many = f"{count:,} bad lines: " if count > 1 else ""
+    more = f"; and {count - len(first):,} more" if count > len(first) else ""
+    return InputError(f"{many}{lines}{more}; {hint}")
+
+
+def _decoded(data: bytes) -> tuple[str, str]:
+    """Return a file's text, and how it was encoded."""
+    mark, encoding = next((found for found in _BYTE_ORDER_MARKS if data.startswith(found[0])), (b"", "utf-8"))
+    if not mark:
+        # Latin letters in UTF-16 have a zero byte each
+        for name, zeros in (("utf-16-le", data[1:400:2]), ("utf-16-be", data[:400:2])):
+            if len(zeros) > 1 and zeros.count(0) > 0.9 * len(zeros):
+                encoding = name
+    try:
+        text = data[len(mark) :].decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data[: len(mark) + error.start].count(b"\n") + 1
+        raise InputError(f"line {line}: not UTF-8; save it again as CSV UTF-8") from None
+    if "\0" in text:
+        raise InputError("not a text file; save it as CSV UTF-8")
+    return text, encoding
+
+
+def _parsed(text: str, encoding: str) -> TextTable:
+    """Tell rows and columns apart."""
+    stream = io.StringIO(text, newline="")
+    said = re.match(r"sep=(.)\r?\n", text)
+    first = 2 if said else 1
+    if said:
+        stream.readline()
+    lines = _Lines(stream)
+    if (begin := re.search(r"^(?!#).*\S.*$", text[said.end() if said else 0 :], re.MULTILINE)) is None:
+        raise InputError("the file is empty; it needs a row a sample")
+    separator = said[1] if said else _separator(begin[0])
+    source = iter(lines) if re.search("^#", text, re.MULTILINE) else stream
+    # one list of cells, not one a row: millions of lists would keep the garbage collector busy
+    numbers, flat, uneven, wide = array("q"), list[str](), list[tuple[int, int]](), 0
+    for line, cells in _rows(source, separator):
+        wide = wide or len(cells)
+        if len(cells) == wide:
+            numbers.append(line + first - 1)
+            flat.extend(cells)
+        else:
+            uneven.append((line + first - 1, len(cells)))
+    if uneven:
+        shown = [(line, f"{count} values for {wide} columns") for line, count in uneven[:_SHOWN]]
+        raise told(shown, len(uneven), 'put a value that holds the separator between "quotes"')
+    alike = [line for line, text in lines.comments if len(_split(text, separator)) == wide > 1]
+    if doubtful := [line for line in alike if line + first - 1 > numbers[0]]:
+        raise InputError(
+            f"line {doubtful[0] + first - 1}: begins with # and has as many values as a row; remove it, or put the "
+            'value between "quotes"'
+        )
+    columns = [pd.Series(flat[place::wide], dtype="str").str.strip() for place in range(wide)]
+    named = _is_header(columns)
+    names = [str(place) for place in range(1, wide + 1)]
+    if named:
+        names = [str(column.iloc[0]) or name for column, name in zip(columns, names, strict=True)]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"line {numbers[0]}: column {name!r} is listed more than once; remove or rename one")
+    cells = pd.DataFrame(dict(zip(names, columns, strict=True))).set_axis(pd.Index(numbers), axis="index")
+    known = _SEPARATORS.get(separator, _BLANKS if separator.isspace() else separator)
+    return TextTable(cells.iloc[1:] if named else cells, named, known, encoding, len(lines.comments))
+
+
+class _Lines:
+    """The lines of a stream, those that begin with # as empty ones, so that the others keep their numbers."""
+
+    def __init__(self, stream: io.StringIO):
+        """Read nothing yet."""
+        self._stream = stream
+        self.comments: list[tuple[int, str]] = []
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the lines."""
+        for number, line in enumerate(self._stream, start=1):
+            if line.startswith("#"):
+                self.comments.append((number, line))
+                line = "\n"
+            yield line
+
+
+def _separator(line: str) -> str:
+    """Return what parts a row into the most columns; blanks where nothing else does."""
+    best = max(_SEPARATORS, key=line.count)
+    return " " if best not in line and len(line.split()) > 1 else best
+
+
+def _split(line: str, separator: str) -> list[str]:
+    return line.split() if separator == " " else line.split(separator)
+
+
+def _rows(lines: Iterable[str], separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line that each row begins in, and its cells; blank lines are passed over."""
+    if separator == " ":
+        yield from ((number, cells) for number, line in enumerate(lines, start=1) if (cells := line.split()))
+        return
+    reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True)
+    line = 1
+    try:
+        for cells in reader:
+            if cells and (len(cells) > 1 or cells[0].strip()):
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"line {line}: not valid CSV ({error}); fix the quotes there") from None
+
+
+def _is_header(columns: Sequence[pd.Series]) -> bool:
+    """Tell whether the first row names the columns.
+
+    It does not when it has a number, or a class that is found below it in the same column.
+    """
+    if any(NUMBER.fullmatch(column.iloc[0]) for column in columns):
+        return False
+    return not any(
+        meaning(column.iloc[0]) is not None and bool((column.iloc[1:] == column.iloc[0]).any()) for column in columns
+    )
