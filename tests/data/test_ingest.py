@@ -426,7 +426,7 @@ def test_what_puts_the_groups_in_doubt_is_said_on_lines_of_its_own(project):
     entry = written(paths().raw("mine"), 1200, both=True)
     for name in ("real/000.png", "real/003.png", "fake/000_003.png"):
         (paths().raw("mine") / name).write_bytes(encoded("PNG", seed=5000 + len(name) + int(name[-5])))
-    _, placeholder, names = ingest.write("mine", entry, params.Ingest(max_quarantined=0.97), threads=2).splitlines()
+    _, _, placeholder, names = ingest.write("mine", entry, params.Ingest(max_quarantined=0.97), threads=2).splitlines()
     assert placeholder.startswith("set aside as a placeholder: one file in 1,200 groups, real and fake: ")
     assert placeholder.endswith(" and 1,199 copies")
     assert "'000' is of '000_003'" in names
@@ -434,7 +434,7 @@ def test_what_puts_the_groups_in_doubt_is_said_on_lines_of_its_own(project):
     assert len(table) == 1200 and set(table.columns) == {"archive", "path", "source", "reason"}
     # with a rule nothing is left to be said of names
     entry = entry.model_copy(update={"identities": r"(\d+)(?:_(\d+))?"})
-    _, placeholder = ingest.write("mine", entry, params.Ingest(max_quarantined=0.97), threads=2).splitlines()
+    _, _, placeholder = ingest.write("mine", entry, params.Ingest(max_quarantined=0.97), threads=2).splitlines()
     assert placeholder.startswith("set aside as a placeholder")
 
 

@@ -90,9 +90,7 @@ def _read(raw: Path, listed: listing.Listing) -> tuple[Reading | None, list[str]
         if "table" in entry:
             entry["table"] = min((path for path in paths if path.endswith(entry["table"])), key=len)
         try:
-            found = adapters.find(raw, _dataset(entry), listed)
-            if "identities" in entry:
-                found = found._replace(files=identities.bind(found.files, entry["identities"], "recipe"))
+            found = _grouped(adapters.find(raw, _dataset(entry), listed), entry)
         except InputError as error:
             reasons.append(f"not {name}: {error}")
             continue
@@ -135,10 +133,13 @@ def _folders(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading
         entry["source"] = "label"
         notes.append(f"{len(sources):,} folders right below those of the classes: taken as groups, not as sources")
     entry["group"] = suspicions.group_rule(adapters.find(raw, _dataset(entry | {"group": "folder"}), listed).files)
+    if rule := suspicions.identities_rule(adapters.find(raw, _dataset(entry), listed).files, entry["group"]):
+        entry["identities"] = rule
+        notes.append("names of real groups are part of names of fake groups: identities joins a swap with both people")
     if 0 < len(said) <= _SHOWN:
         # written out, so that it can be seen and changed
         entry["labels"] = {f"**/{by}/**": labelling.NAMES[label] for by, label in sorted(said.items())}
-    found = adapters.find(raw, _dataset(entry), listed)
+    found = _grouped(adapters.find(raw, _dataset(entry), listed), entry)
     return Reading("no known layout; by the names of folders", entry, found, notes)
 
 
@@ -180,6 +181,13 @@ def _dataset(entry: dict[str, Any]) -> DataSet:
     """Return an entry as a data set whose modality need not exist."""
     keys: dict[str, Any] = {"title": "", "licence": "", "obtain": "it is not there", **entry}
     return DataSet.model_construct(None, **keys)
+
+
+def _grouped(found: RawFiles, entry: dict[str, Any]) -> RawFiles:
+    """Return files in the groups that their identities make, as ingest does."""
+    if "identities" not in entry:
+        return found
+    return found._replace(files=identities.bind(found.files, entry["identities"], "recipe"))
 
 
 def _classes(files: Sequence[RawFile]) -> list[str]:

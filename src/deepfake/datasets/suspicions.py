@@ -7,7 +7,10 @@ from typing import Any
 
 from deepfake.datasets import identities, kinds, labelling
 from deepfake.datasets.adapters import RawFile
+from deepfake.errors import InputError
 
+_IDENTITIES = (r"(\d{3})(?:_(\d{3}))?", r"(id\d+)(?:_(id\d+))?_\d+")
+"""Names of clips that show one or two people: those of FaceForensics++ and of Celeb-DF."""
 _FORMAT_SHARE = 0.95
 """Share of a class from which on a format is the class's own."""
 _FRAMES = 5
@@ -25,7 +28,9 @@ def of(files: Sequence[RawFile], entry: dict[str, Any]) -> list[str]:
     found = [_missing(taken), _refused(files), _empty(taken), _formats(taken)]
     if "recipe" not in entry:
         named = ((file.sample_id, file.group, file.label) for file in taken)
-        found += [_same_names(taken, entry), _frames(taken, entry), identities.shared_names(named, entry["group"])]
+        found += [_same_names(taken, entry), _frames(taken, entry)]
+        if "identities" not in entry:
+            found.append(identities.shared_names(named, entry["group"]))
     return [line for line in found if line]
 
 
@@ -40,6 +45,26 @@ def group_rule(files: Sequence[RawFile]) -> str:
         return "folder"
     shared, unique = _shared_stems(files)
     return "basename" if shared and unique else "file"
+
+
+def identities_rule(files: Sequence[RawFile], rule: str) -> str:
+    """Return the rule for identities that fits all names, when names of real groups are part of those of fakes.
+
+    Args:
+        files: of the data set.
+        rule: by which they are grouped (`DataSet.group`).
+    """
+    taken = [file for file in files if not file.refused]
+    if not identities.shared_names(((file.sample_id, file.group, file.label) for file in taken), rule):
+        return ""
+    for known in _IDENTITIES:
+        for candidate in (known, f"{known}/[^/]+"):
+            try:
+                identities.bind(taken, candidate, "")
+            except InputError:
+                continue
+            return candidate
+    return ""
 
 
 def _shared_stems(files: Sequence[RawFile]) -> tuple[int, bool]:
