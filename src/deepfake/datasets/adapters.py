@@ -164,7 +164,9 @@ def _tabled(raw: Path, dataset: DataSet, table: str) -> RawFiles:
     if not (raw / table).is_file():
         raise InputError(f"{raw / table}: not found; to obtain the data: {dataset.obtain}")
     files = []
-    for row in labels.read(raw / table):
+    positive, negative = dataset.labels_named()
+    names = {role: str(name) for role, name in dataset.columns.items()}
+    for row in labels.read(raw / table, positive=positive, negative=negative, columns=names):
         entry = listing.at(raw, str(PurePosixPath(table).parent / row.path))
         group = row.group or _group(dataset.group, PurePosixPath(row.path), entry.path)
         files.append(_raw_file(entry, entry.path, "", row.source, row.label, group))
