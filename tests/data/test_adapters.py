@@ -202,7 +202,7 @@ def tabled(own: Path, text: str, name: str = "labels.csv") -> Path:
 
 
 def test_a_table_names_the_files(own):
-    tabled(own, "path,label\nreal/2.jpg,real\nfake/swap/4.jpg,1\n")
+    tabled(own, "path,label\nreal/2.jpg,real\nfake/swap/4.jpg,Fake\n")
     files = adapters.find(own, in_folder("folder", table="labels.csv")).files
     assert [(file.path, file.source, file.label, file.group) for file in files] == [
         ("real/2.jpg", "real", tables.REAL, "real"),

@@ -64,13 +64,21 @@ def test_the_order_of_the_files_changes_no_group():
 
 def test_files_that_the_rule_does_not_fit_are_counted_and_the_first_is_named():
     paths = ["real/000/1.png", "real/anna/1.png", "fake/000_003/1.png", "fake/0001/1.png"]
-    with pytest.raises(InputError, match=r"here: .* matches no part .* of 2 of 4 files, first real/anna/1\.png"):
+    with pytest.raises(
+        InputError, match=r"here: .* matches no folder's or file's .* of 2 of 4 files, first real/anna/1\.png"
+    ):
         identities.groups(paths, FFPP, "here")
 
 
 def test_two_readings_of_a_path_are_asked_about():
-    with pytest.raises(InputError, match=r"matches '000_003' and '012' in fake/D/000_003/012\.png; name the folders"):
-        identities.groups(["real/000/a.png", "fake/D/000_003/012.png"], FFPP, "here")
+    paths = ["real/000/a.png", "fake/D/000_003/012.png"]
+    with pytest.raises(InputError, match=r"matches '000_003' and '012' in fake/D/000_003/012\.png; say group: folder"):
+        identities.groups(paths, FFPP, "here")
+    # the key says which
+    assert identities.groups(paths, FFPP, "here", "folder") == ["000", "000"]
+    with pytest.raises(InputError, match=r"no file's name without suffix of 1 of 2 files, first real/000/a\.png"):
+        identities.groups(paths, FFPP, "here", "basename")
+    assert identities.groups(["0/001.png", "002/001_3.png"], r"(\d+)(?:_(\d+))?", "here", "basename") == ["001", "001"]
 
 
 def test_no_files_have_no_groups():
@@ -91,8 +99,10 @@ KEYS = {"title": "t", "modality": "image", "adapter": "folder", "licence": "n", 
 
 def test_identities_stand_instead_of_a_group():
     assert DataSet.model_validate(KEYS | {"identities": FFPP}).identities == FFPP
-    # what the folder rule would refuse, files in no folder, is fine
-    assert DataSet.model_validate(KEYS | {"identities": FFPP, "group": "folder"}).group == "file"
+    assert DataSet.model_validate(KEYS | {"identities": FFPP}).group == "file"
+    assert DataSet.model_validate(KEYS | {"identities": FFPP, "group": "folder"}).group == "folder"
+    with pytest.raises(ValueError, match="group"):
+        DataSet.model_validate(KEYS)
 
 
 @pytest.mark.parametrize(

@@ -235,8 +235,10 @@ def _tabled(raw: Path, dataset: DataSet, table: str) -> RawFiles:
     """Find the files that a table names."""
     if not (raw / table).is_file():
         raise InputError(f"{raw / table}: not found; to obtain the data: {dataset.obtain}")
+    positive, negative = dataset.labels_named()
+    names = {role: str(name) for role, name in dataset.columns.items()}
     files, labelled = [], Counter()
-    for row in labels.read(raw / table):
+    for row in labels.read(raw / table, positive=positive, negative=negative, columns=names):
         entry = listing.at(raw, str(PurePosixPath(table).parent / row.path))
         sample_id = listing.composed(entry.path)
         group = row.group or _group(dataset.group, PurePosixPath(listing.composed(row.path)), sample_id)

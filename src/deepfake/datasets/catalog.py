@@ -49,6 +49,15 @@ def _reads_names(rule: str) -> str:
     return rule
 
 
+_Label = bool | int | float | str
+_Labels = _Label | list[_Label]
+
+
+def _as_words(labels: _Labels) -> tuple[str, ...]:
+    """Return one label or several as they stand in a table."""
+    return tuple(map(str, labels if isinstance(labels, list) else [labels]))
+
+
 PathBelow = Annotated[str, AfterValidator(_inside)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Pattern = Annotated[str, AfterValidator(_inside)]
@@ -104,11 +113,11 @@ class DataSet(Section):
     """What binds samples that must not be parted: the folder that a file lies in (below its source), its name without
     the suffix, or nothing (every file is a group of its own)."""
     identities: NamingRule | None = None
-    r"""Who is seen in a file, instead of `group`: a regular expression that reads them from its path, each of its
-    (groups) one person. `(\d{3})(?:_(\d{3}))?` reads one from `000` and two from `000_003`; files that show a
-    person in common are never parted, so a face swap stays with both its people. It has to match a folder's name or the
-    file's name without suffix as a whole, in every file, and the same people wherever it matches; with / in it, the
-    names of a folder and what is in it: `(\d{3})(?:_(\d{3}))?/\d+` is a folder of numbered frames."""
+    r"""Who is seen in a file: a regular expression that reads them from its path, each of its (groups) one person.
+    `(\d{3})(?:_(\d{3}))?` reads one from `000` and two from `000_003`; files that show a person in common are never
+    parted, so a face swap stays with both its people. It has to match a whole name: that of a folder with
+    `group: folder`, of the file without its suffix with `group: basename`, of either otherwise; with / in it, names one
+    below the other. Each file needs a match, and the same people wherever there are several."""
     groups_of: str | None = None
     """A data set whose groups these are, too: samples of equally named groups are never parted, across both."""
     splits: Literal["from_folders"] | None = None
@@ -119,8 +128,15 @@ class DataSet(Section):
     sources: dict[FolderName, Literal["real", "fake"]] = Field(default={})
     """With adapter `sources`: each source and its label."""
     table: PathBelow | None = None
-    """With adapter `folder`: a CSV file below the data set's folder with columns `path`, `label` (real or fake, or 0 or
-    1) and, if wanted, `source` and `group`. Paths start from the folder that the CSV lies in."""
+    """With adapter `folder`: a table below the data set's folder with columns `path`, `label` (real or fake in any word
+    that `deepfake evaluate` knows, or 0 and 1) and, if wanted, `source` and `group`. Paths start from the folder that
+    the table lies in."""
+    columns: dict[Literal["path", "label", "source", "group"], str | int] = Field(default={})
+    """With `table`: the names of its columns where they are called otherwise; without a header their numbers."""
+    positive: _Labels = Field(default=[])
+    """With `table`: the labels of fakes, where the table does not say it in words: `positive: 0` where 1 means real."""
+    negative: _Labels = Field(default=[])
+    """With `table`: the labels of reals; all others are then fake, and each is a source: `negative: original`."""
     hub: Hub | None = None
     """Where `deepfake data fetch` finds it."""
     licence: str
@@ -130,11 +146,11 @@ class DataSet(Section):
     @model_validator(mode="before")
     @classmethod
     def _with_its_recipe(cls, entry: Any) -> Any:
-        """Fill in the keys of the recipe, and let identities stand instead of `group`."""
+        """Fill in the keys of the recipe, and let identities stand without `group`."""
         if isinstance(entry, dict) and isinstance(entry.get("recipe"), str):
             entry = recipes.find(entry["recipe"]).entry | entry
         if isinstance(entry, dict) and entry.get("identities") is not None:
-            return entry | {"group": "file"}
+            return {"group": "file"} | entry
         return entry
 
     @model_validator(mode="after")
@@ -149,6 +165,8 @@ class DataSet(Section):
             raise ValueError("adapter sources needs the key sources: each source and its label, both real and fake")
         if self.adapter == "sources" and self.table is not None:
             raise ValueError("table goes with adapter folder; adapter sources takes the labels from sources")
+        if self.table is None and (self.columns or self.labels_named() != ((), ())):
+            raise ValueError("columns, positive and negative say what stands in a table; add the key table")
         if self.adapter != "sources" and self.sources:
             raise ValueError(
                 f"adapter {self.adapter} takes the sources from the folders or the table; remove the key sources"
@@ -162,6 +180,10 @@ class DataSet(Section):
         if self.source is not None and (self.adapter == "sources" or self.table is not None):
             raise ValueError("source goes with adapters folder and metadata, without table")
         return self
+
+    def labels_named(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the labels of fakes and of reals that the entry names (`positive`, `negative`), as words."""
+        return _as_words(self.positive), _as_words(self.negative)
 
 
 class Reported(Section):
@@ -190,7 +212,6 @@ REPORTED = ("accuracy", "precision", "recall", "f1", "auc")
 """The figures of a `Reported`: shares in percent, the AUC between 0 and 1."""
 
 
-_Labels = str | int | list[str | int]
 _AS_THEY_ARE = ("truth", "pred", "score", "group", "clip", "threshold", "higher", "score_is", "aggregate")
 
 
@@ -233,8 +254,7 @@ class Predictions(Section):
     def options(self, folder: Path) -> Options:
         """Return what the entry says about its file, which lies in a folder."""
         given: dict[str, Any] = {name: getattr(self, name) for name in _AS_THEY_ARE}
-        sides = ([one] if isinstance(one, str | int) else one for one in (self.positive, self.negative))
-        positive, negative = (tuple(map(str, side)) for side in sides)
+        positive, negative = _as_words(self.positive), _as_words(self.negative)
         missing = None if self.missing is None else str(self.missing)
         key = None if self.key is None else folder / self.key
         return Options(**given, positive=positive, negative=negative, missing=missing, key=key)

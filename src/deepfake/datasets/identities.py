@@ -20,6 +20,11 @@ from deepfake.errors import InputError
 
 _MOST_WORDS = 9
 """Words of the longest name of a group that is searched for names of others: it has 2^9 parts."""
+_LOOKED_AT = {
+    "folder": "folder's name",
+    "basename": "file's name without suffix",
+    "file": "folder's or file's name without suffix",
+}
 
 
 def leaders(one: np.ndarray, other: np.ndarray, count: int) -> np.ndarray:
@@ -40,27 +45,28 @@ def leaders(one: np.ndarray, other: np.ndarray, count: int) -> np.ndarray:
     return first[component]
 
 
-def groups(paths: Sequence[str], rule: str, where: str) -> list[str]:
+def groups(paths: Sequence[str], rule: str, where: str, among: str = "file") -> list[str]:
     """Return the group of each file: files that show a person in common are in one, over any number of steps.
 
     Args:
         paths: of the files, with / between folders.
         rule: a regular expression (`DataSet.identities`).
         where: what a message begins with.
+        among: which names are looked at (`DataSet.group`): `folder`, `basename`, or all of a path.
 
     Returns:
         The first identity of each file's group, in the order of the alphabet.
 
     Raises:
-        InputError: the rule matches nothing in a path, or different identities in several places of it.
+        InputError: the rule matches nothing in a path, or different identities in several names of it.
     """
     expression = re.compile(rule)
-    found = [_identities(path, expression, where) for path in paths]
+    found = [_identities(path, expression, where, among) for path in paths]
     strange = [path for path, people in zip(paths, found, strict=True) if not people]
     if strange:
         raise InputError(
-            f"{where}: identities {rule!r} matches no part of the path of {len(strange):,} of {len(paths):,} files, "
-            f"first {strange[0]}; a folder's name or the file's name without suffix has to match as a whole"
+            f"{where}: identities {rule!r} matches no {_LOOKED_AT[among]} of {len(strange):,} of {len(paths):,} files, "
+            f"first {strange[0]}; it has to match a name as a whole (group: {among} says which names are looked at)"
         )
     names, codes = np.unique([name for people in found for name in people] or [""], return_inverse=True)
     of_file = np.repeat(np.arange(len(found)), [len(people) for people in found])
@@ -68,16 +74,18 @@ def groups(paths: Sequence[str], rule: str, where: str) -> list[str]:
     return names[first[len(names) :]].tolist()
 
 
-def bind(files: Sequence[RawFile], rule: str, where: str) -> list[RawFile]:
+def bind(files: Sequence[RawFile], rule: str, where: str, among: str = "file") -> list[RawFile]:
     """Return files with the groups that their identities make (see `groups`); those refused keep theirs."""
     wanted = [file for file in files if not file.refused]
-    group = iter(groups([file.sample_id for file in wanted], rule, where))
+    group = iter(groups([file.sample_id for file in wanted], rule, where, among))
     return [file if file.refused else replace(file, group=next(group)) for file in files]
 
 
-def _identities(path: str, expression: re.Pattern[str], where: str) -> tuple[str, ...]:
+def _identities(path: str, expression: re.Pattern[str], where: str, among: str) -> tuple[str, ...]:
     """Return the identities that a rule finds in a path; none where nothing matches."""
     parts = PurePosixPath(path).with_suffix("").parts
+    if among != "file" and "/" not in expression.pattern:
+        parts = parts[:-1] if among == "folder" else parts[-1:]
     places = [*parts]
     if "/" in expression.pattern:
         places += ["/".join(parts[start:end]) for start, end in itertools.combinations(range(len(parts) + 1), 2)]
@@ -90,8 +98,8 @@ def _identities(path: str, expression: re.Pattern[str], where: str) -> tuple[str
     if len(found) > 1:
         one, another = itertools.islice(found.values(), 2)
         raise InputError(
-            f"{where}: identities {expression.pattern!r} matches {one!r} and {another!r} in {path}; name the folders "
-            "beside the right one too, as in '([0-9]+)/[^/]+' for a folder and the file in it"
+            f"{where}: identities {expression.pattern!r} matches {one!r} and {another!r} in {path}; say group: folder "
+            "or group: basename, or what lies beside it too, as in '([0-9]+)/[^/]+' for a folder and the file in it"
         )
     return next(iter(found), ())
 

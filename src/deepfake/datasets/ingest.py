@@ -67,7 +67,8 @@ def ingest(
     modality = modalities.load(dataset.modality)
     found = found or adapters.find(raw, dataset)
     if dataset.identities is not None:
-        found = found._replace(files=identities.bind(found.files, dataset.identities, f"data set {name}"))
+        bound = identities.bind(found.files, dataset.identities, f"data set {name}", dataset.group)
+        found = found._replace(files=bound)
     samples: list[tuple[object, ...]] = []
     media: list[tuple[object, ...]] = []
     refused: list[tuple[str, str, str, str]] = []

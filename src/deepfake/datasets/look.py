@@ -187,7 +187,7 @@ def _grouped(found: RawFiles, entry: dict[str, Any]) -> RawFiles:
     """Return files in the groups that their identities make, as ingest does."""
     if "identities" not in entry:
         return found
-    return found._replace(files=identities.bind(found.files, entry["identities"], "recipe"))
+    return found._replace(files=identities.bind(found.files, entry["identities"], "identities", entry["group"]))
 
 
 def _classes(files: Sequence[RawFile]) -> list[str]:

@@ -58,12 +58,11 @@ def identities_rule(files: Sequence[RawFile], rule: str) -> str:
     if not identities.shared_names(((file.sample_id, file.group, file.label) for file in taken), rule):
         return ""
     for known in _IDENTITIES:
-        for candidate in (known, f"{known}/[^/]+"):
-            try:
-                identities.bind(taken, candidate, "")
-            except InputError:
-                continue
-            return candidate
+        try:
+            identities.bind(taken, known, "", rule)
+        except InputError:
+            continue
+        return known
     return ""
 
 
