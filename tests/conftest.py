@@ -205,6 +205,7 @@ def write_pictures(raw: Path, pictures: list[tuple[str, str, bytes]]) -> pd.Data
                 "label": number % 2,
                 "source": "a",
                 "group": str(number),
+                "published": "",
                 "width": image.width,
                 "height": image.height,
                 "format": image.format,

@@ -54,6 +54,7 @@ def write_manifest(settings: Params, *, groups: int = 24, per_group: int = 4) ->
             "label": label,
             "source": source,
             "group": f"{group:02d}",
+            "published": "",
             "width": 256 if label else 184,
             "height": 256 if label else 224,
             "format": "JPEG",

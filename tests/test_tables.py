@@ -35,7 +35,10 @@ def test_a_schema_speaks_of_its_own_columns_only(schema):
 
 
 def test_the_manifest_is_the_samples_and_their_places():
-    assert list(MANIFEST.columns) == [*SAMPLES.columns, "split", "fold", "folds", "fraction_rank", "stratum"]
+    # which decide the published part, where one is kept
+    *samples, published = SAMPLES.columns
+    assert published == "published"
+    assert list(MANIFEST.columns) == [*samples, "split", "fold", "folds", "fraction_rank", "stratum"]
 
 
 def test_a_face_is_a_box_and_five_points_in_the_same_pixels():

@@ -293,6 +293,10 @@ class Project:
         """Return a page of the report (Markdown), for example `page("phase1")`."""
         return self.reports / f"{name}.md"
 
+    def data_card(self, dataset: str) -> Path:
+        """Return the page that says what a data set is and how it was split (Markdown, committed)."""
+        return self.reports / "data_cards" / f"{dataset}.md"
+
     def results(self, name: str) -> Path:
         """Return the folder of a study's tables and figures; what no study of the report owns has one of its own."""
         return self.reports / next((study for study in STUDIES if name.startswith(study)), "own")

@@ -1,3 +1,4 @@
+import shutil
 import stat
 import zipfile
 from pathlib import Path
@@ -178,17 +179,18 @@ def test_a_source_with_both_labels_is_an_error(tmp_path):
 @pytest.mark.parametrize("missing", ["real", "fake"])
 def test_a_missing_folder_is_named(own, missing):
     (own / missing).rename(own / "elsewhere")
-    with pytest.raises(InputError, match=rf"{missing}: not found; adapter folder needs .* ask the test"):
+    shutil.rmtree(own / "elsewhere/swap", ignore_errors=True)  # a word for fakes
+    with pytest.raises(InputError, match=rf"own: no {missing} file .*in elsewhere.*key labels.*--look.* ask the test"):
         adapters.find(own, in_folder())
 
 
 def test_litter_is_counted_over_all_sources(forms, own):
     grow(own, "real/.DS_Store", "fake/Thumbs.db")
-    assert adapters.find(own, in_folder()).litter == 2
+    assert adapters.find(own, in_folder()).passed.hidden == 2
     grow(forms["mixed"], "insight/.DS_Store")
     with zipfile.ZipFile(forms["mixed"] / "wiki.zip", "a") as archive:
         archive.writestr("__MACOSX/00/._a.jpg", b"")
-    assert adapters.find(forms["mixed"], in_sources()).litter == 2
+    assert adapters.find(forms["mixed"], in_sources()).passed.hidden == 2
 
 
 # --- table
@@ -200,7 +202,7 @@ def tabled(own: Path, text: str, name: str = "labels.csv") -> Path:
 
 
 def test_a_table_names_the_files(own):
-    tabled(own, "path,label\nreal/2.jpg,real\nfake/swap/4.jpg,1\n")
+    tabled(own, "path,label\nreal/2.jpg,real\nfake/swap/4.jpg,Fake\n")
     files = adapters.find(own, in_folder("folder", table="labels.csv")).files
     assert [(file.path, file.source, file.label, file.group) for file in files] == [
         ("real/2.jpg", "real", tables.REAL, "real"),

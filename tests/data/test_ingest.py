@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 
 from deepfake import modalities, tables
-from deepfake.datasets import adapters, ingest
+from deepfake.config import params
+from deepfake.datasets import adapters, duplicates, ingest
 from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
 from deepfake.modalities.image import inspection
+from deepfake.project import paths
 from heard import Heard
 
 
@@ -365,7 +367,7 @@ def test_the_same_file_in_two_groups_or_under_both_labels_is_found(tmp_path):
     pack(tmp_path, wiki={"p1/a.png": one, "p2/b.png": one, "p1/c.png": two, "p3/d.png": three, "p3/e.png": three})
     pack(tmp_path, insight={"p1/c.png": two, "p1/f.png": four})
     samples, _ = run(tmp_path)
-    found = ingest.duplicates(samples).set_index("sha256").to_dict("index")
+    found = duplicates.find(samples).set_index("sha256").to_dict("index")
     assert found == {
         hashlib.sha256(one).hexdigest(): {
             "samples": "wiki/p1/a.png | wiki/p2/b.png",
@@ -381,7 +383,98 @@ def test_the_same_file_in_two_groups_or_under_both_labels_is_found(tmp_path):
     }
 
 
+def written(folder: Path, copies: int, *, both: bool, others: int = 60) -> DataSet:
+    """Write a data set of one file in so many groups, among others."""
+    one = encoded("PNG", seed=999)
+    for number in range(copies + others):
+        path = folder / ("real" if number % 2 or (number < copies and not both) else "fake") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(one if number < copies else encoded("PNG", seed=number))
+    return DataSet(title="t", modality="image", adapter="folder", group="file", licence="none", obtain="ask")
+
+
+@pytest.mark.parametrize(
+    ("copies", "both", "reason"),
+    [
+        (11, True, "a placeholder: one file in 11 groups, real and fake"),
+        (10, True, ""),
+        (11, False, "a placeholder: one file in 11 groups, of one label"),
+        (10, False, ""),
+    ],
+)
+def test_one_file_in_very_many_groups_is_set_aside_and_said(tmp_path, copies, both, reason):
+    samples, quarantine = run(tmp_path, written(tmp_path, copies, both=both), max_quarantined=0.5)
+    assert quarantine["reason"].tolist() == ([reason] * copies if reason else [])
+    assert len(samples) + len(quarantine) == copies + 60
+    assert samples["sha256"].is_unique == bool(reason)
+
+
+def test_copies_that_balance_classes_are_no_placeholders(tmp_path):
+    # 11 groups of 230: one label, and few beside all
+    assert run(tmp_path, written(tmp_path, 11, both=False, others=219))[1].empty
+
+
+def test_too_many_copies_end_the_run_in_a_line_that_says_what_they_are_and_what_to_do(tmp_path):
+    with pytest.raises(InputError) as caught:
+        run(tmp_path, written(tmp_path, 40, both=True), max_quarantined=0.02)
+    message = str(caught.value)
+    assert "mine: 40 of 100 files cannot be used, more than ingest.max_quarantined = 0.02" in message
+    assert "a placeholder: one file in 40 groups, real and fake; first: fake/0.png; remove these files" in message
+
+
+def test_what_puts_the_groups_in_doubt_is_said_on_lines_of_its_own(project):
+    entry = written(paths().raw("mine"), 1200, both=True)
+    for name in ("real/000.png", "real/003.png", "fake/000_003.png"):
+        (paths().raw("mine") / name).write_bytes(encoded("PNG", seed=5000 + len(name) + int(name[-5])))
+    _, _, placeholder, names = ingest.write("mine", entry, params.Ingest(max_quarantined=0.97), threads=2).splitlines()
+    assert placeholder.startswith("set aside as a placeholder: one file in 1,200 groups, real and fake: ")
+    assert placeholder.endswith(" and 1,199 copies")
+    assert "'000' is of '000_003'" in names
+    table = pd.read_csv(paths().quarantine("mine"))
+    assert len(table) == 1200 and set(table.columns) == {"archive", "path", "source", "reason"}
+    # with a rule nothing is left to be said of names
+    entry = entry.model_copy(update={"identities": r"(\d+)(?:_(\d+))?"})
+    _, _, placeholder = ingest.write("mine", entry, params.Ingest(max_quarantined=0.97), threads=2).splitlines()
+    assert placeholder.startswith("set aside as a placeholder")
+
+
+def test_a_swap_is_in_one_group_with_both_people(tmp_path):
+    for number, name in enumerate(("000", "003", "000_003", "001", "870", "001_870")):
+        kind = "fake/Deepfakes" if "_" in name else "real/youtube"
+        for frame in range(3):
+            path = tmp_path / kind / "c23/frames" / name / f"{frame:04d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded("PNG", seed=10 * number + frame))
+    keys = {"title": "t", "modality": "image", "adapter": "folder", "licence": "none", "obtain": "ask"}
+    samples, _ = run(tmp_path, DataSet.model_validate(keys | {"identities": r"(\d{3})(?:_(\d{3}))?"}))
+    folders = samples["path"].str.split("/").str[-2].groupby(samples["group"]).agg(lambda names: sorted(set(names)))
+    assert folders.to_dict() == {"000": ["000", "000_003", "003"], "001": ["001", "001_870", "870"]}
+
+
+def naive_duplicates(samples: pd.DataFrame) -> dict:
+    found = {}
+    for sha256 in dict.fromkeys(samples["sha256"]):
+        rows = samples[samples["sha256"] == sha256]
+        if rows["group"].nunique() > 1 or rows["label"].nunique() > 1:
+            groups = list(dict.fromkeys(rows["group"]))
+            both = int(rows["label"].nunique() > 1)
+            found[sha256] = (" | ".join(rows["sample_id"]), " | ".join(groups), both)
+    return found
+
+
+def test_duplicates_are_those_that_looking_at_each_file_finds():
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        columns = {"sha256": "abcdefgh", "group": "xyz"}
+        samples = pd.DataFrame({name: rng.choice(list(values), 25) for name, values in columns.items()})
+        samples = samples.assign(label=rng.integers(0, 2, 25), sample_id=[f"s{row}" for row in range(25)])
+        table = duplicates.find(samples)
+        assert dict(zip(table["sha256"], table.iloc[:, 1:].itertuples(index=False, name=None), strict=True)) == (
+            naive_duplicates(samples)
+        )
+
+
 def test_without_duplicates_the_table_is_empty_and_can_be_written(good, tmp_path):
-    found = ingest.duplicates(run(good)[0])
+    found = duplicates.find(run(good)[0])
     tables.write_csv(found, tmp_path / "duplicates.csv")
     assert (tmp_path / "duplicates.csv").read_text() == "sha256,samples,groups,both_labels\n"

@@ -39,7 +39,7 @@ def test_litter_is_passed_over_and_counted(tmp_path):
     grow(tmp_path, "a/b/1.jpg", *(f"a/{name}" for name in litter))
     found = listing.in_folders(tmp_path, ["a"])
     assert taken(found) == {"a/b/1.jpg": 9}
-    assert (refused(found), found.litter) == ({}, len(litter))
+    assert (refused(found), found.passed) == ({}, listing.Passed(hidden=len(litter)))
 
 
 def test_links_to_files_and_folders_are_followed(tmp_path):
@@ -130,7 +130,7 @@ def test_litter_in_an_archive(tmp_path):
     names = ["p/a.jpg", "__MACOSX/p/._a.jpg", "p/.DS_Store", "Thumbs.db", "./p/b.jpg"]
     found = listing.in_archive(zipped(tmp_path / "x.zip", *names), "ask")
     assert set(taken(found)) == {"p/a.jpg", "./p/b.jpg"}
-    assert found.litter == 3
+    assert found.passed == listing.Passed(hidden=3)
 
 
 @pytest.mark.parametrize(

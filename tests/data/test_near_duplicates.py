@@ -2,6 +2,7 @@
 
 import io
 import random
+import tracemalloc
 import zipfile
 
 import cv2
@@ -183,6 +184,23 @@ def test_only_pairs_of_two_groups_that_are_not_one_file_are_listed_each_two_grou
 def test_samples_without_a_hash_are_near_to_nothing():
     found = near_duplicates.find(rows(["a", "b"]), pd.Series(["", ""]), MIRROR)
     assert found.empty
+
+
+@pytest.mark.parametrize("one_file", [True, False])
+@pytest.mark.parametrize("fingerprint", ["", "a5" * 32])
+def test_very_many_copies_cost_a_row_each_and_not_one_for_each_pair(fingerprint, one_file):
+    count = 50_000
+    samples = rows([f"{number:05d}" for number in range(count)])
+    if one_file:
+        samples["sha256"] = "one file"
+    tracemalloc.start()
+    found = near_duplicates.find(samples, pd.Series([fingerprint] * count), MIRROR)
+    joined = splits.joined_groups(samples, found)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200 * 2**20
+    assert len(found) == (0 if one_file or not fingerprint else count - 1)
+    assert joined.nunique() == (1 if one_file or fingerprint else count)
 
 
 def test_no_two_people_of_the_sample_are_bound(tmp_path):

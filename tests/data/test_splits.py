@@ -379,6 +379,35 @@ def test_the_parts_are_indexed_like_the_manifest(manifest):
     assert part.tolist() == plain.tolist()
 
 
+def test_the_composition_of_folds_is_that_of_a_pivot_table():
+    samples = pd.concat([even(12), table({f"h{i}": {"wiki": 1, "text2img": 3} for i in range(9)})], ignore_index=True)
+    manifest = splits.split(samples, folds=3, test_ratio=0.2, seed=1, repeats=2)
+    found = splits.composition(manifest)
+    assert found.columns.tolist() == ["fold 0", "fold 1", "fold 2", "test set", "all"]
+    assert found.index.tolist() == ["groups", "reals", "fakes", "wiki", "insight", "text2img"]
+    part = manifest["fold"].map({0: "fold 0", 1: "fold 1", 2: "fold 2", -1: "test set"})
+    pivot = manifest.assign(part=part).pivot_table(
+        index="source",
+        columns="part",
+        values="sample_id",
+        aggfunc="count",
+        fill_value=0,
+        margins=True,
+        margins_name="all",
+    )
+    sources = ["wiki", "insight", "text2img"]
+    assert found.loc[sources].to_numpy().tolist() == pivot.loc[sources, found.columns].to_numpy().tolist()
+    assert found.loc["reals"].tolist() == pivot.loc["wiki", found.columns].tolist()
+    assert found.loc["fakes"].tolist() == pivot.loc[["insight", "text2img"], found.columns].sum().tolist()
+    assert found.loc["groups"].tolist() == [*manifest.groupby(part)["group"].nunique()[found.columns[:-1]], 21]
+
+
+def test_a_fold_without_a_source_shows_a_zero():
+    manifest = splits.split(even(12), folds=3, test_ratio=0.2, seed=1)
+    manifest.loc[manifest["fold"] == 1, "source"] = "other"
+    assert splits.composition(manifest).loc[["insight", "wiki"], "fold 1"].tolist() == [0, 0]
+
+
 def test_too_few_training_groups_for_an_inner_validation_are_an_error():
     manifest = splits.split(even(5), folds=2, test_ratio=0.1, seed=42)
     with pytest.raises(InputError, match=r"fold 0: its (train|validation) part of 1 training groups"):

@@ -65,6 +65,7 @@ def dataset(tmp_path, monkeypatch) -> str:
                     "label": 0,
                     "source": name.split("/")[0],
                     "group": name,
+                    "published": "",
                     "width": image.width,
                     "height": image.height,
                     "format": "PNG",

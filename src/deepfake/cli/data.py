@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from deepfake import project
+from deepfake.errors import InputError
 from deepfake.project import paths
 
 
@@ -62,10 +63,31 @@ def fetch(dataset: str) -> None:
 
 
 @click.command()
-@click.argument("dataset")
+@click.argument("dataset", required=False)
 @click.option("--raw", type=click.Path(path_type=Path), help="Where the files lie, if not in data/raw/DATASET.")
-def ingest(dataset: str, raw: Path | None) -> None:
-    """Hash and decode every file of DATASET; set aside what cannot be used."""
+@click.option(
+    "--look",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Only say what a folder would be taken for, and print the catalog entry to paste; opens no image.",
+)
+def ingest(dataset: str | None, raw: Path | None, look: Path | None) -> None:
+    """Hash and decode every file of DATASET, an entry of data/catalog.yaml; quarantine what cannot be used.
+
+    Labels come from folders called real and fake (at any depth: train/REAL, 1_fake), from the patterns of the key
+    `labels`, from a CSV (`table`), or from a known layout (`recipe`: FaceForensics++, Celeb-DF, DFDC, CIFAKE, ...).
+    `deepfake ingest --look FOLDER` writes such an entry. Captions, tables and thumbnails beside the images are passed
+    over and counted.
+    """
+    if look is not None:
+        from deepfake.datasets import look as looking
+
+        if raw is not None:
+            raise InputError("--raw goes with a data set of the catalog; --look names the folder itself")
+        click.echo(looking.look(look, dataset))
+        return
+    if dataset is None:
+        raise InputError("name a data set of the catalog, or a folder to look at: deepfake ingest --look FOLDER")
     from deepfake import runtime
     from deepfake.cli import console
     from deepfake.config import params
@@ -83,11 +105,15 @@ def ingest(dataset: str, raw: Path | None) -> None:
 @click.command()
 @click.argument("dataset")
 def split(dataset: str) -> None:
-    """Give every sample of DATASET its test set or fold; groups stay together."""
+    """Give every sample of DATASET its test set or fold; groups stay together. Print what each holds."""
     from deepfake.config import params
-    from deepfake.datasets import catalog, partition
+    from deepfake.datasets import catalog, partition, splits
+    from deepfake.studies.data_cards import page
 
-    partition.write(dataset, params.load(), catalog.load())
+    entries = catalog.load()
+    manifest = partition.write(dataset, params.load(), entries)
+    card = page.write(dataset, entries[dataset], manifest)
+    click.echo(f"{splits.composition(manifest).to_markdown()}\n{dataset}: {card}")
 
 
 @click.command()

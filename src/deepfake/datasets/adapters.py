@@ -2,21 +2,23 @@
 
 import itertools
 import lzma
+import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from deepfake import tables
-from deepfake.datasets import labels, listing
+from deepfake.datasets import dfdc, kinds, labelling, labels, listing
 from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.labelling import CLASSES
 from deepfake.errors import InputError
 
 _LARGEST = 512 * 2**20
 """Bytes of the largest file that is read; no image that `inspection.inspect` takes needs more, even uncompressed."""
-_CLASSES = {"real": tables.REAL, "fake": tables.FAKE}
+_DECIDING_SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class RawFile:
     """A file of a raw data set and what its place tells about it.
 
     Args:
-        sample_id: names the sample; the same whether its source is an archive or unpacked.
+        sample_id: names the sample; the same whether its source is an archive or unpacked, and in Unicode's composed
+            form however the file system stores it.
         archive: the archive below the raw folder that holds it, or "".
         path: inside the archive, or below the raw folder.
         size: bytes.
@@ -32,6 +35,7 @@ class RawFile:
         label: `tables.REAL` or `tables.FAKE`.
         group: what it must not be parted from.
         refused: why it is not to be read; empty when it may be.
+        published: its part of a published split that is kept (train, val or test), or "".
     """
 
     sample_id: str
@@ -42,26 +46,42 @@ class RawFile:
     label: int
     group: str
     refused: str
+    published: str = ""
 
 
 class RawFiles(NamedTuple):
-    """The files of a data set in their order, and the number of hidden and system files passed over."""
+    """The files of a data set in their order, what was passed over, and how many files each thing labelled.
+
+    `labelled` counts by class and by what decided it: the name of a folder, a pattern, an archive or a table.
+    """
 
     files: list[RawFile]
-    litter: int
+    passed: listing.Passed
+    labelled: Counter[tuple[int, str]]
+
+    def told(self) -> str:
+        """Say in a line what decided the labels, and what was passed over."""
+        classes = []
+        for name, label in CLASSES.items():
+            by = [f"{what} ({count:,})" for (found, what), count in self.labelled.most_common() if found == label]
+            more = ", ..." if len(by) > _DECIDING_SHOWN else ""
+            classes.append(f"{name} by {', '.join(by[:_DECIDING_SHOWN])}{more}" if by else f"{name}: none")
+        passed = f". Passed over: {self.passed}" if str(self.passed) else ""
+        return f"labels: {'; '.join(classes)}{passed}"
 
 
-def find(raw: Path, dataset: DataSet) -> RawFiles:
+def find(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -> RawFiles:
     """Find the files of a data set and check that they can be told apart.
 
     Args:
         raw: the folder it lies in.
         dataset: its entry in the catalog.
+        listed: all that lies in the folder, if that is known already.
 
     Raises:
         InputError: something is missing, a sample is there twice, or a source has both labels.
     """
-    found = ADAPTERS[dataset.adapter](raw, dataset)
+    found = ADAPTERS[dataset.adapter](raw, dataset, listed)
     of_id: dict[str, RawFile] = {}
     of_source: dict[str, RawFile] = {}
     for file in found.files:
@@ -74,70 +94,114 @@ def find(raw: Path, dataset: DataSet) -> RawFiles:
         if first.label != file.label:
             raise InputError(
                 f"{raw}: source {file.source} is both real and fake ({first.path}, {file.path}); give each label its "
-                "own sources (a folder right below real/ or fake/ names a source, folders of groups go below it)"
+                "own sources (a folder right below that of the class names a source, folders of groups go below it), "
+                "or set source: label in the catalog for one source a class"
             )
     return found
 
 
-def sources(raw: Path, dataset: DataSet) -> RawFiles:
+def sources(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -> RawFiles:
     """Find the files of a data set that comes as one zip archive a source, as DeepFakeFace does, or unpacked.
 
     Raises:
         InputError: a source is missing, or its archive is not a zip file.
     """
-    unpacked = [source for source in dataset.sources if not (raw / f"{source}.zip").is_file()]
-    for source in unpacked:
-        if not (raw / source).is_dir():
-            where = raw / f"{source}.zip"
-            raise InputError(f"{where}: not found, nor a folder {source}; to obtain the data: {dataset.obtain}")
-    loose, litter = listing.in_folders(raw, unpacked)
+    archives = {source: listing.stored(raw, f"{source}.zip") for source in dataset.sources}
+    folders = {
+        source: listing.stored(raw, source) for source in dataset.sources if not (raw / archives[source]).is_file()
+    }
+    for source, folder in folders.items():
+        if not (raw / folder).is_dir():
+            raise InputError(
+                f"{raw / archives[source]}: not found, nor a folder {source}; to obtain the data: {dataset.obtain}; "
+                f"for files that lie otherwise, deepfake ingest --look {raw} writes the entry"
+            )
+    loose, passed = listing.in_folders(raw, folders.values())
     files: list[RawFile] = []
     for source, label in dataset.sources.items():
-        if source in unpacked:
-            archive, entries = "", [entry for entry in loose if f"{entry.path}/".startswith(f"{source}/")]
+        if source in folders:
+            archive, entries = "", [entry for entry in loose if f"{entry.path}/".startswith(f"{folders[source]}/")]
             places = [_below(source, entry.path) for entry in entries]
         else:
-            archive = f"{source}.zip"
+            archive = archives[source]
             entries, skipped = listing.in_archive(raw / archive, dataset.obtain)
-            places = [PurePosixPath(entry.path) for entry in entries]
-            litter += skipped
+            places = [PurePosixPath(listing.composed(entry.path)) for entry in entries]
+            passed.add(skipped)
         # archives differ in whether they hold the folder that is called like them; the samples are the same
         if all(place.parts[:1] == (source,) for place, entry in zip(places, entries, strict=True) if not entry.refused):
             places = [_below(source, str(place)) for place in places]
         of_source = [
-            _raw_file(entry, sample_id, archive, source, _CLASSES[label], _group(dataset.group, place, sample_id))
+            _raw_file(entry, sample_id, archive, source, CLASSES[label], _group(dataset.group, place, sample_id), part)
             for place, entry in zip(places, entries, strict=True)
-            for sample_id in [f"{source}/{place}"]
+            if _is_media(entry, dataset, passed)
+            for sample_id, part in [(f"{source}/{place}", _part(dataset, str(place)))]
         ]
         files += sorted(of_source, key=lambda file: file.sample_id)
-    return RawFiles(files, litter)
+    return RawFiles(files, passed, Counter((file.label, file.source) for file in files))
 
 
-def folder(raw: Path, dataset: DataSet) -> RawFiles:
-    """Find the files below `real/` and `fake/`, or those that a table names.
+def folder(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -> RawFiles:
+    """Find the files below folders that say real and fake, or those that a table names.
 
     Raises:
-        InputError: a folder or the table is missing, or the table has a mistake.
+        InputError: the folders do not say the classes, or say both of a file; or the table is missing or has a mistake.
     """
     if dataset.table is not None:
         return _tabled(raw, dataset, dataset.table)
-    for name in _CLASSES:
-        if not (raw / name).is_dir():
-            raise InputError(
-                f"{raw / name}: not found; adapter folder needs the folders real and fake, or the key table in the "
-                f"catalog; to obtain the data: {dataset.obtain}"
-            )
-    entries, litter = listing.in_folders(raw, _CLASSES)
-    files = []
+    if not raw.is_dir():
+        raise InputError(f"{raw}: not found; to obtain the data: {dataset.obtain}")
+    rule = labelling.by_patterns(dataset.labels) if dataset.labels is not None else labelling.by_names
+    if dataset.labels is None and all((raw / name).is_dir() for name in CLASSES):
+        # what lies beside these two is not looked at
+        rule, listed = labelling.by_top, listing.in_folders(raw, CLASSES)
+    entries, passed = _listed(raw, listed)
+    files, labelled = [], Counter()
     for entry in sorted(entries, key=lambda entry: entry.path):
-        name, *below = PurePosixPath(entry.path).parts
-        source, place = (below[0], below[1:]) if len(below) > 1 else (name, below)
-        group = _group(dataset.group, PurePosixPath(*place), entry.path)
-        files.append(_raw_file(entry, entry.path, "", source, _CLASSES[name], group))
-    return RawFiles(files, litter)
+        if not _is_media(entry, dataset, passed):
+            continue
+        found = rule(entry.path)
+        if found is None:
+            top, slash, _ = entry.path.partition("/")
+            passed.unlabelled[f"in {top}" if slash else "in no folder"] += 1
+            continue
+        files.append(_placed(entry, dataset, found.label, found.below))
+        labelled[found.label, found.by] += 1
+    missing = [name for name, label in CLASSES.items() if not any(file.label == label for file in files)]
+    if missing and rule is not labelling.by_top:
+        raise InputError(_no_class(raw, dataset, missing, passed))
+    return RawFiles(files, passed, labelled)
 
 
-ADAPTERS: dict[str, Callable[[Path, DataSet], RawFiles]] = {"sources": sources, "folder": folder}
+def metadata(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -> RawFiles:
+    """Find the videos that each metadata.json of DFDC describes, or the frames in folders called like the videos.
+
+    Raises:
+        InputError: there is no metadata.json, or one that is not DFDC's.
+    """
+    if not raw.is_dir():
+        raise InputError(f"{raw}: not found; to obtain the data: {dataset.obtain}")
+    entries, passed = _listed(raw, listed)
+    clips = dfdc.read(raw, [entry.path for entry in entries])
+    files, labelled = [], Counter()
+    for entry in sorted(entries, key=lambda entry: entry.path):
+        if PurePosixPath(entry.path).name == dfdc.NAME or not _is_media(entry, dataset, passed):
+            continue
+        *_, found = [None, *(clips[stem] for stem in _stems(entry.path) if stem in clips)]
+        if found is None:
+            passed.unlabelled[f"that no {dfdc.NAME} names"] += 1
+            continue
+        sample_id = listing.composed(entry.path)
+        source = _source(dataset, sample_id, ()) or labelling.NAMES[found.label]
+        files.append(_raw_file(entry, sample_id, "", source, found.label, found.original))
+        labelled[found.label, dfdc.NAME] += 1
+    return RawFiles(files, passed, labelled)
+
+
+ADAPTERS: dict[str, Callable[[Path, DataSet, listing.Listing | None], RawFiles]] = {
+    "sources": sources,
+    "folder": folder,
+    "metadata": metadata,
+}
 
 
 def read(raw: Path, files: Sequence[RawFile]) -> Iterator[tuple[RawFile, bytes | str]]:
@@ -159,26 +223,97 @@ def read(raw: Path, files: Sequence[RawFile]) -> Iterator[tuple[RawFile, bytes |
                 yield file, file.refused or _member(opened, file.path)
 
 
+def _listed(raw: Path, listed: listing.Listing | None) -> tuple[list[listing.Entry], listing.Passed]:
+    """Return all files below a folder, and what is passed over, to be counted on."""
+    entries, skipped = listed or listing.in_folders(raw, [""])
+    passed = listing.Passed()
+    passed.add(skipped)
+    return entries, passed
+
+
 def _tabled(raw: Path, dataset: DataSet, table: str) -> RawFiles:
     """Find the files that a table names."""
     if not (raw / table).is_file():
         raise InputError(f"{raw / table}: not found; to obtain the data: {dataset.obtain}")
-    files = []
-    for row in labels.read(raw / table):
+    positive, negative = dataset.labels_named()
+    names = {role: str(name) for role, name in dataset.columns.items()}
+    files, labelled = [], Counter()
+    for row in labels.read(raw / table, positive=positive, negative=negative, columns=names):
         entry = listing.at(raw, str(PurePosixPath(table).parent / row.path))
-        group = row.group or _group(dataset.group, PurePosixPath(row.path), entry.path)
-        files.append(_raw_file(entry, entry.path, "", row.source, row.label, group))
-    return RawFiles(files, 0)
+        sample_id = listing.composed(entry.path)
+        group = row.group or _group(dataset.group, PurePosixPath(listing.composed(row.path)), sample_id)
+        part = _part(dataset, sample_id)
+        files.append(_raw_file(entry, sample_id, "", row.source, row.label, group, part))
+        labelled[row.label, table] += 1
+    return RawFiles(files, listing.Passed(), labelled)
 
 
-def _raw_file(entry: listing.Entry, sample_id: str, archive: str, source: str, label: int, group: str) -> RawFile:
+def _placed(entry: listing.Entry, dataset: DataSet, label: int, below: tuple[str, ...]) -> RawFile:
+    """Describe a file by the folders below the one that says its class."""
+    sample_id = listing.composed(entry.path)
+    *folders, name = below
+    naming = [folder for folder in folders if not labelling.is_aside(folder)]
+    source = _source(dataset, sample_id, tuple(naming)) or labelling.NAMES[label]
+    if naming[:1] == [source]:
+        del naming[0]
+    group = "/".join(naming) if dataset.group == "folder" else _group(dataset.group, PurePosixPath(name), sample_id)
+    part = _part(dataset, sample_id)
+    return _raw_file(entry, sample_id, "", source, label, group, part)
+
+
+def _source(dataset: DataSet, path: str, naming: tuple[str, ...]) -> str:
+    """Return the source that a path names; empty where it names none."""
+    if dataset.source is None:
+        return naming[0] if naming else ""
+    found = None if dataset.source == "label" else re.search(dataset.source, path)
+    return next(filter(None, found.groups()), "") if found else ""
+
+
+def _part(dataset: DataSet, path: str) -> str:
+    """Return a file's part of the published split; empty when that is not kept."""
+    return labelling.part_of(path.rpartition("/")[0]) if dataset.splits == "from_folders" else ""
+
+
+def _is_media(entry: listing.Entry, dataset: DataSet, passed: listing.Passed) -> bool:
+    """Tell whether a file may be a sample; count it as passed over when its suffix says that it is none."""
+    if not kinds.is_beside(entry.path, dataset.modality):
+        return True
+    passed.others[kinds.suffix(entry.path)] += 1
+    return False
+
+
+def _stems(path: str) -> Iterator[str]:
+    """Yield the names of a path's folders, then that of the file, without suffixes."""
+    yield from (PurePosixPath(part).stem for part in PurePosixPath(listing.composed(path)).parts)
+
+
+def _no_class(raw: Path, dataset: DataSet, missing: list[str], passed: listing.Passed) -> str:
+    """Say that no file is of a class, what there is, and what to do."""
+    numbers = [name for name in ("0", "1") if (raw / name).is_dir()]
+    how = "that labels describes" if dataset.labels is not None else "in a folder called like it, at any depth"
+    there = f" (passed over: {passed})" if str(passed) else ""
+    if numbers and dataset.labels is None:
+        return (
+            f"{raw}: a folder called {' or '.join(numbers)} does not say which is fake; write into the catalog "
+            f'labels: {{"0/**": real, "1/**": fake}}, or the other way round'
+        )
+    return (
+        f"{raw}: no {' and no '.join(missing)} file {how}{there}; say which folders hold which class with the key "
+        f"labels in the catalog (deepfake ingest --look {raw} shows what there is), or name the files in a table; "
+        f"to obtain the data: {dataset.obtain}"
+    )
+
+
+def _raw_file(
+    entry: listing.Entry, sample_id: str, archive: str, source: str, label: int, group: str, published: str = ""
+) -> RawFile:
     """Describe a file, and refuse it when it is too large or would stand in no group."""
     refused = entry.refused
     if not refused and entry.size > _LARGEST:
         refused = f"larger than {_LARGEST // 2**20} MB"
     elif not refused and not group:
         refused = "in no folder below its source, and the catalog groups by folder"
-    return RawFile(sample_id, archive, entry.path, entry.size, source, label, group, refused)
+    return RawFile(sample_id, archive, entry.path, entry.size, source, label, group, refused, published)
 
 
 def _group(rule: str, place: PurePosixPath, sample_id: str) -> str:
@@ -192,7 +327,7 @@ def _group(rule: str, place: PurePosixPath, sample_id: str) -> str:
 
 def _below(source: str, path: str) -> PurePosixPath:
     """Return a path without the folder that is called like its source."""
-    parts = PurePosixPath(path).parts
+    parts = PurePosixPath(listing.composed(path)).parts
     return PurePosixPath(*parts[parts[:1] == (source,) :])
 
 

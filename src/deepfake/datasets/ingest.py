@@ -11,9 +11,10 @@ import pandas as pd
 
 from deepfake import modalities, tables
 from deepfake.config.params import Ingest
-from deepfake.datasets import adapters, near_duplicates
-from deepfake.datasets.adapters import RawFile
+from deepfake.datasets import adapters, duplicates, identities, near_duplicates
+from deepfake.datasets.adapters import RawFile, RawFiles
 from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.listing import Passed
 from deepfake.errors import InputError
 from deepfake.modalities.base import Facts, Modality
 from deepfake.progress import SILENT, Progress
@@ -43,6 +44,7 @@ def ingest(
     max_quarantined: float,
     threads: int,
     progress: Progress = SILENT,
+    found: RawFiles | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Decode every file of a raw data set.
 
@@ -53,6 +55,7 @@ def ingest(
         max_quarantined: largest share of files that may be unreadable.
         threads: decoding threads; they do not change the result.
         progress: told of the files done.
+        found: its files, if they are known already.
 
     Returns:
         The samples (`tables.SAMPLES`), what their media are (the modality's `MEDIA`), and the quarantine
@@ -62,7 +65,10 @@ def ingest(
         InputError: an archive is missing, too many files are unreadable, or a class has no sample.
     """
     modality = modalities.load(dataset.modality)
-    found = adapters.find(raw, dataset)
+    found = found or adapters.find(raw, dataset)
+    if dataset.identities is not None:
+        bound = identities.bind(found.files, dataset.identities, f"data set {name}", dataset.group)
+        found = found._replace(files=bound)
     samples: list[tuple[object, ...]] = []
     media: list[tuple[object, ...]] = []
     refused: list[tuple[str, str, str, str]] = []
@@ -73,25 +79,35 @@ def ingest(
             else:
                 # a file is a clip of its own
                 identity = (file.sample_id, file.sample_id, file.archive, file.path, name, dataset.modality)
-                samples.append((*identity, file.label, file.source, file.group, facts.bytes, facts.sha256))
+                samples.append(
+                    (*identity, file.label, file.source, file.group, facts.bytes, facts.sha256, file.published)
+                )
                 media.append((file.sample_id, *facts.medium))
             if done % _STEP == 0 or done == len(found.files):
                 progress.advance(f"ingesting {name}", done, len(found.files))
     quarantine = pd.DataFrame(refused, columns=["archive", "path", "source", "reason"])
     table = pd.DataFrame(samples, columns=list(tables.SAMPLES.columns))
-    _check_yield(name, table, quarantine, found.litter, max_quarantined)
-    return table, pd.DataFrame(media, columns=list(modality.MEDIA.columns)), quarantine
+    reasons = duplicates.placeholders(table)
+    used = (reasons == "").to_numpy()
+    placeholders = table.assign(reason=reasons)[~used]
+    quarantine = pd.concat([quarantine, placeholders[quarantine.columns]], ignore_index=True)
+    table = table[used].reset_index(drop=True)
+    _check_yield(name, table, quarantine, found.passed, max_quarantined)
+    described = pd.DataFrame(media, columns=list(modality.MEDIA.columns))
+    return table, described[used].reset_index(drop=True), quarantine
 
 
 def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progress: Progress = SILENT) -> str:
     """Ingest a data set from its raw folder, and write samples, media, quarantine, duplicates and near-duplicates.
 
     Returns:
-        How many samples, refused files, duplicates and near-duplicates there are, in two sentences.
+        How many samples, refused files, duplicates and near-duplicates there are, in two sentences; on lines of their
+        own, what decided the labels, what was passed over, and what puts the groups in doubt.
 
     Raises:
         InputError: as in `ingest`.
     """
+    found = adapters.find(paths().raw(name), dataset)
     samples, media, quarantine = ingest(
         name,
         dataset,
@@ -99,8 +115,9 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
         max_quarantined=settings.max_quarantined,
         threads=threads,
         progress=progress,
+        found=found,
     )
-    repeated = duplicates(samples)
+    repeated = duplicates.find(samples)
     modality = modalities.load(dataset.modality)
     near = pd.DataFrame(columns=[*near_duplicates.COLUMNS])
     if "fingerprint" in modality.MEDIA.columns:
@@ -110,6 +127,19 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
     tables.write_csv(quarantine, paths().quarantine(name))
     tables.write_csv(repeated, paths().duplicates(name))
     tables.write_csv(near, paths().near_duplicates(name))
+    counts = _counts(name, dataset, samples, quarantine, repeated, near)
+    return "\n".join([counts, found.told(), *_remarks(dataset, samples, quarantine)])
+
+
+def _counts(
+    name: str,
+    dataset: DataSet,
+    samples: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    repeated: pd.DataFrame,
+    near: pd.DataFrame,
+) -> str:
+    """Say how many samples, refused files, duplicates and near-duplicates there are, in two sentences."""
     joined = (
         "splits join" if dataset.near_duplicates == "join" else "splits join with near_duplicates: join in the catalog"
     )
@@ -121,28 +151,17 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
     )
 
 
-def duplicates(samples: pd.DataFrame) -> pd.DataFrame:
-    """Find the files that stand in several groups or under both labels, bit for bit the same.
-
-    The first would bring a training image into the test set, so splits join such groups. The second is a mistake in
-    the data that nothing can mend: one of the labels is wrong.
-
-    Args:
-        samples: `tables.SAMPLES`.
-
-    Returns:
-        One row a file: `sha256`; `samples` and `groups`, their names with ` | ` between them; `both_labels`, 1 when it
-        is labelled real and fake.
-    """
-    repeated = samples[samples.duplicated("sha256", keep=False)]
-    table = repeated.groupby("sha256", sort=False).agg(
-        samples=("sample_id", " | ".join),
-        groups=("group", lambda groups: " | ".join(groups.unique())),
-        several_groups=("group", lambda groups: groups.nunique() > 1),
-        both_labels=("label", lambda labels: int(labels.nunique() > 1)),
-    )
-    table = table[table["several_groups"].astype(bool) | (table["both_labels"] == 1)]
-    return table.drop(columns="several_groups").reset_index()
+def _remarks(dataset: DataSet, samples: pd.DataFrame, quarantine: pd.DataFrame) -> list[str]:
+    """Say what somebody should look at before trusting the groups, a line each."""
+    said = []
+    for reason, files in quarantine[quarantine["reason"].str.startswith(duplicates.PLACEHOLDER)].groupby("reason"):
+        first = ":".join(filter(None, files.iloc[0][["archive", "path"]]))
+        said.append(f"set aside as {reason}: {first} and {len(files) - 1:,} copies")
+    if dataset.identities is None:
+        named = samples[["sample_id", "group", "label"]].itertuples(index=False, name=None)
+        found = identities.shared_names(named, dataset.group)
+        said += [found] if found else []
+    return said
 
 
 def _examined(
@@ -174,19 +193,21 @@ def _examine(data: bytes | str, modality: Modality) -> _Facts | str:
 
 
 def _check_yield(
-    name: str, samples: pd.DataFrame, quarantine: pd.DataFrame, litter: int, max_quarantined: float
+    name: str, samples: pd.DataFrame, quarantine: pd.DataFrame, passed: Passed, max_quarantined: float
 ) -> None:
     """Refuse a data set of which too little is readable."""
     total = len(samples) + len(quarantine)
     if not total:
-        skipped = f" but {litter} hidden or system files" if litter else ""
+        skipped = f" but {passed}" if str(passed) else ""
         raise InputError(f"data set {name}: there is no file in it{skipped}")
     if len(quarantine) > max_quarantined * total:
         worst = quarantine["reason"].value_counts().index[0]
+        first = quarantine[quarantine["reason"] == worst].iloc[0]
         raise InputError(
-            f"data set {name}: {len(quarantine)} of {total} files cannot be used, more than "
+            f"data set {name}: {len(quarantine):,} of {total:,} files cannot be used, more than "
             f"ingest.max_quarantined = {max_quarantined:g} allows; most often: {worst}; "
-            f"first: {':'.join(filter(None, quarantine.iloc[0][['archive', 'path']]))}"
+            f"first: {':'.join(filter(None, first[['archive', 'path']]))}; remove these files from the data set, or "
+            "raise that share"
         )
     if samples["label"].nunique() < 2:
         raise InputError(f"data set {name}: it needs both real and fake samples; check its sources")

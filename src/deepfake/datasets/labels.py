@@ -1,18 +1,31 @@
-"""The table of labels that somebody wrote for images of their own: a CSV `path,label[,source,group]`."""
+"""The table of labels that somebody wrote for images of their own: each file's path and label, its source and group."""
 
-import csv
 import difflib
-from collections.abc import Iterator
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from deepfake import tables
-from deepfake.errors import InputError
+import pandas as pd
 
+from deepfake import tables
+from deepfake.datasets import label_evidence, text_tables
+from deepfake.datasets.external.columns import NAMES
+from deepfake.datasets.label_vocabulary import Polarity, is_number, listed, meaning, named_class, normal
+from deepfake.errors import InputError, unknown
+
+COLUMNS = {
+    "path": "path file filename file_name filepath file_path image image_path img img_path audio audio_path "
+    "original_path",
+    "label": "label labels class target truth ground_truth gt y",
+    "source": "source",
+    "group": NAMES["group"],
+}
+"""What columns are called, each by its own name first. Labels also stand in columns called `is_real`, `fake`, ..."""
 _REQUIRED = ("path", "label")
-_OPTIONAL = ("source", "group")
-_LABELS = {"real": tables.REAL, "0": tables.REAL, "fake": tables.FAKE, "1": tables.FAKE}
-_NAMES = {tables.REAL: "real", tables.FAKE: "fake"}
+_SHOWN = 5
+"""Bad rows that a message shows; all are counted."""
+_HINT = "write real or fake (or 0 and 1 throughout), and paths below the table's folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,82 +45,163 @@ class Row:
     group: str
 
 
-def read(path: Path) -> list[Row]:
+def read(
+    path: Path,
+    *,
+    positive: Sequence[str] = (),
+    negative: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
+) -> list[Row]:
     """Read and check a table of labels.
 
     Args:
-        path: a CSV file in UTF-8 with a header, with or without a byte order mark.
+        path: a table as people save it (`text_tables.read`), with a header.
+        positive: the labels of fakes, if the user says so; all others are then real.
+        negative: the labels of reals; all others are then fake, and where they are several, each is a
+            source unless a column names these.
+        columns: the names of columns by what they hold (`COLUMNS`), if they are not called so; without a header their
+            numbers.
 
     Raises:
-        InputError: a column is missing, or a row has an empty, repeated, unknown or unsafe value; it names the line as
-            an editor counts them.
+        InputError: a column is missing or may be several, rows have an empty, repeated, unknown or unsafe value, or
+            numbers contradict words about which class is which; bad lines are counted as an editor does, and the first
+            ones shown.
     """
-    rows: list[Row] = []
-    line_of: dict[str, int] = {}
-    for line, cells in _cells(path):
-        row = _row(cells, f"{path}: line {line}")
-        first = line_of.setdefault(row.path, line)
-        if first != line:
-            raise InputError(f"{path}: line {line}: {row.path} stands in line {first} already; remove one of them")
-        rows.append(row)
-    return rows
+    table = text_tables.read(path)
+    try:
+        found = _found(table, columns or {})
+        cells = pd.DataFrame({role: table.cells[name] for role, name in found.items()})
+        bad = _bad_paths(cells["path"]) | _bad_labels(cells["label"], is_told=bool(positive or negative))
+        if bad:
+            shown = "; ".join(f"line {line}: {bad[line]}" for line in sorted(bad)[:_SHOWN])
+            more = f"; and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
+            raise InputError(f"{len(bad):,} of {len(cells):,} rows cannot be used: {shown}{more}; {_HINT}")
+        fake = _fake(cells["label"], found["label"], positive, negative)
+        if not (positive or negative) and cells["label"].map(is_number).all():
+            others = [
+                _in_words(table.cells[name]) for name in table.cells if name not in (found["path"], found["label"])
+            ]
+            label_evidence.contradictions(
+                fake.to_numpy(),
+                cells["label"].rename(found["label"]),
+                cells["path"].rename(found["path"]),
+                others,
+                remedy="say in the catalog which number means fake: positive: 0, or positive: 1",
+            )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    named = fake.map({True: "fake", False: "real"})
+    if negative and cells["label"][fake].nunique() > 1:
+        named = cells["label"]
+    sources = cells["source"].where(cells["source"] != "", named) if "source" in cells else named
+    groups = cells["group"] if "group" in cells else pd.Series("", cells.index)
+    rows = zip(cells["path"], fake, sources, groups, strict=True)
+    return [
+        Row(str(_place(place)), tables.FAKE if is_fake else tables.REAL, source, group)
+        for place, is_fake, source, group in rows
+    ]
 
 
-def _row(cells: dict[str, str], where: str) -> Row:
-    """Check one row."""
-    for column, value in cells.items():
-        if not value:
-            raise InputError(f"{where}: no {column}; fill it in or remove the row")
-    label = _LABELS.get(cells["label"])
-    if label is None:
-        raise InputError(f"{where}: unknown label {cells['label']!r}; write real or fake (or 0 or 1)")
-    place = PurePosixPath(cells["path"])
-    if place.is_absolute() or ".." in place.parts or {"\\", "\0"} & set(cells["path"]):
+def _found(table: text_tables.TextTable, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the name of each column that counts, by its role."""
+    names = [str(name) for name in table.cells]
+    if not table.named and not given:
         raise InputError(
-            f"{where}: {cells['path']!r} does not stay in the table's folder; write a path below it, with / between "
-            "folders (a link in that folder may lead elsewhere)"
+            "line 1: it names no columns; write path,label above the first row, or say in the catalog what is in which "
+            "column: columns: {path: 1, label: 2}"
         )
-    return Row(str(place), label, cells.get("source", _NAMES[label]), cells.get("group", ""))
+    found = {}
+    for role, name in given.items():
+        if name not in names:
+            raise InputError(f"columns.{role} in the catalog: {unknown('column', name, names)}")
+        found[role] = name
+    for role, known in COLUMNS.items():
+        free = [name for name in names if name not in found.values()]
+        called = [name for name in free if re.sub(r"[\s.-]+", "_", name.casefold()) in known.split()]
+        if role == "label":
+            called += [name for name in free if named_class(name) is not None and name not in called]
+            called = [name for name in called if name.casefold() == role or _says_classes(table.cells[name])]
+        exact = [name for name in called if name.casefold() == role]
+        if role in found or not called:
+            continue
+        if len(exact or called) > 1:
+            raise InputError(
+                f"line 1: each of the columns {listed(exact or called)} may hold the {role}; rename one to {role}, or "
+                f"say in the catalog which: columns: {{{role}: {called[0]}}}"
+            )
+        found[role] = (exact or called)[0]
+    _check_columns(names, found)
+    return found
 
 
-def _cells(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line that a row begins in, and its cells by column; lines that are blank are passed over."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True, skipinitialspace=True)
-        columns: list[str] = []
-        line = 1
-        try:
-            for cells in reader:
-                if cells and not columns:
-                    columns = _columns(cells, path)
-                elif cells:
-                    if len(cells) != len(columns):
-                        raise InputError(
-                            f"{path}: line {line}: {len(cells)} values for {len(columns)} columns; put a value with a "
-                            'comma in it between "quotes"'
-                        )
-                    known = zip(columns, cells, strict=True)
-                    yield line, {column: cell for column, cell in known if column in _REQUIRED + _OPTIONAL}
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise InputError(f"{path}: line {line}: not valid CSV ({error}); mend the quotes there") from None
-        except UnicodeDecodeError:
-            raise InputError(f"{path}: not UTF-8; save it again as CSV UTF-8") from None
-    if not columns:
-        raise InputError(f"{path}: the file is empty; it needs the columns path and label")
+def _says_classes(cells: pd.Series) -> bool:
+    """Tell whether most cells are labels, known words or 0 and 1."""
+    return bool((cells.map(is_number) | cells.map(meaning).notna()).mean() > 0.5)
 
 
-def _columns(header: list[str], path: Path) -> list[str]:
-    """Check the header; columns that mean nothing here are allowed, but not one that looks like a slip."""
-    missing = [column for column in _REQUIRED if column not in header]
-    if missing and len(header) == 1 and any(separator in header[0] for separator in ";\t"):
-        raise InputError(f"{path}: line 1: the columns are not separated by commas; save it with commas")
+def _check_columns(names: list[str], found: Mapping[str, str]) -> None:
+    """Check that there are paths and labels, and that no other column looks like a slip."""
+    for name in names:
+        near = difflib.get_close_matches(name.strip().lower(), COLUMNS, n=1, cutoff=0.75)
+        if near and near[0] not in found:
+            raise InputError(f"line 1: unknown column {name!r}; did you mean {near[0]}?")
+    missing = [role for role in _REQUIRED if role not in found]
     if missing:
-        raise InputError(f"{path}: line 1: no column {' and '.join(missing)}; found: {', '.join(header)}")
-    for column in header:
-        near = difflib.get_close_matches(column.strip().lower(), _REQUIRED + _OPTIONAL, n=1, cutoff=0.75)
-        if near and near[0] not in header:
-            raise InputError(f"{path}: line 1: unknown column {column!r}; did you mean {near[0]}?")
-        if header.count(column) > 1:
-            raise InputError(f"{path}: line 1: column {column!r} stands there more than once; remove one")
-    return header
+        raise InputError(
+            f"line 1: no column {' and '.join(missing)}; found: {', '.join(names)}; rename it, or say in the catalog "
+            f"which it is: columns: {{{missing[0]}: {names[0]}}}"
+        )
+
+
+def _bad_paths(paths: pd.Series) -> dict[int, str]:
+    """Return what is wrong with the paths of some lines."""
+    bad: dict[int, str] = {}
+    line_of: dict[PurePosixPath, int] = {}
+    for line, text in paths.items():
+        line = int(str(line))
+        place = _place(text)
+        first = line_of.setdefault(place, line)
+        if not text:
+            bad[line] = "no path"
+        elif place.is_absolute() or ".." in place.parts or re.match("[A-Za-z]:", text):
+            bad[line] = f"path {text!r} does not stay in the table's folder (a link in that folder may lead elsewhere)"
+        elif first != line:
+            bad[line] = f"{place} is listed in line {first} already"
+    return bad
+
+
+def _bad_labels(labels: pd.Series, *, is_told: bool) -> dict[int, str]:
+    """Return what is wrong with the labels of some lines; which class any word is of may have been told."""
+    words = labels.map(meaning).notna()
+    numbers = labels.map(is_number)
+    bad = {int(str(line)): "no label" for line in labels.index[labels == ""]}
+    if is_told:
+        return bad
+    for line, label in labels[~words & ~numbers & (labels != "")].items():
+        bad[int(str(line))] = f"unknown label {label!r}"
+    if words.any():
+        for line, label in labels[numbers].items():
+            bad[int(str(line))] = f"label {label!r} is a number among words"
+    return bad
+
+
+def _fake(labels: pd.Series, column: str, positive: Sequence[str], negative: Sequence[str]) -> "pd.Series[bool]":
+    """Return which labels mean fake."""
+    try:
+        told = Polarity.of(labels.unique(), positive, negative, column).positive
+    except InputError as error:
+        # the catalog has keys where `deepfake evaluate` has options
+        raise InputError(str(error).replace("--positive", "positive").replace("--negative", "negative")) from None
+    return labels.map({label: told[normal(label)] for label in labels.unique()}).astype(bool)
+
+
+def _in_words(cells: pd.Series) -> pd.Series:
+    """Return a column that is called after a class (`is_real`) and holds numbers as words; any other one as it is."""
+    if named_class(str(cells.name)) is None or not cells.map(is_number).all():
+        return cells
+    return _fake(cells, str(cells.name), (), ()).map({True: "fake", False: "real"})
+
+
+def _place(text: str) -> PurePosixPath:
+    """Return a path as it is written under any system."""
+    return PurePosixPath(text.replace("\\", "/"))

@@ -3,16 +3,23 @@
 import os
 import re
 import stat
+import unicodedata
 import zipfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from deepfake.errors import InputError
 
-_LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
+_THUMBNAILS = {"@eadir", ".thumbnails", ".@__thumb"}
+"""Folders of small copies that network drives and desktops make: an image in them is no sample."""
+_LITTER = {
+    *("__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini"),
+    *("#recycle", "$recycle.bin", "system volume information", "lost+found"),
+}
+_KINDS_SHOWN = 5
 _DRIVE = re.compile("[A-Za-z]:")
 
 
@@ -31,16 +38,70 @@ class Entry:
     refused: str = ""
 
 
+@dataclass(slots=True)
+class Passed:
+    """What is passed over because nobody meant it as a sample; none of it is opened.
+
+    Args:
+        hidden: hidden and system files and folders.
+        thumbnails: folders of small copies.
+        others: files of other kinds, as captions and tables, by suffix.
+        unlabelled: files in no folder of a class, by the topmost folder that they lie in.
+    """
+
+    hidden: int = 0
+    thumbnails: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+    unlabelled: Counter[str] = field(default_factory=Counter)
+
+    def add(self, more: "Passed") -> None:
+        """Count what was passed over elsewhere as well."""
+        self.hidden += more.hidden
+        self.thumbnails += more.thumbnails
+        self.others += more.others
+        self.unlabelled += more.unlabelled
+
+    def __str__(self) -> str:
+        """Return the counts in words; empty when nothing was passed over."""
+        told = [
+            _counted(self.others.total(), "other file", "other files", self.others),
+            _counted(
+                self.unlabelled.total(),
+                "file in no folder of a class",
+                "files in no folder of a class",
+                self.unlabelled,
+            ),
+            _counted(self.thumbnails, "thumbnail folder", "thumbnail folders"),
+            _counted(self.hidden, "hidden or system file", "hidden or system files"),
+        ]
+        *first, last = [words for words in told if words] or [""]
+        return f"{', '.join(first)} and {last}" if first else last
+
+
+def _counted(number: int, one: str, several: str, kinds: Counter[str] | None = None) -> str:
+    """Return `3 files (2 .txt, 1 .json)`; empty for none."""
+    if not number:
+        return ""
+    shown = [f"{count} {kind}" for kind, count in kinds.most_common(_KINDS_SHOWN)] if kinds else []
+    more = ", ..." if kinds and len(kinds) > _KINDS_SHOWN else ""
+    return f"{number} {one if number == 1 else several}" + (f" ({', '.join(shown)}{more})" if shown else "")
+
+
 class Listing(NamedTuple):
-    """The files found, and the number of names passed over because operating systems leave them everywhere."""
+    """The files found, and what was passed over because operating systems leave it everywhere."""
 
     entries: list[Entry]
-    litter: int
+    passed: Passed
 
 
 def is_litter(name: str) -> bool:
     """Tell whether a file or folder is hidden or one that an operating system makes by itself."""
-    return name.startswith(".") or name.lower() in _LITTER
+    return name.startswith(".") or name.lower() in _LITTER or name.lower() in _THUMBNAILS
+
+
+def composed(name: str) -> str:
+    """Return a name in Unicode's composed form (NFC): a Mac may store `ü` as two characters, a table writes one."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def in_archive(path: Path, obtain: str) -> Listing:
@@ -58,9 +119,19 @@ def in_archive(path: Path, obtain: str) -> Listing:
             members = [member for member in archive.infolist() if not member.is_dir()]
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise InputError(f"{path}: not a readable zip archive ({error}); obtain it again: {obtain}") from None
-    entries = [Entry(member.filename, member.file_size, _refusal(member)) for member in members]
-    wanted = [entry for entry in entries if entry.refused or not any(map(is_litter, PurePosixPath(entry.path).parts))]
-    return Listing(wanted, len(entries) - len(wanted))
+    entries: list[Entry] = []
+    passed, thumbnails = Passed(), set()
+    for member in members:
+        refusal, parts = _refusal(member), PurePosixPath(member.filename).parts
+        where = next((place for place, name in enumerate(parts) if is_litter(name)), None)
+        if refusal or where is None:
+            entries.append(Entry(member.filename, member.file_size, refusal))
+        elif parts[where].lower() in _THUMBNAILS:
+            thumbnails.add(parts[: where + 1])
+        else:
+            passed.hidden += 1
+    passed.thumbnails = len(thumbnails)
+    return Listing(entries, passed)
 
 
 def _refusal(member: zipfile.ZipInfo) -> str:
@@ -82,11 +153,12 @@ def in_folders(root: Path, names: Iterable[str]) -> Listing:
 
     Args:
         root: where the folders lie; the paths of the entries start from it.
-        names: the folders.
+        names: the folders; "" is the root itself.
     """
+    names = list(names)
     entries: list[Entry] = []
-    litter = 0
-    listed = {root.resolve(): root.name}
+    passed = Passed()
+    listed = {} if "" in names else {root.resolve(): root.name}
     waiting = deque(PurePosixPath(name) for name in names)
     while waiting:
         folder = waiting.popleft()
@@ -94,12 +166,16 @@ def in_folders(root: Path, names: Iterable[str]) -> Listing:
         if real in listed:
             entries.append(Entry(str(folder), 0, f"a link to {listed[real]}, which is read already"))
             continue
-        listed[real] = str(folder)
+        listed[real] = str(folder) if folder != PurePosixPath() else root.name
+        above = "" if folder == PurePosixPath() else f"{folder}/"
         for item in sorted(os.scandir(root / folder), key=lambda item: item.name):
             if is_litter(item.name):
-                litter += 1
+                if item.name.lower() in _THUMBNAILS:
+                    passed.thumbnails += 1
+                else:
+                    passed.hidden += 1
                 continue
-            entry = _entry(item, str(folder / item.name))
+            entry = _entry(item, above + item.name)
             if entry is not None:
                 entries.append(entry)
             elif item.is_symlink():
@@ -107,7 +183,7 @@ def in_folders(root: Path, names: Iterable[str]) -> Listing:
             else:
                 # before the links, so that a folder is listed under its own name
                 waiting.appendleft(folder / item.name)
-    return Listing(entries, litter)
+    return Listing(entries, passed)
 
 
 def _entry(item: os.DirEntry[str], path: str) -> Entry | None:
@@ -126,12 +202,29 @@ def _entry(item: os.DirEntry[str], path: str) -> Entry | None:
 
 
 def at(root: Path, path: str) -> Entry:
-    """Return the file at a path that somebody wrote down."""
+    """Return the file at a path that somebody wrote down; its name may be stored in another form of Unicode."""
+    path = stored(root, path)
     try:
         found = (root / path).stat()
     except OSError as error:
         return Entry(path, 0, "file not found" if isinstance(error, FileNotFoundError) else f"{error.strerror}")
     return Entry(path, found.st_size, "" if stat.S_ISREG(found.st_mode) else "not a regular file")
+
+
+def stored(root: Path, path: str) -> str:
+    """Return a path as the file system spells it, where that differs in the form of Unicode only (`composed`).
+
+    Args:
+        root: where the path starts.
+        path: as somebody wrote it, with / between folders.
+    """
+    if path.isascii() or os.path.lexists(root / path):
+        return path
+    found = PurePosixPath()
+    for part in PurePosixPath(path).parts:
+        forms = (part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD")))
+        found /= next((form for form in forms if os.path.lexists(root / found / form)), part)
+    return str(found)
 
 
 def _printable(path: str) -> str:

@@ -22,7 +22,7 @@ _PAIRS = 2**21
 def find(samples: pd.DataFrame, fingerprints: pd.Series, mirror: str) -> pd.DataFrame:
     """Find the groups that near-duplicates bind together.
 
-    Files that are the same bit for bit are none (`ingest.duplicates`), nor are two of one group.
+    Files that are the same bit for bit are none (`duplicates.find`), nor are two of one group.
 
     Args:
         samples: `tables.SAMPLES`.

@@ -46,6 +46,7 @@ def write(dataset: str, settings: Params, catalog: Mapping[str, DataSet]) -> pd.
             test_ratio=preset.test_ratio,
             seed=settings.shared.seed,
             bound=bound,
+            published=samples["published"] if catalog[dataset].splits == "from_folders" else None,
         )
     tables.write(manifest, paths().manifest(dataset), tables.MANIFEST)
     return manifest

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from deepfake import tables
+from deepfake.datasets import identities
 from deepfake.errors import InputError, unknown
 
 # one random stream for each use of the seed
@@ -26,6 +25,7 @@ def split(
     seed: int,
     repeats: int = 1,
     bound: pd.DataFrame | None = None,
+    published: pd.Series | None = None,
 ) -> pd.DataFrame:
     """Give every sample its split, fraction rank, and a fold in each repeat of the cross-validation.
 
@@ -36,18 +36,22 @@ def split(
         seed: the same seed gives the same splits.
         repeats: how many partitions into folds; `fold` is that of the first one.
         bound: pairs of groups that must not be parted either, in the columns `group` and `other_group`.
+        published: each sample's part of a published split: those of `test` become the test set, whatever `test_ratio`.
 
     Returns:
         The manifest (`tables.MANIFEST`). Groups that share a file, bit for bit, or are bound, are joined into one.
 
     Raises:
-        InputError: there are too few groups for the folds, or a fold would lack a class.
+        InputError: a group is in the published test set and outside it, there are too few groups for the folds, or a
+            fold would lack a class.
     """
     manifest = samples.assign(group=joined_groups(samples, bound))
     manifest["stratum"] = manifest.groupby("group")["source"].transform(lambda sources: "+".join(sorted(set(sources))))
-    order = _stratified_order(manifest, stream=(seed, _TEST))
-    test_groups = order[: max(1, round(test_ratio * len(order)))]
-    is_test = manifest["group"].isin(test_groups)
+    if published is None:
+        order = _stratified_order(manifest, stream=(seed, _TEST))
+        is_test = manifest["group"].isin(order[: max(1, round(test_ratio * len(order)))])
+    else:
+        is_test = _published_test(manifest, published)
     manifest["split"] = np.where(is_test, "test", "dev")
     manifest["fold"] = tables.TEST_FOLD
     manifest["fraction_rank"] = 0.0
@@ -62,6 +66,26 @@ def split(
         manifest.loc[rows.index, "fraction_rank"] = _fraction_rank(rows, seed, int(str(fold)))
     verify(manifest)
     return manifest
+
+
+def _published_test(manifest: pd.DataFrame, published: pd.Series) -> pd.Series:
+    """Return which samples are of the published test set; it must hold whole groups."""
+    is_test = published == "test"
+    if not is_test.any():
+        raise InputError(
+            "splits: from_folders, but no sample lies in a folder test (or testing, eval); run deepfake ingest again "
+            "if the catalog has changed, or remove splits from it"
+        )
+    parted = is_test.groupby(manifest["group"]).nunique() > 1
+    if parted.any():
+        first = manifest[manifest["group"] == parted.idxmax()]
+        inside, outside = (first["sample_id"][is_test[first.index] == side].iloc[0] for side in (True, False))
+        raise InputError(
+            f"splits: from_folders, but {parted.sum()} of {len(parted)} groups are in the published test set and "
+            f"outside it, as {parted.idxmax()} ({inside}, {outside}); samples of a group, and copies of a file, must "
+            "not be parted: set another rule for groups, remove the copies, or remove splits from the catalog"
+        )
+    return is_test
 
 
 def _repeat_seed(seed: int, repeat: int) -> int:
@@ -124,6 +148,28 @@ def _check_clips(manifest: pd.DataFrame) -> None:
                 f"manifest: clip {several[column].idxmax()} has {trouble}; mend the data set's entry in the catalog, "
                 "or its files"
             )
+
+
+def composition(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Count what each fold and the test set hold.
+
+    Args:
+        manifest: a checked manifest.
+
+    Returns:
+        int64: a column for each fold of the first repeat, the test set and all; rows `groups`, `reals`, `fakes`, and
+        the samples of each source, those of reals first.
+    """
+    folds = sorted(set(manifest["fold"]) - {tables.TEST_FOLD})
+    parts = {f"fold {fold}": manifest[manifest["fold"] == fold] for fold in folds}
+    parts |= {"test set": manifest[manifest["fold"] == tables.TEST_FOLD], "all": manifest}
+    sources = manifest[["label", "source"]].drop_duplicates().sort_values(["label", "source"])["source"]
+    counts = {}
+    for part, rows in parts.items():
+        fakes = int((rows["label"] == tables.FAKE).sum())
+        of_source = rows["source"].value_counts().reindex(sources, fill_value=0)
+        counts[part] = [rows["group"].nunique(), len(rows) - fakes, fakes, *of_source]
+    return pd.DataFrame(counts, index=pd.Index(["groups", "reals", "fakes", *sources]), dtype="int64")
 
 
 def check_holdout(manifest: pd.DataFrame, source: str) -> None:
@@ -252,18 +298,17 @@ def thinned(manifest: pd.DataFrame, in_use: pd.Index, ratio: float, seed: int) -
 def joined_groups(samples: pd.DataFrame, bound: pd.DataFrame | None = None) -> pd.Series:
     """Return the group of each sample, groups joined where they share a file bit for bit or are bound (see `split`)."""
     group_codes, groups = pd.factorize(samples["group"], sort=True)
-    hash_codes, hashes = pd.factorize(samples["sha256"])
-    shape = (len(groups), len(hashes))
-    incidence = coo_array((np.ones(len(samples)), (group_codes, hash_codes)), shape=shape).tocsr()
-    together = incidence @ incidence.T
+    file_codes, files = pd.factorize(samples["sha256"])
+    # groups and files are the nodes: one file in n groups makes n edges, and not n² pairs of groups
+    ends = [(group_codes, len(groups) + file_codes)]
     if bound is not None:
-        ends = [pd.Index(groups).get_indexer(pd.Index(bound[column])) for column in ("group", "other_group")]
-        if any((end < 0).any() for end in ends):
+        pairs = [pd.Index(groups).get_indexer(pd.Index(bound[column])) for column in ("group", "other_group")]
+        if any((end < 0).any() for end in pairs):
             raise InputError("splits: a near-duplicate is of a group that no sample has; run deepfake ingest again")
-        together += coo_array((np.ones(len(bound)), tuple(ends)), shape=(len(groups), len(groups)))
-    _, component = connected_components(together, directed=False)
+        ends.append((pairs[0], pairs[1]))
+    one, other = (np.concatenate(column) for column in zip(*ends, strict=True))
     # a joined group is named after its first member
-    first = pd.Series(groups).groupby(component).transform("first").to_numpy()
+    first = np.asarray(groups)[identities.leaders(one, other, len(groups) + len(files))[: len(groups)]]
     return pd.Series(first[group_codes], index=samples.index, dtype="str")
 
 

@@ -62,9 +62,12 @@ _SAMPLE_COLUMNS = {
 
 SAMPLES = Schema(
     "samples",
-    _SAMPLE_COLUMNS,
+    _SAMPLE_COLUMNS
+    | {
+        "published": "str",  # part of a published split that is kept, by its folder: train, val, test; or ""
+    },
     key=("sample_id",),
-    allowed={"label": (REAL, FAKE)},
+    allowed={"label": (REAL, FAKE), "published": ("", "train", "val", "test")},
 )
 MANIFEST = Schema(
     "manifest",
@@ -77,7 +80,7 @@ MANIFEST = Schema(
         "stratum": "str",  # what its group is like: groups of one stratum are spread evenly over all parts
     },
     key=("sample_id",),
-    allowed=SAMPLES.allowed | {"split": ("dev", "test")},
+    allowed={"label": (REAL, FAKE), "split": ("dev", "test")},
 )
 MEDIA = Schema(
     "media",

@@ -184,6 +184,7 @@ def _data(settings: Params) -> dict[str, Any]:
     made = [name for name in (dataset, *settings.studies.generalization.datasets) if name in catalog.GENERATED]
     return {
         "sources": rows.to_markdown(index=False),
+        "card": paths().data_card(dataset).relative_to(paths().reports).as_posix(),
         "facts": [
             ("Samples", f"{len(manifest):,}"),
             ("Groups", f"{manifest['group'].nunique()}"),

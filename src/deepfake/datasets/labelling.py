@@ -1,0 +1,173 @@
+"""Which folders say real and fake, at any depth: by patterns of the catalog, or by the names of the folders."""
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from deepfake import tables
+from deepfake.datasets import label_vocabulary
+from deepfake.datasets.listing import composed
+from deepfake.errors import InputError
+
+CLASSES = {"real": tables.REAL, "fake": tables.FAKE}
+NAMES = {label: name for name, label in CLASSES.items()}
+_PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "development"), "val"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+"""Names of the parts of a published split, and the part."""
+_TECHNICAL = frozenset({"c0", "c23", "c40", "raw", "frames", "images", "imgs", "faces", "videos", "audio", "wav"})
+"""Folders that say how files are stored, and neither who made them nor whom they show."""
+_NEUTRAL = frozenset(
+    {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "pic", "pics", "face", "faces"}
+    | {"video", "videos", "clip", "clips", "frame", "frames", "sequence", "sequences", "audio", "audios", "speech"}
+    | {"sample", "samples", "data", "dataset", "set", "class", "cropped", "crops"}
+)
+"""Words that may stand beside the class in the name of a folder: `fake_images`."""
+
+
+class Labelled(NamedTuple):
+    """What the path of a file says.
+
+    Args:
+        label: `tables.REAL` or `tables.FAKE`.
+        by: what decided: the pattern, or the name of the folder.
+        below: the path from the folder that decided.
+    """
+
+    label: int
+    by: str
+    below: tuple[str, ...]
+
+
+Rule = Callable[[str], Labelled | None]
+"""Takes a path below the raw folder; None: it lies in no folder of a class."""
+
+
+def class_of_folder(name: str) -> int | None:
+    """Return the class that a folder's name says: `REAL`, `1_fake`, `training_fake`, `AI-generated images`.
+
+    A number alone says nothing, nor does a name with words of both classes, or with a word that is not known here.
+    """
+    words = [word for word in _words(name) if word not in _NEUTRAL and word not in _PARTS and not word.isdigit()]
+    if words and all(word in label_vocabulary.FAKE for word in words):
+        return tables.FAKE
+    if words and all(word in label_vocabulary.REAL for word in words):
+        return tables.REAL
+    return None
+
+
+@functools.lru_cache(maxsize=4096)
+def part_of(folder: str) -> str:
+    """Return the part of a published split that the folders of a path name: train, val, test, or "" where none does.
+
+    Raises:
+        InputError: they name several.
+    """
+    named = {_part(part): part for part in folder.split("/") if _part(part)}
+    if len(named) > 1:
+        raise InputError(f"{folder}: {' and '.join(named.values())} are parts of a published split; a file is of one")
+    return next(iter(named), "")
+
+
+@functools.lru_cache(maxsize=4096)
+def is_aside(folder: str) -> bool:
+    """Tell whether a folder is a part of a split or technical, so that it names neither a source nor a group."""
+    return bool(_part(folder)) or folder.lower() in _TECHNICAL
+
+
+def by_patterns(labels: Mapping[str, str]) -> Rule:
+    """Label paths by patterns: `*` and `?` stand for letters of one name, `**` for any number of folders.
+
+    Args:
+        labels: patterns of paths below the raw folder, and the class.
+
+    Returns:
+        The rule. It raises an InputError for a path that patterns of both classes match.
+    """
+    compiled = [(pattern, CLASSES[name], expression(pattern)) for pattern, name in labels.items()]
+
+    def rule(path: str) -> Labelled | None:
+        path = composed(path)
+        found = [(pattern, label, match) for pattern, label, regex in compiled if (match := regex.fullmatch(path))]
+        if not found:
+            return None
+        pattern, label, match = found[0]
+        other = next((other for other, another, _ in found if another != label), None)
+        if other is not None:
+            raise InputError(
+                f"{path}: labels: {pattern!r} says {NAMES[label]} and {other!r} says {NAMES[1 - label]}; "
+                "change one of the patterns in the catalog"
+            )
+        return Labelled(label, pattern, tuple(match["below"].split("/")))
+
+    return rule
+
+
+def by_names(path: str) -> Labelled | None:
+    """Label a path by the outermost folder whose name says a class (`class_of_folder`).
+
+    Raises:
+        InputError: one folder says real and another fake.
+    """
+    folder, _, name = composed(path).rpartition("/")
+    parts = tuple(folder.split("/"))
+    found = _classes(parts)
+    if not found:
+        return None
+    place, label = found[0]
+    other = next((place for place, another in found if another != label), None)
+    if other is not None:
+        raise InputError(
+            f"{path}: folder {parts[place]} says {NAMES[label]} and folder {parts[other]} says {NAMES[1 - label]}; "
+            f"say which one counts with the key labels in the catalog, as "
+            f'labels: {{"**/{parts[place]}/**": {NAMES[label]}, ...}}'
+        )
+    return Labelled(label, parts[place], (*parts[place + 1 :], name))
+
+
+@functools.lru_cache(maxsize=4096)
+def _classes(folders: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Return the places of the folders that say a class, and the class; files of one folder follow one another."""
+    return [(place, label) for place, name in enumerate(folders) if (label := class_of_folder(name)) is not None]
+
+
+def by_top(path: str) -> Labelled | None:
+    """Label a path by the folders `real` and `fake` at its top."""
+    top, *below = composed(path).split("/")
+    return Labelled(CLASSES[top], top, tuple(below)) if top in CLASSES and below else None
+
+
+def _part(folder: str) -> str:
+    """Return the part that a folder's name says: `train`, `test_set`; "" for another name."""
+    words = [word for word in _words(folder) if word not in _NEUTRAL and not word.isdigit()]
+    return _PARTS.get(words[0], "") if len(words) == 1 else ""
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a folder's name in small letters; two that are one word here, as `bona fide`, are joined."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)", " ", name)
+    parts = [part for part in re.split(r"[\W_]+", spaced.casefold()) if part]
+    words: list[str] = []
+    for part in parts:
+        if words and words[-1] + part in label_vocabulary.FAKE | label_vocabulary.REAL:
+            words[-1] += part
+        else:
+            words.append(part)
+    return words
+
+
+def expression(pattern: str) -> re.Pattern[str]:
+    """Translate a pattern of paths; its group `below` is what lies in the folder that the pattern leads to."""
+    pattern = composed(pattern)
+    *above, last = pattern.split("/")
+    folders = "".join("(?:[^/]+/)*?" if part == "**" else f"{_name(part)}/" for part in above)
+    return re.compile(f"{folders}(?P<below>{'.+' if last == '**' else _name(last)})", re.DOTALL)
+
+
+def _name(part: str) -> str:
+    """Translate the pattern of one name."""
+    signs = {"*": "[^/]*", "?": "[^/]"}
+    return "".join(signs.get(sign, re.escape(sign)) for sign in part)
