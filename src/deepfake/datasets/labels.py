@@ -78,7 +78,7 @@ def read(
             more = f"; and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
             raise InputError(f"{len(bad):,} of {len(cells):,} rows cannot be used: {shown}{more}; {_HINT}")
         fake = _fake(cells["label"], found["label"], positive, negative)
-        if not (positive or negative) and _each(cells["label"], is_number).all():
+        if not (positive or negative) and len(cells) and _each(cells["label"], is_number).all():
             _check_numbers(fake, cells, found, table.cells)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
