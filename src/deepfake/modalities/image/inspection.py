@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-from deepfake.modalities.image import decoding, fingerprint, orientation
+from deepfake.modalities.image import decoding, fingerprint, foreign, orientation
 
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV")
 
@@ -46,11 +46,13 @@ def inspect(data: bytes) -> Picture | str:
         return "empty file"
     try:
         with decoding.opened(data) as image:
+            if isinstance(image, TiffImageFile) and (words := foreign.raw(image, data)):
+                return words
             if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
                 return "too many pixels (decompression bomb)"
             image.load()
             if image.mode not in _EIGHT_BIT_MODES or _bits(image, data) > 8:
-                return f"not 8 bits a channel (mode {image.mode})"
+                return f"not 8 bits a channel (mode {image.mode}); convert it"
             held = orientation.of(image)
             flat, transparent = decoding.on_white(image)
             width, height = orientation.upright_size(image.size, held.value)
@@ -58,7 +60,7 @@ def inspect(data: bytes) -> Picture | str:
             notes = "; ".join(_notes(image, held, transparent))
             return Picture(width, height, image.format or "", image.mode, seen, notes)
     except Image.UnidentifiedImageError:
-        return f"not an image of a known format ({', '.join(decoding.FORMATS)})"
+        return foreign.named(data) or f"not an image of a known format ({', '.join(decoding.FORMATS)})"
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return "too many pixels (decompression bomb)"
     except Exception as error:
@@ -95,9 +97,16 @@ def _notes(image: ImageFile, held: orientation.Orientation, transparent: bool) -
 
 
 def _bits(image: Image.Image, data: bytes) -> int:
-    """Return the bits a channel has in the file: PIL reduces 16-bit colour to 8 bits without a word."""
+    """Return the bits a channel has in the file: PIL reduces what has more to 8 bits without a word."""
     if image.format == "PNG":
         return data[24]  # the bit depth in the header, PNG specification 11.2.2
     if isinstance(image, TiffImageFile):
         return max(image.tag_v2.get(BITSPERSAMPLE, (8,)))
+    if image.format == "JPEG2000":
+        start = data.index(b"\xff\x4f\xff\x51")  # the codestream's first two markers, ITU-T T.800 annex A.5.1
+        count = int.from_bytes(data[start + 40 : start + 42])
+        return max((depth & 0x7F) + 1 for depth in data[start + 42 : start + 42 + 3 * count : 3])
+    if image.format == "AVIF":
+        box = data.find(b"av1C")  # AV1 Codec ISO Media File Format Binding, 2.3: high_bitdepth
+        return 10 if box >= 0 and data[box + 6] & 0x40 else 8
     return 8
