@@ -242,7 +242,7 @@ def test_a_mistake_in_what_is_reported_is_told(written, entries, message):
         ({"file": "../x.csv"}, r"predictions: b\.file: .*must name a file below"),
         ({"thresold": 1}, r"predictions: b\.thresold: unknown key; did you mean threshold"),
         ({"threshold": float("nan")}, r"predictions: b\.threshold: "),
-        ({"positive": 1}, r"predictions: b\.positive: "),
+        ({"positive": {"a": 1}}, r"predictions: b\.positive"),
     ],
 )
 def test_a_mistake_in_predictions_is_told(written, change, message):
