@@ -14,6 +14,8 @@ from scipy.special import expit
 from conftest import encoded
 from deepfake import cli, tables
 from deepfake.cli import predict as command
+from deepfake.inference.reading import Face
+from deepfake.inference.verdicts import Part, Verdict
 from deepfake.project import paths
 
 RUN = "simple_cnn_low"
@@ -54,15 +56,15 @@ def test_programs_get_one_object_a_file_and_nothing_else(photos, runner):
         assert line["faces"] is None
         assert line["run"] == RUN
         assert "not tried on another data set" in line["limits"]
-    assert f"asking {RUN}: held-out AUC" in result.stderr
+    assert f"run: {RUN}: held-out AUC" in result.stderr
     assert "2 files" in result.stderr
 
 
-def test_the_final_model_is_said_to_be_asked(photos, runner):
+def test_the_final_model_is_named(photos, runner):
     tables.write_text(json.dumps({"run": RUN}), Path("..") / paths().final)
     result = run(runner, "photos/0.jpg")
     assert result.exit_code == 0, result.stderr
-    assert f"asking {RUN}: the study's final model\n" in result.stderr
+    assert f"run: {RUN}: the study's final model\n" in result.stderr
 
 
 def test_people_get_rows_and_the_runs_limits(photos, runner):
@@ -107,7 +109,7 @@ def test_when_nothing_can_be_read_the_exit_code_is_2(photos, runner):
         (["photos", "--run", f"./{RUN}"], f"unknown run './{RUN}'"),
     ],
 )
-def test_what_is_not_there_is_told_in_one_line(photos, runner, arguments, words):
+def test_what_is_not_there_is_reported_in_one_line(photos, runner, arguments, words):
     result = run(runner, *arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -120,7 +122,51 @@ def test_without_a_run_the_command_that_makes_one_is_told(photos, runner):
     for options in ([], ["--run", RUN]):
         result = run(runner, "photos", *options)
         assert result.exit_code == 2
-        assert "no run that can be asked; run deepfake train" in result.stderr
+        assert "no run that can predict; run deepfake train" in result.stderr
+
+
+def test_a_folder_of_clips_says_what_it_holds(photos, runner):
+    Path("clips").mkdir()
+    for name in ("a.mp4", "b.MOV", "notes.txt"):
+        (Path("clips") / name).write_bytes(bytes(64))
+    result = run(runner, "clips")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    [line] = result.stderr.splitlines()
+    assert line.startswith("deepfake: no images in clips: 2 videos (.mov, .mp4), 1 other file (.txt); name images")
+    result = run(runner, "clips/a.mp4", "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["error"].startswith("video: not judged yet, images only; extract frames")
+
+
+def test_what_is_passed_over_is_said(photos, runner):
+    (photos / "deep").mkdir()
+    shutil.copy(photos / "0.jpg", photos / "deep/2.jpg")
+    (photos / "clip.mp4").write_bytes(bytes(64))
+    result = run(runner, "photos")
+    assert result.exit_code == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 1 + 3
+    assert "3 files: " in result.stderr
+    assert "; passed over: 1 video (.mp4), 1 other file (.txt)" in result.stderr
+    result = run(runner, "photos", "--no-recursive")
+    assert len(result.stdout.splitlines()) == 1 + 2
+
+
+def test_each_face_is_listed_with_its_score():
+    faces = [Face(0.0, 1.0, 9.0, 9.0, 0.99), Face(20.0, 1.0, 25.0, 6.0, 0.97)]
+    parts = tuple(Part(np.array([logit, logit]), face) for logit, face in zip((-1.0, 2.0), faces, strict=True))
+    verdict = Verdict("a.jpg", parts, (-1.0, 2.0), tuple(faces), 0.5)
+    facts = command._facts(verdict, "some run", "few")
+    assert [face["logit"] for face in facts["faces"]] == [-1.0, 2.0]
+    assert facts["faces"][1]["left"] == 20.0
+    assert (facts["logit"], facts["verdict"], facts["fold_logits"]) == (2.0, "fake", [[-1.0, -1.0], [2.0, 2.0]])
+    assert facts["probability"] == pytest.approx(expit(2.0))
+    assert facts["threshold"] == pytest.approx(expit(0.5))
+    assert command._cells(verdict)[-1] == "2"
+    assert command._kinds(verdict) == ["fake", "crowded"]
+    whole = Verdict("a.jpg", (Part(np.array([1.0]), None),), (1.0,), tuple(faces), 0.5)
+    assert [face["logit"] for face in command._facts(whole, "some run", "few")["faces"]] == [None, None]
+    assert command._kinds(whole) == ["fake"]
 
 
 @pytest.mark.slow

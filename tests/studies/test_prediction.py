@@ -8,7 +8,9 @@ import shutil
 import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,7 @@ from deepfake.config.params import Faces
 from deepfake.errors import InputError
 from deepfake.inference import choice, reading, stream, verdicts
 from deepfake.inference import inputs as places
+from deepfake.inference.reading import Face, Piece
 from deepfake.inference.verdicts import Failure, Part, Verdict
 from deepfake.modalities.image import backends, files, geometry
 from deepfake.project import RUN_CONFIG, UNION, paths
@@ -88,22 +91,32 @@ def test_the_verdict_is_the_mean_of_calibrated_folds(outcome):
     pair = [own[0].model_copy(update={"temperature": 2.0, "threshold": 1.0})]
     pair.append(own[1].model_copy(update={"temperature": 0.5, "threshold": -1.0}))
     ruler = shipped.scale_of(dict(enumerate(pair)))
-    verdict = verdicts.judge("a.jpg", [Part(np.array([4.0, -2.0]), None)], ruler)
+    verdict = verdicts.judge("a.jpg", [Part(np.array([4.0, -2.0]))], None, ruler)
     assert verdict.logit == pytest.approx((4 / 2 - 2 / 0.5) / 2)
     assert verdict.threshold == pytest.approx((1 / 2 - 1 / 0.5) / 2)
     assert verdict.probability == pytest.approx(expit(-1.0))
     assert not verdict.fake
-    parts = [Part(np.array(logits), None) for logits in ([4.0, -2.0], [4.0, 0.0])]
-    several = verdicts.judge("a.mp4", parts, ruler)
-    assert several.logit == pytest.approx((-1.0 + 1.0) / 2)
-    assert several.fake
+
+
+def test_of_several_faces_the_largest_score_is_the_files(outcome):
+    own = checkpoint_metadata.read_records(RUN)
+    pair = {fold: own[fold].model_copy(update={"temperature": 1.0, "threshold": 0.5}) for fold in range(2)}
+    ruler = shipped.scale_of(pair)
+    faces = tuple(Face(side, 0, side + 8, 8, 0.99) for side in (0, 10, 20))
+    logits = ([-3.0, -1.0], [4.0, 0.0], [0.0, 0.0])
+    parts = [Part(np.array(pair), face) for pair, face in zip(logits, faces, strict=True)]
+    verdict = verdicts.judge("a.jpg", parts, faces, ruler)
+    assert verdict.scores == (-2.0, 2.0, 0.0)
+    assert verdict.logit == 2.0
+    assert verdict.fake
+    assert not verdicts.judge("a.jpg", [parts[0], parts[2]], faces, ruler).fake
 
 
 def test_a_fold_without_a_temperature_does_not_outweigh_the_others(outcome):
     own = checkpoint_metadata.read_records(RUN)
     changes = [{"temperature": temperature, "threshold": 0.0} for temperature in (0.01, 1.0)]
     pair = {fold: own[fold].model_copy(update=change) for fold, change in enumerate(changes)}
-    verdict = verdicts.judge("a.jpg", [Part(np.array([1.0, -3.0]), None)], shipped.scale_of(pair))
+    verdict = verdicts.judge("a.jpg", [Part(np.array([1.0, -3.0]))], None, shipped.scale_of(pair))
     assert verdict.logit == pytest.approx(-1.0)
 
 
@@ -119,6 +132,26 @@ def test_folders_are_read_in_order_and_without_what_systems_leave(tmp_path):
     assert found("photos/?", here=tmp_path) == ["photos/b/2.JPG", "photos/b/a/1.png"]
     assert found("photos/c[1].jpg", here=tmp_path) == ["photos/c[1].jpg"]
     assert found(str(tmp_path / "photos/a.jpg"), here=tmp_path) == [str(tmp_path / "photos/a.jpg")]
+
+
+def test_folders_are_read_one_level_deep_on_request(tmp_path):
+    for name in ("a.jpg", "deep/b.jpg"):
+        write(tmp_path / "photos" / name, encoded(picture()))
+    names = [file.name for file in places.find(["photos"], tmp_path, recursive=False)]
+    assert names == ["photos/a.jpg"]
+    (tmp_path / "photos/a.jpg").unlink()
+    with pytest.raises(InputError, match=r"photos: no files in it; .*--recursive"):
+        places.find(["photos"], tmp_path, recursive=False)
+
+
+def test_what_a_folder_without_images_holds_is_said(tmp_path):
+    for name in ("a.mp4", "b.MOV", "notes.txt", "deep/c.mp4", "README"):
+        write(tmp_path / "clips" / name, bytes(64))
+    files = places.find(["clips"], tmp_path)
+    with pytest.raises(InputError) as error:
+        reading.require_images(files, ["clips"])
+    words = "no images in clips: 3 videos (.mov, .mp4), 2 other files (.txt, no ending); name images"
+    assert str(error.value).startswith(words)
 
 
 def test_a_file_named_twice_is_found_once(tmp_path):
@@ -153,19 +186,19 @@ def test_files_that_fail_are_told_in_place_and_the_others_answered(sample, tmp_p
     write(folder / "1.jpg", good)
     write(folder / "2.jpg", good[: len(good) // 2])
     write(folder / "3.png", b"")
-    write(folder / "4.gif", encoded(picture(), "GIF"))
+    write(folder / "4.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40))
     write(folder / "5", encoded(upright))
     write(folder / "6.txt", b"a text")
     write(folder / "7.dat", encoded(picture())[:400])
     (folder / "8.jpg").symlink_to("nowhere")
     os.mkfifo(folder / "9.jpg")
     answers = {answer.file: answer for answer in ask("mixed", here=tmp_path)}
-    assert [name[6:] for name in answers] == ["1.jpg", "2.jpg", "3.png", "4.gif", "5", "7.dat", "8.jpg", "9.jpg"]
+    assert [name[6:] for name in answers] == ["1.jpg", "2.jpg", "3.png", "4.heic", "5", "7.dat", "8.jpg", "9.jpg"]
     reasons = {name[6:]: answer.reason for name, answer in answers.items() if isinstance(answer, Failure)}
-    assert set(reasons) == {"2.jpg", "3.png", "4.gif", "7.dat", "8.jpg", "9.jpg"}
+    assert set(reasons) == {"2.jpg", "3.png", "4.heic", "7.dat", "8.jpg", "9.jpg"}
     assert "cannot be decoded" in reasons["2.jpg"]
     assert reasons["3.png"] == "empty file"
-    assert "not an image of a known format" in reasons["4.gif"]
+    assert reasons["4.heic"].startswith("HEIC: convert it to PNG or JPEG without changing its size")
     assert reasons["8.jpg"] == "a link that leads nowhere"
     assert reasons["9.jpg"] == "not a regular file"
 
@@ -185,7 +218,7 @@ def test_what_is_no_image_or_too_large_is_not_read(tmp_path):
     assert peak < 2**24
     reasons = {chunk.files[place].name: reason for chunk in chunks for place, reason in chunk.refused.items()}
     assert reasons == {
-        "big/a.jpg": "not an image of a known format (JPEG, PNG, WEBP, BMP, TIFF)",
+        "big/a.jpg": "not an image of a known format (JPEG, PNG, WEBP, BMP, TIFF, GIF, AVIF, JPEG2000)",
         "big/b.jpg": "larger than 512 MB",
         "big/d.jpg": "empty file",
     }
@@ -213,10 +246,13 @@ def test_a_file_that_is_named_is_answered_or_reported(sample, tmp_path):
     assert "not an image" in answer.reason
 
 
-def test_a_folder_of_texts_has_no_image(copied, tmp_path):
+def test_a_folder_of_texts_has_no_image(tmp_path):
     write(tmp_path / "texts/6.txt", b"a text")
-    with pytest.raises(InputError, match="no image among 1 file"):
-        ask("texts", here=tmp_path)
+    files = places.find(["texts"], tmp_path)
+    with pytest.raises(InputError, match=r"^no images in texts: 1 other file \(\.txt\); name images, or a folder"):
+        reading.require_images(files, ["texts"])
+    write(tmp_path / "texts/7", encoded(picture()))  # an image by its content
+    reading.require_images(places.find(["texts"], tmp_path), ["texts"])
 
 
 @pytest.mark.parametrize("loader", sorted(backends.BACKENDS))
@@ -295,6 +331,87 @@ def test_faces_are_cut_out_as_in_training(tmp_path, monkeypatch):
     boxes = [[face.left, face.top, face.right, face.bottom, face.confidence] for [face] in filter(None, chunk.faces)]
     columns = ["left", "top", "right", "bottom", "confidence"]
     np.testing.assert_allclose(boxes, located.loc[located["faces"] > 0, columns], atol=1e-3)
+
+
+class Seen:
+    """Stands for the detector of faces: it finds those that it was told of, in pixels of what it is shown."""
+
+    def __init__(self, faces: list[list[tuple[float, ...]]]):
+        self._faces = faces
+
+    def detect(self, images: np.ndarray) -> Any:
+        from deepfake.modalities.image.faces import Detections  # with its weights, two seconds
+
+        mine, self._faces = self._faces[: len(images)], self._faces[len(images) :]
+        rows = np.array([face for faces in mine for face in faces], np.float64).reshape(-1, 5)
+        image = np.repeat(np.arange(len(images)), [len(faces) for faces in mine])
+        return Detections(image, rows[:, 4], rows[:, :4], np.zeros((len(rows), 5, 2)))
+
+
+def test_every_face_is_cut_out_the_largest_first(tmp_path):
+    pixels = [picture(seed, SETTINGS.detection_size, SETTINGS.detection_size) for seed in range(4)]
+    for number, one in enumerate(pixels):
+        write(tmp_path / f"photos/{number}.png", encoded(one))
+    write(tmp_path / "photos/3.png", encoded(pixels[3])[:-4000])
+    small, large, unsure = (10, 20, 42, 52, 0.95), (60, 30, 140, 110, 0.99), (5, 5, 155, 155, 0.5)
+    detector = Seen([[small, unsure, large], [], [small]])
+    names = {"dataset": "tiny", "geometry": "crop", "loader": "opencv"}
+    views = {
+        "face": config.ViewConfig(view="face", face_margin=0.0, size=32, **names),
+        "whole": config.ViewConfig(view="whole", face_margin=None, size=20, **names),
+    }
+    files = places.find(["photos"], tmp_path)
+    [chunk] = stream.chunks(files, views, SETTINGS, size=8, threads=1, detector=cast(Any, detector), detected=8)
+    assert chunk.usable == [0, 1, 2]
+    assert [row for row, _ in chunk.pieces] == [0, 0, 1, 2]
+    squares = [(0, large[:4]), (0, small[:4]), (1, (0, 0, 160, 160)), (2, small[:4])]
+    for (number, square), face, whole in zip(squares, chunk.pixels["face"], chunk.pixels["whole"], strict=True):
+        image = Image.fromarray(pixels[number])
+        expected = image.crop(square).resize((32, 32), Image.Resampling.BILINEAR)
+        np.testing.assert_array_equal(face, np.asarray(expected))
+        np.testing.assert_array_equal(whole, np.asarray(image.resize((20, 20), Image.Resampling.BILINEAR)))
+    # a run that sees whole images has one score a file, whatever is in it
+    detector = Seen([[small, unsure, large], [], [small]])
+    only = {"whole": views["whole"]}
+    [chunk] = stream.chunks(files, only, SETTINGS, size=8, threads=1, detector=cast(Any, detector), detected=8)
+    assert [tuple(piece) for piece in chunk.pieces] == [(0, None), (1, None), (2, None)]
+    assert chunk.faces is not None
+    assert [len(faces) for faces in chunk.faces] == [2, 0, 1]
+
+
+def test_a_file_that_is_taken_out_takes_its_faces_along(tmp_path):
+    for number in range(3):
+        write(tmp_path / f"{number}.png", encoded(picture(number)))
+    with ThreadPoolExecutor(1) as pool:
+        [chunk] = reading.read(places.find(["."], tmp_path), 8, pool)
+    one, other = (Face(0, 0, side, side, 0.99) for side in (8, 9))
+    found = [(one,), (one, other), (other,)]
+    pieces = [Piece(0, one), Piece(1, one), Piece(1, other), Piece(2, other)]
+    left = replace(chunk, faces=found, pieces=pieces).without({1: "damaged"})
+    assert left.pieces == [Piece(0, one), Piece(1, other)]
+    assert left.faces == [(one,), (other,)]
+    assert left.refused == {1: "damaged"}
+
+
+def test_pictures_are_judged_as_views_show_them(copied, tmp_path):
+    """Formats, transparency and broken metadata: the logits are those of the plain picture that PIL makes of them."""
+    clear = np.dstack([picture(1), np.tile(np.linspace(0, 255, 48).astype(np.uint8), (40, 1))])
+    made = {form.lower(): encoded(picture(2), form) for form in ("GIF", "AVIF", "JPEG2000", "BMP")}
+    made["clear"] = encoded(clear)
+    data = encoded(picture(3), "JPEG")
+    made["broken"] = data[:20] + b"\xff\xe1\0\x10Exif\0\0" + bytes([0, 8, 0, 2, 1, 18, 0, 3]) + data[20:]
+    expected = {}
+    for name, content in made.items():
+        write(tmp_path / f"files/{name}", content)
+        with Image.open(io.BytesIO(content)) as image:
+            white = Image.new("RGBA", image.size, "white")
+            flat = Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+        write(tmp_path / f"plain/{name}.png", encoded(np.asarray(flat)))
+    expected = {answer.file[6:-4]: answer.parts[0].logits for answer in ask("plain", here=tmp_path)}
+    found = {answer.file[6:]: answer.parts[0].logits for answer in ask("files", here=tmp_path)}
+    assert found.keys() == expected.keys() == made.keys()
+    for name, logits in found.items():
+        np.testing.assert_allclose(logits, expected[name], atol=1e-6, err_msg=name)
 
 
 def test_views_that_cannot_be_shown_are_refused(copied, tmp_path):
@@ -422,8 +539,8 @@ def test_a_view_that_nobody_audited_is_no_clean_one(copied):
     tables.write_csv(pd.DataFrame([{"subject": "crop_low"} | audited]), paths().table("probes"))
     assert chosen().why == f"{RUN}: held-out AUC 0.600 on sample, the highest of 1"
     tables.write_csv(pd.DataFrame([{"subject": "else"} | audited]), paths().table("probes"))
-    assert chosen().why.endswith("the highest of 2; nobody audited the framing of other_low")
-    assert "nobody audited the framing of crop_low" in choice.limits(detectors.read(RUN), config.load())
+    assert chosen().why.endswith("the highest of 2; the framing of other_low is not audited")
+    assert "the framing of crop_low is not audited" in choice.limits(detectors.read(RUN), config.load())
 
 
 @pytest.mark.parametrize(
@@ -437,11 +554,11 @@ def test_runs_that_are_made_for_a_question_are_not_chosen(copied, change):
     assert chosen().detector.name == RUN
 
 
-def test_a_run_whose_framing_gives_fakes_away_is_not_chosen(copied):
+def test_a_run_whose_framing_predicts_the_label_is_not_chosen(copied):
     rows = [{"subject": "crop_low", "level": "family", "name": "framing", "severity": "severe"}]
     assert chosen().detector.name == RUN
     tables.write_csv(pd.DataFrame(rows), paths().table("probes"))
-    with pytest.raises(InputError, match="the framing of crop_low alone gives fakes away"):
+    with pytest.raises(InputError, match="the framing of crop_low alone predicts the label"):
         chosen()
 
 

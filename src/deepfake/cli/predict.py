@@ -1,4 +1,4 @@
-"""The command that judges one's own images."""
+"""The command that predicts user-supplied images."""
 
 import json
 import shutil
@@ -13,10 +13,10 @@ import click
 from deepfake.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TextIO
 
-    from deepfake.inference.reading import Face
+    from deepfake.inference.inputs import File
     from deepfake.inference.verdicts import Failure, Verdict
 
 _FIGURES = (("verdict", 9), ("probability", 13), ("threshold", 11), ("logit", 9), ("faces", 7))
@@ -32,39 +32,47 @@ _COLOURS = {"fake": "red", "real": "green", "error": "yellow"}
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, and nothing else, on stdout.")
 @click.option("--faces/--no-faces", default=True, show_default=True, help="Look for faces.")
-def predict(paths: tuple[str, ...], name: str | None, as_json: bool, faces: bool) -> None:
+@click.option(
+    "--recursive/--no-recursive", default=True, show_default=True, help="Read folders at any depth, or one level only."
+)
+def predict(paths: tuple[str, ...], name: str | None, as_json: bool, faces: bool, recursive: bool) -> None:
     """Predict whether images are real or fake: files, folders at any depth, or patterns.
 
-    Every fold's model predicts. A file is predicted fake when its calibrated logit, the mean over folds, reaches the
-    threshold, the mean of theirs. No sample was held out from all folds, so that is an approximation. A verdict about
-    a picture without a face means little. The exit code is 2 when a file could not be read.
+    JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF and JPEG 2000 are read: the first frame, upright by EXIF, transparency on
+    white. Every fold's model predicts. A file is predicted fake when its calibrated logit, the mean over folds, reaches
+    the threshold, the mean of theirs. No sample was held out from all folds, so that is an approximation. A run whose
+    view cuts out faces scores each face, and the largest score counts. A verdict about a picture without a face means
+    little. The exit code is 2 when a file could not be read, and when there are no images.
     """
     # a progress bar takes sys.stdout over, which must not take the results along
     out = None if sys.stdout.isatty() else sys.stdout
     from deepfake import config
     from deepfake.cli import console
-    from deepfake.inference import inputs
+    from deepfake.inference import inputs, reading
 
-    files = inputs.find(paths, Path.cwd())
+    files = inputs.find(paths, Path.cwd(), recursive=recursive)
+    reading.require_images(files, paths)
     settings = config.load()
     # torch takes seconds: what can be told without it has been told
     from deepfake.inference import choice, verdicts
 
     if name is None:
         detector, why = choice.best(settings, faces=faces)
-        click.echo(f"asking {why}", err=True)
+        click.echo(f"run: {why}", err=True)
     else:
         detector = choice.named(name)
     limits = choice.limits(detector, settings)
     line = _lines(detector.name, limits, out, as_json)
     counts: Counter[str] = Counter()
+    answered: set[str] = set()
     with console.shown() as progress:
         for answers in verdicts.predict(detector, files, settings.faces if faces else None):
             for answer in answers.found:
                 click.echo(line(answer), file=out)
                 counts.update(_kinds(answer))
+                answered.add(answer.file)
             progress.advance("predicting", answers.done, len(files))
-    _conclude(counts, f"{choice.describe(detector)}; limits: {limits}")
+    _conclude(counts, _passed_over(files, answered), f"{choice.describe(detector)}; limits: {limits}")
 
 
 def _lines(run: str, limits: str, out: "TextIO | None", as_json: bool) -> "Callable[[Verdict | Failure], str]":
@@ -93,15 +101,14 @@ def _facts(answer: "Verdict | Failure", run: str, limits: str) -> dict[str, Any]
 
     if isinstance(answer, Failure):
         return {"file": answer.file, "error": answer.reason}
-    faces = _faces(answer)
     return {
         "file": answer.file,
         "verdict": "fake" if answer.fake else "real",
         "probability": answer.probability,
-        "threshold": answer.cut,
+        "threshold": answer.threshold_probability,
         "logit": answer.logit,
         "fold_logits": [part.logits.tolist() for part in answer.parts],
-        "faces": None if faces is None else [asdict(face) for face in faces],
+        "faces": _faces(answer),
         "run": run,
         "limits": limits,
     }
@@ -113,16 +120,18 @@ def _cells(answer: "Verdict | Failure") -> list[str]:
 
     if isinstance(answer, Failure):
         return [answer.file, "error", answer.reason]
-    faces = _faces(answer)
+    faces = answer.faces
     found = "" if faces is None else str(len(faces)) if faces else "no face"
-    figures = (f"{answer.probability:.3f}", f"{answer.cut:.3f}", f"{answer.logit:+.2f}")
+    figures = (f"{answer.probability:.3f}", f"{answer.threshold_probability:.3f}", f"{answer.logit:+.2f}")
     return [answer.file, "fake" if answer.fake else "real", *figures, found]
 
 
-def _faces(answer: "Verdict") -> "list[Face] | None":
-    """Return the faces of all parts of a file, or None where nobody looked."""
-    found = [part.faces for part in answer.parts if part.faces is not None]
-    return [face for faces in found for face in faces] if found else None
+def _faces(answer: "Verdict") -> list[dict[str, float | None]] | None:
+    """Return the faces of a file, each with its calibrated logit where faces are scored; None where nobody looked."""
+    if answer.faces is None:
+        return None
+    scores = {part.face: score for part, score in zip(answer.parts, answer.scores, strict=True) if part.face}
+    return [asdict(face) | {"logit": scores.get(face)} for face in answer.faces]
 
 
 def _row(cells: list[str], width: int, colour: str | None = None) -> str:
@@ -142,15 +151,28 @@ def _kinds(answer: "Verdict | Failure") -> list[str]:
 
     if isinstance(answer, Failure):
         return ["failed"]
-    return ["fake" if answer.fake else "real", *(["faceless"] if _faces(answer) == [] else [])]
+    faceless = ["faceless"] if answer.faces == () else []
+    crowded = ["crowded"] if len(answer.parts) > 1 else []
+    return ["fake" if answer.fake else "real", *faceless, *crowded]
 
 
-def _conclude(counts: Counter[str], run: str) -> None:
+def _passed_over(files: "Sequence[File]", answered: set[str]) -> str:
+    """Return what the files are that are no images and nobody named."""
+    from deepfake.inference import inputs
+
+    return inputs.described(file.name for file in files if file.name not in answered)
+
+
+def _conclude(counts: Counter[str], passed_over: str, run: str) -> None:
     """Say what came out, and of which run; fail when a file could not be read."""
     judged = counts["fake"] + counts["real"]
     text = f"{_files(judged)}: {counts['fake']} fake, {counts['real']} real"
+    if counts["crowded"]:
+        text += f"; {counts['crowded']} with several faces, where the largest score counts"
     if counts["faceless"]:
         text += f"; {counts['faceless']} without a face, where a verdict means little"
+    if passed_over:
+        text += f"; passed over: {passed_over}"
     click.echo(text, err=True)
     click.echo(run, err=True)
     if counts["failed"]:

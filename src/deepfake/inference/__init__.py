@@ -1,1 +1,1 @@
-"""Verdicts on files of one's own: found, read, decoded, judged by the run that is asked."""
+"""Verdicts on user-supplied files: found, read, decoded, predicted by a run."""

@@ -1,4 +1,4 @@
-"""Which run is asked when nobody names one, and what is known of a run's limits, as far as reports are there."""
+"""Which run predicts when nobody names one, and what is known of a run's limits, as far as reports are there."""
 
 import json
 from collections import Counter
@@ -21,7 +21,7 @@ from deepfake.runs.detectors import Detector
 _UNTRIED = "not tried on another data set"
 _UNUSABLE = "not usable"
 _SEVERE = "severe"
-"""What the audit says of a framing that gives fakes away."""
+"""What the audit says of a framing that predicts the label."""
 _TRAIN = "run deepfake train, or dvc repro"
 
 
@@ -38,7 +38,7 @@ class _Candidate(NamedTuple):
     Args:
         name: of the run.
         unaudited: its views whose framing nobody audited, while that of others was.
-        home: whether it was trained on the study's data set.
+        in_domain: whether it was trained on the study's data set.
         dataset: what it was trained and judged on.
         fraction: share of the data set's development groups that it was trained and judged on.
         auc: its held-out AUC, None when unknown.
@@ -47,7 +47,7 @@ class _Candidate(NamedTuple):
 
     name: str
     unaudited: tuple[str, ...]
-    home: bool
+    in_domain: bool
     dataset: str
     fraction: float
     auc: float | None
@@ -62,14 +62,14 @@ class _Candidate(NamedTuple):
     def place(self) -> tuple[bool, bool, float, float, int, str]:
         """Return what candidates are sorted by, the best first."""
         auc = -1.0 if self.auc is None else self.auc
-        return bool(self.unaudited), not self.home, -self.fraction, -auc, self.parameters, self.name
+        return bool(self.unaudited), not self.in_domain, -self.fraction, -auc, self.parameters, self.name
 
 
 def best(settings: Params, *, faces: bool) -> Choice:
     """Return the study's final model (`Project.final`), or the best run there is where none has been chosen.
 
     Then considered are the finished runs on the study's data set or on the union, trained on all sources and in their
-    natural proportion, whose view can be shown of any file and does not give fakes away by its framing
+    natural proportion, whose view can be shown of any file and does not predict the label by its framing
     (the table `probes`; without it nothing is refused). Runs with a view that is not in that table come last, and runs
     on the study's data set before those on the union. Held-out AUCs are compared only where they are of the same
     samples: runs on a larger share of the groups come first, then the higher AUC counts, and of equals fewer
@@ -95,7 +95,7 @@ def best(settings: Params, *, faces: bool) -> Choice:
             continue
         rivals = [other for other in candidates if other.samples == one.samples and other.name not in failed]
         return Choice(detector, _why(one, rivals) + _told(refused))
-    raise InputError(f"{paths().runs}: no run that can be asked{_told(refused)}; {_TRAIN}")
+    raise InputError(f"{paths().runs}: no run that can predict{_told(refused)}; {_TRAIN}")
 
 
 def _final() -> Choice:
@@ -117,7 +117,7 @@ def named(name: str) -> Detector:
     """
     known = _runs()
     if name not in known:
-        said = unknown("run", name, known) if known else "no run that can be asked"
+        said = unknown("run", name, known) if known else "no run that can predict"
         raise InputError(f"{paths().runs}: {said}; {_TRAIN}")
     return detectors.read(name)
 
@@ -237,15 +237,15 @@ def _told(refused: Counter[str]) -> str:
 
 
 def _framing(view: str) -> str:
-    return f"the framing of {view} alone gives fakes away"
+    return f"the framing of {view} alone predicts the label"
 
 
 def _unaudited(view: str) -> str:
-    return f"nobody audited the framing of {view}"
+    return f"the framing of {view} is not audited"
 
 
 def _framings() -> dict[str, str]:
-    """Return how severely the framing of each audited view alone tells fakes from reals; empty without an audit."""
+    """Return how severely the framing of each audited view alone predicts the label; empty without an audit."""
     rows = _rows(paths().table("probes"), ("subject", "level", "name", "severity"))
     framing = rows[(rows["level"] == "family") & (rows["name"] == "framing")]
     return dict(zip(framing["subject"], framing["severity"], strict=True))
@@ -260,7 +260,7 @@ def _auc(name: str) -> float | None:
 
 
 def _tested(name: str) -> str:
-    """Return what the final model reached on the test set; nothing of any other run, for which nobody opened it."""
+    """Return what the final model reached on the test set, which no other run is evaluated on."""
     rows = _rows(paths().table("final_test"), ("metric", "value", "low", "high", "samples", "groups"))
     found = rows[rows["metric"] == "AUC"].to_dict("records")
     if not paths().final.exists() or read_final() != name or not found:

@@ -1,18 +1,20 @@
 """Files that nobody has ingested, read in chunks: the bytes of the usable ones, and why the others are not."""
 
-import io
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from deepfake import tables
+from deepfake.errors import InputError
+from deepfake.inference import inputs
 from deepfake.inference.inputs import File
-from deepfake.modalities.image import inspection
+from deepfake.modalities.image import decoding, foreign, inspection, orientation
 from deepfake.modalities.image.inspection import Picture
 
 _BYTES = 1 << 26
@@ -23,10 +25,6 @@ _HEAD = 1 << 12
 """Bytes that are read of a file that does not begin as an image does: enough to say so."""
 _AT_ONCE = 8
 """Files that a thread reads in one go: to hand over each by itself costs as much as to read it."""
-_KNOWN = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
-"""What is an image by its content, whether it can be used or not."""
-_SIDEWAYS = (5, 6, 7, 8)
-"""The EXIF orientations that swap width and height."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,18 @@ class Face:
     confidence: float
 
 
+class Piece(NamedTuple):
+    """What a detector is shown at once.
+
+    Args:
+        row: the usable file that it is of.
+        face: what is cut out; None for the whole image, or its middle where a face was wanted and none found.
+    """
+
+    row: int
+    face: Face | None
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Some files on their way to a detector.
@@ -50,9 +60,9 @@ class Chunk:
         usable: the places of the others.
         data: their bytes.
         samples: what geometry needs to know of them (`tables.MEDIA`).
+        pieces: what is shown of them, in their order.
         faces: their faces, the largest first; None where nobody looked.
-        located: `tables.FACES` of them and perhaps of others, likewise.
-        pixels: uint8 [usable, side, side, 3] by view.
+        pixels: uint8 [pieces, side, side, 3] by view.
     """
 
     files: Sequence[File]
@@ -60,22 +70,40 @@ class Chunk:
     usable: Sequence[int]
     data: Sequence[bytes]
     samples: pd.DataFrame
+    pieces: Sequence[Piece]
     faces: Sequence[tuple[Face, ...]] | None = None
-    located: pd.DataFrame | None = None
     pixels: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def without(self, reasons: Mapping[int, str]) -> "Chunk":
         """Return the chunk, nothing decoded yet, without some of its usable files, by their place among these."""
         refused = {self.usable[row]: reason for row, reason in reasons.items()}
         kept = [row for row in range(len(self.usable)) if row not in reasons]
+        place = {row: number for number, row in enumerate(kept)}
         return Chunk(
             self.files,
             {**self.refused, **refused},
             [self.usable[row] for row in kept],
             [self.data[row] for row in kept],
             self.samples.iloc[kept].reset_index(drop=True),
+            [Piece(place[row], face) for row, face in self.pieces if row in place],
             None if self.faces is None else [self.faces[row] for row in kept],
-            self.located,
+        )
+
+
+def require_images(files: Sequence[File], paths: Sequence[str]) -> None:
+    """Check that there is an image among files, which takes no longer than to find the first one.
+
+    Args:
+        files: of `inputs.find`.
+        paths: where they were found, for the message.
+
+    Raises:
+        InputError: none was named, no name promises one, and no file begins as one.
+    """
+    if not any(file.promised or (not file.refused and _is_image(file.path)) for file in files):
+        raise InputError(
+            f"no images in {', '.join(map(inputs.printable, paths))}: "
+            f"{inputs.described(file.name for file in files)}; name images, or a folder that holds some"
         )
 
 
@@ -118,7 +146,7 @@ def _read(files: Sequence[File], pool: ThreadPoolExecutor) -> Chunk:
         elif seen:
             refused[place] = seen
     samples = pd.DataFrame(rows, columns=list(tables.MEDIA.columns))
-    return Chunk(files, refused, usable, data, samples)
+    return Chunk(files, refused, usable, data, samples, [Piece(row, None) for row in range(len(usable))])
 
 
 def _open(file: File) -> tuple[bytes, Picture | str]:
@@ -138,13 +166,16 @@ def _open(file: File) -> tuple[bytes, Picture | str]:
             data = stream.read(None if is_image else _HEAD)
     except OSError as error:
         return b"", f"cannot be read: {error.strerror or error}"
-    return data, _glance(data)
+    seen = _glance(data)
+    if isinstance(seen, str) and not is_image:
+        seen = foreign.by_name(file.name) or seen
+    return data, seen
 
 
 def _is_image(path: str) -> bool:
     """Tell whether a file begins as an image does."""
     try:
-        with Image.open(path, formats=_KNOWN):
+        with Image.open(path, formats=decoding.FORMATS):
             return True
     except UnidentifiedImageError:
         return False
@@ -156,12 +187,13 @@ def _is_image(path: str) -> bool:
 def _glance(data: bytes) -> Picture | str:
     """Return what `inspection.inspect` says; of a JPEG what its header says, for decoding will tell the rest."""
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        with decoding.opened(data, ("JPEG",)) as image:
             width, height = image.size
-            if width * height <= (Image.MAX_IMAGE_PIXELS or width * height) and image.mode in ("RGB", "L"):
-                if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS:
-                    width, height = height, width
-                return Picture(width, height, image.format or "", image.mode)
+            held = orientation.of(image)
+            is_odd = not held.sound or orientation.contradicted(image, held.value)
+            fits = width * height <= (Image.MAX_IMAGE_PIXELS or width * height)
+            if fits and image.mode in ("RGB", "L") and not is_odd:
+                return Picture(*orientation.upright_size(image.size, held.value), image.format or "", image.mode)
     except Exception:
         # whatever PIL stumbles over in a broken header: the inspection catches it too, and has words for it
         pass

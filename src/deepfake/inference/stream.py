@@ -17,7 +17,7 @@ import pandas as pd
 from deepfake.config import ViewConfig
 from deepfake.config.params import Faces
 from deepfake.inference.inputs import File
-from deepfake.inference.reading import Chunk, Face, read
+from deepfake.inference.reading import Chunk, Face, Piece, read
 from deepfake.modalities.image import backends, geometry, inspection
 from deepfake.modalities.image.files import Encoded
 
@@ -40,6 +40,8 @@ def chunks(
 ) -> Iterator[Chunk]:
     """Yield the files with what a detector sees of them, decoded ahead.
 
+    Where a view cuts out faces, each face of a file is a piece of its own, shown by all views.
+
     Args:
         files: of `inputs.find`.
         views: what the detector looks through, by name.
@@ -59,6 +61,8 @@ def chunks(
             eye = decode(loader, faces.detection_size)
             shown = _ahead(map(partial(_show, eyes={"": eye}, regions=lambda chunk: {"": _whole(chunk)}), found))
             found = _ahead(map(partial(_locate, detector=detector, settings=faces, batch=detected, pool=pool), shown))
+            if any(view.face_margin is not None for view in views.values()):
+                found = map(_by_face, found)
         eyes = {name: decode(view.loader, view.size) for name, view in views.items()}
         yield from _ahead(map(partial(_show, eyes=eyes, regions=partial(_regions, views=views)), found))
 
@@ -108,15 +112,15 @@ def _show(chunk: Chunk, eyes: Mapping[str, _Decoder], regions: Callable[[Chunk],
             return replace(chunk, pixels={name: eye.decode(batches[name]) for name, eye in eyes.items()})
         except Exception:
             # one damaged file fails its whole batch, and backends raise what they like
-            reasons = _damaged(batches, eyes)
+            reasons = _damaged(chunk, batches, eyes)
             if not reasons:
                 raise
             chunk = chunk.without(reasons)
     return chunk
 
 
-def _damaged(batches: Mapping[str, Sequence[Encoded]], eyes: Mapping[str, _Decoder]) -> dict[int, str]:
-    """Return the files of a batch that cannot be decoded, and why."""
+def _damaged(chunk: Chunk, batches: Mapping[str, Sequence[Encoded]], eyes: Mapping[str, _Decoder]) -> dict[int, str]:
+    """Return the usable files of a chunk that cannot be decoded, and why."""
     reasons: dict[int, str] = {}
     for name, eye in eyes.items():
         for row, file in enumerate(batches[name]):
@@ -124,14 +128,16 @@ def _damaged(batches: Mapping[str, Sequence[Encoded]], eyes: Mapping[str, _Decod
                 eye.decode([file])
             except Exception as error:
                 said = inspection.inspect(file.data)
-                reasons[row] = said if isinstance(said, str) else f"cannot be decoded: {error or type(error).__name__}"
+                words = said if isinstance(said, str) else f"cannot be decoded: {error or type(error).__name__}"
+                reasons[chunk.pieces[row].row] = words
     return reasons
 
 
 def _encoded(chunk: Chunk, regions: pd.DataFrame) -> list[Encoded]:
-    """Return a chunk's files as backends take them."""
+    """Return a chunk's pieces as backends take them."""
+    data = [chunk.data[row] for row, _ in chunk.pieces]
     corners = regions[geometry.CORNERS].itertuples(index=False, name=None)
-    return [Encoded(*file) for file in zip(chunk.data, corners, regions["plain"] == 1, strict=True)]
+    return [Encoded(*file) for file in zip(data, corners, regions["plain"] == 1, strict=True)]
 
 
 def _whole(chunk: Chunk) -> pd.DataFrame:
@@ -139,14 +145,24 @@ def _whole(chunk: Chunk) -> pd.DataFrame:
     return geometry.regions(chunk.samples, "letterbox", None, 0)
 
 
+def _by_face(chunk: Chunk) -> Chunk:
+    """Divide a chunk's files into their faces; one without any stays one piece."""
+    found = chunk.faces or []
+    return replace(chunk, pieces=[Piece(row, face) for row, faces in enumerate(found) for face in faces or (None,)])
+
+
 def _regions(chunk: Chunk, views: Mapping[str, ViewConfig]) -> dict[str, pd.DataFrame]:
-    """Return what each view shows of a chunk's files."""
+    """Return what each view shows of a chunk's pieces."""
+    names = [str(number) for number in range(len(chunk.pieces))]
+    samples = chunk.samples.iloc[[row for row, _ in chunk.pieces]].assign(sample_id=names)
+    corners = [
+        (0.0,) * 4 if face is None else (face.left, face.top, face.right, face.bottom) for _, face in chunk.pieces
+    ]
+    faces = pd.DataFrame(corners, columns=geometry.CORNERS)
+    faces = faces.assign(sample_id=names, faces=[int(face is not None) for _, face in chunk.pieces])
     return {
         name: geometry.regions(
-            chunk.samples,
-            view.geometry,
-            None if view.face_margin is None else chunk.located,
-            view.face_margin or 0.0,
+            samples, view.geometry, None if view.face_margin is None else faces, view.face_margin or 0.0
         )
         for name, view in views.items()
     }
@@ -154,17 +170,14 @@ def _regions(chunk: Chunk, views: Mapping[str, ViewConfig]) -> dict[str, pd.Data
 
 def _locate(chunk: Chunk, detector: "Detector", settings: Faces, batch: int, pool: ThreadPoolExecutor) -> Chunk:
     """Find the faces of a chunk."""
-    from deepfake.modalities.image.faces import locate
-
     if not chunk.usable:
-        return replace(chunk, faces=[], located=None)
+        return replace(chunk, faces=[])
     shown, seen = _whole(chunk), chunk.pixels[""]
     starts = range(0, len(seen), batch)
     detections = list(pool.map(detector.detect, [seen[start : start + batch] for start in starts]))
-    located, faces = [], []
+    faces = []
     for start, found in zip(starts, detections, strict=True):
         here = shown.iloc[start : start + batch]
-        located.append(locate(found, here, settings))
         left, top, right, bottom = found.boxes.T
         sure = found.confidence >= settings.confidence
         for image, corners in enumerate(here[geometry.CORNERS].to_numpy()):
@@ -174,4 +187,4 @@ def _locate(chunk: Chunk, detector: "Detector", settings: Faces, batch: int, poo
             boxes = found.boxes[largest] * scale + np.tile(corners[:2], 2)
             values = np.column_stack([boxes, found.confidence[largest]])
             faces.append(tuple(Face(*row) for row in values.tolist()))
-    return replace(chunk, faces=faces, located=pd.concat(located, ignore_index=True), pixels={})
+    return replace(chunk, faces=faces, pixels={})

@@ -30,15 +30,15 @@ halved the time of SimpleCNN."""
 
 @dataclass(frozen=True)
 class Part:
-    """What a detector is shown of a file at once: an image is one part.
+    """What a detector is shown of a file at once: the image, or one of its faces.
 
     Args:
         logits: float64 [k], of each fold's model, as it comes out.
-        faces: what was found in it, the largest first; None where nobody looked.
+        face: what was cut out; None for the image, or its middle where a face was wanted and none found.
     """
 
     logits: np.ndarray
-    faces: tuple[Face, ...] | None
+    face: Face | None = None
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,26 @@ class Verdict:
 
     Args:
         file: its name, as the user would write it.
-        parts: what was judged.
-        logit: calibrated; greater means more likely fake.
-        threshold: the calibrated logit from which on a file is called fake.
+        parts: what was judged, the largest face first.
+        scores: the calibrated logit of each part; greater means more likely fake.
+        faces: what was found in it, the largest first; None where nobody looked.
+        threshold: the calibrated logit from which on a file is predicted fake.
     """
 
     file: str
     parts: tuple[Part, ...]
-    logit: float
+    scores: tuple[float, ...]
+    faces: tuple[Face, ...] | None
     threshold: float
 
     @property
+    def logit(self) -> float:
+        """Return the file's calibrated logit, the largest of its parts': one fake face makes a picture a fake."""
+        return max(self.scores)
+
+    @property
     def fake(self) -> bool:
-        """Tell whether the file is called fake."""
+        """Tell whether the file is predicted fake."""
         return self.logit >= self.threshold
 
     @property
@@ -68,7 +75,7 @@ class Verdict:
         return float(expit(self.logit))
 
     @property
-    def cut(self) -> float:
+    def threshold_probability(self) -> float:
         """Return the threshold as a probability."""
         return float(expit(self.threshold))
 
@@ -93,10 +100,10 @@ class Answers(NamedTuple):
     found: list[Verdict | Failure]
 
 
-def judge(file: str, parts: Sequence[Part], scale: Scale) -> Verdict:
-    """Return the verdict on a file: the mean over its parts of the shipped detector's logit (`shipped.Scale`)."""
-    logit = np.mean([scale.combine(part.logits) for part in parts])
-    return Verdict(file, tuple(parts), float(logit), scale.threshold)
+def judge(file: str, parts: Sequence[Part], faces: tuple[Face, ...] | None, scale: Scale) -> Verdict:
+    """Return the verdict on a file from its parts' logits, on the scale of the shipped detector."""
+    scores = tuple(float(scale.combine(part.logits)) for part in parts)
+    return Verdict(file, tuple(parts), scores, faces, scale.threshold)
 
 
 def predict(detector: Detector, files: Sequence[File], faces: Faces | None) -> Iterator[Answers]:
@@ -110,8 +117,7 @@ def predict(detector: Detector, files: Sequence[File], faces: Faces | None) -> I
         faces: the section `faces` of params.yaml, or None to look for no faces.
 
     Raises:
-        InputError: a model cannot be loaded, a view cannot be shown without labels or without looking for faces, or
-            there is no image among the files.
+        InputError: a model cannot be loaded, or a view cannot be shown without labels or without looking for faces.
     """
     check_views(detector, faces is not None)
     device = runtime.device()
@@ -129,18 +135,12 @@ def predict(detector: Detector, files: Sequence[File], faces: Faces | None) -> I
         detected=detected,
         cuda=runtime.has_gpu(),
     )
-    ruler, done, answered = shipped.scale(detector), 0, 0
+    ruler, done = shipped.scale(detector), 0
     with ThreadPoolExecutor(1 if device.type == "cuda" else threads) as pool:
         for chunk in chunks:
             logits = _logits(chunk, loaded, device, pool)
             done += len(chunk.files)
-            answers = _answers(chunk, logits, ruler)
-            answered += len(answers)
-            yield Answers(done, answers)
-    if not answered:
-        raise InputError(
-            f"{files[0].name}: no image among {len(files)} files; name images, or a folder that holds some"
-        )
+            yield Answers(done, _answers(chunk, logits, ruler))
 
 
 def check_views(detector: Detector, looks_for_faces: bool) -> None:
@@ -167,12 +167,13 @@ def _face_detector(settings: Faces, device: torch.device) -> "stream.Detector":
 
 
 def _logits(chunk: Chunk, loaded: Sequence[LoadedFold], device: torch.device, pool: ThreadPoolExecutor) -> np.ndarray:
-    """Return the logits of a chunk's usable files, float64 [usable, k]."""
-    count = len(chunk.usable)
+    """Return the logits of a chunk's pieces, float64 [pieces, k]."""
+    count = len(chunk.pieces)
     if not count:
         return np.empty((0, len(loaded)))
     side = max(pixels.shape[1] for pixels in chunk.pixels.values())
-    size = count if device.type == "cuda" else max(8, _PIXELS // side**2)
+    # a picture of a crowd has many pieces
+    size = _CHUNK if device.type == "cuda" else max(8, _PIXELS // side**2)
     parts = [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
     jobs = [(fold, rows) for fold in loaded for rows in parts]
     found = pool.map(lambda job: job[0].logits(chunk.pixels, job[1]), jobs)
@@ -182,12 +183,14 @@ def _logits(chunk: Chunk, loaded: Sequence[LoadedFold], device: torch.device, po
 def _answers(chunk: Chunk, logits: np.ndarray, ruler: Scale) -> list[Verdict | Failure]:
     """Return what is said of a chunk's files, in their order."""
     row_of = {place: row for row, place in enumerate(chunk.usable)}
+    parts: list[list[Part]] = [[] for _ in chunk.usable]
+    for (row, face), values in zip(chunk.pieces, logits, strict=True):
+        parts[row].append(Part(values, face))
     answers: list[Verdict | Failure] = []
     for place, file in enumerate(chunk.files):
         if place in row_of:
             row = row_of[place]
-            part = Part(logits[row], None if chunk.faces is None else chunk.faces[row])
-            answers.append(judge(file.name, [part], ruler))
+            answers.append(judge(file.name, parts[row], None if chunk.faces is None else chunk.faces[row], ruler))
         elif place in chunk.refused:
             answers.append(Failure(file.name, chunk.refused[place]))
     return answers

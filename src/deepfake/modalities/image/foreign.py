@@ -2,17 +2,25 @@
 
 import re
 import struct
+from pathlib import PurePath
+from typing import TYPE_CHECKING
 
-from PIL.TiffImagePlugin import TiffImageFile
+if TYPE_CHECKING:
+    from PIL.TiffImagePlugin import TiffImageFile
 
 _CONVERT = "convert it to PNG or JPEG without changing its size"
 _HEIC = f"HEIC: {_CONVERT}, e.g. magick IN.heic OUT.png"
 _JXL = f"JPEG XL: {_CONVERT}, e.g. djxl IN.jxl OUT.png"
 _SVG = "SVG: a drawing and no photograph; leave it out"
 _RAW = f"camera raw: {_CONVERT}, e.g. darktable-cli IN OUT.png"
-_VIDEO = "video: images alone are judged so far; extract frames as PNG, e.g. ffmpeg -i IN OUT%05d.png"
-_AUDIO = "audio: images alone are judged so far"
+_VIDEO = "video: not judged yet, images only; extract frames as PNG, e.g. ffmpeg -i IN OUT%05d.png"
+_AUDIO = "audio: not judged yet, images only"
 
+KINDS = {
+    "video": {*(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"), *(".wmv", ".flv", ".3gp", ".mts")},
+    "recording": {".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac", ".wma"},
+}
+"""The endings of names that promise what is not judged yet."""
 _STARTS = (
     (b"\xff\xd8\xff", "cannot be decoded: a JPEG of more than 8 bits a channel, or with a damaged header"),
     (b"\xff\x0a", _JXL),
@@ -73,7 +81,19 @@ def named(data: bytes) -> str:
     return known or (_AUDIO if _MP3.match(head) else "")
 
 
-def raw(image: TiffImageFile, data: bytes) -> str:
+def by_name(path: str) -> str:
+    """Return what to say of a file of whose content nothing is known, by the ending of its name; else nothing."""
+    kind = kind_of(path)
+    return {"video": _VIDEO, "recording": _AUDIO}.get(kind, "")
+
+
+def kind_of(path: str) -> str:
+    """Return the key of `KINDS` that a name's ending belongs to; else nothing."""
+    suffix = PurePath(path).suffix.lower()
+    return next((kind for kind, suffixes in KINDS.items() if suffix in suffixes), "")
+
+
+def raw(image: "TiffImageFile", data: bytes) -> str:
     """Return what to do about a TIFF that is a camera's raw file; nothing of any other.
 
     PIL would take its preview for the picture.
