@@ -11,7 +11,7 @@ import pandas as pd
 from deepfake import tables
 from deepfake.datasets import label_evidence, text_tables
 from deepfake.datasets.external.columns import NAMES
-from deepfake.datasets.label_vocabulary import Polarity, is_number, listed, meaning, named_class, normal
+from deepfake.datasets.label_vocabulary import Classes, is_number, listed, meaning, named_class, normal
 from deepfake.errors import InputError, unknown
 
 COLUMNS = {
@@ -191,7 +191,7 @@ def _line(index: Hashable) -> int:
 def _fake(labels: pd.Series, column: str, positive: Sequence[str], negative: Sequence[str]) -> "pd.Series[bool]":
     """Return which labels mean fake."""
     try:
-        told = Polarity.of(labels.unique(), positive, negative, column).positive
+        told = Classes.of(labels.unique(), positive, negative, column).positive
     except InputError as error:
         # the catalog has keys where `deepfake evaluate` has options
         raise InputError(str(error).replace("--positive", "positive").replace("--negative", "negative")) from None
