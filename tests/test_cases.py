@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 
-from deepfake import cli
+from conftest import changed
+from deepfake import cli, tables
+from deepfake.project import paths
 
 CASES = Path(__file__).parent / "cases" / "make_cases.py"
 
@@ -117,3 +121,63 @@ def test_each_method_has_a_row_of_its_own(evaluated):
 def test_missing_scores_may_be_given_a_value(evaluated):
     found = evaluated("nan_scores.csv", "--missing", "0.5")
     assert (found["files"], found["missing"]) == (120, 12)
+
+
+# --- groups and tables of labels
+
+
+@pytest.fixture
+def ingested(runner, project, cases):
+    """What `deepfake ingest` says of a data set, and its samples, if there are any."""
+
+    def ingested(name: str, code: int = 0, **keys: object) -> tuple[str, pd.DataFrame]:
+        about = {"title": name, "modality": "image", "adapter": "folder", "licence": "none", "obtain": "make_cases.py"}
+        catalog = yaml.safe_load(paths().catalog.read_text())
+        paths().catalog.write_text(yaml.safe_dump(catalog | {name: about | keys}))
+        result = runner.invoke(cli.main, ["ingest", name, "--raw", str(cases / name)])
+        assert result.exit_code == code, result.output
+        if code:
+            assert len(result.stderr.strip().splitlines()) == 1
+            assert not paths().samples(name).exists()
+            return result.stderr, pd.DataFrame()
+        return result.stdout, tables.read(paths().samples(name), tables.SAMPLES)
+
+    return ingested
+
+
+@pytest.mark.parametrize("group", [{}, {"group": "folder"}, {"group": "file"}])
+def test_a_swap_is_in_one_group_with_both_its_people(ingested, expected, group):
+    said, samples = ingested("ffpp", identities=r"(\d{3})(?:_(\d{3}))?", **group)
+    folders = samples["path"].str.split("/").str[-2].groupby(samples["group"]).agg(set)
+    assert sorted(map(sorted, folders)) == sorted(map(sorted, expected["ffpp"]["groups"]))
+    assert "names of real groups" not in said
+
+
+@pytest.mark.parametrize("group", ["folder", "file", "basename"])
+def test_names_of_real_groups_in_those_of_fakes_are_told_where_there_is_no_rule(ingested, group):
+    said, _ = ingested("ffpp", group=group)
+    assert "names of real groups are part of the names of 2 of 2 fake groups" in said and "identities: " in said
+
+
+def test_a_placeholder_is_said_and_is_no_giant_group(ingested):
+    said, _ = ingested("placeholder", code=2, group="file")
+    assert "2,900 of 3,000 files cannot be used" in said
+    assert "one file in 2,900 groups, real and fake" in said and "remove these files" in said
+    values = yaml.safe_load(paths().params.read_text())
+    paths().params.write_text(yaml.safe_dump(changed(values, {"ingest.max_quarantined": 0.97}), sort_keys=False))
+    said, samples = ingested("placeholder", group="file")
+    assert "one file in 2,900 groups, real and fake" in said
+    assert len(samples) == samples["group"].nunique() == 100
+
+
+def test_labels_in_words_need_all_lines_in_words(ingested, cases):
+    said, _ = ingested("words", code=2, group="file", table="labels.csv")
+    assert "3 of 12 rows cannot be used: " in said
+    assert re.search(r"line 7: label '1\.0' .*; line 8: label '0\.0' .*; line 9: label 'True' ", said)
+
+
+def test_which_number_means_fake_is_asked_where_words_contradict_it(ingested):
+    said, _ = ingested("kaggle", code=2, group="file", table="labels.csv")
+    assert re.search(r"line 2: '1' in column 'label' .* 'real' in column 'label_str'.*positive: 0", said)
+    _, samples = ingested("kaggle", group="file", table="labels.csv", positive=0)
+    assert (samples["path"].str.contains("/fake/") == (samples["label"] == tables.FAKE)).all()
