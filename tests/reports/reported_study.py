@@ -86,4 +86,5 @@ def _write_data(settings: Params) -> None:
     result_tables.write(rates, f"faces_{settings.dataset}")
     for name in ("sample", "sample_edited", "sample_resent", "views", "augmentation"):
         tables.write_text("", paths().photograph(name))
-    tables.write_text("", paths().page("explain"))
+    for page in (paths().page("explain"), paths().data_card(settings.dataset)):
+        tables.write_text("", page)
