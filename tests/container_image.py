@@ -12,7 +12,7 @@ from conftest import ROOT
 
 FULL = os.environ.get("DEEPFAKE_IMAGE") == "full"
 """Whether the image has all packages; otherwise those that nothing but training needs are left out, 5 GB of them."""
-HEAVY = "torch|torchvision|triton|timm|captum|facenet-pytorch|nvidia-.*|cuda-.*"
+HEAVY = "torch|torchvision|triton|timm|facenet-pytorch|nvidia-.*|cuda-.*"
 IMAGE = "localhost/deepfake-test:" + ("full" if FULL else "light")
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 OWNER = (4321, 4321) if os.geteuid() == 0 else (os.getuid(), os.getgid())

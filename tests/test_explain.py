@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -45,31 +47,13 @@ def test_heatmaps_are_those_of_the_paper():
 
 def test_a_backbone_of_timm_is_explained_at_its_last_feature_map():
     torch.manual_seed(0)
-    model, inputs = timm.create_model("resnet18", num_classes=1).eval(), images(2, 64)
+    model: Any = timm.create_model("resnet18", num_classes=1).eval()
+    inputs = images(2, 64)
     features = model.forward_features(inputs)
     expected = by_hand(features, model.forward_head(features), 64)
     layer, cells = gradcam.feature_layer(model, 64)
-    assert layer is model.layer4 and cells == 2
+    assert layer is None and cells == 2
     torch.testing.assert_close(gradcam.heatmaps(model, layer, inputs), expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("name", "last"),
-    [("mobilenetv3_small_050", "blocks"), ("convnext_atto", "norm_pre"), ("efficientnet_lite0", "bn2")],
-)
-def test_the_layer_is_the_outermost_that_gives_the_map(name, last):
-    model = timm.create_model(name, num_classes=1).eval()
-    layer, cells = gradcam.feature_layer(model, 64)
-    assert layer is model.get_submodule(last)
-    assert cells == 2
-    assert not any(module._forward_hooks for module in model.modules())
-
-
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
-def test_a_model_without_a_feature_map_is_named(name):
-    model = timm.create_model(name, num_classes=1, img_size=32).eval()
-    with pytest.raises(InputError, match="has no feature map to explain by Grad-CAM; choose a convolutional model"):
-        gradcam.feature_layer(model, 32)
 
 
 def test_where_nothing_speaks_for_a_fake_there_is_no_heat():
@@ -100,3 +84,122 @@ def test_a_frozen_trunk_is_explained_at_its_stage_through_both_means_and_deviati
     found = gradcam.heatmaps(probe, layer, inputs)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert found.std() > 0.05
+
+
+# --- transformers
+
+SIDE, PATCH = 48, 8
+TINY = {"embed_dim": 32, "depth": 3, "num_heads": 4, "patch_size": PATCH}
+SWIN = {"embed_dim": 16, "depths": (2, 2), "num_heads": (2, 4), "window_size": 3}
+"""Patches of 4 px, joined four by four after two blocks."""
+TRANSFORMERS = {
+    "vit": ("vit_tiny_patch16_224", TINY),
+    "vit_mean": ("vit_tiny_patch16_224", TINY | {"global_pool": "avg", "class_token": False}),
+    "deit_distilled": ("deit_tiny_distilled_patch16_224", TINY),
+    "dino": ("vit_small_patch16_224.dino", TINY),
+    "dinov2_registers": ("vit_small_patch14_reg4_dinov2", TINY),
+    "dinov3": ("vit_small_patch16_dinov3", TINY),
+    "eva02": ("eva02_tiny_patch14_224", TINY),
+    "eva02_class_token": ("eva02_tiny_patch14_224", TINY | {"global_pool": "token"}),
+    "eva_post_norm": ("eva02_tiny_patch14_224", TINY | {"global_pool": "token", "use_post_norm": True}),
+    "beit": ("beit_base_patch16_224", TINY),
+    "swin": ("swin_tiny_patch4_window7_224", SWIN),
+    "swinv2": ("swinv2_tiny_window8_256", SWIN),
+}
+CLASS_TOKEN = {"vit", "deit_distilled", "dino", "dinov2_registers", "eva02_class_token", "eva_post_norm"}
+
+
+def transformer(name: str, seed: int = 0, **changes) -> Any:
+    torch.manual_seed(seed)
+    architecture, options = TRANSFORMERS[name]
+    return timm.create_model(architecture, num_classes=1, **({"img_size": SIDE} | options | changes)).eval()
+
+
+def blocks(model: Any) -> list[Any]:
+    layers = [layer.blocks for layer in model.layers] if hasattr(model, "layers") else [model.blocks]
+    return [block for each in layers for block in each]
+
+
+def planted(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return gray images, their labels, and the cell that is bright in the fakes, the odd ones."""
+    noise = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(count, 3, SIDE, SIDE, generator=noise) * 0.05 - 0.5
+    cells = torch.randint(0, SIDE // PATCH, (count, 2), generator=noise)
+    for number in range(1, count, 2):
+        row, column = (cells[number] * PATCH).tolist()
+        inputs[number, :, row : row + PATCH, column : column + PATCH] += 1.5
+    return inputs, torch.arange(count) % 2, cells
+
+
+def decided_by_a_patch(name: str) -> Any:
+    """Return a random transformer whose tokens know of their own patch alone, until a class token reads them.
+
+    So the patch that is bright decides, and no other. The head tells apart what it makes of `planted`.
+    """
+    model = transformer(name)
+    for name_of, parameter in model.named_parameters():
+        if parameter.ndim == 2:  # timm's own are so small that all tokens are nearly alike
+            nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
+        elif "gamma" in name_of:
+            nn.init.ones_(parameter)
+    for block in blocks(model)[: -1 if name in CLASS_TOKEN else None]:
+        for parameter in block.attn.proj.parameters():
+            nn.init.zeros_(parameter)
+    inputs, labels, _ = planted(128, 1)
+    with torch.no_grad():
+        pooled = model.forward_head(model.forward_features(inputs), pre_logits=True)
+        fake, real = (pooled[labels == label].mean(0) for label in (1, 0))
+        heads = model.get_classifier()
+        for head in heads if isinstance(heads, tuple) else (heads,):
+            head.weight.copy_((fake - real)[None])
+            head.bias.copy_(-(fake - real) @ (fake + real) / 2)
+    return model
+
+
+def found_at(heat: torch.Tensor) -> torch.Tensor:
+    """Return the cell that is hottest in each image."""
+    hottest = heat.flatten(1).argmax(1)
+    return torch.stack([hottest // SIDE, hottest % SIDE], dim=1) // PATCH
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_heat_lands_on_the_patch_that_decides(name):
+    model = decided_by_a_patch(name)
+    layer, cells = gradcam.feature_layer(model, SIDE)
+    assert cells == SIDE // PATCH
+    inputs, labels, places = planted(64, 1000)
+    with torch.no_grad():
+        assert ((model(inputs)[:, 0] > 0) == (labels == 1)).float().mean() > 0.8
+    found = found_at(gradcam.heatmaps(model, layer, inputs[labels == 1]))
+    assert (found == places[labels == 1]).all()
+
+
+@pytest.mark.parametrize("name", CLASS_TOKEN - {"eva_post_norm"})
+def test_a_class_token_is_explained_by_what_the_last_attention_reads(name):
+    """Grad-CAM by hand, of the output of `blocks[-1].norm1`."""
+    model, inputs = decided_by_a_patch(name), planted(4, 7)[0]
+    kept = []
+    hook = model.blocks[-1].norm1.register_forward_hook(lambda _, __, output: kept.append(output))
+    logits = model(inputs)
+    hook.remove()
+    (gradient,) = torch.autograd.grad(logits.sum(), kept[0])
+    side, before = SIDE // PATCH, model.num_prefix_tokens
+    expected = torch.zeros(4, side, side)
+    for image in range(4):
+        for row in range(side):
+            for column in range(side):
+                token = kept[0][image, before + row * side + column]
+                expected[image, row, column] = gradient[image, before:].mean(0) @ token
+    expected = nn.Upsample(size=(SIDE, SIDE), mode="bilinear")(expected.clamp(min=0)[:, None])[:, 0]
+    expected /= expected.amax((1, 2), keepdim=True).clamp(min=1e-12)
+    layer, _ = gradcam.feature_layer(model, SIDE)
+    found = gradcam.heatmaps(model, layer, inputs)
+    torch.testing.assert_close(found, expected.detach(), rtol=0, atol=1e-4)
+    assert found.std() > 0.05
+
+
+@pytest.mark.parametrize("name", ["coat_tiny", "tnt_s_patch16_224", "pit_ti_224"])
+def test_a_model_without_a_feature_map_is_named(name):
+    model = timm.create_model(name, num_classes=1, img_size=64).eval()
+    with pytest.raises(InputError, match=f"^{type(model).__name__} has no feature map that Grad-CAM could explain"):
+        gradcam.feature_layer(model, 64)

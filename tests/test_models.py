@@ -102,13 +102,66 @@ def test_an_unknown_tag_of_a_known_model_is_an_input_error():
         models.create("resnet18.nosuch", 48)
 
 
-@pytest.mark.parametrize(("name", "size"), [("crossvit_tiny_240", 64), ("twins_pcpvt_small", 48)])
-def test_a_model_that_cannot_take_the_size_says_so(name, size):
-    with pytest.raises(
-        InputError, match=rf"model {name} cannot take images of {size} px .*larger resolution"
-    ) as caught:
+SIZES = [
+    ("vit_small_patch16_224", 100, "its patches of 16 px do not divide them", "96 or 112"),
+    ("vit_small_patch16_224", 10, "its patches of 16 px do not divide them", "16"),
+    ("vit_small_patch14_dinov2", 128, "its patches of 14 px do not divide them", "126 or 140"),
+    ("vit_small_patch14_reg4_dinov2", 128, "its patches of 14 px do not divide them", "126 or 140"),
+    ("vit_small_patch16_dinov3", 100, "its patches of 16 px do not divide them", "96 or 112"),
+    ("deit_tiny_distilled_patch16_224", 100, "its patches of 16 px do not divide them", "96 or 112"),
+    ("eva02_tiny_patch14_224", 128, "its patches of 14 px do not divide them", "126 or 140"),
+    ("swin_tiny_patch4_window7_224", 102, "its patches of 4 px do not divide them", "100 or 104"),
+    ("mixer_s32_224", 100, "its patches of 32 px do not divide them", "96 or 128"),
+    # not by patches
+    ("maxvit_tiny_tf_224", 100, ".+", "96 or 128"),
+    ("twins_pcpvt_small", 48, ".+", "32 or 64"),
+    ("crossvit_tiny_240", 64, ".+", "240"),
+    ("mvitv2_tiny", 100, ".+", "96 or 128"),
+]
+
+
+@pytest.mark.parametrize(("name", "size", "reason", "near"), SIZES)
+def test_a_size_that_a_model_cannot_take_is_refused_with_the_nearest_that_fit(name, size, reason, near):
+    line = rf"^model {name} cannot take images of {size} px \({reason}\); use {near} px$"
+    with pytest.raises(InputError, match=line) as caught:
         models.create(name, size)
     assert "\n" not in str(caught.value)
+    if reason != ".+":  # without its weights in memory, for these
+        with pytest.raises(InputError, match=line):
+            models.check_size(name, size)
+    for side in near.split(" or "):
+        models.check_size(name, int(side))
+        assert models.create(name, int(side))(torch.randn(2, 3, int(side), int(side))).shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("vit_small_patch16_224", 96),
+        ("vit_small_patch14_dinov2", 126),
+        ("swin_tiny_patch4_window7_224", 96),
+        # in windows of 7 patches, which timm pads
+        ("swin_tiny_patch4_window7_224", 100),
+        # patches that overlap, and none
+        ("pvt_v2_b0", 100),
+        ("resnet18", 97),
+    ],
+)
+def test_every_pixel_of_a_legal_size_counts(name, size):
+    model = models.create(name, size)
+    models.check_size(name, size)
+    images = torch.randn(2, 3, size, size, requires_grad=True)
+    nn.functional.binary_cross_entropy_with_logits(model(images)[:, 0], torch.tensor([0.0, 1.0])).backward()
+    assert images.grad is not None
+    assert (images.grad[:, :, [0, -1]].abs().amax((0, 1)) > 0).all()
+    assert (images.grad[:, :, :, [0, -1]].abs().amax((0, 1)) > 0).all()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+
+
+def test_a_size_is_checked_for_models_that_exist():
+    models.check_size("simple_cnn", 48)
+    with pytest.raises(InputError, match="unknown model 'resnet81'"):
+        models.check_size("resnet81", 48)
 
 
 # --- pretrained weights

@@ -1,6 +1,6 @@
 """The detectors: images in, one logit out (greater means more likely fake)."""
 
-from deepfake.models.backbones import SIMPLE_CNN, check_name, count_parameters, create, misfit
+from deepfake.models.backbones import SIMPLE_CNN, check_name, check_size, count_parameters, create, misfit
 from deepfake.models.frozen import FINAL, PENULTIMATE, LinearHead, LinearProbe
 from deepfake.models.simple_cnn import SimpleCNN
 
@@ -12,6 +12,7 @@ __all__ = [
     "LinearProbe",
     "SimpleCNN",
     "check_name",
+    "check_size",
     "count_parameters",
     "create",
     "misfit",

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from deepfake.errors import InputError, unknown
+from deepfake.models import sizes
 from deepfake.models.frozen import LinearProbe
 from deepfake.models.simple_cnn import SimpleCNN
 
@@ -35,6 +36,21 @@ def check_name(name: str) -> None:
         raise InputError(f"model: {name}: {architecture} has no weights named {tag!r}; write {architecture}") from None
 
 
+def check_size(name: str, size: int) -> None:
+    """Check that a model exists and takes images of this size.
+
+    Args:
+        name: `simple_cnn`, or any backbone of timm.
+        size: side of the input in pixels.
+
+    Raises:
+        InputError: with the nearest names or sizes.
+    """
+    check_name(name)
+    if name != SIMPLE_CNN:
+        sizes.check(name, size)
+
+
 def create(name: str, size: int, weights: Path | None = None, stage: str | None = None) -> nn.Module:
     """Build a detector in training mode.
 
@@ -52,19 +68,9 @@ def create(name: str, size: int, weights: Path | None = None, stage: str | None 
     check_name(name)
     if name == SIMPLE_CNN:
         return SimpleCNN()
-    import timm
-
-    cfg = timm.get_pretrained_cfg(name, allow_unregistered=True)
-    fixed: dict[str, Any] = {"img_size": size} if cfg is not None and cfg.fixed_input_size else {}
-    try:
-        model = timm.create_model(name, pretrained=False, num_classes=1, **fixed)
-        with torch.inference_mode():
-            model.eval()(torch.zeros(1, 3, size, size))
-    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise InputError(f"model {name} cannot take images of {size} px ({reason}); use a larger resolution") from None
+    model = sizes.build(name, size)
     if weights is not None:
-        model.load_state_dict(_backbone(model, _classifier(name, weights, fixed)))
+        model.load_state_dict(_backbone(model, _classifier(name, weights, sizes.options(name, size))))
     return (model if stage is None else LinearProbe(model, stage, size)).train()
 
 

@@ -5,12 +5,12 @@ a fine-tuned run goes on from both and trains all layers.
 """
 
 from collections.abc import Callable
-from math import isqrt
 
 import torch
 from torch import nn
 
 from deepfake.errors import InputError
+from deepfake.models import grids
 
 PENULTIMATE = "penultimate"
 """The last but one of the stages that timm lists in `feature_info`."""
@@ -54,11 +54,9 @@ class LinearProbe(nn.Module):
             InputError: the trunk has no such stage, or it gives no feature map.
         """
         super().__init__()
-        self._final = stage == FINAL
-        self._prefix = int(getattr(trunk, "num_prefix_tokens", 0))
-        self._channels_last = getattr(trunk, "output_fmt", "NCHW") == "NHWC"
+        self.final = stage == FINAL
         name = type(trunk).__name__
-        if not self._final:
+        if not self.final:
             place = _place(trunk, stage)
             _cut(trunk, place, size)
             stage = place
@@ -72,7 +70,6 @@ class LinearProbe(nn.Module):
             except (AttributeError, IndexError, TypeError, ValueError) as error:
                 reason = " ".join(str(error).split())[:120]
                 raise InputError(f"probe.stage: {stage} of {name} gives no feature map ({reason})") from None
-        self.num_features = maps.shape[1]
         self.head = LinearHead(count)
         self.train(training)
 
@@ -85,7 +82,7 @@ class LinearProbe(nn.Module):
 
         A transformer's tokens are positions on a square. `final` gives what the trunk calls its features.
         """
-        if self._final:
+        if self.final:
             return self.trunk.forward_features(images)  # pyright: ignore[reportCallIssue]
         try:
             self.trunk(images)
@@ -93,21 +90,14 @@ class LinearProbe(nn.Module):
             maps = reached.maps
         else:
             raise InputError("probe.stage: the trunk was run without its stage; choose another one")
-        if maps.ndim == 3:
-            # class and register tokens are no positions
-            tokens = maps[:, self._prefix :].transpose(1, 2)
-            side = isqrt(tokens.shape[2])
-            maps = tokens.unflatten(2, (side, side) if side**2 == tokens.shape[2] else (-1, 1))
-        elif self._channels_last:
-            maps = maps.permute(0, 3, 1, 2)
-        return self.moments(maps)
+        return self.moments(grids.as_maps(maps, self.trunk, (images.shape[2], images.shape[3])))
 
     def pooled(self, maps: torch.Tensor) -> torch.Tensor:
         """Map the stage's maps to features [b, d]: means, then standard deviations, over positions.
 
         `final`: the trunk's own pooling, nothing else.
         """
-        if self._final:
+        if self.final:
             return self.trunk.forward_head(maps, pre_logits=True)  # pyright: ignore[reportCallIssue]
         means, variances = maps.mean(dim=(2, 3)).chunk(2, dim=1)
         return torch.cat([means, variances.clamp(min=_SMALLEST_VARIANCE).sqrt()], dim=1)

@@ -173,12 +173,12 @@ def jobs(prepared: Prepared, progress: Progress = SILENT) -> "list[FoldJob]":
     """Return the folds of a run that are still to be trained, once their images are decoded.
 
     Raises:
-        InputError: unknown model, or too few groups.
+        InputError: unknown model, one that cannot take images of this size, or too few groups.
     """
     from deepfake import models  # loads torch, which results that are there need not wait for
     from deepfake.runs import fold as folds
 
-    models.check_name(prepared.config.model)
+    models.check_size(prepared.config.model, prepared.config.resolution)
     every = folds.jobs(
         prepared.config,
         prepared.manifest,

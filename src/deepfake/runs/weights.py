@@ -125,7 +125,7 @@ def _ensure(run: RunConfig, progress: Progress) -> str:
     from deepfake import models
     from deepfake.training.checkpoint import save_weights
 
-    models.check_name(run.model)
+    models.check_size(run.model, run.resolution)
     file = paths().weights(run.model)
     if not file.exists():
         make = _converted if run.model in PACKAGED else _downloaded

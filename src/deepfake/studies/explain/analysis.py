@@ -10,6 +10,7 @@ import torch
 
 from deepfake import runtime, tables
 from deepfake.config.params import Evaluation
+from deepfake.errors import InputError
 from deepfake.evaluation import attention, hard_examples
 from deepfake.execution import Tell, run_jobs
 from deepfake.loading import views
@@ -63,12 +64,28 @@ class HeatJob:
 
 @dataclass(frozen=True)
 class Heat:
-    """Heatmaps of some images, float32 [n, s, s], and the side in cells of the map that they are enlarged from."""
+    """What came of a job.
 
-    experiment: str
-    rows: np.ndarray
+    Args:
+        job: the images.
+        maps: their heatmaps, float32 [n, s, s].
+        cells: side of the map that they are enlarged from.
+        refused: why there are none.
+    """
+
+    job: HeatJob
     maps: np.ndarray
-    cells: int
+    cells: int = 0
+    refused: str = ""
+
+
+@dataclass
+class Explained:
+    """Each experiment's heatmaps by row of the manifest, the cells of their maps, and who has none and why."""
+
+    maps: dict[str, dict[int, np.ndarray]]
+    cells: dict[str, int]
+    refused: dict[str, str]
 
 
 def run(experiments: Sequence[str], evaluation: Evaluation, *, progress: Progress = SILENT) -> None:
@@ -76,15 +93,15 @@ def run(experiments: Sequence[str], evaluation: Evaluation, *, progress: Progres
 
     The tables: `explain_gradcam` (`attention.summary`), `explain_hard_examples`, `explain_confidence` and
     `explain_confident_errors`, each with the column `experiment`. The figures, `gradcam` and
-    `hard_examples`, show photographs.
+    `hard_examples`, show photographs. A backbone that Grad-CAM cannot explain has no heat, and a finding says why.
 
     Args:
         experiments: names of finished experiments of one data set; the first one's verdicts choose what is shown.
         evaluation: confidence of the intervals.
-        progress: told what is about to be decoded, and of the images decoded and explained.
+        progress: told what is about to be decoded, of the images decoded and explained, and who cannot be explained.
 
     Raises:
-        InputError: an experiment has not been trained, or its model has no feature map.
+        InputError: an experiment has not been trained.
     """
     cases = {name: _case(name, progress) for name in experiments}
     first = cases[experiments[0]]
@@ -95,20 +112,17 @@ def run(experiments: Sequence[str], evaluation: Evaluation, *, progress: Progres
     wanted = {name: set(rows["row"]) for name, rows in measured.items()}
     heat = _heat(cases, wanted, progress)
     confidence = evaluation.confidence
-    looks = {name: _looks(case, heat[name][0]) for name, case in cases.items()}
-    cells = {name: size for name, (_, size) in heat.items()}
-    _write(
-        "gradcam", {name: attention.summary(look, confidence).assign(cells=cells[name]) for name, look in looks.items()}
-    )
+    looks = {name: _looks(case, heat.maps[name]) for name, case in cases.items()}
+    summaries = {name: attention.summary(look, confidence) for name, look in looks.items()}
+    _write("gradcam", {name: rows.assign(cells=heat.cells.get(name, 0)) for name, rows in summaries.items()})
     hard = {name: hard_examples.hardest(case.verdicts, HARD) for name, case in cases.items()}
     _write("hard_examples", hard)
     _write("confidence", {name: hard_examples.confidence(case.verdicts) for name, case in cases.items()})
     errors = {name: hard_examples.confident_errors(case.verdicts, confidence) for name, case in cases.items()}
     _write("confident_errors", errors)
-    findings.write(
-        NAME, conclusions.of({name: attention.on_faces(look, confidence) for name, look in looks.items()}, evaluation)
-    )
-    _draw_heat(cases, shown, {name: maps for name, (maps, _) in heat.items()})
+    excess = {name: attention.on_faces(look, confidence) for name, look in looks.items()}
+    findings.write(NAME, conclusions.of(excess, evaluation, heat.refused))
+    _draw_heat({name: case for name, case in cases.items() if name not in heat.refused}, first, shown, heat.maps)
     _draw_hard(cases, hard)
 
 
@@ -146,27 +160,32 @@ def _measured(verdicts: pd.DataFrame) -> pd.DataFrame:
     return _drawn(verdicts).groupby("source").head(max(1, HEAT // verdicts["source"].nunique()))
 
 
-def _heat(
-    cases: dict[str, Case], wanted: dict[str, set[int]], progress: Progress
-) -> dict[str, tuple[dict[int, np.ndarray], int]]:
-    """Return each experiment's heatmaps by row of the manifest, and their cells."""
+def _heat(cases: dict[str, Case], wanted: dict[str, set[int]], progress: Progress) -> Explained:
+    """Return the heatmaps of the rows of the manifest that are wanted of each experiment."""
     jobs = [
         HeatJob(case.run, int(str(fold)), case.file, np.sort(part.loc[part["row"].isin(wanted[name]), "row"]))
         for name, case in cases.items()
         for fold, part in case.verdicts.groupby("fold")
     ]
     jobs = [job for job in jobs if len(job.rows)]
-    found: dict[str, tuple[dict[int, np.ndarray], int]] = {name: ({}, 0) for name in cases}
+    found = Explained({name: {} for name in cases}, {}, {})
     done, total = 0, sum(len(job.rows) for job in jobs)
 
     def on_news(news: Heat) -> None:
         nonlocal done
-        maps = found[news.experiment][0] | dict(zip(news.rows.tolist(), news.maps, strict=True))
-        found[news.experiment] = (maps, news.cells)
-        done += len(news.rows)
+        name = news.job.run.config.experiment
+        if news.refused:
+            found.refused[name] = news.refused
+        else:
+            found.maps[name].update(zip(news.job.rows.tolist(), news.maps, strict=True))
+            found.cells[name] = news.cells
+        done += len(news.job.rows)
         progress.advance("explaining", done, total)
 
     run_jobs(look, jobs, on_news=on_news, remedy="let the program use fewer cores")
+    for name in cases:
+        if name in found.refused:
+            progress.say(f"{name}: no heatmaps: {found.refused[name]}")
     return found
 
 
@@ -177,11 +196,15 @@ def look(job: HeatJob, tell: Tell[Heat]) -> None:
     device = runtime.device()
     config = job.run.config
     model = trained.model_of(job.run, job.fold, device)
-    layer, cells = gradcam.feature_layer(model, config.resolution)
+    try:
+        layer, cells = gradcam.feature_layer(model, config.resolution)
+    except InputError as error:
+        tell(Heat(job, np.zeros((0, 0, 0)), refused=str(error)))
+        return
     images = np.load(job.file, mmap_mode="r")
     loader = Loader(place(images, job.rows, device), np.zeros(len(images)), job.run.scales[job.fold])
     maps = [gradcam.heatmaps(model, layer, batch.images).cpu() for batch in loader.batches(job.rows, _BATCH)]
-    tell(Heat(config.experiment, job.rows, torch.cat(maps).numpy(), cells))
+    tell(Heat(job, torch.cat(maps).numpy(), cells))
 
 
 def _looks(case: Case, maps: dict[int, np.ndarray]) -> pd.DataFrame:
@@ -190,6 +213,7 @@ def _looks(case: Case, maps: dict[int, np.ndarray]) -> pd.DataFrame:
     faces = tables.read(paths().faces(config.dataset), tables.FACES)
     regions = tables.read(paths().regions(config.dataset, config.view.view), tables.REGIONS)
     chosen = _measured(case.verdicts)
+    chosen = chosen[chosen["row"].isin(maps)]
     # where no view in use cuts out faces, none were looked for
     faces = faces.set_index("sample_id").reindex(chosen["sample_id"]).fillna(0)
     regions = regions.set_index("sample_id").loc[chosen["sample_id"]]
@@ -199,10 +223,11 @@ def _looks(case: Case, maps: dict[int, np.ndarray]) -> pd.DataFrame:
     return found[faces["faces"].to_numpy() > 0]
 
 
-def _draw_heat(cases: dict[str, Case], shown: pd.DataFrame, maps: dict[str, dict[int, np.ndarray]]) -> None:
-    """Draw the chosen images, a row each, and under each experiment's heat in a column each."""
+def _draw_heat(
+    cases: dict[str, Case], first: Case, shown: pd.DataFrame, maps: dict[str, dict[int, np.ndarray]]
+) -> None:
+    """Draw the chosen images as the first sees them, a row each, and under each experiment's heat in a column each."""
     images, captions, titles = [], [], []
-    first = next(iter(cases.values()))
     by_sample = {name: case.verdicts.set_index("sample_id") for name, case in cases.items()}
     for _, sample in shown.iterrows():
         row = int(sample["row"])

@@ -13,12 +13,15 @@ _WORDS: dict[str, Verdict] = {"better": "above_chance", "worse": "at_chance"}
 """More heat on the face than its area explains is what `compare` calls better than 0."""
 
 
-def of(excess: Mapping[str, Estimate | None], evaluation: Evaluation) -> list[Finding]:
+def of(
+    excess: Mapping[str, Estimate | None], evaluation: Evaluation, refused: Mapping[str, str] | None = None
+) -> list[Finding]:
     """Return the findings of the study.
 
     Args:
         excess: for each run the share of heat on the face less the face's share of the image (`attention.on_faces`).
         evaluation: confidence of the conclusions.
+        refused: the runs without heatmaps, and why there are none.
     """
     titles = {name: results.title(facts_of(name)) for name in excess}
     known = {name: each for name, each in excess.items() if each is not None}
@@ -28,7 +31,7 @@ def of(excess: Mapping[str, Estimate | None], evaluation: Evaluation) -> list[Fi
         label = title if list(titles.values()).count(title) == 1 else name
         id_, question = f"face.{name}", f"Does {label} look at the face more than the face's area explains?"
         if name not in judged:
-            note = "No image has both a face and heat."
+            note = f"{refused[name]}." if refused and name in refused else "No image has both a face and heat."
             found.append(Finding(id=id_, question=question, verdict="not_run", note=note))
             continue
         verdict, estimate = judged[name], known[name]
