@@ -308,7 +308,7 @@ def test_what_decided_is_counted_and_told(tmp_path):
     assert found.labelled == {(R, "REAL"): 2, (F, "1_fake"): 1}
     assert found.told() == (
         "labels: real by REAL (2); fake by 1_fake (1). "
-        "Passed over: 2 files in no folder of a class (1 in no folder, 1 in misc)"
+        "Passed over: 2 files in no folder of a class (1 in misc, 1 in no folder)"
     )
 
 
