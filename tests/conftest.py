@@ -211,6 +211,7 @@ def write_pictures(raw: Path, pictures: list[tuple[str, str, bytes]]) -> pd.Data
                 "format": image.format,
                 "mode": image.mode,
                 "fingerprint": "",
+                "notes": "",
                 "bytes": len(data),
                 "sha256": hashlib.sha256(data).hexdigest(),
             }

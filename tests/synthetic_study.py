@@ -60,6 +60,7 @@ def write_manifest(settings: Params, *, groups: int = 24, per_group: int = 4) ->
             "format": "JPEG",
             "mode": "RGB",
             "fingerprint": "",
+            "notes": "",
             "bytes": 9_000 + number,
             "sha256": f"{source}{group:02d}{number}".ljust(64, "0"),
         }

@@ -133,7 +133,7 @@ def test_people_read_what_was_taken_and_a_table(runner, stand):
     result = runner.invoke(cli.main, ["evaluate", "results.csv"])
     assert result.exit_code == 0, result.output
     fakes = truth.count("fake")
-    assert f"results.csv: 300 files: {300 - fakes} real, {fakes} fake\n" in result.stdout
+    assert f"results.csv: 300 samples: {300 - fakes} real, {fakes} fake\n" in result.stdout
     assert "truth: column true (found by its name); positive is fake (a known word)\n" in result.stdout
     assert "score: column score (found by its name); higher means fake (its name does not say)\n" in result.stdout
     assert "intervals are too narrow if rows share" in result.stdout
@@ -149,7 +149,7 @@ def test_people_read_what_was_taken_and_a_table(runner, stand):
     ("flip", "words"),
     [
         (False, "Above chance? Undecided by balanced accuracy (p = "),
-        (True, "check the positive label, and what the calls mean."),
+        (True, "check the positive label (--positive), and what the predicted labels mean."),
     ],
 )
 def test_it_is_said_whether_a_detector_only_guesses(runner, stand, flip, words):
@@ -168,25 +168,29 @@ def test_calls_in_other_words_are_told_with_what_they_were_taken_for(runner, sta
     calls = [int((call == "spoof") != turned) for call in pred]
     write(stand / "results.csv", ["label", "pred"], [truth, calls])
     result = runner.invoke(cli.main, ["evaluate", "results.csv"])
-    assert "calls: column pred (found by its name); 1 means spoof, 0 means bona-fide (known words)\n" in result.stdout
-    assert ("check the positive label, and what the calls mean." in result.stdout) == turned
+    assert (
+        "predicted: column pred (found by its name); 1 means spoof, 0 means bona-fide (known words)\n" in result.stdout
+    )
+    assert ("check the positive label (--positive), and what the predicted labels mean." in result.stdout) == turned
     taken = record()["taken"]
     assert (taken["called_positive"], taken["called_negative"]) == (["1"], ["0"])
 
 
 def test_scores_below_chance_ask_for_their_direction_and_not_for_the_calls(runner, stand):
-    truth, pred, scores = drawn(("real", "fake"))
-    write(stand / "results.csv", ["label", "pred", "score"], [truth, pred, [-score for score in scores]])
+    truth, _, scores = drawn(("real", "fake"))
+    write(stand / "results.csv", ["label", "score"], [truth, [-score for score in scores]])
     result = runner.invoke(cli.main, ["evaluate", "results.csv"])
-    assert "check the positive label, and the direction of the score." in result.stdout
+    assert "check the positive label (--positive), and the direction of the score (--higher real)." in result.stdout
+    result = runner.invoke(cli.main, ["evaluate", "results.csv", "--higher", "real"])
+    assert "Above chance by AUC" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
         ("label,pred\nreal,real\nfake,foo\n", [], "line 3: column 'pred' has 'real', 'foo'"),
-        ("label,score\n1,nan\n0,1\n", [], "line 2: 'nan' is no finite number"),
-        ("label,pred\nfake,fake\n", [], "one class only"),
+        ("label,score\n1,nan\n0,1\n", [], "line 2: no value in column 'score'"),
+        ("label,score\nfake,-3\n", [], "one class only"),
         ("label,pred,who\nfake,fake,a\nreal,fake,a\n", ["--group", "who"], "one group in column 'who'"),
         (None, [], "not found"),
     ],

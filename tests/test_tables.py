@@ -281,9 +281,8 @@ def test_a_schema_may_be_as_small_as_one_column():
 
 def test_media_join_samples_in_the_order_of_the_samples(tmp_path):
     path = tmp_path / "media.parquet"
-    media = pd.DataFrame(
-        {"sample_id": ["a", "b", "c"], "width": [1, 2, 3], "height": 4, "format": "PNG", "mode": "L", "fingerprint": ""}
-    )
+    facts = {"height": 4, "format": "PNG", "mode": "L", "fingerprint": "", "notes": ""}
+    media = pd.DataFrame({"sample_id": ["a", "b", "c"], "width": [1, 2, 3], **facts})
     write(media, path, MEDIA)
     found = tables.with_media(pd.DataFrame({"sample_id": ["c", "a"], "label": [0, 1]}), path)
     assert found[["sample_id", "label", "width"]].to_numpy().tolist() == [["c", 0, 3], ["a", 1, 1]]

@@ -26,7 +26,7 @@ def faces(*boxes: tuple[float, float, float, float] | None) -> pd.DataFrame:
 
 
 def measured(table: pd.DataFrame, found: pd.DataFrame | None, margin: float = 0.3, kind: str = "crop") -> pd.DataFrame:
-    label = table.assign(label=table.get("label", 0), format="JPEG", mode="RGB")
+    label = table.assign(label=table.get("label", 0), format="JPEG", mode="RGB", notes="")
     return framing.measure(table, geometry.regions(label, kind, found, margin), found, margin)
 
 

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
-from deepfake.modalities.image import inspection
+from deepfake.modalities.image import decoding, inspection
 
 
 def encoded(form: str = "JPEG", size: tuple[int, int] = (12, 9), mode: str = "RGB", **options) -> bytes:
@@ -35,8 +35,8 @@ def frames(form: str) -> bytes:
     return encoded(form, save_all=True, append_images=[Image.new("RGB", (12, 9), "red")])
 
 
-def cv2_encoded(suffix: str, pixels: np.ndarray) -> bytes:
-    return cv2.imencode(suffix, pixels)[1].tobytes()
+def cv2_encoded(suffix: str, pixels: np.ndarray, *options: int) -> bytes:
+    return cv2.imencode(suffix, pixels, options)[1].tobytes()
 
 
 def png(width: int, height: int, *, interlaced: bool = False, rows: bytes = b"") -> bytes:
@@ -65,6 +65,12 @@ def png(width: int, height: int, *, interlaced: bool = False, rows: bytes = b"")
         ("BMP", "RGB"),
         ("TIFF", "RGB"),
         ("TIFF", "CMYK"),
+        ("GIF", "P"),
+        ("AVIF", "RGB"),
+        ("AVIF", "RGBA"),
+        ("JPEG2000", "L"),
+        ("JPEG2000", "RGB"),
+        ("JPEG2000", "RGBA"),
     ],
 )
 def test_what_has_eight_bits_is_taken_as_it_is(form, mode):
@@ -90,7 +96,7 @@ def test_an_interlaced_png_is_taken():
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_width_and_height_are_those_of_the_upright_image(form, orientation):
     # EXIF 2.3, tag 0x0112: from 5 on, rows of the file are columns of the picture
     expected = (9, 12) if orientation >= 5 else (12, 9)
@@ -101,12 +107,33 @@ def test_an_orientation_that_does_not_exist_changes_nothing():
     assert inspection.inspect(rotated("JPEG", 9))[:2] == (12, 9)
 
 
-@pytest.mark.parametrize(("form", "named"), [("PNG", "PNG"), ("WEBP", "WEBP"), ("MPO", "MPO"), ("TIFF", "TIFF")])
-def test_of_several_frames_the_first_counts(form, named):
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "MPO", "TIFF", "GIF", "AVIF"])
+def test_of_several_frames_the_first_counts(form):
     data = frames(form)
     with Image.open(io.BytesIO(data)) as image:
-        assert image.n_frames == 2
-    assert inspection.inspect(data)[:3] == (12, 9, named)
+        first, _ = (np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image))
+    found = inspection.inspect(data)
+    assert found[:3] == (12, 9, form)
+    assert found[5] == "first of 2 frames"
+    with decoding.opened(data) as image:
+        np.testing.assert_array_equal(np.asarray(decoding.upright(image)), first)
+
+
+def test_an_animation_whose_later_frames_are_damaged_has_a_first_one():
+    data = frames("GIF")
+    for cut in range(1, 46):
+        found = inspection.inspect(data[:-cut])
+        assert found[:3] == (12, 9, "GIF")
+        assert found[5].startswith("first of")
+
+
+def test_transparency_is_noted_where_there_is_any():
+    image = Image.new("RGBA", (12, 9), (10, 20, 30, 255))
+    for alpha, notes in ((255, ""), (254, "transparency on white")):
+        image.putpixel((3, 4), (10, 20, 30, alpha))
+        stream = io.BytesIO()
+        image.save(stream, "PNG")
+        assert inspection.inspect(stream.getvalue())[5] == notes
 
 
 @pytest.mark.parametrize(
@@ -116,20 +143,26 @@ def test_of_several_frames_the_first_counts(form, named):
         (b"this is text", "not an image of a known format"),
         (encoded("JPEG", (64, 64))[:-400], "cannot be decoded: .*truncated"),
         (encoded("PNG", (64, 64))[:-5000], "cannot be decoded"),
-        (encoded("GIF"), "not an image of a known format"),
-        (frames("GIF"), "not an image of a known format"),
         (cv2_encoded(".png", np.full((9, 12), 40_000, np.uint16)), "not 8 bits a channel"),
         (cv2_encoded(".png", np.full((9, 12, 3), 40_000, np.uint16)), "not 8 bits a channel"),
         (cv2_encoded(".png", np.full((9, 12, 4), 40_000, np.uint16)), "not 8 bits a channel"),
         (cv2_encoded(".tiff", np.full((9, 12), 40_000, np.uint16)), "not 8 bits a channel"),
+        (cv2_encoded(".jp2", np.full((64, 64, 3), 40_000, np.uint16)), "not 8 bits a channel"),
+        (cv2_encoded(".avif", np.full((9, 12, 3), 900, np.uint16), cv2.IMWRITE_AVIF_DEPTH, 10), "not 8 bits a channel"),
     ],
-    ids=["empty", "text", "cut JPEG", "cut PNG", "GIF", "moving GIF", "16-bit L", "16-bit RGB", "16-bit RGBA", "TIFF"],
+    ids=["empty", "text", "cut JPEG", "cut PNG", "16-bit L", "16-bit RGB", "16-bit RGBA", "TIFF", "JP2", "AVIF"],
 )
 def test_what_cannot_be_used_is_refused_with_a_reason(data, reason):
     found = inspection.inspect(data)
     assert isinstance(found, str)
     assert found.startswith(reason.split(": ")[0])
     assert reason.split("*")[-1] in found
+
+
+def test_a_jpeg_of_twelve_bits_is_refused_as_such():
+    data = bytearray(encoded("JPEG"))
+    data[data.index(b"\xff\xc0\0\x11\x08") + 4] = 12  # the precision in the frame header, ITU-T T.81 B.2.2
+    assert "more than 8 bits a channel" in str(inspection.inspect(bytes(data)))
 
 
 def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch):
@@ -172,10 +205,10 @@ def test_nothing_that_pil_warns_about_leaks_from_a_thread(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore")  # PIL warns of what is odd in a file before it gives up
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000"])
 def test_no_damage_raises(form):
     rng = random.Random(form)
-    original = encoded(form) if form == "BMP" else rotated(form, 6)
+    original = encoded(form) if form in ("BMP", "GIF", "JPEG2000") else rotated(form, 6)
     for _ in range(300):
         data = bytearray(original)
         for _ in range(rng.randint(1, 5)):

@@ -478,3 +478,23 @@ def test_without_duplicates_the_table_is_empty_and_can_be_written(good, tmp_path
     found = duplicates.find(run(good)[0])
     tables.write_csv(found, tmp_path / "duplicates.csv")
     assert (tmp_path / "duplicates.csv").read_text() == "sha256,samples,groups,both_labels\n"
+
+
+def test_files_with_notes_are_counted_by_what_is_noted(project):
+    clear, films = Image.new("RGBA", (9, 9)), []
+    for count in (2, 3):
+        stream = io.BytesIO()
+        frames = [Image.new("RGB", (9, 9), (number * 50, 9, 9)) for number in range(count)]
+        frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:])
+        films.append(stream.getvalue())
+    stream = io.BytesIO()
+    clear.save(stream, "PNG")
+    made = {"1.png": stream.getvalue(), "2.gif": films[0], "3.gif": films[1], "4.png": encoded(seed=4)}
+    raw = paths().raw("mine")
+    raw.mkdir(parents=True)
+    pack(raw, camera={"5.png": encoded(seed=5)}, made=made)
+    entry = dataset(group="file", camera="real", made="fake")
+    said = ingest.write("mine", entry, params.Ingest(max_quarantined=0.0), threads=2)
+    assert "\nnotes on 3 files: first of several frames (2), transparency on white (1)" in said
+    media = tables.read(paths().media("mine"), tables.MEDIA).set_index("sample_id")
+    assert media["notes"].tolist() == ["", "transparency on white", "first of 2 frames", "first of 3 frames", ""]

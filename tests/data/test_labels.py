@@ -3,7 +3,7 @@ import io
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepfake import tables
@@ -157,6 +157,7 @@ def test_what_the_catalog_says_has_to_fit(written, told, message):
     assert "--" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(REAL + FAKE), st.text("ab/ ,;'", max_size=8)), min_size=1, max_size=8))
 def test_what_csv_writes_is_read_back(tmp_path_factory, drawn):
     stream = io.StringIO()
@@ -270,6 +271,10 @@ def test_the_catalog_reaches_the_table(tmp_path):
 )
 def test_what_spreadsheets_write_is_understood(written, text):
     assert [(row.path, row.label) for row in labels.read(written(text))] == [("a.jpg", 0), ("b.jpg", 1)]
+
+
+def test_a_table_without_rows_has_none(written):
+    assert labels.read(written("path,label,group\n")) == []
 
 
 def test_commas_spaces_and_unicode_in_paths(written):

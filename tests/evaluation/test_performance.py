@@ -93,3 +93,15 @@ def test_flat_figures_name_the_ends_of_their_intervals():
     flat = performance.flat(found)
     assert list(flat)[:3] == ["accuracy", "accuracy_low", "accuracy_high"]
     assert flat["f1_high"] == found["f1"].high
+
+
+def test_the_average_precision_is_scikit_learns_and_its_error_that_of_the_jackknife():
+    rng = np.random.default_rng(3)
+    groups, labels = rng.integers(0, 60, 900), rng.integers(0, 2, 900)
+    scores = np.round(labels + rng.normal(size=900) + rng.normal(size=60)[groups], 1)  # with ties
+    found = resampling.trained_models(performance.average_precision(EvalSet.of_arrays(labels, scores, groups)))
+    assert found.value == pytest.approx(reference.average_precision_score(labels, scores))
+    kept = [groups != group for group in range(60)]
+    without = np.array([reference.average_precision_score(labels[rows], scores[rows]) for rows in kept])
+    jackknife = np.sqrt(59 / 60 * ((without - without.mean()) ** 2).sum())
+    assert found.se == pytest.approx(jackknife, rel=0.06)

@@ -1,5 +1,6 @@
 """The traps of DALI that the design names, each with the test that it is not stepped into."""
 
+import base64
 import gc
 import io
 import subprocess
@@ -48,7 +49,7 @@ def test_each_file_lands_at_its_own_place(which):
 
 
 def test_dali_is_never_given_an_empty_batch(monkeypatch):
-    monkeypatch.setattr(dali, "_run_decoder", None)
+    monkeypatch.setattr(dali._Decoder, "decode", None)
     assert [len(part) for part in dali.decode([[a_file(0, plain=False)], []], 8, threads=1)] == [1, 0]
 
 
@@ -103,13 +104,67 @@ def test_a_damaged_file_is_pils_error_and_the_next_decoding_works(data, error):
     np.testing.assert_array_equal(found[0], as_shown(good.data, good.region, 27))
 
 
-@pytest.mark.parametrize("data", [b"", encoded(natural(40, 40), "JPEG")[:100]], ids=["empty", "truncated"])
-def test_even_a_damaged_plain_file_stops_one_decoding_only(data):
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [(b"", UnidentifiedImageError), (encoded(natural(40, 40), "JPEG")[:700], OSError)],
+    ids=["empty", "truncated"],
+)
+def test_even_a_damaged_plain_file_stops_one_decoding_only(data, error):
     good = a_file(0, plain=True)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(error):
         list(dali.decode([[good, Encoded(data, (0, 0, 8, 8), plain=True)]], 27, threads=2))
     (found,) = dali.decode([[good]], 27, threads=2)
     np.testing.assert_array_equal(found[0], as_shown(good.data, good.region, 27))
+
+
+LOSSLESS = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/wwALCAAQABgBAREA/8QAFgABAQEAAAAAAAAAAAAAAAAABAMI/9oACAEBAAEAAM/pSlKUpSlK"
+    "UpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlK"
+    "UpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlK"
+    "UpSlKUpSlOCKpSlKUpSlKUpSlKUpSlOCKpSlKUpSlKUpSlKUpSnBCapSlKUpSlKUpSlKUpSnBCapSlKUpSlKUpSlKUpTghKapSlK"
+    "UpSlKUpSlKUpTghKf//Z"
+)
+"""A lossless JPEG in gray, 24 x 16 px (ITU-T T.81 annex H, written by libjpeg-turbo 3), which DALI 2.4.0 refuses."""
+
+
+def test_what_dali_cannot_decode_is_pils_and_changes_nothing_beside_it():
+    pixels = (np.arange(24)[None] * 9 + np.arange(16)[:, None] * 5).astype(np.uint8)
+    with pytest.raises(RuntimeError, match="Failed to decode"):
+        dali._Decoder(16, 1, cuda=False)._run([Encoded(LOSSLESS, (0, 0, 16, 16), plain=True)])
+    good = [a_file(number, plain=True) for number in range(40)]
+    (alone,) = dali.decode([good], 19, threads=2)
+    files = [*good[:3], Encoded(LOSSLESS, (4, 0, 20, 16), plain=True), *good[3:]]
+    found, again = dali.decode([files, good], 19, threads=2)
+    np.testing.assert_array_equal(np.delete(found, 3, axis=0), alone)
+    np.testing.assert_array_equal(again, alone)
+    (exact,) = dali.decode([[Encoded(LOSSLESS, (4, 0, 20, 16), plain=True)]], 16, threads=1)
+    np.testing.assert_array_equal(exact[0], np.dstack([pixels[:, 4:20]] * 3))
+
+
+@pytest.mark.parametrize("which", ["two segments", "broken, then another"])
+def test_dali_is_kept_from_exif_that_ends_its_process(which):
+    """In a process of its own: DALI 2.4.0, left to turn a JPEG upright, dies of a second EXIF segment."""
+    script = (
+        "import io, struct, sys\n"
+        "import numpy as np\n"
+        "from PIL import Image\n"
+        "from deepfake.modalities.image import dali\n"
+        "from deepfake.modalities.image.files import Encoded\n"
+        "exif, stream = Image.Exif(), io.BytesIO()\n"
+        "exif[0x0112] = 6\n"
+        "Image.effect_noise((9, 6), 90).convert('RGB').save(stream, 'JPEG')\n"
+        "data = stream.getvalue()\n"
+        "first = exif.tobytes() if sys.argv[1] == 'two segments' else b'Exif\\0\\0' + bytes(8)\n"
+        "for part in (exif.tobytes(), first):\n"
+        "    data = data[:20] + b'\\xff\\xe1' + struct.pack('>H', len(part) + 2) + part + data[20:]\n"
+        "turned = sys.argv[1] == 'two segments'\n"
+        "pixels = np.asarray(Image.open(stream))\n"
+        "expected = np.rot90(pixels, -1) if turned else pixels\n"
+        "region = (0, 0, 6, 6)\n"
+        "(found,) = dali.decode([[Encoded(data, region, True)]], 6, threads=1)\n"
+        "np.testing.assert_array_equal(found[0], expected[:6, :6])\n"
+    )
+    subprocess.run([sys.executable, "-c", script, which], check=True)
 
 
 def test_decoding_needs_no_torch():

@@ -98,6 +98,12 @@ def test_plain_is_what_every_decoder_turns_into_the_same_pixels(tmp_path, mode, 
     assert file.plain is plain
 
 
+def test_what_is_noted_of_a_file_makes_it_one_that_pil_decodes(tmp_path):
+    samples = write_pictures(tmp_path, [("", name, encoded(noise(0), "JPEG")) for name in ("a.jpg", "b.jpg")])
+    samples["notes"] = ["", "broken EXIF"]
+    assert [file.plain for file in read(samples, tmp_path)] == [True, False]
+
+
 @pytest.mark.parametrize("missing", [("a.zip", "none.png"), ("none.zip", "x.png"), ("", "none.png"), ("", "a.zip/x")])
 def test_a_missing_file_says_what_to_do(collection, missing):
     raw, samples, _ = collection

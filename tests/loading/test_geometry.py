@@ -20,7 +20,7 @@ def samples(*sizes: tuple[int, int], labels: list[int] | None = None) -> pd.Data
     width, height = zip(*sizes, strict=True)
     names = [f"s{number}" for number in range(len(sizes))]
     table = pd.DataFrame({"sample_id": names, "width": width, "height": height, "label": labels or [0] * len(sizes)})
-    return table.assign(format="JPEG", mode="RGB")
+    return table.assign(format="JPEG", mode="RGB", notes="")
 
 
 def found(*boxes: tuple[float, float, float, float] | None) -> pd.DataFrame:

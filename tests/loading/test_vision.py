@@ -112,15 +112,55 @@ def test_colours_stay_what_they_are(mode, form, colour, tolerance):
     assert np.abs(found.astype(int) - colour).max() <= tolerance
 
 
-def test_a_palette_with_transparency_is_decoded_in_silence():
+def on_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Return what pixels look like on white paper, float."""
+    share = alpha[..., None] / 255
+    return pixels * share + 255 * (1 - share)
+
+
+def test_a_palette_with_transparency_lies_on_white_in_silence():
     # pngquant writes such files; a warning is an error here
     image = Image.new("RGB", (20, 20), (200, 100, 50)).quantize(4)
     found = decoded(save(image, transparency=bytes([128, 255])), (0, 0, 20, 20), 8)
-    assert (found == (200, 100, 50)).all()
+    expected = on_white(np.full((8, 8, 3), (200, 100, 50)), np.full((8, 8), 128))
+    assert np.abs(found - expected).max() <= 1
 
 
-def test_transparency_is_dropped_not_blended():
-    pixels = np.dstack([noise(20, 20), np.full((20, 20), 10, np.uint8)])
+@pytest.mark.parametrize(
+    ("form", "mode", "options"),
+    [
+        ("PNG", "RGBA", {}),
+        ("PNG", "LA", {}),
+        ("WEBP", "RGBA", {"lossless": True, "exact": True}),
+        ("TIFF", "RGBA", {}),
+        ("JPEG2000", "RGBA", {}),
+    ],
+)
+def test_transparency_lies_on_white(form, mode, options):
+    alpha = np.tile(np.linspace(0, 255, 20).astype(np.uint8), (20, 1))
+    image = Image.fromarray(noise(20, 20)).convert(mode)
+    image.putalpha(Image.fromarray(alpha))
+    pixels = np.asarray(Image.fromarray(np.asarray(image)[..., :-1].squeeze()).convert("RGB"))
+    found = decoded(save(image, form, **options), (0, 0, 20, 20), 20)
+    assert np.abs(found - on_white(pixels, alpha)).max() <= 1
+    assert (found[:, 0] == 255).all()  # whatever colour is hidden there
+
+
+def test_a_transparent_colour_of_a_gif_or_png_is_white():
+    indices = Image.fromarray(np.tile(np.arange(20, dtype=np.uint8) % 2, (20, 1)), "P")
+    indices.putpalette([10, 20, 30, 200, 100, 50])
+    for form, image, options in (
+        ("GIF", indices, {"transparency": 0}),
+        ("PNG", indices, {"transparency": 0}),
+        ("PNG", indices.convert("RGB"), {"transparency": (10, 20, 30)}),
+    ):
+        found = decoded(save(image, form, **options), (0, 0, 20, 20), 20)
+        assert (found[:, ::2] == 255).all()
+        assert (found[:, 1::2] == (200, 100, 50)).all()
+
+
+def test_what_is_opaque_is_left_alone():
+    pixels = np.dstack([noise(20, 20), np.full((20, 20), 255, np.uint8)])
     np.testing.assert_array_equal(decoded(save(Image.fromarray(pixels)), (0, 0, 20, 20), 20), pixels[..., :3])
 
 

@@ -71,6 +71,7 @@ def dataset(tmp_path, monkeypatch) -> str:
                     "format": "PNG",
                     "mode": "RGB",
                     "fingerprint": "",
+                    "notes": "",
                     "bytes": len(buffer.getvalue()),
                     "sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
                 }

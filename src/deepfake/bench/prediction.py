@@ -131,7 +131,7 @@ def _write_files(count: int) -> pd.DataFrame:
         data = path.read_bytes()
         rows.append((str(number), "", path.name, SIDE, SIDE, "JPEG", "RGB", hashlib.sha256(data).hexdigest()))
     columns = ["sample_id", "archive", "path", "width", "height", "format", "mode", "sha256"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).assign(notes="")
 
 
 def _write_run(run_config: RunConfig, settings: Params) -> None:

@@ -102,7 +102,7 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
 
     Returns:
         How many samples, refused files, duplicates and near-duplicates there are, in two sentences; on lines of their
-        own, what decided the labels, what was passed over, and what puts the groups in doubt.
+        own, what decided the labels, what was passed over, what is noted of files, and what puts the groups in doubt.
 
     Raises:
         InputError: as in `ingest`.
@@ -128,7 +128,7 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
     tables.write_csv(repeated, paths().duplicates(name))
     tables.write_csv(near, paths().near_duplicates(name))
     counts = _counts(name, dataset, samples, quarantine, repeated, near)
-    return "\n".join([counts, found.told(), *_remarks(dataset, samples, quarantine)])
+    return "\n".join([counts, found.told(), *_noted(media), *_remarks(dataset, samples, quarantine)])
 
 
 def _counts(
@@ -162,6 +162,16 @@ def _remarks(dataset: DataSet, samples: pd.DataFrame, quarantine: pd.DataFrame) 
         found = identities.shared_names(named, dataset.group)
         said += [found] if found else []
     return said
+
+
+def _noted(media: pd.DataFrame) -> list[str]:
+    """Say how many files there is a note of, and of what."""
+    noted = media.loc[media["notes"] != "", "notes"] if "notes" in media else media.iloc[:0, 0]
+    if noted.empty:
+        return []
+    each = noted.str.split("; ").explode().str.replace("^first of .*", "first of several frames", regex=True)
+    counts = ", ".join(f"{words} ({count:,})" for words, count in each.value_counts().items())
+    return [f"notes on {len(noted):,} file{'' if len(noted) == 1 else 's'}: {counts}"]
 
 
 def _examined(

@@ -59,7 +59,7 @@ def named_class(column: str) -> bool | None:
 
 
 @dataclass(frozen=True)
-class Polarity:
+class Classes:
     """Which labels of the truth are positive.
 
     Args:
@@ -75,7 +75,7 @@ class Polarity:
     @classmethod
     def of(
         cls, labels: Iterable[str], positive: Sequence[str] = (), negative: Sequence[str] = (), column: str = ""
-    ) -> "Polarity":
+    ) -> "Classes":
         """Tell which of the true labels are positive.
 
         Args:
@@ -108,7 +108,7 @@ class Polarity:
         )
 
     @classmethod
-    def _named(cls, words: dict[str, str], positive: Sequence[str], negative: Sequence[str]) -> "Polarity":
+    def _named(cls, words: dict[str, str], positive: Sequence[str], negative: Sequence[str]) -> "Classes":
         """Tell classes apart as the user says."""
         shown = listed(words.values())
         for name in (*positive, *negative):

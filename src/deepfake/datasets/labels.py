@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +11,7 @@ import pandas as pd
 from deepfake import tables
 from deepfake.datasets import label_evidence, text_tables
 from deepfake.datasets.external.columns import NAMES
-from deepfake.datasets.label_vocabulary import Polarity, is_number, listed, meaning, named_class, normal
+from deepfake.datasets.label_vocabulary import Classes, is_number, listed, meaning, named_class, normal
 from deepfake.errors import InputError, unknown
 
 COLUMNS = {
@@ -57,8 +57,8 @@ def read(
     Args:
         path: a table as people save it (`text_tables.read`), with a header.
         positive: the labels of fakes, if the user says so; all others are then real.
-        negative: the labels of reals; all others are then fake, and where they are several, each is a
-            source unless a column names these.
+        negative: the labels of reals; all others are then fake, and where they are several, each is a source unless a
+            column names these.
         columns: the names of columns by what they hold (`COLUMNS`), if they are not called so; without a header their
             numbers.
 
@@ -71,23 +71,15 @@ def read(
     try:
         found = _found(table, columns or {})
         cells = pd.DataFrame({role: table.cells[name] for role, name in found.items()})
+        cells["path"] = _places(cells["path"])
         bad = _bad_paths(cells["path"]) | _bad_labels(cells["label"], is_told=bool(positive or negative))
         if bad:
             shown = "; ".join(f"line {line}: {bad[line]}" for line in sorted(bad)[:_SHOWN])
             more = f"; and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
             raise InputError(f"{len(bad):,} of {len(cells):,} rows cannot be used: {shown}{more}; {_HINT}")
         fake = _fake(cells["label"], found["label"], positive, negative)
-        if not (positive or negative) and cells["label"].map(is_number).all():
-            others = [
-                _in_words(table.cells[name]) for name in table.cells if name not in (found["path"], found["label"])
-            ]
-            label_evidence.contradictions(
-                fake.to_numpy(),
-                cells["label"].rename(found["label"]),
-                cells["path"].rename(found["path"]),
-                others,
-                remedy="say in the catalog which number means fake: positive: 0, or positive: 1",
-            )
+        if not (positive or negative) and len(cells) and _each(cells["label"], is_number).all():
+            _check_numbers(fake, cells, found, table.cells)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     named = fake.map({True: "fake", False: "real"})
@@ -97,8 +89,7 @@ def read(
     groups = cells["group"] if "group" in cells else pd.Series("", cells.index)
     rows = zip(cells["path"], fake, sources, groups, strict=True)
     return [
-        Row(str(_place(place)), tables.FAKE if is_fake else tables.REAL, source, group)
-        for place, is_fake, source, group in rows
+        Row(place, tables.FAKE if is_fake else tables.REAL, source, group) for place, is_fake, source, group in rows
     ]
 
 
@@ -136,7 +127,7 @@ def _found(table: text_tables.TextTable, given: Mapping[str, str]) -> dict[str, 
 
 def _says_classes(cells: pd.Series) -> bool:
     """Tell whether most cells are labels, known words or 0 and 1."""
-    return bool((cells.map(is_number) | cells.map(meaning).notna()).mean() > 0.5)
+    return bool(_each(cells, lambda word: is_number(word) or meaning(word) is not None).mean() > 0.5)
 
 
 def _check_columns(names: list[str], found: Mapping[str, str]) -> None:
@@ -153,55 +144,74 @@ def _check_columns(names: list[str], found: Mapping[str, str]) -> None:
         )
 
 
+def _places(paths: pd.Series) -> pd.Series:
+    """Return paths as they are written under any system, / between folders and no . among them."""
+    paths = paths.str.replace("\\", "/", regex=False)
+    odd = paths.str.contains(r"(?:^|/)\.?(?:/|$)") & (paths != "")
+    plain = [str(PurePosixPath(path)) for path in paths[odd].astype(str)]
+    return paths.where(~odd, pd.Series(plain, paths.index[odd], dtype="str"))
+
+
 def _bad_paths(paths: pd.Series) -> dict[int, str]:
     """Return what is wrong with the paths of some lines."""
-    bad: dict[int, str] = {}
-    line_of: dict[PurePosixPath, int] = {}
-    for line, text in paths.items():
-        line = int(str(line))
-        place = _place(text)
-        first = line_of.setdefault(place, line)
-        if not text:
-            bad[line] = "no path"
-        elif place.is_absolute() or ".." in place.parts or re.match("[A-Za-z]:", text):
-            bad[line] = f"path {text!r} does not stay in the table's folder (a link in that folder may lead elsewhere)"
-        elif first != line:
-            bad[line] = f"{place} is listed in line {first} already"
-    return bad
+    first = paths.drop_duplicates()
+    line_of = dict(zip(first, first.index, strict=True))
+    repeated = paths[paths.duplicated()]
+    bad = {_line(line): f"{path} is listed in line {line_of[path]} already" for line, path in repeated.items()}
+    away = paths[paths.str.match(r"/|[A-Za-z]:|(?:.*/)?\.\.(?:/|$)")]
+    said = "does not stay in the table's folder (a link in that folder may lead elsewhere)"
+    bad |= {_line(line): f"path {path!r} {said}" for line, path in away.items()}
+    return bad | {_line(line): "no path" for line in paths.index[paths == ""]}
 
 
 def _bad_labels(labels: pd.Series, *, is_told: bool) -> dict[int, str]:
     """Return what is wrong with the labels of some lines; which class any word is of may have been told."""
-    words = labels.map(meaning).notna()
-    numbers = labels.map(is_number)
-    bad = {int(str(line)): "no label" for line in labels.index[labels == ""]}
+    bad = {_line(line): "no label" for line in labels.index[labels == ""]}
     if is_told:
         return bad
-    for line, label in labels[~words & ~numbers & (labels != "")].items():
-        bad[int(str(line))] = f"unknown label {label!r}"
+    words = _each(labels, lambda word: meaning(word) is not None)
+    numbers = _each(labels, is_number)
+    unknown_ones = labels[~words & ~numbers & (labels != "")]
+    bad |= {_line(line): f"unknown label {label!r}" for line, label in unknown_ones.items()}
     if words.any():
-        for line, label in labels[numbers].items():
-            bad[int(str(line))] = f"label {label!r} is a number among words"
+        bad |= {_line(line): f"label {label!r} is a number among words" for line, label in labels[numbers].items()}
     return bad
+
+
+def _each(cells: pd.Series, judge: Callable[[str], bool]) -> "pd.Series[bool]":
+    """Return for each cell what is said of its text; each text is judged once."""
+    return cells.map({text: judge(text) for text in cells.unique()}).astype(bool)
+
+
+def _line(index: Hashable) -> int:
+    """Return an entry of a table's index as the number that it is."""
+    return int(str(index))
 
 
 def _fake(labels: pd.Series, column: str, positive: Sequence[str], negative: Sequence[str]) -> "pd.Series[bool]":
     """Return which labels mean fake."""
     try:
-        told = Polarity.of(labels.unique(), positive, negative, column).positive
+        told = Classes.of(labels.unique(), positive, negative, column).positive
     except InputError as error:
         # the catalog has keys where `deepfake evaluate` has options
         raise InputError(str(error).replace("--positive", "positive").replace("--negative", "negative")) from None
-    return labels.map({label: told[normal(label)] for label in labels.unique()}).astype(bool)
+    return _each(labels, lambda label: told[normal(label)])
+
+
+def _check_numbers(fake: "pd.Series[bool]", cells: pd.DataFrame, found: Mapping[str, str], table: pd.DataFrame) -> None:
+    """Check that no word in a path or another column contradicts labels that are numbers."""
+    others = [_in_words(table[name]) for name in table if name not in (found["path"], found["label"])]
+    label_evidence.contradictions(
+        fake.to_numpy(),
+        cells["label"].rename(found["label"]),
+        cells["path"].rename(found["path"]),
+        others,
+        remedy="say in the catalog which number means fake: positive: 0, or positive: 1",
+    )
 
 
 def _in_words(cells: pd.Series) -> pd.Series:
     """Return a column that is called after a class (`is_real`) and holds numbers as words; any other one as it is."""
-    if named_class(str(cells.name)) is None or not cells.map(is_number).all():
+    if named_class(str(cells.name)) is None or not _each(cells, is_number).all():
         return cells
     return _fake(cells, str(cells.name), (), ()).map({True: "fake", False: "real"})
-
-
-def _place(text: str) -> PurePosixPath:
-    """Return a path as it is written under any system."""
-    return PurePosixPath(text.replace("\\", "/"))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ _BLANKS = "blanks"
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _SHOWN = 5
 """Bad lines that a message shows; all are counted."""
-NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?%?|[+-]?(inf|infinity)", re.IGNORECASE)
+NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?( ?%)?|[+-]?(inf|infinity)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class TextTable:
         cells: without the blanks around them, one column a name; its index is the line that a row begins in, as an
             editor counts.
         named: whether the file names its columns; otherwise they are called 1, 2, 3, ...
-        separator: comma, semicolon, tab, pipe or blanks.
+        separator: comma, semicolon, tab, pipe or blanks; JSON has its own.
         encoding: utf-8, utf-16-le or utf-16-be.
         comments: lines passed over because they begin with #.
     """
@@ -45,7 +46,8 @@ def read(path: Path) -> TextTable:
     """Read a table.
 
     Args:
-        path: text in UTF-8, or in UTF-16 as spreadsheets save it, with or without a byte order mark. A first line
+        path: text in UTF-8, or in UTF-16 as spreadsheets save it, with or without a byte order mark; or JSON, by its
+            suffix: an object with a value or an object for each name, or a list of objects. A first line
             `sep=;` says what parts the columns; otherwise the first row does, which may be the header or not.
 
     Raises:
@@ -55,7 +57,7 @@ def read(path: Path) -> TextTable:
         raise InputError(f"{path}: a folder; name a CSV file")
     try:
         text, encoding = _decoded(path.read_bytes())
-        return _parsed(text, encoding)
+        return _of_json(text, encoding) if path.suffix.lower() == ".json" else _parsed(text, encoding)
     except FileNotFoundError:
         raise InputError(f"{path}: not found") from None
     except InputError as error:
@@ -77,10 +79,12 @@ def refuse(bad: "pd.Series[bool]", what: Callable[[int], str], hint: str) -> Non
 
 def told(first: Sequence[tuple[int, str]], count: int, hint: str) -> InputError:
     """Return the error about lines that cannot be used: the first of them, each with what is wrong, and how many."""
-    lines = "; ".join(f"line {line}: {what}" for line, what in first)
-    many = f"{count:,} bad lines: " if count > 1 else ""
-    more = f"; and {count - len(first):,} more" if count > len(first) else ""
-    return InputError(f"{many}{lines}{more}; {hint}")
+    rest = count - len(first)
+    if count > 1 and len({what for _, what in first}) == 1:
+        lines = ", ".join(f"{line}" for line, _ in first) + (f" and {rest:,} more" if rest else "")
+        return InputError(f"lines {lines}: {first[0][1]}; {hint}")
+    lines = "; ".join(f"line {line}: {what}" for line, what in first) + (f"; and {rest:,} more" if rest else "")
+    return InputError(f"{f'{count:,} bad lines: ' if count > 1 else ''}{lines}; {hint}")
 
 
 def _decoded(data: bytes) -> tuple[str, str]:
@@ -99,6 +103,22 @@ def _decoded(data: bytes) -> tuple[str, str]:
     if "\0" in text:
         raise InputError("not a text file; save it as CSV UTF-8")
     return text, encoding
+
+
+def _of_json(text: str, encoding: str) -> TextTable:
+    """Read objects as rows: a number or word alone is the `score`, the name of an object the `file`."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"line {error.lineno}: not valid JSON ({error.msg})") from None
+    if isinstance(content, dict):
+        known = {name: value if isinstance(value, dict) else {"score": value} for name, value in content.items()}
+        content = [{"file": name, **value} for name, value in known.items()]
+    if not isinstance(content, list) or not content or not all(isinstance(row, dict) for row in content):
+        raise InputError("no rows in it; expected an object for each file, by its name, or a list of objects")
+    cells = pd.DataFrame(content)
+    cells = cells.map(lambda value: "" if value is None or value != value else str(value).strip()).astype("str")
+    return TextTable(cells.set_axis(pd.RangeIndex(1, len(cells) + 1), axis="index"), True, "JSON", encoding, 0)
 
 
 def _parsed(text: str, encoding: str) -> TextTable:
@@ -190,10 +210,9 @@ def _rows(lines: Iterable[str], separator: str) -> Iterator[tuple[int, list[str]
 def _is_header(columns: Sequence[pd.Series]) -> bool:
     """Tell whether the first row names the columns.
 
-    It does not when it has a number, or a class that is found below it in the same column.
+    It does not when it has a number or a hyphen, or a class above another one.
     """
-    if any(NUMBER.fullmatch(column.iloc[0]) for column in columns):
+    first = [column.iloc[0] for column in columns]
+    if "-" in first or any(map(NUMBER.fullmatch, first)):
         return False
-    return not any(
-        meaning(column.iloc[0]) is not None and bool((column.iloc[1:] == column.iloc[0]).any()) for column in columns
-    )
+    return not any(all(meaning(word) is not None for word in column.iloc[:2]) for column in columns)

@@ -18,7 +18,7 @@ import pandas as pd
 
 from deepfake import runtime, tables
 from deepfake.errors import InputError
-from deepfake.modalities.image import backends, files, geometry
+from deepfake.modalities.image import backends, files, geometry, inspection
 from deepfake.progress import SILENT, Progress
 
 BATCH = 64
@@ -26,7 +26,8 @@ BATCH = 64
 _READ = 1 << 22
 """Bytes that are hashed at once."""
 _DECIDING_PACKAGES = ("pillow", "nvidia-dali-cuda130")
-_DECIDING_MODULES = ("loading/cache.py", *(f"modalities/image/{name}.py" for name in ("dali", "files", "vision")))
+_DECODERS = ("dali", "decoding", "files", "orientation", "vision")
+_DECIDING_MODULES = ("loading/cache.py", *(f"modalities/image/{name}.py" for name in _DECODERS))
 
 
 def ensure(
@@ -78,7 +79,7 @@ def ensure(
         batches = iter(lambda: list(itertools.islice(encoded, BATCH)), [])
         decoded = backends.load(loader).decode(batches, size, threads=threads, cuda=cuda)
         done = 0
-        with tables.atomic(path) as temporary, temporary.open("wb") as file:
+        with inspection.quiet(), tables.atomic(path) as temporary, temporary.open("wb") as file:
             # written, not mapped: a disk that fills up gives an error here, where a mapped file would kill the process
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)

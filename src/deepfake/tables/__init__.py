@@ -91,6 +91,7 @@ MEDIA = Schema(
         "format": "str",  # of the encoded file, as PIL names it: JPEG, PNG, ...
         "mode": "str",  # of its pixels, as PIL names it: RGB, L, P, CMYK, ...
         "fingerprint": "str",  # perceptual hash, 64 hexadecimal digits; "" of a flat picture
+        "notes": "str",  # what was odd and how it was taken ("broken EXIF; first of 3 frames"); mostly ""
     },
     key=("sample_id",),
     allowed={},

@@ -12,7 +12,8 @@ from deepfake.datasets.text_tables import NUMBER, TextTable
 from deepfake.errors import InputError, unknown
 
 NAMES = {
-    "truth": "label labels true truth y_true target actual ground_truth groundtruth gt true_label label_true class y",
+    "truth": "label labels true truth y_true target actual ground_truth groundtruth gt true_label label_true class key "
+    "y",
     "pred": "pred preds prediction predictions predicted y_pred y_hat yhat pred_label predicted_label label_pred "
     "decision verdict",
     "group": "group groups group_id speaker speaker_id video video_id identity identity_id subject subject_id person "
@@ -131,10 +132,11 @@ def _called(role: str, cells: pd.DataFrame, taken: set[str], options: Options) -
     if role == "truth":
         # labels that are many numbers are scores (DFDC); they are told where no others are found
         names = [name for name in names if not _are_scores(cells[name])] or [
-            name for name in free if named_class(name) is not None and _are_answers(cells[name])
+            name for name in free if named_class(name) is not None and are_answers(cells[name])
         ]
     if len(names) > 1:
-        raise InputError(f"{listed(names)} may each be the column of --{role}; say which one with --{role} COL")
+        several = listed(name for name in free if name in names)
+        raise InputError(f"{several} may each be the column of --{role}; say which one with --{role} COL")
     return names[0] if names else None
 
 
@@ -159,18 +161,20 @@ def _scores(cells: pd.DataFrame, free: list[str], options: Options) -> str | Non
 
 def _are_scores(cells: pd.Series) -> bool:
     """Tell whether cells are numbers that cannot be labels."""
-    return are_numbers(cells) and not _are_answers(cells)
+    return are_numbers(cells) and not are_answers(cells)
 
 
-def _are_answers(cells: pd.Series) -> bool:
+def are_answers(cells: pd.Series) -> bool:
     """Tell whether cells are labels like 0 and 1, or yes and no."""
-    return all(is_number(word) for word in cells.unique()[: MOST_LABELS + 1])
+    words = [word for word in cells.unique()[: MOST_LABELS + 2] if word.casefold() not in NOTHING]
+    return all(map(is_number, words))
 
 
 def _by_content(cells: pd.DataFrame, found: dict[str, str], options: Options) -> dict[str, str]:
     """Return the columns of a table without a header that are told by what they hold."""
     here = {}
-    free = [str(name) for name in cells.columns if name not in found.values()]
+    others = {column for role, column in found.items() if role != "clip"}  # a clip's name is that of its file
+    free = [str(name) for name in cells.columns if name not in others]
     kinds = {
         "truth": [name for name in free if options.key is None and hold_classes(cells[name])],
         "score": [name for name in free if _are_scores(cells[name])],
@@ -183,7 +187,7 @@ def _by_content(cells: pd.DataFrame, found: dict[str, str], options: Options) ->
                 f"no header, and columns {', '.join(names)} may each be that of --{role}; say which one with "
                 f"--{role} N, the first being 1"
             )
-    rest = [name for name in free if name not in here.values() and cells[name].is_unique]
+    rest = [name for name in free if name not in here.values() and (cells[name].is_unique or options.key is not None)]
     if len(rest) == 1:
         here["id"] = rest[0]
     _check_complete(cells, found | here, options, False)

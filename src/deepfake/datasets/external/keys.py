@@ -1,15 +1,13 @@
 """A second file that holds the true labels: the protocols of ASVspoof, DFDC's metadata.json, or any table."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pandas as pd
 
 from deepfake.datasets import text_tables
-from deepfake.datasets.external.columns import NOTHING, called_like, hold_classes
+from deepfake.datasets.external.columns import NOTHING, are_answers, called_like, hold_classes
 from deepfake.datasets.label_vocabulary import listed, named_class
 from deepfake.errors import InputError
 
@@ -20,6 +18,8 @@ _ASVSPOOF = {
     13: {"group": 1, "id": 2, "source": 5, "truth": 6},  # 2021 DF
 }
 """Protocols without a header, by their number of columns: where speaker, utterance, attack and label are listed."""
+_ORIGINAL = "original"
+"""DFDC's name for the video that a fake was made from."""
 _SHOWN = 5
 
 
@@ -55,13 +55,11 @@ def read(path: Path) -> Key:
     Raises:
         InputError: it is missing, or which column holds what cannot be told.
     """
-    if path.suffix.lower() == ".json":
-        return _of_json(path)
+    table = text_tables.read(path)
     try:
-        return _of_table(text_tables.read(path))
+        return _of_table(table)
     except InputError as error:
-        said = str(error)
-        raise InputError(said if said.startswith(str(path)) else f"{path}: {said}") from None
+        raise InputError(f"{path}: {error}") from None
 
 
 def join(names: pd.Series, key: Key, where: Path) -> Joined:
@@ -95,32 +93,6 @@ def join(names: pd.Series, key: Key, where: Path) -> Joined:
     return Joined(rows, len(known) - len(set(places)))
 
 
-def _of_json(path: Path) -> Key:
-    """Read `{name: {"label": ..., "original": ...}}`, as DFDC's metadata.json is."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: not found") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from None
-    if not isinstance(content, dict) or not content:
-        raise InputError(f"{path}: expected each file's name with what is known of it, as DFDC's metadata.json has it")
-    bad = [name for name, facts in content.items() if not isinstance(facts, dict) or "label" not in facts]
-    if bad:
-        raise InputError(f"{path}: {len(bad):,} of {len(content):,} entries have no label: {listed(bad[:_SHOWN])}")
-    rows = pd.DataFrame({"id": list(content), "truth": [str(facts["label"]) for facts in content.values()]})
-    if not any(_original(facts) for facts in content.values()):
-        return Key(rows, {"id": "names", "truth": "label"})
-    groups = [_original(facts) or name for name, facts in content.items()]
-    return Key(rows.assign(group=groups), {"id": "names", "truth": "label", "group": "original"})
-
-
-def _original(facts: dict[str, Any]) -> str | None:
-    """Return the video that a fake was made from."""
-    name = facts.get("original")
-    return name if isinstance(name, str) and name else None
-
-
 def _of_table(table: text_tables.TextTable) -> Key:
     """Read a table: a protocol of ASVspoof, or one whose columns are told by name or content."""
     cells, names = table.cells, [str(name) for name in table.cells.columns]
@@ -141,13 +113,18 @@ def _of_table(table: text_tables.TextTable) -> Key:
                 columns[role] = found[0]
     else:
         classes = [name for name in names if hold_classes(cells[name])]
-        unique = [name for name in names if cells[name].is_unique]
+        classes = classes or [name for name in names if are_answers(cells[name])]
+        unique = [name for name in names if name not in classes and cells[name].is_unique]
         columns = {role: found[0] for role, found in (("truth", classes), ("id", unique)) if len(found) == 1}
     for role, words in (("truth", "true labels"), ("id", "names")):
         if role not in columns:
             raise InputError(
                 f"no column of {words} that could be told; found: {listed(names)}; give it a header with file and label"
             )
+    if _ORIGINAL in cells and "group" not in columns:
+        # a fake and the video that it was made from are one group
+        group = cells[_ORIGINAL].where(cells[_ORIGINAL] != "", cells[columns["id"]])
+        cells, columns["group"] = cells.assign(**{_ORIGINAL: group}), _ORIGINAL
     return _key(cells, columns)
 
 

@@ -1,21 +1,19 @@
 """External predictions: a table with true labels and a detector's predictions or scores, whatever its columns."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deepfake.datasets import label_evidence, text_tables
-from deepfake.datasets.external import clips, columns, keys, scores
-from deepfake.datasets.external.columns import MOST_LABELS, NOTHING
+from deepfake.datasets import text_tables
+from deepfake.datasets.external import clips, columns, keys, labels, scores
+from deepfake.datasets.external.columns import NOTHING
 from deepfake.datasets.external.options import Options
 from deepfake.datasets.external.scores import Scores
-from deepfake.datasets.label_vocabulary import Polarity, is_number, listed, normal
+from deepfake.datasets.label_vocabulary import Classes
 from deepfake.datasets.text_tables import refuse
 from deepfake.errors import InputError
 
@@ -105,15 +103,6 @@ class ExternalPredictions:
     taken: Taken
 
 
-class _Calls(NamedTuple):
-    """What samples are predicted, bool [n], and how words were understood (`Taken.called_positive`, ...)."""
-
-    called: NDArray[np.bool_]
-    positive: tuple[str, ...]
-    negative: tuple[str, ...]
-    rule: str
-
-
 def read(path: Path, options: Options) -> ExternalPredictions:
     """Read and check predictions.
 
@@ -164,26 +153,28 @@ def _interpreted(rows: pd.DataFrame, spare: pd.DataFrame, taken: Taken, options:
         if role in rows and (role not in ("source", "group") or options.key is None):
             _check_filled(rows[role], taken.columns[role])
     rows, numbers, taken = _without_missing(rows, taken, options)
-    polarity = _polarity(rows, spare.loc[rows.index], taken, options)
-    labels = _meaning(rows["truth"], polarity.positive)
-    positive, negative = _sides(rows["truth"], polarity.positive)
-    taken = replace(taken, positive=positive, negative=negative, positive_rule=polarity.rule)
+    truth = rows["truth"].rename(taken.columns["truth"])
+    paths = rows["id"].rename(taken.columns["id"]) if "id" in rows else None
+    classes = labels.classes(truth, paths, spare.loc[rows.index], options)
+    fakes = labels.meaning(truth, classes.positive)
+    positive, negative = labels.sides(truth, classes.positive)
+    taken = replace(taken, positive=positive, negative=negative, positive_rule=classes.rule)
     if len(positive) > 1 and "source" not in rows and options.negative:
         # each label of a method is who made the sample
         rows = rows.assign(source=rows["truth"])
         taken = replace(taken, columns={**taken.columns, "source": taken.columns["truth"]})
     calls = None
     if "pred" in rows:
-        calls = _answers(rows["pred"], taken.columns["pred"], polarity, rows["truth"])
+        calls = labels.answers(rows["pred"], taken.columns["pred"], classes, rows["truth"])
         sides = {"called_positive": calls.positive, "called_negative": calls.negative, "called_rule": calls.rule}
         taken = replace(taken, **sides)
     called = None if calls is None else calls.called
     growing = None
     if numbers is not None:
-        growing, taken = _growing(numbers, called, polarity, taken, options)
+        growing, taken = _growing(numbers, called, classes, taken, options)
     if options.aggregate is not None:
         assert growing is not None  # without scores it was refused
-        labels, growing, rows = clips.joined(rows, labels, growing, options.aggregate)
+        fakes, growing, rows = clips.joined(rows, fakes, growing, options.aggregate)
         called = None
     elif "id" in rows:
         _check_unique(rows["id"], taken.columns["id"])
@@ -193,7 +184,7 @@ def _interpreted(rows: pd.DataFrame, spare: pd.DataFrame, taken: Taken, options:
         growing = None
     groups = pd.factorize(rows["group"])[0].astype(np.int64) if "group" in rows else None
     return ExternalPredictions(
-        labels,
+        fakes,
         called,
         None if growing is None else scores.finite(growing),
         groups,
@@ -221,31 +212,8 @@ def _without_missing(rows: pd.DataFrame, taken: Taken, options: Options) -> tupl
     return rows[~absent], replace(filled, values=filled.values[~absent]), taken
 
 
-def _polarity(rows: pd.DataFrame, spare: pd.DataFrame, taken: Taken, options: Options) -> Polarity:
-    """Tell which labels are positive; labels that are numbers must not contradict words."""
-    truth = rows["truth"].rename(taken.columns["truth"])
-    words = truth.unique()
-    if len(words) > MOST_LABELS and not options.negative:
-        raise InputError(
-            f"column {truth.name!r} has more than {MOST_LABELS} different values, so it holds no labels; name another "
-            "one with --truth COL"
-        )
-    try:
-        polarity = Polarity.of(words, options.positive, options.negative, str(truth.name))
-    except InputError as error:
-        raise InputError(f"column {truth.name!r}: {error}{_first_lines(truth)}") from None
-    if not (options.positive or options.negative) and all(map(is_number, words)):
-        fake = _meaning(truth, polarity.positive) == 1
-        paths = rows["id"].rename(taken.columns["id"]) if "id" in rows else None
-        which = next(word for word in words if polarity.positive[normal(word)])
-        remedy = f"say which label means fake: --positive LABEL, such as --positive {which}"
-        others = [spare[name] for name in spare if columns.hold_classes(spare[name])]
-        label_evidence.contradictions(fake, truth, paths, others, remedy=remedy)
-    return polarity
-
-
 def _growing(
-    read: Scores, called: NDArray[np.bool_] | None, polarity: Polarity, taken: Taken, options: Options
+    read: Scores, called: NDArray[np.bool_] | None, classes: Classes, taken: Taken, options: Options
 ) -> tuple[NDArray[np.float64], Taken]:
     """Return scores that grow with the positive class, and how it was told and where they are compared."""
     if options.score_is == "confidence":
@@ -256,7 +224,7 @@ def _growing(
         taken = replace(taken, scale="confidence", scale_rule="as named", higher="positive", threshold=half)
         taken = replace(taken, threshold_rule="half of the whole", higher_rule="the confidence in what was predicted")
         return growing, replace(taken, agreement=_agreement(growing, called))
-    positive, rule = _direction(taken.columns["score"], polarity, options)
+    positive, rule = _direction(taken.columns["score"], classes, options)
     agreed = None if called is None else _agreement(read.values if positive else -read.values, called)
     if rule is None:
         rule = "its name does not say"
@@ -283,11 +251,11 @@ def _agreement(growing: NDArray[np.float64], called: NDArray[np.bool_]) -> float
     return None if np.isnan(agreed) else agreed
 
 
-def _direction(name: str, polarity: Polarity, options: Options) -> tuple[bool, str | None]:
+def _direction(name: str, classes: Classes, options: Options) -> tuple[bool, str | None]:
     """Return whether a higher score speaks for the positive class, and by what that was told; None: by nothing."""
     if options.higher is not None:
-        return (options.higher == "fake") != polarity.reversed, "as named"
-    by_name = polarity.of_score(name)
+        return (options.higher == "fake") != classes.reversed, "as named"
+    by_name = classes.of_score(name)
     return by_name is not False, None if by_name is None else "its name"
 
 
@@ -298,37 +266,6 @@ def _threshold(read: Scores, named: float | None) -> tuple[float | None, str]:
     if read.scale == "unknown":
         return None, f"{read.rule}; give --threshold T"
     return _WHOLE[read.scale] / 2, f"{read.scale}: {read.rule}"
-
-
-def _meaning(words: pd.Series, positive: Mapping[str, bool]) -> NDArray[np.int64]:
-    """Return 1 where a row's word is of the positive class, else 0, [n]."""
-    codes, known = pd.factorize(words)
-    return np.array([positive[normal(word)] for word in known], dtype=np.int64)[codes]
-
-
-def _sides(words: pd.Series, positive: Mapping[str, bool]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the words of the positive class and those of the other, as in the file."""
-    known = [str(word) for word in words.unique()]
-    of_positive = tuple(word for word in known if positive[normal(word)])
-    return of_positive, tuple(word for word in known if not positive[normal(word)])
-
-
-def _answers(pred: pd.Series, column: str, polarity: Polarity, truth: pd.Series) -> _Calls:
-    """Return what the detector predicted."""
-    words = [str(word) for word in pred.unique()[: MOST_LABELS + 1]]
-    meaning = polarity.of_calls(words) if len(words) <= MOST_LABELS else None
-    if meaning is not None:
-        rule = "words of the truth" if meaning.keys() <= polarity.positive.keys() else "known words"
-        return _Calls(_meaning(pred, meaning) == 1, *_sides(pred, meaning), rule)
-    strange = [word for word in words if normal(word) not in polarity.positive]
-    line = pred.index[int((pred == strange[0]).to_numpy().argmax())]
-    hint = "use the same words, or 1 and 0"
-    if all(re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", word.casefold()) for word in strange):
-        hint = f"if these are scores: --score {column!r}"
-    raise InputError(
-        f"line {line}: column {column!r} has {listed(words, 5)}, which is not understood beside "
-        f"{listed(truth.unique(), 5)} in the truth; {hint}"
-    )
 
 
 def _is_nothing(cells: pd.Series) -> NDArray[np.bool_]:
@@ -353,11 +290,3 @@ def _check_unique(names: pd.Series, column: str) -> None:
         f"remove one of them, or, if rows share it, say so with --group {column!r}, and for one prediction a clip "
         "also --aggregate mean",
     )
-
-
-def _first_lines(words: pd.Series) -> str:
-    """Say in which lines different labels are first, when they are few."""
-    lines: dict[str, int] = {}
-    for line, word in words.drop_duplicates().items():
-        lines.setdefault(normal(str(word)), int(str(line)))
-    return f" (first in line {', '.join(map(str, lines.values()))})" if len(lines) <= 10 else ""

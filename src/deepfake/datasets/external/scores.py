@@ -47,7 +47,7 @@ def read(cells: pd.Series, separator: str, options: Options) -> Scores:
         InputError: cells are no numbers, or `--score-is` does not fit them.
     """
     missing = cells.str.casefold().isin(NOTHING).to_numpy()
-    text = cells.str.removesuffix("%") if (signed := bool(cells.str.endswith("%").any())) else cells
+    text = cells.str.removesuffix("%").str.rstrip() if (signed := bool(cells.str.endswith("%").any())) else cells
     if separator != "comma" and text.str.contains(",", regex=False).any():
         both = (text.str.contains(",", regex=False) & text.str.contains(".", regex=False)).to_numpy(bool)
         hint = "is it the point or the comma that parts decimals? write 1234.5"

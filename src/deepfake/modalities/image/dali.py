@@ -6,7 +6,7 @@ last batch repeat and drop samples, and stop for good at a file of zero bytes. T
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,10 @@ import numpy as np
 from nvidia.dali import fn
 from nvidia.dali.pipeline import Pipeline, pipeline_def
 from nvidia.dali.types import Constant, DALIDataType, DALIImageType, DALIInterpType
+from PIL import Image
 
 from deepfake.config.params import Augmentation
+from deepfake.modalities.image import decoding, orientation
 from deepfake.modalities.image.augmentation import Draws, blur_window, noise_bank, possible
 from deepfake.modalities.image.files import Encoded
 from deepfake.modalities.image.vision import decode_file
@@ -42,8 +44,11 @@ _DRAWN = {
 def decode(
     batches: Iterable[Sequence[Encoded]], size: int, *, threads: int, cuda: bool = False
 ) -> Iterator[np.ndarray]:
-    """Decode batches of files, the plain ones with DALI and all others with PIL; see `backends.Backend`."""
-    pipeline = decoder(size, threads=threads, cuda=cuda)
+    """Decode batches of files with DALI, and with PIL those that are not plain or that DALI fails at.
+
+    See `backends.Backend`.
+    """
+    plainly = _Decoder(size, threads, cuda)
     with ThreadPoolExecutor(threads) as pool:
         for batch in batches:
             images = np.empty((len(batch), size, size, 3), np.uint8)
@@ -52,7 +57,7 @@ def decode(
             waiting = pool.map(decode_file, [batch[row] for row in others], repeat(size))
             for start in range(0, len(plain), _AT_ONCE):
                 rows = plain[start : start + _AT_ONCE]
-                images[rows] = _run_decoder(pipeline, [batch[row] for row in rows])
+                images[rows] = plainly.decode([batch[row] for row in rows])
             for row, image in zip(others, waiting, strict=True):
                 images[row] = image
             yield images
@@ -78,7 +83,7 @@ def _decoding(size: int, device: str) -> Any:
         _input("data", DALIDataType.UINT8, 1),
         device=device,
         output_type=DALIImageType.RGB,
-        adjust_orientation=True,
+        adjust_orientation=False,  # it ends the process at some damaged EXIF; see `orientation`
         use_fast_idct=False,  # it shifts pixels
         jpeg_fancy_upsampling=True,  # as libjpeg does on the CPU
         hw_decoder_load=0.0,  # or it would depend on the place in the batch which of two decoders makes an image
@@ -94,15 +99,48 @@ def _decoding(size: int, device: str) -> Any:
     return fn.resize(images, size=(size, size), interp_type=DALIInterpType.INTERP_TRIANGULAR, antialias=True)
 
 
-def _run_decoder(pipeline: Pipeline, files: Sequence[Encoded]) -> np.ndarray:
-    """Decode one run of plain files, uint8 [b, size, size, 3]; a view that is valid until the next run."""
-    left, top, right, bottom = np.array([file.region for file in files], np.int32).T
-    (images,) = pipeline.run(
-        data=[np.frombuffer(file.data, np.uint8) for file in files],
-        start=np.stack([top, left], axis=1),
-        shape=np.stack([bottom - top, right - left], axis=1),
-    )
-    return np.asarray(images.as_cpu().as_tensor())
+class _Decoder:
+    """A pipeline that is built again after a failure: DALI decodes nothing more with one that has failed."""
+
+    def __init__(self, size: int, threads: int, cuda: bool):
+        self._size = size
+        self._build = partial(decoder, size, threads=threads, cuda=cuda)
+        self._pipeline = self._build()
+
+    def decode(self, files: Sequence[Encoded]) -> np.ndarray:
+        """Decode some plain files, uint8 [b, size, size, 3]; a view that is valid until the next call.
+
+        Where a run fails, each of its files is tried alone, so that what stands beside a file changes none of its
+        pixels; one that DALI cannot decode is PIL's, whose errors are raised.
+        """
+        try:
+            return self._run(files)
+        except Exception:  # DALI's are of no class of their own
+            self._pipeline = self._build()
+        if len(files) == 1:
+            return decode_file(files[0], self._size)[None]
+        return np.concatenate([self.decode([file]).copy() for file in files])
+
+    def _run(self, files: Sequence[Encoded]) -> np.ndarray:
+        """Decode some plain files as they are stored, then turn the small results."""
+        turns, regions = [], []
+        for file in files:
+            with decoding.opened(file.data, ("JPEG",)) as image:
+                turns.append(orientation.of(image).value)
+                regions.append(orientation.stored(file.region, image.size, turns[-1]))
+        left, top, right, bottom = np.array(regions, np.int32).T
+        (images,) = self._pipeline.run(
+            data=[np.frombuffer(file.data, np.uint8) for file in files],
+            start=np.stack([top, left], axis=1),
+            shape=np.stack([bottom - top, right - left], axis=1),
+        )
+        decoded = np.asarray(images.as_cpu().as_tensor())
+        if any(turn in orientation.TURNS for turn in turns):
+            decoded = decoded.copy()
+        for row, turn in enumerate(turns):
+            if turn in orientation.TURNS:
+                decoded[row] = Image.fromarray(decoded[row]).transpose(orientation.TURNS[turn])
+        return decoded
 
 
 def augmenter(policy: Augmentation, *, source: int, size: int, batch_size: int, device: "torch.device") -> "Augment":

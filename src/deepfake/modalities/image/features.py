@@ -5,7 +5,6 @@ from reals, a detector can do so without looking. Statistics of the pixels may b
 processing.
 """
 
-import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,10 +12,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
+from deepfake.modalities.image import decoding
 from deepfake.progress import SILENT, Progress
 
 COLOUR = (*(f"{figure}_{channel}" for figure in ("mean", "std") for channel in "rgb"), "saturation")
@@ -92,9 +91,8 @@ def of_file(data: bytes) -> dict[str, Any]:
     table; `luma_mean`, `luma_dc` and `luma_last` are the table's mean, first and last entry. `exif` counts the tags,
     `segments` the application and comment segments of a JPEG, or what PIL lists as `info` of other formats.
     """
-    with Image.open(io.BytesIO(data)) as image:
-        image.load()
-        pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    with decoding.opened(data) as image:
+        pixels = np.asarray(decoding.upright(image))
         return _container(image, len(data), pixels.shape[1], pixels.shape[0]) | pixel_statistics(pixels)
 
 
@@ -123,12 +121,20 @@ def _container(image: ImageFile, size: int, width: int, height: int) -> dict[str
         "chroma_dc": int(chroma[0]),
         "subsampling": _subsampling(jpeg) if jpeg else "none",
         "progressive": int(bool(image.info.get("progressive") or image.info.get("interlace"))),
-        "exif": len(image.getexif()),
+        "exif": _tags(image),
         "icc": int("icc_profile" in image.info),
         "segments": len(jpeg.applist if jpeg else image.info),
         # a density of 0/0 is none
         "dpi": dpi if np.isfinite(dpi) else 0.0,
     }
+
+
+def _tags(image: ImageFile) -> int:
+    """Return the number of EXIF tags, 0 of those that are broken."""
+    try:
+        return len(image.getexif())
+    except Exception:  # PIL lets through what its parser stumbles over
+        return 0
 
 
 def quality(luma: np.ndarray) -> int:

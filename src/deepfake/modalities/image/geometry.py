@@ -11,7 +11,7 @@ from deepfake import tables
 
 CORNERS = ["left", "top", "right", "bottom"]
 _PLAIN = {("JPEG", "RGB"), ("JPEG", "L")}
-"""Format and mode of the files that every decoder turns into the same pixels."""
+"""Format and mode of the files that every decoder turns into the same pixels, unless something is noted of them."""
 
 
 def regions(samples: pd.DataFrame, geometry: str, faces: pd.DataFrame | None, margin: float) -> pd.DataFrame:
@@ -43,7 +43,8 @@ def regions(samples: pd.DataFrame, geometry: str, faces: pd.DataFrame | None, ma
         corners = np.where(found[:, None], _around(rows[CORNERS].to_numpy(), margin, width, height), corners)
     table = pd.DataFrame(corners.astype(np.int64), columns=CORNERS)
     table.insert(0, "sample_id", samples["sample_id"].to_numpy())
-    plain = [int(pair in _PLAIN) for pair in zip(samples["format"], samples["mode"], strict=True)]
+    kinds = zip(samples["format"], samples["mode"], samples["notes"], strict=True)
+    plain = [int((form, mode) in _PLAIN and not notes) for form, mode, notes in kinds]
     return table.assign(face=found.astype(np.int64), plain=plain)
 
 

@@ -1,21 +1,18 @@
 """What an encoded image is, or why it is refused: every file is decoded once, before anything relies on it."""
 
-import io
 import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from PIL import ExifTags, Image
+from PIL import Image
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-from deepfake.modalities.image import fingerprint
+from deepfake.modalities.image import decoding, fingerprint, foreign, orientation
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV")
-_SIDEWAYS = (5, 6, 7, 8)
-"""The EXIF orientations that swap width and height."""
 
 
 class Picture(NamedTuple):
@@ -25,11 +22,13 @@ class Picture(NamedTuple):
     """Pixels of the upright image, its EXIF orientation applied."""
     height: int
     format: str
-    """As PIL names it: JPEG, MPO, PNG, WEBP, BMP or TIFF."""
+    """As PIL names it: JPEG, MPO, PNG, WEBP, BMP, TIFF, GIF, AVIF or JPEG2000."""
     mode: str
     """Of its pixels before any conversion, as PIL names it: RGB, L, P, CMYK, ..."""
     fingerprint: str = ""
     """Its perceptual hash (`fingerprint.of`); "" when it is flat, or was not decoded."""
+    notes: str = ""
+    """What was odd, and what was made of it (`_notes`), with "; " between; mostly nothing."""
 
 
 def inspect(data: bytes) -> Picture | str:
@@ -46,20 +45,22 @@ def inspect(data: bytes) -> Picture | str:
     if not data:
         return "empty file"
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with decoding.opened(data) as image:
+            if isinstance(image, TiffImageFile) and (words := foreign.raw(image, data)):
+                return words
             if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
                 return "too many pixels (decompression bomb)"
             image.load()
             if image.mode not in _EIGHT_BIT_MODES or _bits(image, data) > 8:
-                return f"not 8 bits a channel (mode {image.mode})"
-            width, height = image.size
-            # PIL turns a TIFF while it loads it and then drops the tag
-            orientation = image.getexif().get(ExifTags.Base.Orientation)
-            if orientation in _SIDEWAYS:
-                width, height = height, width
-            return Picture(width, height, image.format or "", image.mode, fingerprint.of(image, orientation))
+                return f"not 8 bits a channel (mode {image.mode}); convert it"
+            held = orientation.of(image)
+            flat, transparent = decoding.on_white(image)
+            width, height = orientation.upright_size(image.size, held.value)
+            seen = fingerprint.of(flat, orientation.TURNS.get(held.value))
+            notes = "; ".join(_notes(image, held, transparent))
+            return Picture(width, height, image.format or "", image.mode, seen, notes)
     except Image.UnidentifiedImageError:
-        return f"not an image of a known format ({', '.join(_FORMATS)})"
+        return foreign.named(data) or f"not an image of a known format ({', '.join(decoding.FORMATS)})"
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return "too many pixels (decompression bomb)"
     except Exception as error:
@@ -80,10 +81,32 @@ def quiet() -> Iterator[None]:
         yield
 
 
+def _notes(image: ImageFile, held: orientation.Orientation, transparent: bool) -> Iterator[str]:
+    """Yield what is odd about an image whose pixels are whole; of its frames the last thing that is looked at."""
+    if not held.sound:
+        yield "broken EXIF"
+    if orientation.contradicted(image, held.value):
+        yield "orientation in XMP not applied"
+    if transparent:
+        yield "transparency on white"
+    try:
+        if getattr(image, "is_animated", False):
+            yield f"first of {image.n_frames} frames"  # pyright: ignore[reportAttributeAccessIssue]
+    except Exception:  # a later frame is damaged, which PIL finds out in many ways
+        yield "first of several frames"
+
+
 def _bits(image: Image.Image, data: bytes) -> int:
-    """Return the bits a channel has in the file: PIL reduces 16-bit colour to 8 bits without a word."""
+    """Return the bits a channel has in the file: PIL reduces what has more to 8 bits without a word."""
     if image.format == "PNG":
         return data[24]  # the bit depth in the header, PNG specification 11.2.2
     if isinstance(image, TiffImageFile):
         return max(image.tag_v2.get(BITSPERSAMPLE, (8,)))
+    if image.format == "JPEG2000":
+        start = data.index(b"\xff\x4f\xff\x51")  # the codestream's first two markers, ITU-T T.800 annex A.5.1
+        count = int.from_bytes(data[start + 40 : start + 42])
+        return max((depth & 0x7F) + 1 for depth in data[start + 42 : start + 42 + 3 * count : 3])
+    if image.format == "AVIF":
+        box = data.find(b"av1C")  # AV1 Codec ISO Media File Format Binding, 2.3: high_bitdepth
+        return 10 if box >= 0 and data[box + 6] & 0x40 else 8
     return 8

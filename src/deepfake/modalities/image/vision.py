@@ -10,9 +10,10 @@ from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from deepfake.config.params import Augmentation
+from deepfake.modalities.image import decoding
 from deepfake.modalities.image.augmentation import Draws, blur_window, noise_bank, possible
 from deepfake.modalities.image.files import Encoded
 
@@ -38,17 +39,14 @@ def decode_file(file: Encoded, size: int) -> np.ndarray:
     """Decode one file, the first image of an animation, and resize its region.
 
     Args:
-        file: any format that PIL reads. It is turned upright as its EXIF data say; transparency is dropped.
+        file: any format of `decoding.FORMATS`. It is turned upright as its EXIF data say; transparency lies on white.
         size: side of the result in pixels.
 
     Returns:
         uint8 [size, size, 3], RGB: the region, black beyond the image, by PIL's antialiased bilinear filter.
     """
-    with Image.open(io.BytesIO(file.data)) as image:
-        ImageOps.exif_transpose(image, in_place=True)
-        # a palette with transparent entries has to become RGBA on its way to RGB
-        straight = image.convert("RGBA") if "transparency" in image.info else image
-        part = straight.convert("RGB").crop(file.region)
+    with decoding.opened(file.data) as image:
+        part = decoding.upright(image).crop(file.region)
         return np.asarray(part.resize((size, size), Image.Resampling.BILINEAR))
 
 

@@ -212,9 +212,8 @@ def _reported(entry: catalog.Reported) -> ExternalRow:
 
 def _predicted(name: str, entry: catalog.Predictions, settings: Params) -> ExternalRow:
     try:
-        found = evaluate(
-            paths().external_predictions / entry.file, entry.options(paths().external_predictions), settings
-        )
+        folder = paths().external_predictions
+        found = evaluate(folder / entry.file, entry.options(folder), settings)
     except InputError as error:
         raise InputError(f"predictions.{name} in {paths().catalog}: {error}") from None
     known = {figure: value for figure, value in found.known.items() if figure in performance.COLUMNS}
