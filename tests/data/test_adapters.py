@@ -1,12 +1,13 @@
 import shutil
 import stat
+import unicodedata
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from deepfake import tables
-from deepfake.datasets import adapters
+from deepfake.datasets import adapters, labelling
 from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
 
@@ -238,6 +239,250 @@ def test_mistakes_of_the_table_are_told(own):
         adapters.find(own, in_folder(table="labels.csv"))
     with pytest.raises(InputError, match=r"other\.csv: not found; .*ask the test"):
         adapters.find(own, in_folder(table="other.csv"))
+
+
+# --- folders of the classes at any depth
+
+
+def labelled(raw: Path, entry: DataSet) -> dict[str, tuple[int, str]]:
+    return {file.path: (file.label, file.source) for file in adapters.find(raw, entry).files if not file.refused}
+
+
+R, F = tables.REAL, tables.FAKE
+
+
+@pytest.mark.parametrize(
+    ("real", "fake"),
+    [
+        ("train/REAL/1.jpg", "test/FAKE/1.jpg"),
+        ("0_real/1.jpg", "1_fake/1.jpg"),
+        ("Real/1.jpg", "Fake/1.jpg"),
+        ("a/b/c/real/1.jpg", "a/b/c/fake/1.jpg"),
+        ("training_real/1.jpg", "training_fake/1.jpg"),
+        ("Validation/RealFaces/1.jpg", "Validation/FakeFaces/1.jpg"),
+        ("real_images/1.jpg", "AI-generated images/1.jpg"),
+        ("bona_fide/1.jpg", "deep fakes/1.jpg"),
+        ("original_sequences/1.jpg", "manipulated_sequences/1.jpg"),
+        ("genuine/1.jpg", "synthetic/1.jpg"),
+        ("real_and_fake_face/train/real/1.jpg", "real_and_fake_face/train/fake/1.jpg"),
+        ("real-vs-fake/real/train/images/1.jpg", "real-vs-fake/fake/valid/frames/c23/1.jpg"),
+    ],
+)
+def test_folders_say_the_class_at_any_depth_and_parts_of_a_split_are_no_sources(tmp_path, real, fake):
+    assert labelled(grow(tmp_path, real, fake), in_folder()) == {real: (R, "real"), fake: (F, "fake")}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["0", "1", "01", "train", "images", "real_and_fake", "realism", "unreal", "not_real", "anna", "c23"],
+)
+def test_names_that_say_no_class(name):
+    assert labelling.class_of_folder(name) is None
+
+
+def test_the_first_folder_below_the_class_that_says_something_is_the_source(tmp_path):
+    grow(
+        tmp_path,
+        *("train/real/phone/anna/1.jpg", "train/fake/frames/StyleGAN/c23/7/2.jpg", "test/fake/raw/Flux/3.jpg"),
+    )
+    assert {path: source for path, (_, source) in labelled(tmp_path, in_folder()).items()} == {
+        "train/real/phone/anna/1.jpg": "phone",
+        "train/fake/frames/StyleGAN/c23/7/2.jpg": "StyleGAN",
+        "test/fake/raw/Flux/3.jpg": "Flux",
+    }
+    assert groups(tmp_path, in_folder("folder")) == {
+        "train/real/phone/anna/1.jpg": "anna",
+        "train/fake/frames/StyleGAN/c23/7/2.jpg": "7",
+    }
+
+
+def test_todays_folders_mean_what_they_did(tmp_path):
+    # words of the other class below real/ and fake/ name sources there
+    grow(tmp_path, "real/human/1.jpg", "fake/original/2.jpg", "Fake/3.jpg")
+    assert labelled(tmp_path, in_folder()) == {"real/human/1.jpg": (R, "human"), "fake/original/2.jpg": (F, "original")}
+
+
+def test_what_decided_is_counted_and_told(tmp_path):
+    grow(tmp_path, "train/REAL/1.jpg", "test/REAL/2.jpg", "train/1_fake/3.jpg", "misc/4.jpg", "5.jpg")
+    found = adapters.find(tmp_path, in_folder())
+    assert found.labelled == {(R, "REAL"): 2, (F, "1_fake"): 1}
+    assert found.told() == (
+        "labels: real by REAL (2); fake by 1_fake (1). "
+        "Passed over: 2 files in no folder of a class (1 in misc, 1 in no folder)"
+    )
+
+
+def test_a_path_with_both_words_asks_which_one_counts(tmp_path):
+    grow(tmp_path, "progan/0_real/1.png", "deepfake/0_real/1.png", "progan/1_fake/1.png")
+    with pytest.raises(
+        InputError,
+        match=r"deepfake/0_real/1\.png: folder deepfake says fake and folder 0_real says real; .*key labels",
+    ):
+        adapters.find(tmp_path, in_folder())
+    entry = in_folder(labels={"**/0_real/**": "real", "**/1_fake/**": "fake"})
+    assert set(labelled(tmp_path, entry).values()) == {(R, "real"), (F, "fake")}
+
+
+def test_a_number_alone_is_never_guessed(tmp_path):
+    grow(tmp_path, "0/1.png", "1/2.png")
+    with pytest.raises(InputError, match=r"a folder called 0 or 1 does not say .*or the other way round"):
+        adapters.find(tmp_path, in_folder())
+    entry = in_folder(labels={"0/**": "fake", "1/**": "real"})
+    assert labelled(tmp_path, entry) == {"0/1.png": (F, "fake"), "1/2.png": (R, "real")}
+
+
+# --- patterns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches", "others"),
+    [
+        ("**/REAL/**", ["REAL/1.jpg", "a/REAL/1.jpg", "a/b/REAL/c/1.jpg"], ["real/1.jpg", "REAL", "aREAL/1.jpg"]),
+        ("real*/**", ["real/1.jpg", "real2/a/1.jpg"], ["a/real/1.jpg"]),
+        ("**/*_fake.png", ["1_fake.png", "a/b/1_fake.png"], ["a_fake.png/1.jpg", "1_fake.jpg"]),
+        ("a/?/*.jpg", ["a/b/1.jpg"], ["a/bc/1.jpg", "a/b/c/1.jpg"]),
+        ("**", ["1.jpg", "a/1.jpg"], []),
+        ("[x](1)/**", ["[x](1)/1.jpg"], ["x/1.jpg"]),
+    ],
+)
+def test_patterns_of_paths(pattern, matches, others):
+    expression = labelling.expression(pattern)
+    assert [path for path in matches + others if expression.fullmatch(path)] == matches
+
+
+def test_a_pattern_leads_to_the_folder_that_sources_start_from(tmp_path):
+    grow(tmp_path, "x/REAL/cam/1.jpg", "x/FAKE/test/gan/p1/2.jpg", "y/n_fake.png")
+    entry = in_folder("file", labels={"**/REAL/**": "real", "**/FAKE/**": "fake", "**/*_fake.png": "fake"})
+    assert labelled(tmp_path, entry) == {
+        "x/REAL/cam/1.jpg": (R, "cam"),
+        "x/FAKE/test/gan/p1/2.jpg": (F, "gan"),
+        "y/n_fake.png": (F, "fake"),
+    }
+
+
+def test_a_file_that_patterns_of_both_classes_match_is_an_error_that_names_both(tmp_path):
+    grow(tmp_path, "real/1.jpg", "fake/2.jpg", "real/fake/3.jpg")
+    entry = in_folder(labels={"**/real/**": "real", "**/fake/**": "fake"})
+    with pytest.raises(InputError, match=r"real/fake/3\.jpg: labels: '\*\*/real/\*\*' says real and '\*\*/fake"):
+        adapters.find(tmp_path, entry)
+
+
+def test_a_file_that_no_pattern_matches_is_passed_over_and_counted(tmp_path):
+    grow(tmp_path, "real/1.jpg", "fake/2.jpg", "masks/3.jpg", "masks/4.jpg")
+    found = adapters.find(tmp_path, in_folder(labels={"real/*": "real", "fake/*": "fake"}))
+    assert len(found.files) == 2
+    assert found.passed.unlabelled == {"in masks": 2}
+
+
+def test_patterns_that_match_nothing_of_a_class_are_an_error(tmp_path):
+    grow(tmp_path, "real/1.jpg", "swap/2.jpg")
+    with pytest.raises(InputError, match=r"no fake file that labels describes .*1 in swap.* ask the test"):
+        adapters.find(tmp_path, in_folder(labels={"real/*": "real", "fake/*": "fake"}))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (None, ["anna", "gan"]),
+        ("label", ["real", "fake"]),
+        (r"^(v\d)/", ["v1", "v2"]),
+        (r"/(gan)/|nothing (here)", ["real", "gan"]),
+    ],
+)
+def test_where_sources_come_from(tmp_path, source, expected):
+    grow(tmp_path, "v1/REAL/anna/1.jpg", "v2/FAKE/gan/p1/2.jpg")
+    found = labelled(tmp_path, in_folder(**({"source": source} if source else {})))
+    assert [found[path][1] for path in ("v1/REAL/anna/1.jpg", "v2/FAKE/gan/p1/2.jpg")] == expected
+
+
+def test_folders_below_a_class_are_groups_where_the_source_is_its_name(tmp_path):
+    grow(tmp_path, "real/anna/1.jpg", "fake/anna/2.jpg")
+    assert set(groups(tmp_path, in_folder("folder", source="label")).values()) == {"anna"}
+
+
+# --- published splits
+
+
+def test_the_published_part_is_known_where_it_is_kept(tmp_path):
+    paths = ["train/real/1.jpg", "Test/fake/2.jpg", "real/valid/3.jpg", "fake/eval_set/4.jpg", "fake/5.jpg"]
+    wanted = ["train", "test", "val", "test", ""]
+    grow(tmp_path, *paths)
+    entry = in_folder(labels={"**/real/**": "real", "**/fake/**": "fake"}, splits="from_folders")
+    parts = {file.path: file.published for file in adapters.find(tmp_path, entry).files}
+    assert parts == dict(zip(paths, wanted, strict=True))
+    without = in_folder(labels={"**/real/**": "real", "**/fake/**": "fake"})
+    assert {file.published for file in adapters.find(tmp_path, without).files} == {""}
+
+
+def test_a_path_with_two_parts_is_an_error_where_they_count(tmp_path):
+    grow(tmp_path, "train/real/test/1.jpg", "train/fake/2.jpg")
+    with pytest.raises(InputError, match=r"train/real/test: train and test are parts of a published split"):
+        adapters.find(tmp_path, in_folder(splits="from_folders"))
+    assert len(adapters.find(tmp_path, in_folder()).files) == 2
+
+
+# --- what lies beside the samples
+
+
+def test_what_is_no_image_by_its_suffix_is_passed_over_and_counted(tmp_path):
+    beside = ["real/1.txt", "real/1.JSON", "fake/2.npy", "fake/notes.md", "real/clip.mp4", "real/voice.wav"]
+    # a suffix that is not known, or none: the content decides
+    images = ["real/1.jpg", "fake/2.PNG", "real/photo", "fake/scan.v2", "fake/x.img"]
+    grow(tmp_path, *beside, *images, "fake/@eaDir/2.PNG/SYNOPHOTO_THUMB_M.jpg", "real/ehthumbs.db")
+    found = adapters.find(tmp_path, in_folder())
+    assert {file.path for file in found.files} == set(images)
+    assert str(found.passed) == (
+        "6 other files (1 .json, 1 .md, 1 .mp4, 1 .npy, 1 .txt, ...), 1 thumbnail folder and 1 hidden or system file"
+    )
+
+
+def test_a_file_that_a_table_names_is_read_whatever_it_is_called(own):
+    grow(own, "real/odd.dat", "fake/odd.txt")
+    tabled(own, "path,label\nreal/odd.dat,real\nfake/odd.txt,fake\n")
+    assert len(adapters.find(own, in_folder(table="labels.csv")).files) == 2
+
+
+def test_sidecars_in_archives_are_counted_as_well(tmp_path):
+    zipped(tmp_path / "wiki.zip", "00/a.jpg", "00/a.txt")
+    zipped(tmp_path / "insight.zip", "00/a.jpg", ".thumbnails/a.jpg", ".thumbnails/b.jpg")
+    found = adapters.find(tmp_path, in_sources())
+    assert len(found.files) == 2
+    assert str(found.passed) == "1 other file (1 .txt) and 1 thumbnail folder"
+
+
+# --- one name in two forms of Unicode
+
+COMPOSED, APART = (unicodedata.normalize(form, "Žofie Müller") for form in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize(("written", "there"), [(COMPOSED, APART), (APART, COMPOSED), (APART, APART)])
+def test_a_table_finds_a_file_whose_name_is_stored_in_another_form(tmp_path, written, there):
+    assert COMPOSED != APART
+    grow(tmp_path, f"{there}/{there}.jpg", "fake.jpg")
+    tabled(tmp_path, f"path,label\n{written}/{written}.jpg,real\nfake.jpg,fake\n")
+    file, _ = adapters.find(tmp_path, in_folder("basename", table="labels.csv")).files
+    assert (file.refused, file.path) == ("", f"{there}/{there}.jpg")
+    assert (file.sample_id, file.group) == (f"{COMPOSED}/{COMPOSED}.jpg", COMPOSED)
+
+
+@pytest.mark.parametrize("form", [COMPOSED, APART])
+def test_samples_sources_and_groups_have_composed_names(tmp_path, form):
+    grow(tmp_path / "own", f"real/{form}/{form}/1.jpg", "fake/2.jpg")
+    file = adapters.find(tmp_path / "own", in_folder("folder", labels={"real/**": "real", "fake/**": "fake"})).files[-1]
+    assert file.sample_id == f"real/{COMPOSED}/{COMPOSED}/1.jpg"
+    assert (file.source, file.group) == (COMPOSED, COMPOSED)
+    ((_, data),) = adapters.read(tmp_path / "own", [file])
+    assert data == f"real/{form}/{form}/1.jpg".encode()
+
+
+@pytest.mark.parametrize(("catalogued", "there"), [(COMPOSED, APART), (APART, COMPOSED)])
+def test_a_source_is_found_under_both_forms_of_its_name(tmp_path, catalogued, there):
+    entry = dataset(adapter="sources", group="folder", sources={catalogued: "real", "insight": "fake"})
+    zipped(tmp_path / "zip" / f"{there}.zip", f"{there}/00/a.jpg")
+    zipped(tmp_path / "zip" / "insight.zip", "00/a.jpg")
+    grow(tmp_path / "tree", f"{there}/00/a.jpg", "insight/00/a.jpg")
+    for form in ("zip", "tree"):
+        assert [(file.group, file.refused) for file in adapters.find(tmp_path / form, entry).files] == [("00", "")] * 2
 
 
 # --- reading

@@ -21,6 +21,7 @@ ENTRY = {
 }
 
 
+PATTERNS = {"labels": {"**/0_real/**": "real", "**/1_fake/**": "fake"}, "source": "^(.*?)/", "splits": "from_folders"}
 FOLDER = {key: value for key, value in ENTRY.items() if key != "sources"} | {"adapter": "folder"}
 HUB = {"repo": "owner/name", "revision": "0123456789abcdef" * 2 + "01234567", "files": ["wiki.zip"]}
 
@@ -56,8 +57,14 @@ def test_every_adapter_of_the_catalog_exists():
 
 @pytest.mark.parametrize(
     "entry",
-    [FOLDER, FOLDER | {"table": "meta/labels.csv"}, FOLDER | {"group": "file"}, ENTRY | {"hub": HUB}],
-    ids=["folders", "table", "file", "hub"],
+    [
+        FOLDER,
+        FOLDER | {"table": "meta/labels.csv"},
+        FOLDER | {"group": "file"},
+        ENTRY | {"hub": HUB},
+        FOLDER | PATTERNS,
+    ],
+    ids=["folders", "table", "file", "hub", "patterns"],
 )
 def test_what_an_entry_may_be(written, entry):
     assert set(catalog.load(written({"mine": entry}))) == {"mine"}
@@ -86,6 +93,12 @@ def test_an_unknown_data_set_is_answered_with_the_nearest():
         ({"adapter": "folder"}, r"mine: .*remove the key sources"),
         ({"table": "../labels.csv"}, r"mine\.table: .*must name a file below the data set's folder"),
         ({"table": "/labels.csv"}, r"mine\.table: .*must name a file below"),
+        ({"labels": {"real/**": "real", "fake/**": "fake"}}, r"mine: labels goes with adapter folder, without table"),
+        ({"source": "label"}, r"mine: source goes with adapters folder and metadata"),
+        ({"splits": "from_folder"}, r"mine\.splits: "),
+        ({"splits": "from_folders", "groups_of": "good"}, r"mine: splits and groups_of: "),
+        ({"recipe": "dff"}, r"mine: unknown recipe 'dff'; "),
+        ({"modality": "video"}, r"mine\.modality: unknown modality 'video'; known: image; video cannot be read yet"),
         ({"hub": HUB | {"revision": "main"}}, r"mine\.hub\.revision: "),
         ({"hub": HUB | {"repo": "https://host/owner/name"}}, r"mine\.hub\.repo: "),
         ({"hub": HUB | {"files": []}}, r"mine\.hub\.files: "),
@@ -96,6 +109,28 @@ def test_an_unknown_data_set_is_answered_with_the_nearest():
 def test_a_mistake_is_told_by_its_path(written, change, message):
     with pytest.raises(InputError, match=message):
         catalog.load(written({"good": ENTRY, "mine": ENTRY | change}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": {"real/**": "real"}}, r"mine: labels needs patterns of both real and fake"),
+        ({"labels": {}}, r"mine\.labels: "),
+        ({"labels": {"../real/**": "real", "fake/**": "fake"}}, r"mine\.labels.*must name a file below"),
+        ({"labels": {"real/**": "real", "fake/**": "spoof"}}, r"mine\.labels\.fake/\*\*: "),
+        (
+            {"labels": PATTERNS["labels"], "table": "labels.csv"},
+            r"mine: labels goes with adapter folder, without table",
+        ),
+        ({"source": "gan"}, r"mine\.source: 'gan' reads nobody"),
+        ({"source": "(gan"}, r"mine\.source: '\(gan' is not a regular expression"),
+        ({"lables": PATTERNS["labels"]}, r"mine\.lables: unknown key; did you mean labels\?"),
+        ({"adapter": "metadata", "labels": PATTERNS["labels"]}, r"mine: labels goes with adapter folder"),
+    ],
+)
+def test_a_mistake_in_how_folders_are_read_is_told(written, change, message):
+    with pytest.raises(InputError, match=message):
+        catalog.load(written({"mine": FOLDER | change}))
 
 
 @pytest.mark.parametrize("name", ["raw", "My Data", "../x", "a/b", "", 2024, "checked.json"])

@@ -1,6 +1,8 @@
 import os
 import stat
+import unicodedata
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,30 @@ def test_litter_is_passed_over_and_counted(tmp_path):
     found = listing.in_folders(tmp_path, ["a"])
     assert taken(found) == {"a/b/1.jpg": 9}
     assert (refused(found), found.passed) == ({}, listing.Passed(hidden=len(litter)))
+
+
+def test_folders_of_thumbnails_are_counted_apart(tmp_path):
+    grow(tmp_path, "a/1.jpg", "a/@eaDir/1.jpg/SYNO.jpg", "a/b/@eaDir/x.jpg", "a/.thumbnails/1.png", "a/ehthumbs.db")
+    found = listing.in_folders(tmp_path, ["a"])
+    assert set(taken(found)) == {"a/1.jpg"}
+    assert found.passed == listing.Passed(hidden=1, thumbnails=3)
+
+
+def test_the_root_itself_is_listed_by_an_empty_name(tmp_path):
+    grow(tmp_path, "raw/1.jpg", "raw/a/2.jpg")
+    (tmp_path / "raw/a/loop").symlink_to("..", target_is_directory=True)
+    found = listing.in_folders(tmp_path / "raw", [""])
+    assert set(taken(found)) == {"1.jpg", "a/2.jpg"}
+    assert refused(found) == {"a/loop": "a link to raw, which is read already"}
+
+
+def test_what_was_passed_over_in_words():
+    passed = listing.Passed()
+    assert str(passed) == ""
+    passed.add(listing.Passed(hidden=1))
+    assert str(passed) == "1 hidden or system file"
+    passed.add(listing.Passed(hidden=2, thumbnails=1, others=Counter({".txt": 6, ".json": 7})))
+    assert str(passed) == "13 other files (7 .json, 6 .txt), 1 thumbnail folder and 3 hidden or system files"
 
 
 def test_links_to_files_and_folders_are_followed(tmp_path):
@@ -109,6 +135,16 @@ def test_a_path_that_somebody_wrote_down(tmp_path):
     assert listing.at(tmp_path, "a/2.jpg").refused == "file not found"
     assert listing.at(tmp_path, "a").refused == "not a regular file"
     assert listing.at(tmp_path, "a/1.jpg/x").refused == "Not a directory"
+
+
+@pytest.mark.parametrize("mixed", [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_a_path_is_found_in_whatever_form_of_unicode_each_folder_is_stored(tmp_path, mixed):
+    path = "/".join(unicodedata.normalize(form, "Müller") for form in mixed)
+    grow(tmp_path, f"{path}.jpg")
+    for form in ("NFC", "NFD"):
+        entry = listing.at(tmp_path, unicodedata.normalize(form, f"{path}.jpg"))
+        assert (entry.path, entry.refused) == (f"{path}.jpg", "")
+    assert listing.at(tmp_path, "Möller/Müller.jpg").refused == "file not found"
 
 
 # --- archives

@@ -687,3 +687,50 @@ def test_a_ratio_that_the_data_cannot_give_is_an_error(large, ratio, name):
         InputError, match=rf"balance\.ratio: .* no {name} sample in the train part of fold 0 \(\d+ in all\)"
     ):
         splits.subsets(large, 0, fraction=1.0, val_ratio=0.2, seed=42, class_ratio=ratio)
+
+
+# --- a published split that is kept
+
+
+def published(samples: pd.DataFrame, test: set[str]) -> pd.Series:
+    """Say that some groups are the published test set, and the others its training and validation part."""
+    part = samples["group"].map(lambda group: "test" if group in test else "val" if group.endswith("5") else "train")
+    return part.astype("str")
+
+
+def test_a_published_test_set_is_the_test_set_and_the_rest_is_cross_validated():
+    samples = even(20)
+    test = {f"g{i:02}" for i in (0, 3, 4, 7, 11, 12, 19)}
+    manifest = splits.split(samples, folds=3, test_ratio=0.1, seed=1, published=published(samples, test))
+    assert set(manifest.loc[manifest["split"] == "test", "group"]) == test
+    development = manifest[manifest["split"] == "dev"]
+    assert set(development["fold"]) == {0, 1, 2}
+    assert {"g05", "g15"} <= set(development["group"])
+    tables.check(manifest, tables.MANIFEST, "here")
+
+
+def test_a_group_in_the_published_test_set_and_outside_it_is_an_error_that_counts_and_names():
+    samples = even(20)
+    part = published(samples, {"g00", "g01", "g02"})
+    for group in ("g07", "g09"):
+        part[samples.index[samples["group"] == group][0]] = "test"
+    with pytest.raises(
+        InputError, match=r"2 of 20 groups are in the published test set and outside it, as g07 \(.*g07.*, .*g07.*\); "
+    ):
+        splits.split(samples, folds=3, test_ratio=0.1, seed=1, published=part)
+
+
+def test_a_file_that_is_copied_from_training_into_the_published_test_set_is_found():
+    samples = even(20)
+    a, b = (samples.index[samples["group"] == group][0] for group in ("g00", "g10"))
+    samples.loc[b, "sha256"] = samples.loc[a, "sha256"]
+    with pytest.raises(InputError, match=r"1 of 19 groups .* as g00 \(wiki/g00/0, wiki/g10/0\); .*copies of a file"):
+        splits.split(samples, folds=3, test_ratio=0.1, seed=1, published=published(samples, {"g00", "g01", "g02"}))
+
+
+def test_a_published_split_without_a_test_part_is_an_error():
+    samples = even(20)
+    with pytest.raises(
+        InputError, match=r"from_folders, but no sample lies in a folder test .*run deepfake ingest again"
+    ):
+        splits.split(samples, folds=3, test_ratio=0.1, seed=1, published=published(samples, set()))

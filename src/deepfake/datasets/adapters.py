@@ -106,10 +106,9 @@ def sources(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) 
     Raises:
         InputError: a source is missing, or its archive is not a zip file.
     """
-    archives = {source: listing.stored(raw, f"{source}.zip") for source in dataset.sources}
-    folders = {
-        source: listing.stored(raw, source) for source in dataset.sources if not (raw / archives[source]).is_file()
-    }
+    labels_of = {listing.composed(source): label for source, label in dataset.sources.items()}
+    archives = {source: listing.stored(raw, f"{source}.zip") for source in labels_of}
+    folders = {source: listing.stored(raw, source) for source in labels_of if not (raw / archives[source]).is_file()}
     for source, folder in folders.items():
         if not (raw / folder).is_dir():
             raise InputError(
@@ -118,7 +117,7 @@ def sources(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) 
             )
     loose, passed = listing.in_folders(raw, folders.values())
     files: list[RawFile] = []
-    for source, label in dataset.sources.items():
+    for source, label in labels_of.items():
         if source in folders:
             archive, entries = "", [entry for entry in loose if f"{entry.path}/".startswith(f"{folders[source]}/")]
             places = [_below(source, entry.path) for entry in entries]

@@ -82,7 +82,10 @@ def _counted(number: int, one: str, several: str, kinds: Counter[str] | None = N
     """Return `3 files (2 .txt, 1 .json)`; empty for none."""
     if not number:
         return ""
-    shown = [f"{count} {kind}" for kind, count in kinds.most_common(_KINDS_SHOWN)] if kinds else []
+    shown = [
+        f"{count} {kind}"
+        for kind, count in sorted((kinds or {}).items(), key=lambda each: (-each[1], each[0]))[:_KINDS_SHOWN]
+    ]
     more = ", ..." if kinds and len(kinds) > _KINDS_SHOWN else ""
     return f"{number} {one if number == 1 else several}" + (f" ({', '.join(shown)}{more})" if shown else "")
 

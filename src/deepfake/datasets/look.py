@@ -1,6 +1,7 @@
 """What a folder would be taken for as a data set, without opening its files: and the catalog's entry for it."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -55,11 +56,14 @@ def look(raw: Path, name: str | None = None) -> str:
         what = "is a file; unpack it, or" if raw.is_file() else "not found;"
         raise InputError(f"{raw}: {what} name the folder that holds the data set")
     listed = listing.in_folders(raw, [""])
+    listed = listed._replace(entries=sorted(listed.entries, key=lambda entry: entry.path))
     if not listed.entries:
         passed = f" (passed over: {listed.passed})" if str(listed.passed) else ""
         raise InputError(f"{raw}: no file in it{passed}; name the folder that holds the data set")
     paths = _paths(listed)
     name = name or _name(raw)
+    if not catalog.is_name(name):
+        raise InputError(f"{name!r} cannot name a data set; use small letters, digits, - and _")
     lines = [f"{raw}: {len(paths):,} files", f"kinds: {_kinds(paths)}"]
     reading, reasons = _read(raw, listed)
     if reading is None:
@@ -209,7 +213,8 @@ def _groups(files: Sequence[RawFile], entry: dict[str, Any]) -> str:
     rule = "identities" if "identities" in keys else "original" if keys["adapter"] == "metadata" else keys["group"]
     largest, size = groups.most_common(1)[0] if groups else ("", 0)
     of_both = f", {len(of_class[0] & of_class[1]):,} with reals and fakes"
-    return f"{len(groups):,} by {rule}{of_both}; the largest has {size:,} files ({largest})"
+    many = "file" if size == 1 else "files"
+    return f"{len(groups):,} by {rule}{of_both}; the largest has {size:,} {many} ({largest})"
 
 
 def _parts(files: Sequence[RawFile]) -> str:
@@ -220,7 +225,7 @@ def _parts(files: Sequence[RawFile]) -> str:
             count[labelling.part_of(file.sample_id.rpartition("/")[0])] += 1
         except InputError:
             count["several"] += 1
-    named = [f"{part} {number:,}" for part, number in count.most_common() if part]
+    named = [f"{part} {count[part]:,}" for part in ("train", "val", "test", "several") if count[part]]
     return ", ".join([*named, *([f"none {count['']:,}"] if named and count[""] else [])]) or "none"
 
 
@@ -258,7 +263,7 @@ def _template(name: str, paths: Sequence[str]) -> list[str]:
     if len(set(rules.values())) < 2:
         rules = dict.fromkeys([f"{top}/**" for top in list(tops)[:_SHOWN]] or ["FOLDER/**"], "real    # or fake")
     return [
-        *([f"folders: {', '.join(f'{top} {count:,}' for top, count in tops.most_common(_SHOWN))}"] if tops else []),
+        *([f"folders: {', '.join(f'{top}/ {count:,}' for top, count in tops.most_common(_SHOWN))}"] if tops else []),
         "say in an entry of data/catalog.yaml which files are fake:",
         "",
         *(f"# {line}" for line in (f"{name}:", "  title: ...", "  modality: image", "  adapter: folder", "  labels:")),
@@ -286,7 +291,7 @@ def _entry(raw: Path, name: str, reading: Reading, files: Sequence[RawFile]) -> 
         "",
         *dumped,
         "",
-        f"then: deepfake ingest {name} --raw {raw}",
+        f"then: deepfake ingest {name} --raw {shlex.quote(str(raw))}",
     ]
 
 

@@ -96,7 +96,8 @@ def _refused(files: Sequence[RawFile]) -> str:
 def _empty(files: Sequence[RawFile]) -> str:
     """Say how many files are empty."""
     empty = [file for file in files if not file.size]
-    return f"{len(empty):,} empty files, the first {empty[0].sample_id}" if empty else ""
+    many = "file" if len(empty) == 1 else "files"
+    return f"{len(empty):,} empty {many}, the first {empty[0].sample_id}" if empty else ""
 
 
 def _formats(files: Sequence[RawFile]) -> str:
