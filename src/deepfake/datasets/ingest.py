@@ -15,7 +15,7 @@ from deepfake.datasets import adapters, near_duplicates
 from deepfake.datasets.adapters import RawFile
 from deepfake.datasets.catalog import DataSet
 from deepfake.errors import InputError
-from deepfake.modalities.base import Facts, Modality
+from deepfake.modalities.base import Facts, Modality, counted
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 
@@ -101,6 +101,7 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
         progress=progress,
     )
     repeated = duplicates(samples)
+    noted = f", {notes}" if "notes" in media and (notes := counted(media["notes"])) else ""
     modality = modalities.load(dataset.modality)
     near = pd.DataFrame(columns=[*near_duplicates.COLUMNS])
     if "fingerprint" in modality.MEDIA.columns:
@@ -114,21 +115,11 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
         "splits join" if dataset.near_duplicates == "join" else "splits join with near_duplicates: join in the catalog"
     )
     return (
-        f"{name}: {len(samples)} samples{_noted(media)}, {len(quarantine)} files in {paths().quarantine(name)}, "
+        f"{name}: {len(samples)} samples{noted}, {len(quarantine)} files in {paths().quarantine(name)}, "
         f"{len(repeated)} in several groups ({repeated['both_labels'].sum()} both real and fake) "
         f"in {paths().duplicates(name)}. {len(near)} pairs of groups share a near-duplicate"
         + (f", which {joined}: {paths().near_duplicates(name)}" if len(near) else "")
     )
-
-
-def _noted(media: pd.DataFrame) -> str:
-    """Return how many files there is a note of, and of what."""
-    noted = media.loc[media["notes"] != "", "notes"] if "notes" in media else media.iloc[:0, 0]
-    if noted.empty:
-        return ""
-    each = noted.str.split("; ").explode().str.replace("^first of .*", "first of several frames", regex=True)
-    counts = ", ".join(f"{count} {words}" for words, count in each.value_counts().items())
-    return f", {len(noted)} file{'' if len(noted) == 1 else 's'} with notes ({counts})"
 
 
 def duplicates(samples: pd.DataFrame) -> pd.DataFrame:
