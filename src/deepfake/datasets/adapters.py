@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from deepfake.datasets import dfdc, kinds, labelling, labels, listing
-from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.entries import DataSet
 from deepfake.datasets.labelling import CLASSES
 from deepfake.errors import InputError
 

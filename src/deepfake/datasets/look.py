@@ -13,7 +13,7 @@ import yaml
 from deepfake import modalities
 from deepfake.datasets import adapters, catalog, identities, kinds, labelling, listing, recipes, suspicions
 from deepfake.datasets.adapters import RawFile, RawFiles
-from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.entries import DataSet
 from deepfake.errors import InputError
 
 _MANY_SOURCES = 30
