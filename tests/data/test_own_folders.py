@@ -10,6 +10,9 @@ import yaml
 from PIL import Image
 
 from deepfake import cli, tables
+from deepfake.datasets import kinds
+from deepfake.inference import inputs
+from deepfake.modalities.image import foreign
 from deepfake.project import paths
 
 
@@ -119,6 +122,12 @@ def test_names_that_a_mac_stored_apart_are_read(project, runner):
     put(both(3) | {unicodedata.normalize("NFD", "real/Müller/1.jpg"): photograph(99)})
     catalogued()
     assert run(runner, "ingest").exit_code == 0
-    row = samples().loc["real/Müller/1.jpg"]
+    row = samples().to_dict("index")["real/Müller/1.jpg"]
     assert row["source"] == "Müller"
-    assert (paths().raw("mine") / row["path"]).is_file()
+    assert (paths().raw("mine") / str(row["path"])).is_file()
+
+
+def test_kinds_of_files_are_the_same_for_predict():
+    assert foreign.KINDS["video"] <= kinds.MEDIA["video"]
+    assert foreign.KINDS["recording"] <= kinds.MEDIA["audio"]
+    assert kinds.MEDIA["image"] >= inputs.SUFFIXES

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from deepfake import tables
@@ -59,6 +59,29 @@ def class_of_folder(name: str) -> int | None:
     return None
 
 
+def remedy(labels: Mapping[str, str] | None, paths: Iterable[str]) -> str:
+    """Say what to do when no file is of a class.
+
+    Args:
+        labels: the patterns, if there are some.
+        paths: of all files.
+    """
+    if labels is not None:
+        names = [pattern for pattern in labels if "*" not in pattern]
+        hint = f' (all files in a folder {names[0]} are "**/{names[0]}/**")' if names else ""
+        return f"no path matches the patterns of labels in the catalog{hint}"
+    numbers = {part for path in paths for part in path.split("/")[:-1]} & {"0", "1"}
+    if numbers:
+        return (
+            f"a folder called {' or '.join(sorted(numbers))} does not say which is fake: write into the catalog "
+            'labels: {"**/0/**": real, "**/1/**": fake}, or the other way round'
+        )
+    return (
+        "no folder is called so, at any depth: say which folders hold which class with the key labels in the catalog, "
+        "or name the files in a table"
+    )
+
+
 @functools.lru_cache(maxsize=4096)
 def part_of(folder: str) -> str:
     """Return the part of a published split that the folders of a path name: train, val, test, or "" where none does.
@@ -94,7 +117,8 @@ def by_patterns(labels: Mapping[str, str]) -> Rule:
         found = [(pattern, label, match) for pattern, label, regex in compiled if (match := regex.fullmatch(path))]
         if not found:
             return None
-        pattern, label, match = found[0]
+        # of several, that which leads to the outermost folder
+        pattern, label, match = max(found, key=lambda each: len(each[2]["below"]))
         other = next((other for other, another, _ in found if another != label), None)
         if other is not None:
             raise InputError(

@@ -13,6 +13,8 @@ _IDENTITIES = (r"(\d{3})(?:_(\d{3}))?", r"(id\d+)(?:_(id\d+))?_\d+")
 """Names of clips that show one or two people: those of FaceForensics++ and of Celeb-DF."""
 _FORMAT_SHARE = 0.95
 """Share of a class from which on a format is the class's own."""
+_MANY_NUMBERED = 4
+"""Sources of numbered files from which on one should ask whether they are clips."""
 _FRAMES = 5
 """Files in a folder from which on numbered ones are frames of a clip."""
 
@@ -137,17 +139,23 @@ def _same_names(files: Sequence[RawFile], entry: dict[str, Any]) -> str:
 
 def _frames(files: Sequence[RawFile], entry: dict[str, Any]) -> str:
     """Say that files look like frames of clips."""
-    folders: dict[str, list[str]] = {}
+    sources: dict[str, str] = {}
+    names: dict[str, list[str]] = {}
     for file in files:
-        folders.setdefault(file.sample_id.rpartition("/")[0], []).append(_stem(file))
-    numbered = [
-        names
-        for names in folders.values()
-        if len(names) >= _FRAMES and sum(map(_ends_in_digit, names)) > len(names) // 2
-    ]
-    if len(numbered) < 10 or entry["group"] != "folder":
+        folder = file.sample_id.rpartition("/")[0]
+        names.setdefault(folder, []).append(_stem(file))
+        sources[folder] = file.source
+    numbered = [folder for folder, stems in names.items() if len(stems) >= _FRAMES and all(map(_ends_in_digit, stems))]
+    if entry["group"] == "folder":
+        told = f"{len(numbered):,} folders of numbered files: taken as clips, whose frames are never parted"
+        return f"{told} (group: folder)" if len(numbered) > 1 else ""
+    # as many sources as folders: these may be generators, or clips
+    if len({sources[folder] for folder in numbered} - set(labelling.CLASSES)) < _MANY_NUMBERED:
         return ""
-    return f"{len(numbered):,} folders of numbered files: taken as clips, whose frames are never parted (group: folder)"
+    return (
+        f"{len(numbered):,} folders of numbered files, as {numbered[0]}, are taken as sources: if they are clips, write "
+        "source: label and group: folder"
+    )
 
 
 def _stem(file: RawFile) -> str:
