@@ -415,8 +415,15 @@ def test_folders_below_a_class_are_groups_where_the_source_is_its_name(tmp_path)
 
 
 def test_the_published_part_is_known_where_it_is_kept(tmp_path):
-    paths = ["train/real/1.jpg", "Test/fake/2.jpg", "real/valid/3.jpg", "fake/eval_set/4.jpg", "fake/5.jpg"]
-    wanted = ["train", "test", "val", "test", ""]
+    paths = [
+        "train/real/1.jpg",
+        "Test/fake/2.jpg",
+        "real/valid/3.jpg",
+        "fake/eval_set/4.jpg",
+        "fake/5.jpg",
+        "training_fake/fake/6.jpg",
+    ]
+    wanted = ["train", "test", "val", "test", "", "train"]
     grow(tmp_path, *paths)
     entry = in_folder(labels={"**/real/**": "real", "**/fake/**": "fake"}, splits="from_folders")
     parts = {file.path: file.published for file in adapters.find(tmp_path, entry).files}

@@ -46,6 +46,13 @@ Rule = Callable[[str], Labelled | None]
 """Takes a path below the raw folder; None: it lies in no folder of a class."""
 
 
+def hint(name: str) -> str:
+    """Return real or fake when a name holds a word of that class beside words that are not known; else nothing."""
+    words = set(_words(name))
+    said = [bool(words & label_vocabulary.REAL), bool(words & label_vocabulary.FAKE)]
+    return NAMES[said.index(True)] if sum(said) == 1 else ""
+
+
 def class_of_folder(name: str) -> int | None:
     """Return the class that a folder's name says: `REAL`, `1_fake`, `training_fake`, `AI-generated images`.
 
@@ -165,8 +172,9 @@ def by_top(path: str) -> Labelled | None:
 
 
 def _part(folder: str) -> str:
-    """Return the part that a folder's name says: `train`, `test_set`; "" for another name."""
-    words = [word for word in _words(folder) if word not in _NEUTRAL and not word.isdigit()]
+    """Return the part that a folder's name says: `train`, `test_set`, `training_fake`; "" for another name."""
+    beside = _NEUTRAL | label_vocabulary.FAKE | label_vocabulary.REAL
+    words = [word for word in _words(folder) if word not in beside and not word.isdigit()]
     return _PARTS.get(words[0], "") if len(words) == 1 else ""
 
 

@@ -68,7 +68,8 @@ def _classes(files: Sequence[RawFile]) -> list[str]:
         sources = Counter(file.source for file in files if file.label == label)
         shown = ", ".join(f"{source} {count:,}" for source, count in sources.most_common(_SHOWN))
         more = f" and {len(sources) - _SHOWN:,} more" if len(sources) > _SHOWN else ""
-        lines.append(f"{name}: {sources.total():,} files; sources: {shown}{more}")
+        number = sources.total()
+        lines.append(f"{name}: {number:,} {'file' if number == 1 else 'files'}; sources: {shown or 'none'}{more}")
     return lines
 
 
@@ -122,15 +123,24 @@ def _template(name: str, paths: Sequence[str]) -> list[str]:
     label_of = {word: labelling.class_of_folder(word) for word in sorted(words) if word}
     rules = {f"**/{word}*": labelling.NAMES[label] for word, label in label_of.items() if label is not None}
     if len(set(rules.values())) < 2:
-        rules = dict.fromkeys([f"**/{top}/**" for top in list(tops)[:_SHOWN]] or ["FOLDER/**"], "real    # or fake")
+        rules = {f"**/{top}/**": _guess(top) for top in list(tops)[:_SHOWN]} or {"FOLDER/**": _guess("")}
+    how = ["  adapter: folder", "  labels:", *(f'    "{pattern}": {label}' for pattern, label in rules.items())]
+    archives = [path[:-4] for path in paths if "/" not in path and path.endswith(".zip")]
+    if len(archives) == len(paths):
+        how = ["  adapter: sources", "  sources:", *(f'    "{name}": {_guess(name)}' for name in archives)]
+    entry = [f"{name}:", "  title: ...", "  modality: image", *how, "  group: file", "  licence: ...", "  obtain: ..."]
     return [
         *([f"folders: {', '.join(f'{top}/ {count:,}' for top, count in tops.most_common(_SHOWN))}"] if tops else []),
         "say in an entry of data/catalog.yaml which files are fake:",
         "",
-        *(f"# {line}" for line in (f"{name}:", "  title: ...", "  modality: image", "  adapter: folder", "  labels:")),
-        *(f'#     "{pattern}": {label}' for pattern, label in rules.items()),
-        *(f"# {line}" for line in ("  group: file", "  licence: ...", "  obtain: ...")),
+        *(f"# {line}" for line in entry),
     ]
+
+
+def _guess(name: str) -> str:
+    """Return what is to be replaced for a folder or an archive: the catalog refuses it as it is."""
+    guess = labelling.hint(name)
+    return f"real-or-fake    # by its name {guess}?" if guess else "real-or-fake"
 
 
 def _entry(raw: Path, name: str, reading: readings.Reading, files: Sequence[RawFile]) -> list[str]:

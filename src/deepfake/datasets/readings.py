@@ -49,7 +49,7 @@ def of(raw: Path, listed: listing.Listing) -> tuple[Reading | None, list[str]]:
         try:
             found = _grouped(adapters.find(raw, _dataset(entry), listed), entry)
         except InputError as error:
-            reasons.append(f"not {name}: {error}")
+            reasons.append(f"not as recipe {name}: {str(error).partition(';')[0].removeprefix(f'{raw}: ')}")
             continue
         changed = {key: value for key, value in entry.items() if recipe.entry.get(key) != value}
         title = f"recipe {name}: {entry['title']}"
