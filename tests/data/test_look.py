@@ -202,7 +202,7 @@ def test_a_few_numbered_folders_may_be_generators_or_clips(tmp_path, folders, as
         (["a.zip", "b.zip"], ["archives: a, b; unpack them"]),
         (
             ["AiArtData/1.jpg", "RealArt/2.jpg"],
-            ['"**/AiArtData/**": fake    # a guess by its name', '"**/RealArt/**": real '],
+            ['"**/AiArtData/**": real-or-fake    # by its name fake?', '"**/RealArt/**": real-or-fake'],
         ),
     ],
 )
