@@ -323,12 +323,19 @@ def test_a_path_with_both_words_asks_which_one_counts(tmp_path):
     assert set(labelled(tmp_path, entry).values()) == {(R, "real"), (F, "fake")}
 
 
-def test_a_number_alone_is_never_guessed(tmp_path):
-    grow(tmp_path, "0/1.png", "1/2.png")
+@pytest.mark.parametrize("above", ["", "train/"])
+def test_a_number_alone_is_never_guessed(tmp_path, above):
+    grow(tmp_path, f"{above}0/1.png", f"{above}1/2.png")
     with pytest.raises(InputError, match=r"a folder called 0 or 1 does not say .*or the other way round"):
         adapters.find(tmp_path, in_folder())
-    entry = in_folder(labels={"0/**": "fake", "1/**": "real"})
-    assert labelled(tmp_path, entry) == {"0/1.png": (F, "fake"), "1/2.png": (R, "real")}
+    entry = in_folder(labels={"**/0/**": "fake", "**/1/**": "real"})
+    assert labelled(tmp_path, entry) == {f"{above}0/1.png": (F, "fake"), f"{above}1/2.png": (R, "real")}
+
+
+def test_of_several_patterns_the_outermost_folder_counts(tmp_path):
+    grow(tmp_path, "real/1.jpg", "fake/swap/p/2.jpg", "swap/3.jpg")
+    entry = in_folder(labels={"**/swap/**": "fake", "**/real/**": "real", "**/fake/**": "fake"})
+    assert labelled(tmp_path, entry)["fake/swap/p/2.jpg"] == (F, "swap")
 
 
 # --- patterns
@@ -376,8 +383,12 @@ def test_a_file_that_no_pattern_matches_is_passed_over_and_counted(tmp_path):
 
 def test_patterns_that_match_nothing_of_a_class_are_an_error(tmp_path):
     grow(tmp_path, "real/1.jpg", "swap/2.jpg")
-    with pytest.raises(InputError, match=r"no fake file that labels describes .*1 in swap.* ask the test"):
+    with pytest.raises(
+        InputError, match=r"no fake file .*1 in swap.*; no path matches the patterns of .* ask the test"
+    ):
         adapters.find(tmp_path, in_folder(labels={"real/*": "real", "fake/*": "fake"}))
+    with pytest.raises(InputError, match=r'no real and no fake .*all files in a folder real are "\*\*/real/\*\*"'):
+        adapters.find(tmp_path, in_folder(labels={"real": "real", "swap": "fake"}))
 
 
 @pytest.mark.parametrize(
@@ -404,8 +415,15 @@ def test_folders_below_a_class_are_groups_where_the_source_is_its_name(tmp_path)
 
 
 def test_the_published_part_is_known_where_it_is_kept(tmp_path):
-    paths = ["train/real/1.jpg", "Test/fake/2.jpg", "real/valid/3.jpg", "fake/eval_set/4.jpg", "fake/5.jpg"]
-    wanted = ["train", "test", "val", "test", ""]
+    paths = [
+        "train/real/1.jpg",
+        "Test/fake/2.jpg",
+        "real/valid/3.jpg",
+        "fake/eval_set/4.jpg",
+        "fake/5.jpg",
+        "training_fake/fake/6.jpg",
+    ]
+    wanted = ["train", "test", "val", "test", "", "train"]
     grow(tmp_path, *paths)
     entry = in_folder(labels={"**/real/**": "real", "**/fake/**": "fake"}, splits="from_folders")
     parts = {file.path: file.published for file in adapters.find(tmp_path, entry).files}

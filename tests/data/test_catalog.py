@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 import yaml
 
-from deepfake.datasets import adapters, catalog
+from deepfake.datasets import adapters, catalog, entries
 from deepfake.errors import InputError
 from deepfake.project import paths
 
@@ -235,7 +235,7 @@ PREDICTIONS = {"title": "theirs", "file": "results.csv", "dataset": "In-The-Wild
 def test_the_committed_catalog_reports_the_row_of_the_plan():
     (name, entry), *_ = catalog.load_reported(COMMITTED).items()
     assert (name, entry.title, entry.accuracy) == ("original_eval", "Original Eval (reported)", 99.7)
-    assert {getattr(entry, figure) for figure in catalog.REPORTED if figure != "accuracy"} == {None}
+    assert {getattr(entry, figure) for figure in entries.REPORTED if figure != "accuracy"} == {None}
     assert not {"reported", "predictions"} & catalog.load(COMMITTED).keys()
 
 

@@ -94,7 +94,7 @@ def test_the_entry_that_is_printed_takes_the_files_as_it_says(tmp_path, kind):
     said = look.look(raw, "mine")
     assert ingested(raw, pasted(said, tmp_path)) == wanted
     assert "layout: no known layout" in said
-    assert f"real: {sum(not label for label, *_ in wanted.values())} files" in said
+    assert f"\nreal: {sum(not label for label, *_ in wanted.values())} file" in said
 
 
 def test_what_is_said_of_a_folder_line_by_line(tmp_path):
@@ -179,18 +179,31 @@ def test_many_folders_below_a_class_are_people_or_clips(tmp_path):
     assert len({group for _, _, group in ingested(raw, entry).values()}) == 40
 
 
+@pytest.mark.parametrize(("folders", "asked"), [(3, True), (1, False)])
+def test_a_few_numbered_folders_may_be_generators_or_clips(tmp_path, folders, asked):
+    clips = [f"{kind}/{kind}_{number}" for kind in ("real", "fake") for number in range(folders)]
+    raw = grow(tmp_path / "raw", *(f"{clip}/{frame:03d}.jpg" for clip in clips for frame in range(6)))
+    question = "are taken as sources: if they are clips, write source: label and group: folder"
+    assert (question in look.look(raw)) == asked
+
+
 @pytest.mark.parametrize(
     ("paths", "words"),
     [
         (
             ["0/a.png", "1/b.png"],
-            ['#     "0/**": real    # or fake', "no folder's name says real or fake", "folders: 0/ 1, 1/ 1"],
+            ['#     "**/0/**": real-or-fake', "no folder's name says real or fake", "folders: 0/ 1, 1/ 1"],
         ),
+        (["train/0/a.png", "train/1/b.png"], ['#     "**/0/**": real-or-fake', "folders: 0/ 1, 1/ 1"]),
         (["x/real_1.jpg", "x/fake_1.jpg"], ['#     "**/fake*": fake', '#     "**/real*": real']),
-        (["real/1.jpg", "other/2.jpg"], ["no folder's name says fake", '#     "other/**": real    # or fake']),
+        (["real/1.jpg", "other/2.jpg"], ["no folder's name says fake", '#     "**/other/**": real-or-fake']),
         (["deepfake/0_real/1.png", "deepfake/1_fake/2.png"], ["folder deepfake says fake and folder 0_real says real"]),
         (["img/1.jpg", "labels.csv"], ["labels.csv", "no table of labels: "]),
         (["a.zip", "b.zip"], ["archives: a, b; unpack them"]),
+        (
+            ["AiArtData/1.jpg", "RealArt/2.jpg"],
+            ['"**/AiArtData/**": real-or-fake    # by its name fake?', '"**/RealArt/**": real-or-fake'],
+        ),
     ],
 )
 def test_what_is_not_known_is_asked_for_and_not_guessed(tmp_path, paths, words):
@@ -200,7 +213,27 @@ def test_what_is_not_known_is_asked_for_and_not_guessed(tmp_path, paths, words):
     for part in words:
         assert part in said
     commented = [line[2:] for line in said.splitlines() if line.startswith("# ")]
-    assert set(yaml.safe_load("\n".join(commented))["my_raw"]) >= {"adapter", "labels", "group"}
+    entry = yaml.safe_load("\n".join(commented))["my_raw"]
+    # pasted as it is, the catalog asks again
+    values = {*entry.get("labels", {}).values(), *entry.get("sources", {}).values()}
+    assert values <= {"real-or-fake"} or values == {"real", "fake"}
+
+
+def test_what_lies_beside_real_and_fake_is_said_not_to_be_taken(tmp_path):
+    raw = grow(tmp_path / "raw", "real/1.jpg", "fake/2.jpg", "midjourney/3.jpg", "midjourney/4.jpg", "notes.txt")
+    assert "2 files lie beside real/ and fake/ and are not taken, the first midjourney/3.jpg" in look.look(raw)
+
+
+def test_masks_are_said_not_to_be_samples(tmp_path):
+    raw = grow(tmp_path / "raw", "real/1.png", "fake/2.png", "fake/masks/2.png")
+    assert "1 files in folders such as fake/masks: if they are no samples" in look.look(raw)
+
+
+def test_a_layout_that_is_only_like_a_known_one_is_not_taken_for_it(tmp_path):
+    raw = grow(tmp_path / "raw", "original_sequences/youtube/000.png", "manipulated_sequences/Deepfakes/000_003.png")
+    said = look.look(raw)
+    assert "layout: no known layout; by the names of folders" in said
+    assert "- not as recipe faceforensics_frames: no real and no fake file" in said
 
 
 def test_a_folder_of_one_class_gets_no_entry(tmp_path):

@@ -10,6 +10,9 @@ import yaml
 from PIL import Image
 
 from deepfake import cli, tables
+from deepfake.datasets import kinds
+from deepfake.inference import inputs
+from deepfake.modalities.image import foreign
 from deepfake.project import paths
 
 
@@ -119,6 +122,35 @@ def test_names_that_a_mac_stored_apart_are_read(project, runner):
     put(both(3) | {unicodedata.normalize("NFD", "real/Müller/1.jpg"): photograph(99)})
     catalogued()
     assert run(runner, "ingest").exit_code == 0
-    row = samples().loc["real/Müller/1.jpg"]
+    row = samples().to_dict("index")["real/Müller/1.jpg"]
     assert row["source"] == "Müller"
-    assert (paths().raw("mine") / row["path"]).is_file()
+    assert (paths().raw("mine") / str(row["path"])).is_file()
+
+
+def test_what_look_prints_is_pasted_ingested_and_split(project, runner, tmp_path):
+    put(
+        {
+            f"{part}/{kind}/person{number // 2:02d}_{number % 2}.jpg": photograph(1000 * label + number)
+            for label, kind in enumerate(("Real", "Fake"))
+            for number in range(40)
+            for part in ["Train" if number < 30 else "Test"]
+        }
+    )
+    elsewhere = tmp_path / "elsewhere"
+    paths().raw("mine").rename(elsewhere)
+    result = runner.invoke(cli.main, ["ingest", "mine", "--look", str(elsewhere)])
+    entry = result.stdout.partition("entry for data/catalog.yaml:\n")[2].partition("\nthen: ")[0]
+    with paths().catalog.open("a", encoding="utf-8") as catalog:
+        catalog.write(entry.replace("# splits:", "splits:"))
+    result = runner.invoke(cli.main, ["ingest", "mine", "--raw", str(elsewhere)])
+    assert result.exit_code == 0, result.stderr
+    assert run(runner, "split").exit_code == 0
+    manifest = tables.read(paths().manifest("mine"), tables.MANIFEST)
+    assert (manifest["split"] == "test").tolist() == manifest["sample_id"].str.startswith("Test/").tolist()
+    assert manifest.groupby("group")["label"].nunique().eq(2).all()  # a fake is called like its real
+
+
+def test_kinds_of_files_are_the_same_for_predict():
+    assert foreign.KINDS["video"] <= kinds.MEDIA["video"]
+    assert foreign.KINDS["recording"] <= kinds.MEDIA["audio"]
+    assert kinds.MEDIA["image"] >= inputs.SUFFIXES

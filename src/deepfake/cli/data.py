@@ -72,12 +72,12 @@ def fetch(dataset: str) -> None:
     help="Only say what a folder would be taken for, and print the catalog entry to paste; opens no image.",
 )
 def ingest(dataset: str | None, raw: Path | None, look: Path | None) -> None:
-    """Hash and decode every file of DATASET, an entry of data/catalog.yaml; quarantine what cannot be used.
+    """Hash and decode every file of DATASET; quarantine what cannot be used.
 
-    Labels come from folders called real and fake (at any depth: train/REAL, 1_fake), from the patterns of the key
-    `labels`, from a CSV (`table`), or from a known layout (`recipe`: FaceForensics++, Celeb-DF, DFDC, CIFAKE, ...).
-    `deepfake ingest --look FOLDER` writes such an entry. Captions, tables and thumbnails beside the images are passed
-    over and counted.
+    DATASET is an entry of data/catalog.yaml; `deepfake ingest --look FOLDER` writes one. Labels come from folders
+    called real and fake (at any depth: train/REAL, 1_fake), from the patterns of the key `labels`, from a CSV
+    (`table`), or from a known layout (`recipe`: FaceForensics++, Celeb-DF, DFDC, CIFAKE, ...). Captions, tables and
+    thumbnails beside the images are passed over and counted.
     """
     if look is not None:
         from deepfake.datasets import look as looking

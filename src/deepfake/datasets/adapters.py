@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from deepfake.datasets import dfdc, kinds, labelling, labels, listing
-from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.entries import DataSet
 from deepfake.datasets.labelling import CLASSES
 from deepfake.errors import InputError
 
@@ -167,7 +167,12 @@ def folder(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -
         labelled[found.label, found.by] += 1
     missing = [name for name, label in CLASSES.items() if not any(file.label == label for file in files)]
     if missing and rule is not labelling.by_top:
-        raise InputError(_no_class(raw, dataset, missing, passed))
+        there = f" (passed over: {passed})" if str(passed) else ""
+        how = labelling.remedy(dataset.labels, [entry.path for entry in entries])
+        raise InputError(
+            f"{raw}: no {' and no '.join(missing)} file{there}; {how}; deepfake ingest --look {raw} shows what there "
+            f"is; to obtain the data: {dataset.obtain}"
+        )
     return RawFiles(files, passed, labelled)
 
 
@@ -284,23 +289,6 @@ def _is_media(entry: listing.Entry, dataset: DataSet, passed: listing.Passed) ->
 def _stems(path: str) -> Iterator[str]:
     """Yield the names of a path's folders, then that of the file, without suffixes."""
     yield from (PurePosixPath(part).stem for part in PurePosixPath(listing.composed(path)).parts)
-
-
-def _no_class(raw: Path, dataset: DataSet, missing: list[str], passed: listing.Passed) -> str:
-    """Say that no file is of a class, what there is, and what to do."""
-    numbers = [name for name in ("0", "1") if (raw / name).is_dir()]
-    how = "that labels describes" if dataset.labels is not None else "in a folder called like it, at any depth"
-    there = f" (passed over: {passed})" if str(passed) else ""
-    if numbers and dataset.labels is None:
-        return (
-            f"{raw}: a folder called {' or '.join(numbers)} does not say which is fake; write into the catalog "
-            f'labels: {{"0/**": real, "1/**": fake}}, or the other way round'
-        )
-    return (
-        f"{raw}: no {' and no '.join(missing)} file {how}{there}; say which folders hold which class with the key "
-        f"labels in the catalog (deepfake ingest --look {raw} shows what there is), or name the files in a table; "
-        f"to obtain the data: {dataset.obtain}"
-    )
 
 
 def _raw_file(

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from deepfake.datasets.catalog import DataSet, Hub
+from deepfake.datasets.entries import DataSet, Hub
 from deepfake.errors import InputError
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths

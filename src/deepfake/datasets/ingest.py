@@ -13,7 +13,7 @@ from deepfake import modalities, tables
 from deepfake.config.params import Ingest
 from deepfake.datasets import adapters, duplicates, identities, near_duplicates
 from deepfake.datasets.adapters import RawFile, RawFiles
-from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.entries import DataSet
 from deepfake.datasets.listing import Passed
 from deepfake.errors import InputError
 from deepfake.modalities.base import Facts, Modality, counted

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from deepfake import tables
@@ -46,6 +46,13 @@ Rule = Callable[[str], Labelled | None]
 """Takes a path below the raw folder; None: it lies in no folder of a class."""
 
 
+def hint(name: str) -> str:
+    """Return real or fake when a name holds a word of that class beside words that are not known; else nothing."""
+    words = set(_words(name))
+    said = [bool(words & label_vocabulary.REAL), bool(words & label_vocabulary.FAKE)]
+    return NAMES[said.index(True)] if sum(said) == 1 else ""
+
+
 def class_of_folder(name: str) -> int | None:
     """Return the class that a folder's name says: `REAL`, `1_fake`, `training_fake`, `AI-generated images`.
 
@@ -57,6 +64,29 @@ def class_of_folder(name: str) -> int | None:
     if words and all(word in label_vocabulary.REAL for word in words):
         return tables.REAL
     return None
+
+
+def remedy(labels: Mapping[str, str] | None, paths: Iterable[str]) -> str:
+    """Say what to do when no file is of a class.
+
+    Args:
+        labels: the patterns, if there are some.
+        paths: of all files.
+    """
+    if labels is not None:
+        names = [pattern for pattern in labels if "*" not in pattern]
+        hint = f' (all files in a folder {names[0]} are "**/{names[0]}/**")' if names else ""
+        return f"no path matches the patterns of labels in the catalog{hint}"
+    numbers = {part for path in paths for part in path.split("/")[:-1]} & {"0", "1"}
+    if numbers:
+        return (
+            f"a folder called {' or '.join(sorted(numbers))} does not say which is fake: write into the catalog "
+            'labels: {"**/0/**": real, "**/1/**": fake}, or the other way round'
+        )
+    return (
+        "no folder is called so, at any depth: say which folders hold which class with the key labels in the catalog, "
+        "or name the files in a table"
+    )
 
 
 @functools.lru_cache(maxsize=4096)
@@ -94,7 +124,8 @@ def by_patterns(labels: Mapping[str, str]) -> Rule:
         found = [(pattern, label, match) for pattern, label, regex in compiled if (match := regex.fullmatch(path))]
         if not found:
             return None
-        pattern, label, match = found[0]
+        # of several, that which leads to the outermost folder
+        pattern, label, match = max(found, key=lambda each: len(each[2]["below"]))
         other = next((other for other, another, _ in found if another != label), None)
         if other is not None:
             raise InputError(
@@ -141,8 +172,9 @@ def by_top(path: str) -> Labelled | None:
 
 
 def _part(folder: str) -> str:
-    """Return the part that a folder's name says: `train`, `test_set`; "" for another name."""
-    words = [word for word in _words(folder) if word not in _NEUTRAL and not word.isdigit()]
+    """Return the part that a folder's name says: `train`, `test_set`, `training_fake`; "" for another name."""
+    beside = _NEUTRAL | label_vocabulary.FAKE | label_vocabulary.REAL
+    words = [word for word in _words(folder) if word not in beside and not word.isdigit()]
     return _PARTS.get(words[0], "") if len(words) == 1 else ""
 
 

@@ -4,38 +4,17 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from deepfake import modalities
-from deepfake.datasets import adapters, catalog, identities, kinds, labelling, listing, recipes, suspicions
-from deepfake.datasets.adapters import RawFile, RawFiles
-from deepfake.datasets.catalog import DataSet
+from deepfake.datasets import catalog, kinds, labelling, listing, readings, recipes, suspicions
+from deepfake.datasets.adapters import RawFile
 from deepfake.errors import InputError
 
-_MANY_SOURCES = 30
-"""So many folders right below that of a class are people or clips rather than generators and cameras."""
 _SHOWN = 8
-
-
-@dataclass
-class Reading:
-    """One way to take a folder.
-
-    Args:
-        layout: what it is taken for.
-        entry: keys of `DataSet`.
-        found: its files.
-        notes: what one should know or check.
-    """
-
-    layout: str
-    entry: dict[str, Any]
-    found: RawFiles
-    notes: list[str] = field(default_factory=list)
 
 
 def look(raw: Path, name: str | None = None) -> str:
@@ -60,12 +39,12 @@ def look(raw: Path, name: str | None = None) -> str:
     if not listed.entries:
         passed = f" (passed over: {listed.passed})" if str(listed.passed) else ""
         raise InputError(f"{raw}: no file in it{passed}; name the folder that holds the data set")
-    paths = _paths(listed)
+    paths = readings.paths_of(listed)
     name = name or _name(raw)
     if not catalog.is_name(name):
         raise InputError(f"{name!r} cannot name a data set; use small letters, digits, - and _")
     lines = [f"{raw}: {len(paths):,} files", f"kinds: {_kinds(paths)}"]
-    reading, reasons = _read(raw, listed)
+    reading, reasons = readings.of(raw, listed)
     if reading is None:
         return "\n".join([*lines, "layout: no known layout", *reasons, *_tables(paths), *_template(name, paths)])
     files = [file for file in reading.found.files if not file.refused]
@@ -82,118 +61,6 @@ def look(raw: Path, name: str | None = None) -> str:
     return "\n".join([*lines, *_entry(raw, name, reading, files)])
 
 
-def _read(raw: Path, listed: listing.Listing) -> tuple[Reading | None, list[str]]:
-    """Return how a folder is taken, or why it cannot be."""
-    paths = _paths(listed)
-    count = Counter(map(kinds.of, paths))
-    reasons = []
-    # a layout may be known as frames and as videos: that counts of which there are more
-    for name in sorted(recipes.recognised(paths), key=lambda name: -count[recipes.find(name).entry["modality"]]):
-        recipe = recipes.find(name)
-        entry = dict(recipe.entry)
-        if "table" in entry:
-            entry["table"] = min((path for path in paths if path.endswith(entry["table"])), key=len)
-        try:
-            found = _grouped(adapters.find(raw, _dataset(entry), listed), entry)
-        except InputError as error:
-            reasons.append(f"not {name}: {error}")
-            continue
-        changed = {key: value for key, value in entry.items() if recipe.entry.get(key) != value}
-        title = f"recipe {name}: {entry['title']}"
-        return Reading(title, {"recipe": name, **changed}, found, [recipe.note] if recipe.note else []), reasons
-    for read in (_folders, _archives, _table):
-        try:
-            reading = read(raw, listed, count)
-            reading.notes[:0] = reasons
-            return reading, []
-        except InputError as error:
-            reasons += [str(error)] if str(error) else []
-    return None, reasons
-
-
-def _folders(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading:
-    """Take a folder by the names of its folders."""
-    media = [modality for modality in kinds.MEDIA if count[modality]]
-    modality = max(media, key=lambda modality: count[modality], default="image")
-    entry: dict[str, Any] = {"modality": modality, "adapter": "folder", "group": "file"}
-    notes = []
-    at_top = all((raw / name).is_dir() for name in labelling.CLASSES)
-    said = (
-        {found.by: found.label for path in _paths(listed) if (found := labelling.by_names(path))} if not at_top else {}
-    )
-    missing = [name for name, label in labelling.CLASSES.items() if label not in said.values()]
-    if missing and not at_top:
-        raise InputError(f"no folder's name says {' or '.join(missing)}")
-    try:
-        found = adapters.find(raw, _dataset(entry), listed)
-    except InputError as error:
-        if "is both real and fake" not in str(error):
-            raise
-        entry["source"] = "label"
-        found = adapters.find(raw, _dataset(entry), listed)
-        notes.append("folders of the same name are below real and below fake: taken as groups, not as sources")
-    sources = {file.source for file in found.files}
-    if len(sources) > _MANY_SOURCES and "source" not in entry:
-        entry["source"] = "label"
-        notes.append(f"{len(sources):,} folders right below those of the classes: taken as groups, not as sources")
-    entry["group"] = suspicions.group_rule(adapters.find(raw, _dataset(entry | {"group": "folder"}), listed).files)
-    if rule := suspicions.identities_rule(adapters.find(raw, _dataset(entry), listed).files, entry["group"]):
-        entry["identities"] = rule
-        notes.append("names of real groups are part of names of fake groups: identities joins a swap with both people")
-    if 0 < len(said) <= _SHOWN:
-        # written out, so that it can be seen and changed
-        entry["labels"] = {f"**/{by}/**": labelling.NAMES[label] for by, label in sorted(said.items())}
-    found = _grouped(adapters.find(raw, _dataset(entry), listed), entry)
-    return Reading("no known layout; by the names of folders", entry, found, notes)
-
-
-def _archives(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading:
-    """Take a folder of zip archives by their names."""
-    stems = [path[:-4] for path in _paths(listed) if "/" not in path and path.endswith(".zip")]
-    label_of = {stem: labelling.class_of_folder(stem) for stem in stems}
-    sources = {stem: labelling.NAMES[label] for stem, label in label_of.items() if label is not None}
-    if set(sources.values()) != {"real", "fake"}:
-        how = "unpack them, or say with adapter sources which are fake"
-        raise InputError(f"archives: {', '.join(stems[:_SHOWN])}; {how}" if stems else "")
-    entry = {"modality": "image", "adapter": "sources", "sources": sources, "group": "file"}
-    return Reading("one archive a source, by their names", entry, adapters.find(raw, _dataset(entry), listed))
-
-
-def _table(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading:
-    """Take a folder by a table in it."""
-    found, reasons = [], []
-    for path in _near_top(_paths(listed), {".csv"}):
-        entry = {"modality": "image", "adapter": "folder", "table": path, "group": "file"}
-        try:
-            found.append(
-                Reading(f"no known layout; by the table {path}", entry, adapters.find(raw, _dataset(entry), listed))
-            )
-        except InputError as error:
-            reasons.append(f"no table of labels: {error}")
-    if len(found) > 1:
-        raise InputError(f"several tables of labels: {', '.join(each.entry['table'] for each in found)}; choose one")
-    if not found:
-        raise InputError("\n".join(reasons))
-    return found[0]
-
-
-def _paths(listed: listing.Listing) -> list[str]:
-    return [entry.path for entry in listed.entries]
-
-
-def _dataset(entry: dict[str, Any]) -> DataSet:
-    """Return an entry as a data set whose modality need not exist."""
-    keys: dict[str, Any] = {"title": "", "licence": "", "obtain": "it is not there", **entry}
-    return DataSet.model_construct(None, **keys)
-
-
-def _grouped(found: RawFiles, entry: dict[str, Any]) -> RawFiles:
-    """Return files in the groups that their identities make, as ingest does."""
-    if "identities" not in entry:
-        return found
-    return found._replace(files=identities.bind(found.files, entry["identities"], "identities", entry["group"]))
-
-
 def _classes(files: Sequence[RawFile]) -> list[str]:
     """Return a line a class: its files, and those of each source."""
     lines = []
@@ -201,7 +68,8 @@ def _classes(files: Sequence[RawFile]) -> list[str]:
         sources = Counter(file.source for file in files if file.label == label)
         shown = ", ".join(f"{source} {count:,}" for source, count in sources.most_common(_SHOWN))
         more = f" and {len(sources) - _SHOWN:,} more" if len(sources) > _SHOWN else ""
-        lines.append(f"{name}: {sources.total():,} files; sources: {shown}{more}")
+        number = sources.total()
+        lines.append(f"{name}: {number:,} {'file' if number == 1 else 'files'}; sources: {shown or 'none'}{more}")
     return lines
 
 
@@ -235,18 +103,10 @@ def _kinds(paths: Sequence[str]) -> str:
     return ", ".join(f"{number:,} {suffix}" for suffix, number in count.most_common(_SHOWN))
 
 
-def _near_top(paths: Sequence[str], suffixes: set[str]) -> list[str]:
-    """Return files of some suffixes that are few in their folder and called like no other: tables, not captions."""
-    stems = Counter(path.rpartition(".")[0] for path in paths)
-    found = [path for path in paths if kinds.suffix(path) in suffixes and stems[path.rpartition(".")[0]] == 1]
-    few = Counter(path.rpartition("/")[0] for path in found)
-    return [path for path in found if few[path.rpartition("/")[0]] <= _SHOWN]
-
-
 def _tables(paths: Sequence[str], entry: dict[str, Any] | None = None) -> list[str]:
     """Say which files may hold labels or a published split."""
     suffixes = {".csv", ".tsv", ".json", ".jsonl", ".txt", ".lst", ".xlsx", ".parquet"}
-    found = [path for path in _near_top(paths, suffixes) if entry is None or path != entry.get("table")]
+    found = [path for path in readings.near_top(paths, suffixes) if entry is None or path != entry.get("table")]
     if not found:
         return []
     more = f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
@@ -255,24 +115,35 @@ def _tables(paths: Sequence[str], entry: dict[str, Any] | None = None) -> list[s
 
 def _template(name: str, paths: Sequence[str]) -> list[str]:
     """Return the lines of an entry in which the user says which files are fake."""
-    tops = Counter(path.partition("/")[0] for path in paths if "/" in path)
+    # the first folder that may say a class: train/0 and train/1 are told by their second names
+    named = ([folder for folder in path.split("/")[:-1] if not labelling.is_aside(folder)] for path in paths)
+    tops = Counter(folders[0] for folders in named if folders)
     # a word at the beginning of names, as in real_0001.jpg
     words = {re.split(r"[^A-Za-z]", path.rpartition("/")[2])[0] for path in paths}
     label_of = {word: labelling.class_of_folder(word) for word in sorted(words) if word}
     rules = {f"**/{word}*": labelling.NAMES[label] for word, label in label_of.items() if label is not None}
     if len(set(rules.values())) < 2:
-        rules = dict.fromkeys([f"{top}/**" for top in list(tops)[:_SHOWN]] or ["FOLDER/**"], "real    # or fake")
+        rules = {f"**/{top}/**": _guess(top) for top in list(tops)[:_SHOWN]} or {"FOLDER/**": _guess("")}
+    how = ["  adapter: folder", "  labels:", *(f'    "{pattern}": {label}' for pattern, label in rules.items())]
+    archives = [path[:-4] for path in paths if "/" not in path and path.endswith(".zip")]
+    if len(archives) == len(paths):
+        how = ["  adapter: sources", "  sources:", *(f'    "{name}": {_guess(name)}' for name in archives)]
+    entry = [f"{name}:", "  title: ...", "  modality: image", *how, "  group: file", "  licence: ...", "  obtain: ..."]
     return [
         *([f"folders: {', '.join(f'{top}/ {count:,}' for top, count in tops.most_common(_SHOWN))}"] if tops else []),
         "say in an entry of data/catalog.yaml which files are fake:",
         "",
-        *(f"# {line}" for line in (f"{name}:", "  title: ...", "  modality: image", "  adapter: folder", "  labels:")),
-        *(f'#     "{pattern}": {label}' for pattern, label in rules.items()),
-        *(f"# {line}" for line in ("  group: file", "  licence: ...", "  obtain: ...")),
+        *(f"# {line}" for line in entry),
     ]
 
 
-def _entry(raw: Path, name: str, reading: Reading, files: Sequence[RawFile]) -> list[str]:
+def _guess(name: str) -> str:
+    """Return what is to be replaced for a folder or an archive: the catalog refuses it as it is."""
+    guess = labelling.hint(name)
+    return f"real-or-fake    # by its name {guess}?" if guess else "real-or-fake"
+
+
+def _entry(raw: Path, name: str, reading: readings.Reading, files: Sequence[RawFile]) -> list[str]:
     """Return the lines of the entry, as they are pasted into the catalog."""
     entry = reading.entry
     if "recipe" not in entry:

@@ -7,7 +7,7 @@ import pandas as pd
 from deepfake import tables
 from deepfake.config.params import Params
 from deepfake.datasets import near_duplicates, shared_identities, splits
-from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.entries import DataSet
 from deepfake.errors import InputError, unknown
 from deepfake.project import paths
 

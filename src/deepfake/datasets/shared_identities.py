@@ -10,7 +10,7 @@ import pandas as pd
 
 from deepfake import project
 from deepfake.datasets import splits
-from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.entries import DataSet
 from deepfake.errors import InputError
 from deepfake.project import paths
 

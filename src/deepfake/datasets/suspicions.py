@@ -9,10 +9,14 @@ from deepfake.datasets import identities, kinds, labelling
 from deepfake.datasets.adapters import RawFile
 from deepfake.errors import InputError
 
-_IDENTITIES = (r"(\d{3})(?:_(\d{3}))?", r"(id\d+)(?:_(id\d+))?_\d+")
+_IDENTITIES = (r"(\d{3})(?:_(\d{3}))?", r"(id\d+)(?:_(id\d+))?_\d+", r"(id\d+)(?:_(id\d+))?_\d+_\d+")
 """Names of clips that show one or two people: those of FaceForensics++ and of Celeb-DF."""
+_MADE_FROM = {"mask", "masks", "landmarks", "depth", "segmentation", "parsing", "heatmaps", "thumbs", "thumbnails"}
+"""Folders of what is made from images, in the same formats."""
 _FORMAT_SHARE = 0.95
 """Share of a class from which on a format is the class's own."""
+_MANY_NUMBERED = 4
+"""Sources of numbered files from which on one should ask whether they are clips."""
 _FRAMES = 5
 """Files in a folder from which on numbered ones are frames of a clip."""
 
@@ -25,7 +29,7 @@ def of(files: Sequence[RawFile], entry: dict[str, Any]) -> list[str]:
         entry: keys of its entry in the catalog.
     """
     taken = [file for file in files if not file.refused]
-    found = [_missing(taken), _refused(files), _empty(taken), _formats(taken)]
+    found = [_missing(taken), _refused(files), _empty(taken), _no_pictures(taken), _formats(taken)]
     if "recipe" not in entry:
         named = ((file.sample_id, file.group, file.label) for file in taken)
         found += [_same_names(taken, entry), _frames(taken, entry)]
@@ -100,6 +104,15 @@ def _empty(files: Sequence[RawFile]) -> str:
     return f"{len(empty):,} empty {many}, the first {empty[0].sample_id}" if empty else ""
 
 
+def _no_pictures(files: Sequence[RawFile]) -> str:
+    """Say that files lie in folders of what is made from images."""
+    inside = [file for file in files if _MADE_FROM & set(file.sample_id.casefold().split("/")[:-1])]
+    if not inside:
+        return ""
+    where = inside[0].sample_id.rpartition("/")[0]
+    return f"{len(inside):,} files in folders such as {where}: if they are no samples, write labels that leave them out"
+
+
 def _formats(files: Sequence[RawFile]) -> str:
     """Say that the classes have different suffixes: a detector may learn the format instead."""
     share = {}
@@ -137,17 +150,23 @@ def _same_names(files: Sequence[RawFile], entry: dict[str, Any]) -> str:
 
 def _frames(files: Sequence[RawFile], entry: dict[str, Any]) -> str:
     """Say that files look like frames of clips."""
-    folders: dict[str, list[str]] = {}
+    sources: dict[str, str] = {}
+    names: dict[str, list[str]] = {}
     for file in files:
-        folders.setdefault(file.sample_id.rpartition("/")[0], []).append(_stem(file))
-    numbered = [
-        names
-        for names in folders.values()
-        if len(names) >= _FRAMES and sum(map(_ends_in_digit, names)) > len(names) // 2
-    ]
-    if len(numbered) < 10 or entry["group"] != "folder":
+        folder = file.sample_id.rpartition("/")[0]
+        names.setdefault(folder, []).append(_stem(file))
+        sources[folder] = file.source
+    numbered = [folder for folder, stems in names.items() if len(stems) >= _FRAMES and all(map(_ends_in_digit, stems))]
+    if entry["group"] == "folder":
+        told = f"{len(numbered):,} folders of numbered files: taken as clips, whose frames are never parted"
+        return f"{told} (group: folder)" if len(numbered) > 1 else ""
+    # as many sources as folders: these may be generators, or clips
+    if len({sources[folder] for folder in numbered} - set(labelling.CLASSES)) < _MANY_NUMBERED:
         return ""
-    return f"{len(numbered):,} folders of numbered files: taken as clips, whose frames are never parted (group: folder)"
+    return (
+        f"{len(numbered):,} folders of numbered files, as {numbered[0]}, are taken as sources: if they are clips, "
+        "write source: label and group: folder"
+    )
 
 
 def _stem(file: RawFile) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from deepfake import tables
 from deepfake.datasets import near_duplicates, splits
-from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.entries import DataSet
 from deepfake.errors import InputError
 from deepfake.project import paths
 from deepfake.reports import pages

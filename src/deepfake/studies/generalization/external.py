@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepfake.config.params import Params
-from deepfake.datasets import catalog
+from deepfake.datasets import catalog, entries
 from deepfake.datasets.external import predictions
 from deepfake.datasets.external.options import Options
 from deepfake.datasets.external.predictions import ExternalPredictions
@@ -205,7 +205,7 @@ def rows(settings: Params, path: Path | None = None) -> list[ExternalRow]:
 
 
 def _reported(entry: catalog.Reported) -> ExternalRow:
-    known = {name: getattr(entry, name) for name in catalog.REPORTED}
+    known = {name: getattr(entry, name) for name in entries.REPORTED}
     figures = {name: value if name == "auc" else value / 100 for name, value in known.items() if value is not None}
     return ExternalRow(entry.title, entry.measured_on, None, figures, reported=True)
 

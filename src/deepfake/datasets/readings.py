@@ -1,0 +1,161 @@
+"""The ways to take a folder as a data set: as a known layout, by the names of folders or archives, or by a table."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deepfake.datasets import adapters, identities, kinds, labelling, listing, recipes, suspicions
+from deepfake.datasets.adapters import RawFiles
+from deepfake.datasets.entries import DataSet
+from deepfake.errors import InputError
+
+_MANY_SOURCES = 30
+"""So many folders right below that of a class are people or clips rather than generators and cameras."""
+_SHOWN = 8
+_TABLES = 8
+"""So many files of a kind in a folder may be tables; more are captions."""
+
+
+@dataclass
+class Reading:
+    """One way to take a folder.
+
+    Args:
+        layout: what it is taken for.
+        entry: keys of `DataSet`.
+        found: its files.
+        notes: what one should know or check.
+    """
+
+    layout: str
+    entry: dict[str, Any]
+    found: RawFiles
+    notes: list[str] = field(default_factory=list)
+
+
+def of(raw: Path, listed: listing.Listing) -> tuple[Reading | None, list[str]]:
+    """Return how a folder is taken, or why it cannot be."""
+    paths = paths_of(listed)
+    count = Counter(map(kinds.of, paths))
+    reasons = []
+    # a layout may be known as frames and as videos: that counts of which there are more
+    for name in sorted(recipes.recognised(paths), key=lambda name: -count[recipes.find(name).entry["modality"]]):
+        recipe = recipes.find(name)
+        entry = dict(recipe.entry)
+        if "table" in entry:
+            entry["table"] = min((path for path in paths if path.endswith(entry["table"])), key=len)
+        try:
+            found = _grouped(adapters.find(raw, _dataset(entry), listed), entry)
+        except InputError as error:
+            reasons.append(f"not as recipe {name}: {str(error).partition(';')[0].removeprefix(f'{raw}: ')}")
+            continue
+        changed = {key: value for key, value in entry.items() if recipe.entry.get(key) != value}
+        title = f"recipe {name}: {entry['title']}"
+        return Reading(title, {"recipe": name, **changed}, found, [recipe.note] if recipe.note else []), reasons
+    for read in (_folders, _archives, _table):
+        try:
+            reading = read(raw, listed, count)
+            reading.notes[:0] = reasons
+            return reading, []
+        except InputError as error:
+            reasons += [str(error)] if str(error) else []
+    return None, reasons
+
+
+def _folders(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading:
+    """Take a folder by the names of its folders."""
+    media = [modality for modality in kinds.MEDIA if count[modality]]
+    modality = max(media, key=lambda modality: count[modality], default="image")
+    entry: dict[str, Any] = {"modality": modality, "adapter": "folder", "group": "file"}
+    notes = []
+    at_top = all((raw / name).is_dir() for name in labelling.CLASSES)
+    said: dict[str, int] = {}
+    if at_top:
+        beside = [path for path in paths_of(listed) if path.partition("/")[0] not in labelling.CLASSES]
+        beside = [path for path in beside if not kinds.is_beside(path, modality)]
+        if beside:
+            notes.append(f"{len(beside):,} files lie beside real/ and fake/ and are not taken, the first {beside[0]}")
+    else:
+        said = {found.by: found.label for path in paths_of(listed) if (found := labelling.by_names(path))}
+        missing = [name for name, label in labelling.CLASSES.items() if label not in said.values()]
+        if missing:
+            raise InputError(f"no folder's name says {' or '.join(missing)}")
+    try:
+        found = adapters.find(raw, _dataset(entry), listed)
+    except InputError as error:
+        if "is both real and fake" not in str(error):
+            raise
+        entry["source"] = "label"
+        found = adapters.find(raw, _dataset(entry), listed)
+        notes.append("folders of the same name are below real and below fake: taken as groups, not as sources")
+    sources = {file.source for file in found.files}
+    if len(sources) > _MANY_SOURCES and "source" not in entry:
+        entry["source"] = "label"
+        notes.append(f"{len(sources):,} folders right below those of the classes: taken as groups, not as sources")
+    entry["group"] = suspicions.group_rule(adapters.find(raw, _dataset(entry | {"group": "folder"}), listed).files)
+    if rule := suspicions.identities_rule(adapters.find(raw, _dataset(entry), listed).files, entry["group"]):
+        entry["identities"] = rule
+        notes.append("names of real groups are part of names of fake groups: identities joins a swap with both people")
+    if 0 < len(said) <= _SHOWN:
+        # written out, so that it can be seen and changed
+        entry["labels"] = {f"**/{by}/**": labelling.NAMES[label] for by, label in sorted(said.items())}
+    found = _grouped(adapters.find(raw, _dataset(entry), listed), entry)
+    return Reading("no known layout; by the names of folders", entry, found, notes)
+
+
+def _archives(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading:
+    """Take a folder of zip archives by their names."""
+    stems = [path[:-4] for path in paths_of(listed) if "/" not in path and path.endswith(".zip")]
+    label_of = {stem: labelling.class_of_folder(stem) for stem in stems}
+    sources = {stem: labelling.NAMES[label] for stem, label in label_of.items() if label is not None}
+    if set(sources.values()) != {"real", "fake"}:
+        how = "unpack them, or say with adapter sources which are fake"
+        raise InputError(f"archives: {', '.join(stems[:_SHOWN])}; {how}" if stems else "")
+    entry = {"modality": "image", "adapter": "sources", "sources": sources, "group": "file"}
+    return Reading("one archive a source, by their names", entry, adapters.find(raw, _dataset(entry), listed))
+
+
+def _table(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading:
+    """Take a folder by a table in it."""
+    found, reasons = [], []
+    for path in near_top(paths_of(listed), {".csv"}):
+        entry = {"modality": "image", "adapter": "folder", "table": path, "group": "file"}
+        try:
+            found.append(
+                Reading(f"no known layout; by the table {path}", entry, adapters.find(raw, _dataset(entry), listed))
+            )
+        except InputError as error:
+            reasons.append(f"no table of labels: {error}")
+    if len(found) > 1:
+        raise InputError(f"several tables of labels: {', '.join(each.entry['table'] for each in found)}; choose one")
+    if not found:
+        raise InputError("\n".join(reasons))
+    return found[0]
+
+
+def paths_of(listed: listing.Listing) -> list[str]:
+    """Return the paths of all files."""
+    return [entry.path for entry in listed.entries]
+
+
+def _dataset(entry: dict[str, Any]) -> DataSet:
+    """Return an entry as a data set whose modality need not exist."""
+    keys: dict[str, Any] = {"title": "", "licence": "", "obtain": "it is not there", **entry}
+    return DataSet.model_construct(None, **keys)
+
+
+def _grouped(found: RawFiles, entry: dict[str, Any]) -> RawFiles:
+    """Return files in the groups that their identities make, as ingest does."""
+    if "identities" not in entry:
+        return found
+    return found._replace(files=identities.bind(found.files, entry["identities"], "identities", entry["group"]))
+
+
+def near_top(paths: Sequence[str], suffixes: set[str]) -> list[str]:
+    """Return files of some suffixes that are few in their folder and called like no other: tables, not captions."""
+    stems = Counter(path.rpartition(".")[0] for path in paths)
+    found = [path for path in paths if kinds.suffix(path) in suffixes and stems[path.rpartition(".")[0]] == 1]
+    few = Counter(path.rpartition("/")[0] for path in found)
+    return [path for path in found if few[path.rpartition("/")[0]] <= _TABLES]
