@@ -117,7 +117,7 @@ def test_a_mistake_is_told_by_its_path(written, change, message):
         ({"labels": {"real/**": "real"}}, r"mine: labels needs patterns of both real and fake"),
         ({"labels": {}}, r"mine\.labels: "),
         ({"labels": {"../real/**": "real", "fake/**": "fake"}}, r"mine\.labels.*must name a file below"),
-        ({"labels": {"real/**": "real", "fake/**": "spoof"}}, r"mine\.labels\.fake/\*\*: "),
+        ({"labels": {"real/**": "real", "fake/**": "cat"}}, r"mine\.labels\.fake/\*\*: "),
         (
             {"labels": PATTERNS["labels"], "table": "labels.csv"},
             r"mine: labels goes with adapter folder, without table",
