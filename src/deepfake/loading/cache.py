@@ -26,7 +26,7 @@ BATCH = 64
 _READ = 1 << 22
 """Bytes that are hashed at once."""
 _DECIDING_PACKAGES = ("pillow", "nvidia-dali-cuda130")
-_DECODERS = ("dali", "decoding", "files", "orientation", "vision")
+_DECODERS = ("dali", "decoding", "files", "metadata", "orientation", "vision")
 _DECIDING_MODULES = ("loading/cache.py", *(f"modalities/image/{name}.py" for name in _DECODERS))
 
 
