@@ -197,7 +197,7 @@ def test_a_few_numbered_folders_may_be_generators_or_clips(tmp_path, folders, as
         (["train/0/a.png", "train/1/b.png"], ['#     "**/0/**": real-or-fake', "folders: 0/ 1, 1/ 1"]),
         (["x/real_1.jpg", "x/fake_1.jpg"], ['#     "**/fake*": fake', '#     "**/real*": real']),
         (["real/1.jpg", "other/2.jpg"], ["no folder's name says fake", '#     "**/other/**": real-or-fake']),
-        (["deepfake/0_real/1.png", "deepfake/1_fake/2.png"], ["folder deepfake says fake and folder 0_real says real"]),
+        (["deepfake/0_real/1.png", "gan/1_fake/2.png"], ["folder deepfake says fake and folder 0_real says real"]),
         (["img/1.jpg", "labels.csv"], ["labels.csv", "no table of labels: "]),
         (["a.zip", "b.zip"], ["archives: a, b; unpack them"]),
         (
