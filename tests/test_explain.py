@@ -7,6 +7,7 @@ from torch import nn
 
 from deepfake import models
 from deepfake.errors import InputError
+from deepfake.models import grids
 from deepfake.studies.explain import gradcam
 
 
@@ -203,3 +204,64 @@ def test_a_model_without_a_feature_map_is_named(name):
     model = timm.create_model(name, num_classes=1, img_size=64).eval()
     with pytest.raises(InputError, match=f"^{type(model).__name__} has no feature map that Grad-CAM could explain"):
         gradcam.feature_layer(model, 64)
+
+
+def test_heat_of_images_that_are_not_square_lands_on_the_patch_that_decides():
+    """Four rows and six columns of patches, from `patch_embed`; the map is transposed if they are swapped."""
+    model = transformer("vit_mean", img_size=(32, 48))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
+        for block in blocks(model):
+            for parameter in block.attn.proj.parameters():
+                nn.init.zeros_(parameter)
+        dark, bright = torch.full((1, 3, 32, 48), -0.5), torch.full((1, 3, 32, 48), 1.0)
+        pooled = [model.forward_head(model.forward_features(each), pre_logits=True) for each in (dark, bright)]
+        model.head.weight.copy_(pooled[1] - pooled[0])
+    for row, column in ((0, 5), (3, 0), (2, 4)):
+        inputs = dark.clone()
+        inputs[:, :, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 1.0
+        heat = gradcam.heatmaps(model, None, inputs)[0]
+        assert heat.shape == (32, 48)
+        hottest = int(heat.argmax())
+        assert (hottest // 48 // 8, hottest % 48 // 8) == (row, column)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "options", "size", "grid"),
+    [
+        (24 + 5, {"num_prefix_tokens": 5}, (32, 48), (4, 6)),
+        (24, {"patches": (4, 6)}, (32, 48), (4, 6)),
+        # 3 of 5 rows of patches are padding: no aspect says so
+        (35, {"patches": (5, 7)}, (33, 49), (5, 7)),
+        # joined four by four behind `patch_embed`
+        (6, {"patches": (4, 6)}, (32, 48), (2, 3)),
+        # no grid
+        (7, {}, (32, 32), (7, 1)),
+    ],
+)
+def test_tokens_are_put_where_their_patches_lie(tokens, options, size, grid):
+    trunk: Any = nn.Module()
+    trunk.num_prefix_tokens = options.get("num_prefix_tokens", 0)
+    if "patches" in options:
+        trunk.patch_embed = type("Embed", (), {"dynamic_feat_size": lambda self, size: options["patches"]})()
+    features = torch.arange(tokens).float()[None, :, None].expand(2, tokens, 3)
+    expected = torch.arange(trunk.num_prefix_tokens, tokens).reshape(grid).float()
+    assert torch.equal(grids.as_maps(features, trunk, size), expected.expand(2, 3, *grid))
+
+
+@pytest.mark.parametrize("stage", ["penultimate", "final"])
+@pytest.mark.parametrize("name", ["vit", "vit_mean", "dinov2_registers", "swin", "eva02", "beit"])
+def test_a_head_on_a_frozen_transformer_is_explained(name, stage):
+    """The heat is what each position adds to the logit: by hand where the head reads means, and where they lie."""
+    trunk = decided_by_a_patch(name)
+    probe = models.LinearProbe(trunk, stage, SIDE).eval()
+    inputs, labels, places = planted(64, 5)
+    with torch.no_grad():
+        pooled = probe.pooled(probe.forward_features(inputs))
+        probe.head.linear.weight.copy_((pooled[labels == 1].mean(0) - pooled[labels == 0].mean(0))[None])
+    layer, cells = gradcam.feature_layer(probe, SIDE)
+    assert cells == (12 if (name, stage) == ("swin", "penultimate") else 6)  # before patches are joined
+    heat = gradcam.heatmaps(probe, layer, inputs[labels == 1])
+    assert (found_at(heat) == places[labels == 1]).all(1).float().mean() > 0.9

@@ -1,5 +1,6 @@
 """`deepfake predict` as people and programs meet it: what stands on which stream, and the exit code."""
 
+import io
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import click
 import numpy as np
 import pytest
 from click.testing import Result
+from PIL import Image
 from scipy.special import expit
 
 from conftest import encoded
@@ -150,6 +152,17 @@ def test_what_is_passed_over_is_said(photos, runner):
     assert "; passed over: 1 video (.mp4), 1 other file (.txt)" in result.stderr
     result = run(runner, "photos", "--no-recursive")
     assert len(result.stdout.splitlines()) == 1 + 2
+
+
+def test_what_is_odd_about_a_file_is_said(photos, runner):
+    clear, stream = Image.new("RGBA", (48, 40)), io.BytesIO()
+    clear.save(stream, "GIF", save_all=True, append_images=[Image.new("RGBA", (48, 40), "red")])
+    (photos / "3.gif").write_bytes(stream.getvalue())
+    result = run(runner, "photos", "--json")
+    assert result.exit_code == 0, result.stderr
+    notes = [json.loads(line)["notes"] for line in result.stdout.splitlines()]
+    assert notes == ["", "", "transparency on white; first of 2 frames"]
+    assert "1 file with notes (1 transparency on white, 1 first of several frames)" in result.stderr
 
 
 def test_each_face_is_listed_with_its_score():

@@ -53,6 +53,35 @@ def test_another_format_has_nothing_of_a_jpeg():
     assert [found[name] for name in nothing] == [0] * len(nothing)
 
 
+@pytest.mark.parametrize("form", ["GIF", "AVIF", "JPEG2000", "WEBP", "TIFF", "BMP"])
+def test_every_format_that_is_decoded_is_measured(form):
+    image = Image.fromarray(SMOOTH).convert("P" if form == "GIF" else "RGB")
+    stream = io.BytesIO()
+    image.save(stream, form)
+    found = pd.DataFrame([features.of_file(stream.getvalue())]).assign(sample_id="a", sha256="b")
+    tables.check(found, tables.FEATURES, "here")
+    assert found["format"][0] == form
+    decoded = np.asarray(Image.open(stream).convert("RGB"), float)
+    assert found["mean_g"][0] == pytest.approx(decoded[..., 1].mean())
+
+
+def test_transparent_pixels_are_measured_on_white():
+    clear = Image.fromarray(SMOOTH)
+    clear.putalpha(Image.fromarray(NOISE[..., 0]))
+    stream = io.BytesIO()
+    clear.save(stream, "PNG")
+    share = NOISE[..., :1] / 255
+    found = features.of_file(stream.getvalue())
+    assert found["mean_r"] == pytest.approx((SMOOTH * share + 255 * (1 - share))[..., 0].mean(), abs=0.6)
+
+
+def test_broken_exif_is_none():
+    data = encoded(NOISE, "JPEG")
+    broken = data[:20] + b"\xff\xe1\0\x10Exif\0\0" + bytes([0, 8, 0, 2, 1, 18, 0, 3]) + data[20:]
+    found, known = features.of_file(broken), features.of_file(data)
+    assert found | {"segments": 1, "bytes": 0, "bytes_per_pixel": 0} == known | {"bytes": 0, "bytes_per_pixel": 0}
+
+
 @pytest.mark.parametrize(
     ("options", "feature", "value"),
     [

@@ -495,6 +495,6 @@ def test_files_with_notes_are_counted_by_what_is_noted(project):
     pack(raw, camera={"5.png": encoded(seed=5)}, made=made)
     entry = dataset(group="file", camera="real", made="fake")
     said = ingest.write("mine", entry, params.Ingest(max_quarantined=0.0), threads=2)
-    assert "\nnotes on 3 files: first of several frames (2), transparency on white (1)" in said
+    assert "\n3 files with notes (2 first of several frames, 1 transparency on white)" in said
     media = tables.read(paths().media("mine"), tables.MEDIA).set_index("sample_id")
     assert media["notes"].tolist() == ["", "transparency on white", "first of 2 frames", "first of 3 frames", ""]

@@ -106,6 +106,23 @@ def test_so_it_is_in_other_formats(form, case):
     assert inspection.inspect(data)[5] == "broken EXIF"
 
 
+@pytest.mark.parametrize("magic", [b"\0\x08\0\2", b"II+\0"])
+def test_an_avif_whose_exif_is_broken_is_decoded(magic):
+    facts = Image.Exif()
+    facts[0x010F] = "a camera"
+    data = encoded("AVIF", exif=facts, quality=90)
+    start = data.rindex(b"MM\0*")
+    # neither PIL nor libavif takes it
+    damaged = data[:start] + magic + data[start + 4 :]
+    with pytest.raises((Image.UnidentifiedImageError, ValueError)):
+        Image.open(io.BytesIO(damaged))
+    found = inspection.inspect(damaged)
+    assert isinstance(found, inspection.Picture)
+    assert (*found[:3], found.notes) == (64, 40, "AVIF", "broken EXIF")
+    with decoding.opened(damaged) as image:
+        assert np.abs(np.asarray(decoding.upright(image)).astype(int) - STORED).mean() < 5
+
+
 def test_a_png_as_imagemagick_writes_it_is_turned_too():
     def profile(text: str) -> Image.Image:
         image = Image.fromarray(STORED)

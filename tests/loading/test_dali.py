@@ -1,6 +1,5 @@
 """The traps of DALI that the design names, each with the test that it is not stepped into."""
 
-import base64
 import gc
 import io
 import subprocess
@@ -16,6 +15,7 @@ from conftest import as_shown, encoded
 from deepfake.config.params import Augmentation
 from deepfake.modalities.image.augmentation import AugmentationPlan
 from deepfake.modalities.image.files import Encoded
+from jpegs import LOSSLESS
 from policies import EVERYTHING, policy
 
 dali = pytest.importorskip("deepfake.modalities.image.dali")
@@ -115,16 +115,6 @@ def test_even_a_damaged_plain_file_stops_one_decoding_only(data, error):
         list(dali.decode([[good, Encoded(data, (0, 0, 8, 8), plain=True)]], 27, threads=2))
     (found,) = dali.decode([[good]], 27, threads=2)
     np.testing.assert_array_equal(found[0], as_shown(good.data, good.region, 27))
-
-
-LOSSLESS = base64.b64decode(
-    "/9j/4AAQSkZJRgABAQAAAQABAAD/wwALCAAQABgBAREA/8QAFgABAQEAAAAAAAAAAAAAAAAABAMI/9oACAEBAAEAAM/pSlKUpSlK"
-    "UpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlK"
-    "UpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlKUpSlKUpSlKapSlKUpSlK"
-    "UpSlKUpSlOCKpSlKUpSlKUpSlKUpSlOCKpSlKUpSlKUpSlKUpSnBCapSlKUpSlKUpSlKUpSnBCapSlKUpSlKUpSlKUpTghKapSlK"
-    "UpSlKUpSlKUpTghKf//Z"
-)
-"""A lossless JPEG in gray, 24 x 16 px (ITU-T T.81 annex H, written by libjpeg-turbo 3), which DALI 2.4.0 refuses."""
 
 
 def test_what_dali_cannot_decode_is_pils_and_changes_nothing_beside_it():

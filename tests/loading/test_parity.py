@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -10,10 +11,12 @@ from PIL import Image
 
 import policies
 from conftest import ROOT, encoded
+from deepfake import tables
 from deepfake.config.params import Augmentation
-from deepfake.modalities.image import backends
+from deepfake.modalities.image import backends, geometry, inspection
 from deepfake.modalities.image.augmentation import AugmentationPlan, Draws
 from deepfake.modalities.image.files import Encoded
+from jpegs import ARITHMETIC, LOSSLESS
 
 POLICIES = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["augmentations"]
 CPU = torch.device("cpu")
@@ -96,6 +99,47 @@ def test_so_it_is_for_every_orientation(dali, vision, orientation):
     region = (left, top, left + 55, top + 55)
     one, other = both(dali, vision, data, region, 55)
     np.testing.assert_array_equal(one, other)
+
+
+def kinds() -> dict[str, bytes]:
+    """Return pictures in the formats that people have, 24 x 16 px as they are stored."""
+    pixels = natural(24, 16)
+    clear = np.dstack([pixels, np.tile(np.linspace(0, 255, 24).astype(np.uint8), (16, 1))])
+    red = Image.new("RGB", (24, 16), "red")
+    found = {"arithmetic": ARITHMETIC, "lossless": LOSSLESS, "transparent": encoded(clear)}
+    found |= {form: encoded(pixels, form) for form in ("PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")}
+    for name, form, options in (
+        ("progressive", "JPEG", {"progressive": True}),
+        ("coded in RGB", "JPEG", {"keep_rgb": True}),
+        ("several frames", "GIF", {"save_all": True, "append_images": [red]}),
+        ("two pictures", "MPO", {"save_all": True, "append_images": [red]}),
+    ):
+        found[name] = encoded(pixels, form, **options)
+    found |= {mode: jpeg(pixels, mode) for mode in ("L", "CMYK")}
+    found["turned"] = jpeg(pixels, orientation=6)
+    plain = encoded(pixels, "JPEG")
+    found["broken EXIF"] = plain[:20] + b"\xff\xe1\0\x0eExif\0\0" + bytes([0, 8, 0, 2, 1, 18]) + plain[20:]
+    return found
+
+
+@pytest.mark.parametrize("name", kinds())
+def test_every_loader_makes_the_same_of_every_kind_of_file(backend, name):
+    data = kinds()[name]
+    picture = inspection.inspect(data)
+    assert isinstance(picture, inspection.Picture)
+    samples = pd.DataFrame([("a", *picture)], columns=list(tables.MEDIA.columns))
+    [row] = geometry.regions(samples, "letterbox", None, 0).to_dict("records")
+    region = (row["left"], row["top"], row["right"], row["bottom"])
+    [[found]] = backend.decode([[Encoded(data, region, row["plain"] == 1)]], 24, threads=1)
+    with Image.open(io.BytesIO(data)) as image:
+        white = Image.new("RGBA", image.size, "white")
+        expected = np.asarray(Image.alpha_composite(white, image.convert("RGBA")).convert("RGB"))
+    if name == "turned":
+        expected = np.rot90(expected, -1)
+    assert picture[:2] == expected.shape[1::-1]
+    shown = found[:, 4:20] if name == "turned" else found[4:20]
+    np.testing.assert_array_equal(shown, expected)
+    assert found.astype(int).sum() == expected.astype(int).sum()  # the rest is black
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def run(settings: Params, *, count: int, repeats: int, progress: Progress = SILE
         samples = _write_files(count)
         for size, folds in itertools.product(sizes, (1, custom.folds)):
             view = custom.view.model_copy(update={"geometry": "crop", "face_margin": None, "size": size})
-            changes = {"experiment": _RUN, "model": models.SIMPLE_CNN, "view": view, "folds": folds}
+            changes = {"experiment": _RUN, "model": models.SIMPLE_CNN, "view": view, "folds": folds, "repeats": 1}
             _write_run(custom.model_copy(update=changes), settings)
             rows.append({"size": size, "folds": folds} | _measure(settings, samples, repeats, tick))
         for _ in range(repeats):

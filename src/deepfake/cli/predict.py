@@ -13,7 +13,7 @@ import click
 from deepfake.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import TextIO
 
     from deepfake.inference.inputs import File
@@ -64,15 +64,15 @@ def predict(paths: tuple[str, ...], name: str | None, as_json: bool, faces: bool
     limits = choice.limits(detector, settings)
     line = _lines(detector.name, limits, out, as_json)
     counts: Counter[str] = Counter()
-    answered: set[str] = set()
+    answered: dict[str, str] = {}
     with console.shown() as progress:
         for answers in verdicts.predict(detector, files, settings.faces if faces else None):
             for answer in answers.found:
                 click.echo(line(answer), file=out)
                 counts.update(_kinds(answer))
-                answered.add(answer.file)
+                answered[answer.file] = getattr(answer, "notes", "")
             progress.advance("predicting", answers.done, len(files))
-    _conclude(counts, _passed_over(files, answered), f"{choice.describe(detector)}; limits: {limits}")
+    _conclude(counts, _remarks(files, answered), f"{choice.describe(detector)}; limits: {limits}")
 
 
 def _lines(run: str, limits: str, out: "TextIO | None", as_json: bool) -> "Callable[[Verdict | Failure], str]":
@@ -109,6 +109,7 @@ def _facts(answer: "Verdict | Failure", run: str, limits: str) -> dict[str, Any]
         "logit": answer.logit,
         "fold_logits": [part.logits.tolist() for part in answer.parts],
         "faces": _faces(answer),
+        "notes": answer.notes,
         "run": run,
         "limits": limits,
     }
@@ -156,14 +157,22 @@ def _kinds(answer: "Verdict | Failure") -> list[str]:
     return ["fake" if answer.fake else "real", *faceless, *crowded]
 
 
-def _passed_over(files: "Sequence[File]", answered: set[str]) -> str:
-    """Return what the files are that are no images and nobody named."""
+def _remarks(files: "Sequence[File]", answered: "Mapping[str, str]") -> list[str]:
+    """Return what was odd about files, and which nobody named and are no images.
+
+    Args:
+        files: all of them.
+        answered: the notes of each file that was judged or could not be, by its name.
+    """
     from deepfake.inference import inputs
+    from deepfake.modalities.base import counted
 
-    return inputs.described(file.name for file in files if file.name not in answered)
+    passed_over = inputs.described(file.name for file in files if file.name not in answered)
+    noted = counted(answered.values())
+    return [*([noted] if noted else []), *([f"passed over: {passed_over}"] if passed_over else [])]
 
 
-def _conclude(counts: Counter[str], passed_over: str, run: str) -> None:
+def _conclude(counts: Counter[str], remarks: list[str], run: str) -> None:
     """Say what came out, and of which run; fail when a file could not be read."""
     judged = counts["fake"] + counts["real"]
     text = f"{_files(judged)}: {counts['fake']} fake, {counts['real']} real"
@@ -171,9 +180,7 @@ def _conclude(counts: Counter[str], passed_over: str, run: str) -> None:
         text += f"; {counts['crowded']} with several faces, where the largest score counts"
     if counts["faceless"]:
         text += f"; {counts['faceless']} without a face, where a verdict means little"
-    if passed_over:
-        text += f"; passed over: {passed_over}"
-    click.echo(text, err=True)
+    click.echo("; ".join([text, *remarks]), err=True)
     click.echo(run, err=True)
     if counts["failed"]:
         total = _files(judged + counts["failed"])

@@ -16,7 +16,7 @@ from deepfake.datasets.adapters import RawFile, RawFiles
 from deepfake.datasets.entries import DataSet
 from deepfake.datasets.listing import Passed
 from deepfake.errors import InputError
-from deepfake.modalities.base import Facts, Modality
+from deepfake.modalities.base import Facts, Modality, counted
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 
@@ -118,6 +118,7 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
         found=found,
     )
     repeated = duplicates.find(samples)
+    noted = [notes] if "notes" in media and (notes := counted(media["notes"])) else []
     modality = modalities.load(dataset.modality)
     near = pd.DataFrame(columns=[*near_duplicates.COLUMNS])
     if "fingerprint" in modality.MEDIA.columns:
@@ -128,7 +129,7 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
     tables.write_csv(repeated, paths().duplicates(name))
     tables.write_csv(near, paths().near_duplicates(name))
     counts = _counts(name, dataset, samples, quarantine, repeated, near)
-    return "\n".join([counts, found.told(), *_noted(media), *_remarks(dataset, samples, quarantine)])
+    return "\n".join([counts, found.told(), *noted, *_remarks(dataset, samples, quarantine)])
 
 
 def _counts(
@@ -162,16 +163,6 @@ def _remarks(dataset: DataSet, samples: pd.DataFrame, quarantine: pd.DataFrame) 
         found = identities.shared_names(named, dataset.group)
         said += [found] if found else []
     return said
-
-
-def _noted(media: pd.DataFrame) -> list[str]:
-    """Say how many files there is a note of, and of what."""
-    noted = media.loc[media["notes"] != "", "notes"] if "notes" in media else media.iloc[:0, 0]
-    if noted.empty:
-        return []
-    each = noted.str.split("; ").explode().str.replace("^first of .*", "first of several frames", regex=True)
-    counts = ", ".join(f"{words} ({count:,})" for words, count in each.value_counts().items())
-    return [f"notes on {len(noted):,} file{'' if len(noted) == 1 else 's'}: {counts}"]
 
 
 def _examined(

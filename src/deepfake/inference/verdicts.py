@@ -51,6 +51,7 @@ class Verdict:
         scores: the calibrated logit of each part; greater means more likely fake.
         faces: what was found in it, the largest first; None where nobody looked.
         threshold: the calibrated logit from which on a file is predicted fake.
+        notes: what was odd about the file (`inspection.Picture.notes`), as far as anybody looked.
     """
 
     file: str
@@ -58,6 +59,7 @@ class Verdict:
     scores: tuple[float, ...]
     faces: tuple[Face, ...] | None
     threshold: float
+    notes: str = ""
 
     @property
     def logit(self) -> float:
@@ -100,10 +102,10 @@ class Answers(NamedTuple):
     found: list[Verdict | Failure]
 
 
-def judge(file: str, parts: Sequence[Part], faces: tuple[Face, ...] | None, scale: Scale) -> Verdict:
+def judge(file: str, parts: Sequence[Part], faces: tuple[Face, ...] | None, scale: Scale, notes: str = "") -> Verdict:
     """Return the verdict on a file from its parts' logits, on the scale of the shipped detector."""
     scores = tuple(float(scale.combine(part.logits)) for part in parts)
-    return Verdict(file, tuple(parts), scores, faces, scale.threshold)
+    return Verdict(file, tuple(parts), scores, faces, scale.threshold, notes)
 
 
 def predict(detector: Detector, files: Sequence[File], faces: Faces | None) -> Iterator[Answers]:
@@ -190,7 +192,8 @@ def _answers(chunk: Chunk, logits: np.ndarray, ruler: Scale) -> list[Verdict | F
     for place, file in enumerate(chunk.files):
         if place in row_of:
             row = row_of[place]
-            answers.append(judge(file.name, parts[row], None if chunk.faces is None else chunk.faces[row], ruler))
+            faces, notes = None if chunk.faces is None else chunk.faces[row], chunk.samples["notes"].iloc[row]
+            answers.append(judge(file.name, parts[row], faces, ruler, notes))
         elif place in chunk.refused:
             answers.append(Failure(file.name, chunk.refused[place]))
     return answers

@@ -1,5 +1,7 @@
 """What a modality is: all that ingest and measurement need to know between a file and an array."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -10,6 +12,21 @@ from deepfake.tables import Schema
 
 Facts = tuple[int | str, ...]
 """What a medium is: the columns of the modality's `MEDIA` after the `sample_id`, in their order."""
+
+
+def counted(notes: Iterable[str]) -> str:
+    """Return how many media something is noted of, and what: "3 files with notes (2 broken EXIF, 1 ...)".
+
+    Args:
+        notes: of each medium, with "; " between them; "" where there are none.
+
+    Returns:
+        Nothing when there are no notes at all.
+    """
+    noted = [words.split("; ") for words in notes if words]
+    kinds = (re.sub("^first of .*", "first of several frames", words) for one in noted for words in one)
+    counts = ", ".join(f"{count} {words}" for words, count in Counter(kinds).most_common())
+    return f"{len(noted)} file{'' if len(noted) == 1 else 's'} with notes ({counts})" if noted else ""
 
 
 class Modality(Protocol):

@@ -80,7 +80,7 @@ class LinearProbe(nn.Module):
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
         """Map float [b, 3, h, w] to the stage's c maps and as many of squared deviations, [b, 2c, h', w'].
 
-        A transformer's tokens are positions on a square. `final` gives what the trunk calls its features.
+        A transformer's tokens are put where their patches lie (`grids.as_maps`). `final` gives what the trunk calls its features.
         """
         if self.final:
             return self.trunk.forward_features(images)  # pyright: ignore[reportCallIssue]
@@ -179,13 +179,17 @@ def _cut(trunk: nn.Module, place: str, size: int) -> None:
     finally:
         for hook in hooks:
             hook.remove()
-    _walk(trunk, lambda module: not called.intersection(module.modules()))
+    # position embeddings are asked by a method of their own
+    _walk(trunk, lambda module: not called.intersection(module.modules()) and not hasattr(module, "get_embed"))
 
 
 def _walk(module: nn.Module, unused: Callable[[nn.Module], bool]) -> None:
-    """Replace what is unused below a module, as high up as possible; what only holds parameters stays."""
+    """Replace what is unused beside the stage and beside what holds it; all below a layer that runs stays.
+
+    Such a layer may use the weights of another one without calling it (the attention of EVA and BEiT).
+    """
     for name, child in list(module.named_children()):
         if unused(child):
             setattr(module, name, nn.Identity())
-        elif not isinstance(child, _Last):
+        elif not isinstance(child, _Last) and any(isinstance(each, _Last) for each in child.modules()):
             _walk(child, unused)

@@ -27,7 +27,7 @@ def as_maps(features: torch.Tensor, trunk: nn.Module, size: tuple[int, int]) -> 
 def _grid(trunk: nn.Module, count: int, size: tuple[int, int]) -> tuple[int, int]:
     """Return rows and columns of so many positions: those of the patches, or of a coarser grid of the same shape."""
     embed = getattr(trunk, "patch_embed", None)
-    if hasattr(embed, "dynamic_feat_size"):
+    if embed is not None and hasattr(embed, "dynamic_feat_size"):
         rows, columns = embed.dynamic_feat_size(size)
         if rows * columns == count:
             return rows, columns

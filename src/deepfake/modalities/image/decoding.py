@@ -16,6 +16,8 @@ from deepfake.modalities.image import orientation
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
 """What is decoded, as PIL names it; MPO, a JPEG with further pictures, is opened as JPEG."""
 _OPAQUE = 255
+_BROKEN = b"broken"
+"""EXIF data that `orientation.read` finds broken."""
 
 
 @contextmanager
@@ -25,7 +27,7 @@ def opened(data: bytes, formats: tuple[str, ...] = FORMATS) -> Iterator[ImageFil
     Raises:
         PIL.UnidentifiedImageError: it is of no known format.
     """
-    with Image.open(io.BytesIO(data), formats=formats) as image:
+    with _open(data, formats) as image:
         if isinstance(image, TiffImageFile) and orientation.TAG not in image.tag_v2:
             # PIL turns a TIFF while it loads it, by its XMP where it has no tag
             image.getexif().pop(orientation.TAG, None)
@@ -47,3 +49,15 @@ def on_white(image: Image.Image) -> tuple[Image.Image, bool]:
         if image.getchannel("A").histogram()[_OPAQUE] < image.width * image.height:
             return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"), True
     return image if image.mode in ("L", "RGB") else image.convert("RGB"), False
+
+
+def _open(data: bytes, formats: tuple[str, ...]) -> ImageFile:
+    """Open a file; where PIL stumbles over EXIF data at once, as it does of AVIF, without them."""
+    try:
+        return Image.open(io.BytesIO(data), formats=formats)
+    except Exception:  # PIL and libavif raise what they like
+        if b"Exif" not in data:
+            raise
+    image = Image.open(io.BytesIO(data.replace(b"Exif", b"none")), formats=formats)
+    image.info.setdefault("exif", _BROKEN)  # an AVIF has an orientation of its own, which PIL puts there
+    return image
