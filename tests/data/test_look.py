@@ -224,6 +224,12 @@ def test_what_lies_beside_real_and_fake_is_said_not_to_be_taken(tmp_path):
     assert "2 files lie beside real/ and fake/ and are not taken, the first midjourney/3.jpg" in look.look(raw)
 
 
+def test_groups_on_both_sides_of_the_published_split_are_said(tmp_path):
+    people = ["train/real/anna/1.jpg", "train/fake/anna/2.jpg", "train/real/bert/3.jpg", "test/fake/anna/4.jpg"]
+    said = look.look(grow(tmp_path / "raw", *people))
+    assert "- 1 of 2 groups are in the published test set and outside it, as anna: splits: from_folders" in said
+
+
 def test_masks_are_said_not_to_be_samples(tmp_path):
     raw = grow(tmp_path / "raw", "real/1.png", "fake/2.png", "fake/masks/2.png")
     assert "1 files in folders such as fake/masks: if they are no samples" in look.look(raw)

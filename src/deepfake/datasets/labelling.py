@@ -106,6 +106,14 @@ def part_of(folder: str) -> str:
     return next(iter(named), "")
 
 
+def part_or_several(folder: str) -> str:
+    """Return `part_of` a path's folders, or the word several."""
+    try:
+        return part_of(folder)
+    except InputError:
+        return "several"
+
+
 @functools.lru_cache(maxsize=4096)
 def is_aside(folder: str) -> bool:
     """Tell whether a folder is a part of a split or technical, so that it names neither a source nor a group."""
