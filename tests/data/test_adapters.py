@@ -265,6 +265,7 @@ R, F = tables.REAL, tables.FAKE
         ("original_sequences/1.jpg", "manipulated_sequences/1.jpg"),
         ("genuine/1.jpg", "synthetic/1.jpg"),
         ("real_and_fake_face/train/real/1.jpg", "real_and_fake_face/train/fake/1.jpg"),
+        ("Deepfake-dataset/Real/1.jpg", "Deepfake-dataset/Fake/1.jpg"),
         ("real-vs-fake/real/train/images/1.jpg", "real-vs-fake/fake/valid/frames/c23/1.jpg"),
     ],
 )
@@ -321,6 +322,15 @@ def test_a_path_with_both_words_asks_which_one_counts(tmp_path):
         adapters.find(tmp_path, in_folder())
     entry = in_folder(labels={"**/0_real/**": "real", "**/1_fake/**": "fake"})
     assert set(labelled(tmp_path, entry).values()) == {(R, "real"), (F, "fake")}
+
+
+def test_the_folder_that_holds_all_is_called_after_the_data_set(tmp_path):
+    paths = ["deepfake_dataset/train/real/1.jpg", "deepfake_dataset/test/forged/2.jpg"]
+    grow(tmp_path, *paths, "README.md")
+    assert labelled(tmp_path, in_folder()) == {paths[0]: (R, "real"), paths[1]: (F, "fake")}
+    grow(tmp_path, "more/real/3.jpg")
+    with pytest.raises(InputError, match="folder deepfake_dataset says fake and folder real says real"):
+        adapters.find(tmp_path, in_folder())
 
 
 @pytest.mark.parametrize("above", ["", "train/"])
@@ -434,7 +444,7 @@ def test_the_published_part_is_known_where_it_is_kept(tmp_path):
 
 def test_a_path_with_two_parts_is_an_error_where_they_count(tmp_path):
     grow(tmp_path, "train/real/test/1.jpg", "train/fake/2.jpg")
-    with pytest.raises(InputError, match=r"train/real/test: train and test are parts of a published split"):
+    with pytest.raises(InputError, match=r"train/real/test: train and test are both parts of a published split; "):
         adapters.find(tmp_path, in_folder(splits="from_folders"))
     assert len(adapters.find(tmp_path, in_folder()).files) == 2
 

@@ -197,7 +197,7 @@ def test_a_few_numbered_folders_may_be_generators_or_clips(tmp_path, folders, as
         (["train/0/a.png", "train/1/b.png"], ['#     "**/0/**": real-or-fake', "folders: 0/ 1, 1/ 1"]),
         (["x/real_1.jpg", "x/fake_1.jpg"], ['#     "**/fake*": fake', '#     "**/real*": real']),
         (["real/1.jpg", "other/2.jpg"], ["no folder's name says fake", '#     "**/other/**": real-or-fake']),
-        (["deepfake/0_real/1.png", "deepfake/1_fake/2.png"], ["folder deepfake says fake and folder 0_real says real"]),
+        (["deepfake/0_real/1.png", "gan/1_fake/2.png"], ["folder deepfake says fake and folder 0_real says real"]),
         (["img/1.jpg", "labels.csv"], ["labels.csv", "no table of labels: "]),
         (["a.zip", "b.zip"], ["archives: a, b; unpack them"]),
         (
@@ -222,6 +222,12 @@ def test_what_is_not_known_is_asked_for_and_not_guessed(tmp_path, paths, words):
 def test_what_lies_beside_real_and_fake_is_said_not_to_be_taken(tmp_path):
     raw = grow(tmp_path / "raw", "real/1.jpg", "fake/2.jpg", "midjourney/3.jpg", "midjourney/4.jpg", "notes.txt")
     assert "2 files lie beside real/ and fake/ and are not taken, the first midjourney/3.jpg" in look.look(raw)
+
+
+def test_groups_on_both_sides_of_the_published_split_are_said(tmp_path):
+    people = ["train/real/anna/1.jpg", "train/fake/anna/2.jpg", "train/real/bert/3.jpg", "test/fake/anna/4.jpg"]
+    said = look.look(grow(tmp_path / "raw", *people))
+    assert "- 1 of 2 groups are in the published test set and outside it, as anna: splits: from_folders" in said
 
 
 def test_masks_are_said_not_to_be_samples(tmp_path):

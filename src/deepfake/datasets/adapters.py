@@ -149,15 +149,15 @@ def folder(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -
         return _tabled(raw, dataset, dataset.table)
     if not raw.is_dir():
         raise InputError(f"{raw}: not found; to obtain the data: {dataset.obtain}")
-    rule = labelling.by_patterns(dataset.labels) if dataset.labels is not None else labelling.by_names
-    if dataset.labels is None and all((raw / name).is_dir() for name in CLASSES):
-        # what lies beside these two is not looked at
-        rule, listed = labelling.by_top, listing.in_folders(raw, CLASSES)
-    entries, passed = _listed(raw, listed)
+    at_top = dataset.labels is None and all((raw / name).is_dir() for name in CLASSES)
+    # what lies beside real/ and fake/ is not looked at
+    entries, passed = _listed(raw, listing.in_folders(raw, CLASSES) if at_top else listed)
+    entries = sorted((entry for entry in entries if _is_media(entry, dataset, passed)), key=lambda entry: entry.path)
+    media = [entry.path for entry in entries]
+    by_names = labelling.by_top if at_top else labelling.by_names(media)
+    rule = by_names if dataset.labels is None else labelling.by_patterns(dataset.labels)
     files, labelled = [], Counter()
-    for entry in sorted(entries, key=lambda entry: entry.path):
-        if not _is_media(entry, dataset, passed):
-            continue
+    for entry in entries:
         found = rule(entry.path)
         if found is None:
             top, slash, _ = entry.path.partition("/")
@@ -166,9 +166,9 @@ def folder(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -
         files.append(_placed(entry, dataset, found.label, found.below))
         labelled[found.label, found.by] += 1
     missing = [name for name, label in CLASSES.items() if not any(file.label == label for file in files)]
-    if missing and rule is not labelling.by_top:
+    if missing and not at_top:
         there = f" (passed over: {passed})" if str(passed) else ""
-        how = labelling.remedy(dataset.labels, [entry.path for entry in entries])
+        how = labelling.remedy(dataset.labels, media)
         raise InputError(
             f"{raw}: no {' and no '.join(missing)} file{there}; {how}; deepfake ingest --look {raw} shows what there "
             f"is; to obtain the data: {dataset.obtain}"

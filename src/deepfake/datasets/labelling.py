@@ -1,8 +1,9 @@
 """Which folders say real and fake, at any depth: by patterns of the catalog, or by the names of the folders."""
 
 import functools
+import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from deepfake import tables
@@ -98,8 +99,19 @@ def part_of(folder: str) -> str:
     """
     named = {_part(part): part for part in folder.split("/") if _part(part)}
     if len(named) > 1:
-        raise InputError(f"{folder}: {' and '.join(named.values())} are parts of a published split; a file is of one")
+        raise InputError(
+            f"{folder}: {' and '.join(named.values())} are both parts of a published split; rename a folder, or remove "
+            "splits from the catalog"
+        )
     return next(iter(named), "")
+
+
+def part_or_several(folder: str) -> str:
+    """Return `part_of` a path's folders, or the word several."""
+    try:
+        return part_of(folder)
+    except InputError:
+        return "several"
 
 
 @functools.lru_cache(maxsize=4096)
@@ -137,26 +149,35 @@ def by_patterns(labels: Mapping[str, str]) -> Rule:
     return rule
 
 
-def by_names(path: str) -> Labelled | None:
-    """Label a path by the outermost folder whose name says a class (`class_of_folder`).
+def by_names(paths: Collection[str]) -> Rule:
+    """Label paths by the outermost folder whose name says a class (`class_of_folder`).
 
-    Raises:
-        InputError: one folder says real and another fake.
+    Args:
+        paths: of all files; a folder that holds them all is called after the data set (`deepfake_dataset`).
+
+    Returns:
+        The rule. It raises an InputError for a path of which one folder says real and another fake.
     """
-    folder, _, name = composed(path).rpartition("/")
-    parts = tuple(folder.split("/"))
-    found = _classes(parts)
-    if not found:
-        return None
-    place, label = found[0]
-    other = next((place for place, another in found if another != label), None)
-    if other is not None:
-        raise InputError(
-            f"{path}: folder {parts[place]} says {NAMES[label]} and folder {parts[other]} says {NAMES[1 - label]}; "
-            f"say which one counts with the key labels in the catalog, as "
-            f'labels: {{"**/{parts[place]}/**": {NAMES[label]}, ...}}'
-        )
-    return Labelled(label, parts[place], (*parts[place + 1 :], name))
+    ends = (composed(pick(paths, default="")).split("/")[:-1] for pick in (min, max))
+    common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False)))
+
+    def rule(path: str) -> Labelled | None:
+        *folders, name = composed(path).split("/")
+        parts = tuple(folders[common:])
+        found = _classes(parts)
+        if not found:
+            return None
+        place, label = found[0]
+        other = next((place for place, another in found if another != label), None)
+        if other is not None:
+            raise InputError(
+                f"{path}: folder {parts[place]} says {NAMES[label]} and folder {parts[other]} says {NAMES[1 - label]}; "
+                f"say which one counts with the key labels in the catalog, as "
+                f'labels: {{"**/{parts[place]}/**": {NAMES[label]}, ...}}'
+            )
+        return Labelled(label, parts[place], (*parts[place + 1 :], name))
+
+    return rule
 
 
 @functools.lru_cache(maxsize=4096)

@@ -87,12 +87,7 @@ def _groups(files: Sequence[RawFile], entry: dict[str, Any]) -> str:
 
 def _parts(files: Sequence[RawFile]) -> str:
     """Return how many files are in each part of a published split."""
-    count: Counter[str] = Counter()
-    for file in files:
-        try:
-            count[labelling.part_of(file.sample_id.rpartition("/")[0])] += 1
-        except InputError:
-            count["several"] += 1
+    count = Counter(labelling.part_or_several(file.sample_id.rpartition("/")[0]) for file in files)
     named = [f"{part} {count[part]:,}" for part in ("train", "val", "test", "several") if count[part]]
     return ", ".join([*named, *([f"none {count['']:,}"] if named and count[""] else [])]) or "none"
 

@@ -78,7 +78,8 @@ def _folders(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading
         if beside:
             notes.append(f"{len(beside):,} files lie beside real/ and fake/ and are not taken, the first {beside[0]}")
     else:
-        said = {found.by: found.label for path in paths_of(listed) if (found := labelling.by_names(path))}
+        taken = [path for path in paths_of(listed) if not kinds.is_beside(path, modality)]
+        said = {found.by: found.label for found in map(labelling.by_names(taken), taken) if found is not None}
         missing = [name for name, label in labelling.CLASSES.items() if label not in said.values()]
         if missing:
             raise InputError(f"no folder's name says {' or '.join(missing)}")

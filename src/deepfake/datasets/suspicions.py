@@ -30,6 +30,7 @@ def of(files: Sequence[RawFile], entry: dict[str, Any]) -> list[str]:
     """
     taken = [file for file in files if not file.refused]
     found = [_missing(taken), _refused(files), _empty(taken), _no_pictures(taken), _formats(taken)]
+    found.append(_parted(taken))
     if "recipe" not in entry:
         named = ((file.sample_id, file.group, file.label) for file in taken)
         found += [_same_names(taken, entry), _frames(taken, entry)]
@@ -111,6 +112,19 @@ def _no_pictures(files: Sequence[RawFile]) -> str:
         return ""
     where = inside[0].sample_id.rpartition("/")[0]
     return f"{len(inside):,} files in folders such as {where}: if they are no samples, write labels that leave them out"
+
+
+def _parted(files: Sequence[RawFile]) -> str:
+    """Say that a published test set shares groups with the rest."""
+    inside, outside = set(), set()
+    for file in files:
+        is_test = labelling.part_or_several(file.sample_id.rpartition("/")[0]) == "test"
+        (inside if is_test else outside).add(file.group)
+    both = inside & outside
+    if not both:
+        return ""
+    many = f"{len(both):,} of {len(inside | outside):,} groups are"
+    return f"{many} in the published test set and outside it, as {min(both)}: splits: from_folders refuses that"
 
 
 def _formats(files: Sequence[RawFile]) -> str:
