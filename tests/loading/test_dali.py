@@ -15,7 +15,7 @@ from conftest import as_shown, encoded
 from deepfake.config.params import Augmentation
 from deepfake.modalities.image.augmentation import AugmentationPlan
 from deepfake.modalities.image.files import Encoded
-from jpegs import LOSSLESS
+from jpegs import ARITHMETIC, LOSSLESS
 from policies import EVERYTHING, policy
 
 dali = pytest.importorskip("deepfake.modalities.image.dali")
@@ -117,10 +117,15 @@ def test_even_a_damaged_plain_file_stops_one_decoding_only(data, error):
     np.testing.assert_array_equal(found[0], as_shown(good.data, good.region, 27))
 
 
-def test_what_dali_cannot_decode_is_pils_and_changes_nothing_beside_it():
+@pytest.mark.parametrize("foreseen", [True, False])
+def test_what_dali_cannot_decode_is_pils_and_changes_nothing_beside_it(monkeypatch, foreseen):
     pixels = (np.arange(24)[None] * 9 + np.arange(16)[:, None] * 5).astype(np.uint8)
-    with pytest.raises(RuntimeError, match="Failed to decode"):
-        dali._Decoder(16, 1, cuda=False)._run([Encoded(LOSSLESS, (0, 0, 16, 16), plain=True)])
+    if foreseen:
+        assert dali._stored(Encoded(LOSSLESS, (0, 0, 16, 16), plain=True)) is None
+    else:  # as if its header were as usual
+        monkeypatch.setattr(dali, "_stored", lambda file: dali._Stored(file, file.data, file.region, None))
+        with pytest.raises(RuntimeError, match="Failed to decode"):
+            dali._Decoder(16, 1, cuda=False)._run([dali._stored(Encoded(LOSSLESS, (0, 0, 16, 16), plain=True))])
     good = [a_file(number, plain=True) for number in range(40)]
     (alone,) = dali.decode([good], 19, threads=2)
     files = [*good[:3], Encoded(LOSSLESS, (4, 0, 20, 16), plain=True), *good[3:]]
@@ -129,6 +134,26 @@ def test_what_dali_cannot_decode_is_pils_and_changes_nothing_beside_it():
     np.testing.assert_array_equal(again, alone)
     (exact,) = dali.decode([[Encoded(LOSSLESS, (4, 0, 20, 16), plain=True)]], 16, threads=1)
     np.testing.assert_array_equal(exact[0], np.dstack([pixels[:, 4:20]] * 3))
+
+
+@pytest.mark.parametrize(
+    ("data", "usual"),
+    [
+        (encoded(natural(24, 16), "JPEG"), True),
+        (encoded(natural(24, 16), "JPEG", progressive=True), True),
+        (encoded(natural(24, 16), "JPEG", comment=b"words"), True),
+        (ARITHMETIC, False),
+        (LOSSLESS, False),
+        (encoded(natural(24, 16), "JPEG").replace(b"\xff\xdb", b"junk\xff\xdb", 1), False),
+        (encoded(natural(24, 16), "PNG"), False),
+    ],
+    ids=["baseline", "progressive", "comment", "arithmetic", "lossless", "junk", "no JPEG"],
+)
+def test_dali_gets_headers_that_it_survives(data, usual):
+    file = Encoded(data, (0, 0, 16, 16), plain=True)
+    assert (dali._stored(file) is not None) == usual
+    (found,) = dali.decode([[file]], 16, threads=1)
+    np.testing.assert_array_equal(found[0], as_shown(data, (0, 0, 16, 16), 16))
 
 
 @pytest.mark.parametrize("which", ["two segments", "broken, then another"])

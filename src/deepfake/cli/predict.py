@@ -184,7 +184,7 @@ def _conclude(counts: Counter[str], remarks: list[str], run: str) -> None:
     click.echo(run, err=True)
     if counts["failed"]:
         total = _files(judged + counts["failed"])
-        raise InputError(f"{counts['failed']} of {total} could not be read; the reasons stand beside them")
+        raise InputError(f"{counts['failed']} of {total} could not be read; the reasons are listed with them")
 
 
 def _files(count: int) -> str:

@@ -1,14 +1,15 @@
 """The backend of NVIDIA DALI: the same graphs on the CPU and on the GPU.
 
 Every input is fed from Python, by index lists that are decided there: DALI's own readers and their policies for the
-last batch repeat and drop samples, and stop for good at a file of zero bytes. There are no Python workers.
+last batch repeat and drop samples, and stop for good at a file of zero bytes. There are no Python workers. Metadata are
+taken off before: DALI 2.4.0 ends the process at some that are damaged.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from nvidia.dali import fn
@@ -17,7 +18,7 @@ from nvidia.dali.types import Constant, DALIDataType, DALIImageType, DALIInterpT
 from PIL import Image
 
 from deepfake.config.params import Augmentation
-from deepfake.modalities.image import decoding, orientation
+from deepfake.modalities.image import decoding, metadata, orientation
 from deepfake.modalities.image.augmentation import Draws, blur_window, noise_bank, possible
 from deepfake.modalities.image.files import Encoded
 from deepfake.modalities.image.vision import decode_file
@@ -52,12 +53,13 @@ def decode(
     with ThreadPoolExecutor(threads) as pool:
         for batch in batches:
             images = np.empty((len(batch), size, size, 3), np.uint8)
-            plain = [row for row, file in enumerate(batch) if file.plain]
-            others = [row for row, file in enumerate(batch) if not file.plain]
+            stored = [_stored(file) if file.plain else None for file in batch]
+            plain = [row for row, one in enumerate(stored) if one is not None]
+            others = [row for row, one in enumerate(stored) if one is None]
             waiting = pool.map(decode_file, [batch[row] for row in others], repeat(size))
             for start in range(0, len(plain), _AT_ONCE):
                 rows = plain[start : start + _AT_ONCE]
-                images[rows] = plainly.decode([batch[row] for row in rows])
+                images[rows] = plainly.decode([one for row in rows if (one := stored[row])])
             for row, image in zip(others, waiting, strict=True):
                 images[row] = image
             yield images
@@ -83,7 +85,7 @@ def _decoding(size: int, device: str) -> Any:
         _input("data", DALIDataType.UINT8, 1),
         device=device,
         output_type=DALIImageType.RGB,
-        adjust_orientation=False,  # it ends the process at some damaged EXIF; see `orientation`
+        adjust_orientation=False,  # nothing is left that says it
         use_fast_idct=False,  # it shifts pixels
         jpeg_fancy_upsampling=True,  # as libjpeg does on the CPU
         hw_decoder_load=0.0,  # or it would depend on the place in the batch which of two decoders makes an image
@@ -99,6 +101,28 @@ def _decoding(size: int, device: str) -> Any:
     return fn.resize(images, size=(size, size), interp_type=DALIInterpType.INTERP_TRIANGULAR, antialias=True)
 
 
+class _Stored(NamedTuple):
+    """A file as DALI gets it: without metadata, the region as it is stored, and what sets that upright."""
+
+    file: Encoded
+    data: bytes
+    region: orientation.Region
+    turn: Image.Transpose | None
+
+
+def _stored(file: Encoded) -> _Stored | None:
+    """Return what DALI gets of a plain file; nothing where it would fail, which it does not survive each time."""
+    bare = metadata.of_jpeg(file.data)
+    if not bare.usual:
+        return None
+    value = orientation.read(bare.exif).value
+    if value not in orientation.TURNS:
+        return _Stored(file, bare.data, file.region, None)
+    with decoding.opened(file.data, ("JPEG",)) as image:
+        size = image.size
+    return _Stored(file, bare.data, orientation.stored(file.region, size, value), orientation.TURNS[value])
+
+
 class _Decoder:
     """A pipeline that is built again after a failure: DALI decodes nothing more with one that has failed."""
 
@@ -107,39 +131,34 @@ class _Decoder:
         self._build = partial(decoder, size, threads=threads, cuda=cuda)
         self._pipeline = self._build()
 
-    def decode(self, files: Sequence[Encoded]) -> np.ndarray:
-        """Decode some plain files, uint8 [b, size, size, 3]; a view that is valid until the next call.
+    def decode(self, files: Sequence[_Stored]) -> np.ndarray:
+        """Decode some files, uint8 [b, size, size, 3]; a view that is valid until the next call.
 
         Where a run fails, each of its files is tried alone, so that what stands beside a file changes none of its
         pixels; one that DALI cannot decode is PIL's, whose errors are raised.
         """
         try:
             return self._run(files)
-        except Exception:  # DALI's are of no class of their own
+        except RuntimeError:
             self._pipeline = self._build()
         if len(files) == 1:
-            return decode_file(files[0], self._size)[None]
+            return decode_file(files[0].file, self._size)[None]
         return np.concatenate([self.decode([file]).copy() for file in files])
 
-    def _run(self, files: Sequence[Encoded]) -> np.ndarray:
-        """Decode some plain files as they are stored, then turn the small results."""
-        turns, regions = [], []
-        for file in files:
-            with decoding.opened(file.data, ("JPEG",)) as image:
-                turns.append(orientation.of(image).value)
-                regions.append(orientation.stored(file.region, image.size, turns[-1]))
-        left, top, right, bottom = np.array(regions, np.int32).T
+    def _run(self, files: Sequence[_Stored]) -> np.ndarray:
+        """Decode some files as they are stored, then turn the small results."""
+        left, top, right, bottom = np.array([file.region for file in files], np.int32).T
         (images,) = self._pipeline.run(
             data=[np.frombuffer(file.data, np.uint8) for file in files],
             start=np.stack([top, left], axis=1),
             shape=np.stack([bottom - top, right - left], axis=1),
         )
         decoded = np.asarray(images.as_cpu().as_tensor())
-        if any(turn in orientation.TURNS for turn in turns):
+        if any(file.turn is not None for file in files):
             decoded = decoded.copy()
-        for row, turn in enumerate(turns):
-            if turn in orientation.TURNS:
-                decoded[row] = Image.fromarray(decoded[row]).transpose(orientation.TURNS[turn])
+        for row, file in enumerate(files):
+            if file.turn is not None:
+                decoded[row] = Image.fromarray(decoded[row]).transpose(file.turn)
         return decoded
 
 

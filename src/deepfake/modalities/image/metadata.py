@@ -1,4 +1,4 @@
-"""Encoded images without their metadata: for those whose metadata are so damaged that no decoder reaches the pixels."""
+"""Encoded images without their metadata: these may be so damaged that a decoder does not reach the pixels, or dies."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -6,6 +6,8 @@ from typing import NamedTuple
 _SOI, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 _SOS, _COMMENT, _APP0, _APP1, _APP14, _APP15 = 0xDA, 0xFE, 0xE0, 0xE1, 0xEE, 0xEF
 """Markers of JPEG. APP14 is Adobe's, which says how colours are coded."""
+_HUFFMAN = (0xC0, 0xC1, 0xC2)
+"""Markers of the frames that every decoder knows (ITU-T T.81, table B.1)."""
 _EXIF = b"Exif\0\0"
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 """Chunks of PNG that decide its pixels."""
@@ -14,16 +16,23 @@ _BROKEN = b"broken"
 
 
 class Bare(NamedTuple):
-    """An encoded image without metadata, and its EXIF data as they stood there."""
+    """An encoded image without metadata.
+
+    Args:
+        data: what is left.
+        exif: its EXIF data as they stood there.
+        usual: whether it is a JPEG of 8 bits with Huffman coding, baseline or progressive, whose header is in order.
+    """
 
     data: bytes
     exif: bytes
+    usual: bool = False
 
 
 def without(data: bytes) -> Bare | None:
     """Return a JPEG, PNG or AVIF without its metadata; nothing of what has none, or of other formats."""
     if data.startswith(_SOI):
-        bare = _jpeg(data)
+        bare = of_jpeg(data)
     elif data.startswith(_PNG):
         chunks = list(_chunks(data))
         exif = next((_EXIF + chunk[8:-4] for kind, chunk in chunks if kind == b"eXIf"), b"")
@@ -35,20 +44,22 @@ def without(data: bytes) -> Bare | None:
     return None if bare.data == data else bare
 
 
-def _jpeg(data: bytes) -> Bare:
+def of_jpeg(data: bytes) -> Bare:
     """Return a JPEG without comments and application segments."""
-    kept, exif, at = [_SOI], b"", 2
+    kept, exif, at, is_usual = [_SOI], b"", 2, False
     while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
         marker = data[at + 1]
         if marker == _SOS:
-            break
+            return Bare(b"".join([*kept, data[at:]]), exif, is_usual)
         if marker == 0xFF:  # it fills up
             at += 1
             continue
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4])
         segment = data[at:end]
         if marker == _APP1 and segment[4:10] == _EXIF:
-            exif = exif or segment[4:]
+            exif += segment[10:] if exif else segment[4:]  # long ones go on in another segment
+        if marker in _HUFFMAN:
+            is_usual = segment[4:5] == b"\x08"
         if marker == _APP14 or (marker != _COMMENT and not _APP0 <= marker <= _APP15):
             kept.append(segment)
         at = end

@@ -1,7 +1,7 @@
 """How a picture was held: its EXIF orientation, read and applied in one way whatever decodes it.
 
 Decoders disagree: PIL falls back on XMP, where editors leave what no longer holds, and raises or warns at damage; DALI
-2.4.0 ends the process at a second EXIF segment. So the entry is read here, and no decoder is let near it.
+reads other types of values, and 2.4.0 ends the process at a second EXIF segment. So the entry is read here.
 """
 
 import re
