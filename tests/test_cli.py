@@ -73,6 +73,21 @@ def test_the_check_comes_before_any_work_and_counts_the_runs(project, runner):
         assert said in fails(runner, *command.split()), command
 
 
+def test_patches_that_do_not_divide_the_images_are_told_before_any_work(project, runner):
+    edit(model="vit_tiny_patch16_224", presets__quick__resolution={"low": 100, "high": 128}, custom__pretrained=False)
+    said = "model vit_tiny_patch16_224 cannot take images of 100 px (its patches of 16 px do not divide them)"
+    said += "; use 96 or 112 px"
+    assert fails(runner, "check") == f"deepfake: custom, run custom: {said}"
+    for command in ("ingest sample", "split sample", "views sample"):
+        assert runner.invoke(cli.main, command.split()).exit_code == 0
+    before = sorted(Path().rglob("*"))
+    assert fails(runner, "train", "custom") == f"deepfake: {said}"
+    made = {path.parts[0] for path in set(Path().rglob("*")) - set(before)}
+    assert made <= {".store"} and not list(Path(".store").glob("*.part/*"))
+    edit(presets__quick__resolution={"low": 96, "high": 128})
+    assert runner.invoke(cli.main, ["check"]).exit_code == 0
+
+
 def test_a_data_set_that_is_not_there_says_how_to_obtain_it(project, runner):
     catalog = yaml.safe_load(paths().catalog.read_text())
     catalog["mine"] = catalog["sample"] | {"obtain": "ask the author"}

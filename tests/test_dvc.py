@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+import time
 from collections import OrderedDict
 from pathlib import Path
 
@@ -141,7 +142,7 @@ def prepare(path: str | Path, text: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # DVC's own
 def test_a_change_runs_what_it_decides_and_nothing_else(pipeline):
-    everything = STUDIES | EXAMINED | {"sample", "conditions", "weights", "union", "summary"}
+    everything = STUDIES | EXAMINED | {"raw", "sample", "conditions", "weights", "union", "summary"}
     everything |= of_each("ingest", "faces", "views", "features")
     everything |= {f"{name}@{other}" for name in ("sample_derived", "split_others") for other in DATA[1:]} | {"split"}
     assert pipeline() == everything
@@ -195,12 +196,12 @@ def test_only_a_decision_that_changes_re_runs_what_follows_from_it(pipeline):
 def test_the_pipeline_runs_under_dvc(repository):
     """The way to the custom run; the commands of the other stages run in tests/test_whole_study.py."""
     write("params.yaml", tiny_params() | {"model": "simple_cnn"})
-    names = ["ingest", "faces", "views", "split", "weights", "phase1", "custom"]
+    names = ["raw", "ingest", "faces", "views", "split", "weights", "phase1", "custom"]
     committed = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))
     # raw data lies here already
     write("dvc.yaml", committed | {"stages": {name: committed["stages"][name] for name in names}})
     commit("a project")
-    run = {"ingest@sample", "faces@sample", "views@sample", "split", "weights", "phase1", "custom"}
+    run = {"raw", "ingest@sample", "faces@sample", "views@sample", "split", "weights", "phase1", "custom"}
     assert stages_run(call("dvc", "repro")) == run
     commit("results")
 
@@ -225,6 +226,44 @@ def test_the_pipeline_runs_under_dvc(repository):
         curves.setdefault(tuple(row[part["field"]] for part in parts), []).append(row["fpr"])
     assert len(curves) == 2 * 2 * 4  # revisions, folds, rows of both tables
     assert all(points == sorted(points) for points in curves.values())
+
+
+def test_queued_experiments_find_linked_raw_data_and_share_what_they_train(repository, tmp_path):
+    """Two workers in two copies of a workspace in which nothing has been run yet."""
+    raw = tmp_path / "elsewhere"
+    shutil.move(paths().raw("sample"), raw)
+    catalog = yaml.safe_load(paths().catalog.read_text("utf-8"))
+    write(str(paths().catalog), catalog | {"mine": catalog["sample"] | {"title": "mine"}})
+    paths().raw("mine").symlink_to(raw)
+    write("params.yaml", tiny_params() | {"dataset": "mine", "model": "simple_cnn"})
+    names = ["raw", "ingest", "faces", "views", "split", "weights", "phase1", "custom"]
+    committed = yaml.safe_load((ROOT / "dvc.yaml").read_text("utf-8"))
+    write("dvc.yaml", committed | {"stages": {name: committed["stages"][name] for name in names}})
+    commit("a project")
+    for policy in ("full", "light"):
+        call("dvc", "exp", "run", "--queue", "--name", policy, "-S", f"custom.augmentation={policy}")
+    try:
+        call("dvc", "queue", "start", "-j", "2")
+        ended, waited = time.monotonic() + 300, {"Queued", "Running"}
+        while waited & set((status := call("dvc", "queue", "status")).split()) and time.monotonic() < ended:
+            time.sleep(1)
+        logs = {policy: call("dvc", "queue", "logs", policy) for policy in ("full", "light")}
+        assert status.count("Success") == 2, logs
+    finally:
+        call("dvc", "queue", "stop", "--kill")
+    # what both need is trained by one of them, and each has it in its results
+    for run, times in {"simple_cnn_low": 1, "backbone_low": 1, "custom": 2}.items():
+        assert sum(log.count(f"{run}: fold 0,") for log in logs.values()) == times
+    metrics = {
+        Path(ref).name: json.loads(call("git", "show", f"{ref}:reports/metrics/custom.json"))["runs"]["custom"]["auc"]
+        for ref in call("git", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+        if Path(ref).name in logs
+    }
+    assert set(call("dvc", "exp", "list", "--name-only").split()) == set(metrics) == {"full", "light"}
+    assert len(set(metrics.values())) == 2
+    # and the workspace trains it no more: the store has it
+    output = call("dvc", "repro", "phase1")
+    assert "fold 0," not in output and paths().predictions("simple_cnn_low").exists()
 
 
 def plots(page: str) -> dict[str, dict]:

@@ -15,7 +15,7 @@ from container_image import FULL, HARDENED, IMAGE, OWNER, REVISION, build, facts
 pytestmark = [pytest.mark.container, pytest.mark.slow]
 full = pytest.mark.skipif(not FULL, reason="trains, and PyTorch is not in the light image: make container")
 
-STAGES = ("ingest", "faces", "views", "split", "weights", "phase1", "custom")
+STAGES = ("raw", "ingest", "faces", "views", "split", "weights", "phase1", "custom")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -30,7 +30,7 @@ UNTRACKED = re.compile(r"\.scratch/|\.store/|data/[^/]+/cache/|(.*/)?__pycache__
 """What can be made again, or changes with every run."""
 PLUMBING = re.compile(
     r"src/deepfake/(cli/.*|ops/verify/.*|(.*/)?__init__"
-    r"|errors|limits|progress|project|runtime)\.py$"
+    r"|errors|limits|originals|progress|project|runtime)\.py$"
 )
 """Code that decides no number: commands, paths, messages, checks."""
 CONDITIONAL = ("data/raw/", "data/weights", "data/predictions", "data/prepared", "src/")
@@ -122,7 +122,7 @@ def entry_key(path: Path) -> str:
 def unread_deps(stage: dict, read: set[str]) -> set[str]:
     """Return what a stage declares and does not open; no view of this project's other data sets cuts out faces."""
     deps = {path for path in declared_paths(stage, "deps") if not path.startswith(CONDITIONAL)}
-    unused = {f"data/{dataset}/faces.parquet" for dataset in AWAY}
+    unused = {f"data/{dataset}/faces.parquet" for dataset in AWAY} | {str(paths().links)}  # which only sets the order
     if stage["cmd"].startswith("deepfake faces "):
         unused |= {f"data/{dataset}/media.parquet" for dataset in AWAY}
     return {dep for dep in deps - unused if not any(is_below(path, dep) for path in read)}

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepfake import originals
 from deepfake.errors import InputError
 
 PARAMS = "params.yaml"
@@ -114,13 +115,13 @@ class Project:
 
     @property
     def store(self) -> Path:
-        """Return the folder of entries that no study of params.yaml holds, and of unfinished ones; never versioned."""
-        return self.root / ".store"
+        """Return the folder of unfinished entries and of those of no study; DVC's copies share it (`originals`)."""
+        return (originals.original(self.root) or self.root) / ".store"
 
     @property
     def provenances(self) -> Path:
         """Return the folder of the records of when, where and from which commit runs were computed."""
-        return self.store / "provenance"
+        return self.root / ".store" / "provenance"
 
     @property
     def runs(self) -> Path:
@@ -162,15 +163,17 @@ class Project:
         return self.root / "data" / dataset
 
     def raw(self, dataset: str) -> Path:
-        """Return the folder of a data set as it was obtained or generated; nothing writes into it afterwards.
-
-        That of the union of data sets is the folder that holds theirs.
-        """
+        """Return the folder of a data set as it was obtained or generated; the union's holds those of its members."""
         return self.raw_data if dataset == UNION else self.raw_data / dataset
 
     def pointer(self, dataset: str) -> Path:
         """Return the file by which `dvc add` versions the raw folder of a data set that is obtained, not made."""
         return self.raw_data / f"{dataset}.dvc"
+
+    @property
+    def links(self) -> Path:
+        """Return the file that says that raw data is linked (`catalog.link_from_original`); git does not keep it."""
+        return self.raw_data / "links.txt"
 
     def samples(self, dataset: str) -> Path:
         """Return the table of all samples that could be decoded, before splits (`tables.SAMPLES`)."""

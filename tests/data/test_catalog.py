@@ -117,7 +117,7 @@ def test_a_mistake_is_told_by_its_path(written, change, message):
         ({"labels": {"real/**": "real"}}, r"mine: labels needs patterns of both real and fake"),
         ({"labels": {}}, r"mine\.labels: "),
         ({"labels": {"../real/**": "real", "fake/**": "fake"}}, r"mine\.labels.*must name a file below"),
-        ({"labels": {"real/**": "real", "fake/**": "spoof"}}, r"mine\.labels\.fake/\*\*: "),
+        ({"labels": {"real/**": "real", "fake/**": "cat"}}, r"mine\.labels\.fake/\*\*: "),
         (
             {"labels": PATTERNS["labels"], "table": "labels.csv"},
             r"mine: labels goes with adapter folder, without table",
@@ -283,3 +283,12 @@ def test_a_mistake_in_what_is_reported_is_told(written, entries, message):
 def test_a_mistake_in_predictions_is_told(written, change, message):
     with pytest.raises(InputError, match=message):
         catalog.load_predictions(written({"predictions": {"b": PREDICTIONS | change}}))
+
+
+def test_classes_may_be_written_in_any_word_for_them(written):
+    entry = ENTRY | {"sources": {"a": "Bona-Fide", "b": "spoof"}}
+    assert catalog.load(written({"mine": entry}))["mine"].sources == {"a": "real", "b": "fake"}
+    entry = FOLDER | {"labels": {"a/**": "pristine", "b/**": "AI-generated"}}
+    assert catalog.load(written({"mine": entry}))["mine"].labels == {"a/**": "real", "b/**": "fake"}
+    with pytest.raises(InputError, match=r"mine\.sources\.a: "):
+        catalog.load(written({"mine": ENTRY | {"sources": {"a": "cat", "b": "fake"}}}))

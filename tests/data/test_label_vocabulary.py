@@ -4,7 +4,6 @@ from deepfake.datasets.label_vocabulary import (
     FAKE,
     REAL,
     Classes,
-    folder_meaning,
     listed,
     meaning,
     named_class,
@@ -87,13 +86,6 @@ def test_long_lists_and_words_are_cut():
 )
 def test_a_word_means_one_class_or_none(word, fake):
     assert meaning(word) is fake
-
-
-@pytest.mark.parametrize(
-    ("name", "fake"), [("0_real", False), ("1_fake", True), ("REAL", False), ("1", None), ("real_vs_fake", None)]
-)
-def test_a_number_may_come_before_a_folders_word(name, fake):
-    assert folder_meaning(name) is fake
 
 
 @pytest.mark.parametrize(

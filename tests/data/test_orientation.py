@@ -119,8 +119,7 @@ def test_an_avif_whose_exif_is_broken_is_decoded(magic):
     found = inspection.inspect(damaged)
     assert isinstance(found, inspection.Picture)
     assert (*found[:3], found.notes) == (64, 40, "AVIF", "broken EXIF")
-    with decoding.opened(damaged) as image:
-        assert np.abs(np.asarray(decoding.upright(image)).astype(int) - STORED).mean() < 5
+    assert np.abs(np.asarray(decoding.decoded(damaged, decoding.upright)).astype(int) - STORED).mean() < 5
 
 
 def test_a_png_as_imagemagick_writes_it_is_turned_too():

@@ -1,12 +1,13 @@
 """The run store: whole or not at all, found by its key alone, and nothing lost."""
 
 import json
+import shutil
 from pathlib import Path
 
 import filelock
 import pytest
 
-from deepfake import project
+from deepfake import originals, project, tables
 from deepfake.project import paths
 from deepfake.runs import store
 from heard import Heard
@@ -157,3 +158,68 @@ def test_what_another_process_works_on_is_not_pruned():
         assert store.prune() == 1
     assert store.unfinished("k1").exists()
     assert store.prune() == 1
+
+
+# --- DVC's copies of a workspace
+
+
+@pytest.fixture
+def copies(tmp_path, monkeypatch):
+    """Give a function that enters the copy of a name, as DVC makes them below the workspace."""
+
+    def enter(name: str) -> Path:
+        folder = tmp_path / "main/.dvc/tmp/exps" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(folder)
+        return folder
+
+    return enter
+
+
+@pytest.mark.parametrize("names", [("tmpa", "tmpb"), ("standalone/tmpa", "tmpb")])
+def test_what_one_copy_trains_another_takes_when_the_first_is_gone(copies, tmp_path, names):
+    first = copies(names[0])
+    put()
+    shutil.rmtree(first)
+    copies(names[1])
+    assert paths().store.resolve() == (tmp_path / "main/.store").resolve()
+    assert store.bring_back("phase1", "a", "k1")
+    assert (paths().study("phase1") / "a/numbers.txt").read_text() == "1"
+    # whole, and once
+    put(text="not again", key="k1")
+    assert (paths().store / "k1/numbers.txt").read_text() == "1"
+    assert [path.name for path in paths().store.glob("*/")] == ["k1"]
+
+
+def test_the_workspace_takes_what_a_copy_has_trained_and_knows_its_provenance(copies, tmp_path, monkeypatch):
+    copies("tmpa")
+    put(key="new", text="new")
+    tables.write_text("when and where", paths().provenance("a"))
+    monkeypatch.chdir(tmp_path / "main")
+    assert store.bring_back("phase1", "a", "new")
+    # that of the experiment goes with its copy
+    assert not paths().provenance("a").exists()
+
+
+def test_copies_that_push_out_the_same_entry_at_once_do_not_disturb_each_other(copies, monkeypatch):
+    remove, whole = shutil.rmtree, store._whole
+    copies("tmpa")
+    put(key="old")
+    copies("tmpb")
+    put(key="old")
+    # the other one has moved it there between the look and the move
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **_: path.name == "old" or remove(path))
+    monkeypatch.setattr(store, "_whole", lambda folder: whole(folder) if folder.name == "a" else None)
+    store._set_aside(paths().study("phase1") / "a")
+    assert (paths().store / "old/numbers.txt").read_text() == "1"
+
+
+def test_a_copy_is_known_by_where_dvc_puts_it(tmp_path):
+    for below, expected in (
+        (".dvc/tmp/exps/tmpx", True),
+        (".dvc/tmp/exps/standalone/tmpx", True),
+        (".dvc/tmp/exps/tmpx/project", True),  # of a repository in a folder of another one
+        (".dvc/tmp/other", False),
+        ("tmp/exps/x", False),
+    ):
+        assert originals.original(tmp_path / below) == (tmp_path if expected else None), below

@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,6 +86,52 @@ def test_where_no_faces_were_looked_for_no_image_counts_and_the_page_is_written(
     assert findings.read("explain")[f"face.{NAME}"].verdict == "not_run"
     page.write()
     assert "not run" in paths().page("explain").read_text("utf-8")
+
+
+def test_a_backbone_that_cannot_be_explained_does_not_end_the_others(copied, one_process, monkeypatch):
+    other = "another"
+    shutil.copytree(paths().run(NAME), paths().run(NAME).with_name(other))
+    facts = json.loads(paths().config(other).read_text()) | {"experiment": other}
+    tables.write_text(json.dumps(facts), paths().config(other))
+    predictions = tables.read(paths().predictions(other), tables.PREDICTIONS).assign(experiment=other)
+    tables.write(predictions, paths().predictions(other), tables.PREDICTIONS)
+    models = explain.trained.model_of
+    monkeypatch.setattr(
+        explain.trained,
+        "model_of",
+        lambda run, fold, device: Headless().eval() if run.config.experiment == other else models(run, fold, device),
+    )
+    explain.run((other, NAME), configs.load().evaluation, progress=(heard := Heard()))
+    assert set(table("gradcam")["experiment"]) == {NAME}
+    assert set(table("confidence")["experiment"]) == {NAME, other}
+    said = "Headless has no feature map that Grad-CAM could explain; choose another backbone"
+    assert heard.lines.count(f"{other}: no heatmaps: {said}") == 1
+    found = findings.read("explain")
+    assert found[f"face.{other}"].verdict == "not_run" and found[f"face.{other}"].note == f"{said}."
+    assert found[f"face.{NAME}"].verdict != "not_run"
+    page.write()
+    text = paths().page("explain").read_text("utf-8")
+    assert f"The map of {NAME} has 2×2 cells" in text and said in text and f"The map of {other}" not in text
+    # none at all
+    explain.run((other,), configs.load().evaluation)
+    assert table("gradcam").empty
+
+
+class Headless(torch.nn.Module):
+    """Features without positions."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Linear(3, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.forward_head(self.forward_features(images))
+
+    def forward_features(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean((2, 3))
+
+    def forward_head(self, features: torch.Tensor) -> torch.Tensor:
+        return self.head(features)
 
 
 def test_verdicts_are_those_of_the_thresholds_that_training_wrote(copied):

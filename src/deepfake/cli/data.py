@@ -1,12 +1,16 @@
 """The commands that prepare data: from raw files to splits, faces and pixels."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from deepfake import project
 from deepfake.errors import InputError
 from deepfake.project import paths
+
+if TYPE_CHECKING:
+    from deepfake.config.params import Params
 
 
 @click.command()
@@ -25,7 +29,33 @@ def check(schema: bool) -> None:
     settings = config.load()
     for dataset in (settings.dataset, *settings.studies.generalization.datasets):
         catalog.require(dataset)
+    _check_patches(settings)
     click.echo(f"{paths().params}: preset {settings.preset}, {len(config.entries(settings))} runs")
+
+
+def _check_patches(settings: "Params") -> None:
+    """Check that images are as large as models named after their patches need; others are checked before they train.
+
+    Raises:
+        InputError: the run, its model, and the nearest sizes that fit.
+    """
+    from deepfake import config
+    from deepfake.config.studies import Trained
+
+    for name, entry in config.entries(settings).items():
+        if not isinstance(entry.run, Trained):
+            continue
+        try:
+            run = config.resolve(settings, name, config.read_decision() if paths().decision.exists() else None)
+        except InputError:  # its view has not been decided yet
+            continue
+        if "patch" in run.model:
+            from deepfake import models  # which takes seconds to import
+
+            try:
+                models.check_size(run.model, run.resolution)
+            except InputError as error:
+                raise InputError(f"{entry.study}, run {name}: {error}") from None
 
 
 @click.command()
@@ -45,7 +75,7 @@ def sample(name: str) -> None:
 
 @click.group()
 def data() -> None:
-    """Obtain published data sets."""
+    """Obtain published data sets, and link raw data."""
 
 
 @data.command()
@@ -60,6 +90,15 @@ def fetch(dataset: str) -> None:
     with console.shown() as progress:
         hub.fetch(dataset, entry, paths().raw(dataset), progress=progress)
     click.echo(hub.next_steps(dataset))
+
+
+@data.command()
+def link() -> None:
+    """In DVC's copy of a workspace (dvc exp run --queue, --temp): link the raw data of the original."""
+    from deepfake.datasets import catalog
+
+    for line in catalog.link_from_original():
+        click.echo(line, err=True)  # what was made of it may be there; if not, DVC ends with the next stage
 
 
 @click.command()

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from deepfake import project
+from deepfake import originals, project, tables
+from deepfake.config import params
 from deepfake.config.section import Section, first_mistake
 from deepfake.datasets.entries import DataSet, Predictions, Reported
 from deepfake.errors import InputError, unknown
@@ -23,6 +24,7 @@ _RESERVED = {"raw", "predictions", "prepared", "weights", project.UNION, *_OTHER
 
 
 _Entry = TypeVar("_Entry", bound=Section)
+_LINKED = "Raw data that this workspace lacked is linked to where the one that DVC copied it from has it.\n"
 
 
 def load(path: Path | None = None) -> dict[str, DataSet]:
@@ -148,3 +150,30 @@ def attach(name: str, path: Path) -> None:
         raise InputError(f"{link}: is {kind}; remove it to use {path} instead")
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(target, target_is_directory=True)
+
+
+def link_from_original() -> list[str]:
+    """Link raw data that DVC's copy of a workspace (`originals`) lacks to where the original has it.
+
+    DVC copies what git or DVC versions. What is linked or lies in `data/raw` unversioned would be missing. The file
+    that is written makes the stages that read raw data wait for this.
+
+    Returns:
+        A line for each data set in use that neither workspace has.
+    """
+    tables.write_text(_LINKED, paths().links)
+    if (above := originals.original(paths().root)) is None:
+        return []
+    for found in sorted(project.Project(above).raw_data.glob("*/")):
+        link = paths().raw(found.name)
+        # DVC brings what it versions, and what a stage makes
+        if found.name not in GENERATED and not link.exists() and not paths().pointer(found.name).exists():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(found.resolve(), target_is_directory=True)
+    settings, missing = params.load(), []
+    for name in (settings.dataset, *settings.studies.generalization.datasets):
+        try:
+            require(name)
+        except InputError as error:
+            missing.append(str(error))
+    return missing

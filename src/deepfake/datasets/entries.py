@@ -4,12 +4,13 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from deepfake import modalities
 from deepfake.config.section import Probability, Section
 from deepfake.datasets import kinds, recipes
 from deepfake.datasets.external.options import Aggregate, Higher, Options, ScoreIs
+from deepfake.datasets.label_vocabulary import meaning
 from deepfake.errors import unknown
 
 
@@ -39,6 +40,14 @@ def _reads_names(rule: str) -> str:
     return rule
 
 
+def _class(word: str) -> str:
+    """Return real or fake for any word that means one of them."""
+    said = meaning(word) if isinstance(word, str) else None
+    return word if said is None else "fake" if said else "real"
+
+
+Class = Annotated[Literal["real", "fake"], BeforeValidator(_class)]
+"""Real or fake, in any word of `label_vocabulary`."""
 _Label = bool | int | float | str
 _Labels = _Label | list[_Label]
 
@@ -91,7 +100,7 @@ class DataSet(Section):
     """A key of `modalities.MODALITIES`."""
     adapter: Literal["sources", "folder", "metadata"]
     """How its files are laid out; a key of `adapters.ADAPTERS`."""
-    labels: Annotated[dict[Pattern, Literal["real", "fake"]], Field(min_length=1)] | None = None
+    labels: Annotated[dict[Pattern, Class], Field(min_length=1)] | None = None
     """With adapter `folder`: patterns of paths below the data set's folder, and the class of the files that match.
     `*` and `?` stand for letters of one name, `**` for any number of folders: `"**/1_fake/**": fake`. A file that
     matches both classes is an error; one that matches none is passed over and counted."""
@@ -115,7 +124,7 @@ class DataSet(Section):
     others are cross-validated. Without this key the folders are not looked at, and the test set is drawn."""
     near_duplicates: Literal["report", "join"] = "report"
     """What becomes of near-duplicates in different groups: they are listed, or splits also make one group of them."""
-    sources: dict[FolderName, Literal["real", "fake"]] = Field(default={})
+    sources: dict[FolderName, Class] = Field(default={})
     """With adapter `sources`: each source and its label."""
     table: PathBelow | None = None
     """With adapter `folder`: a table below the data set's folder with columns `path`, `label` (real or fake in any word

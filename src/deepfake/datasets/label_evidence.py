@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deepfake.datasets.label_vocabulary import folder_meaning, meaning
+from deepfake import tables
+from deepfake.datasets.label_vocabulary import meaning
+from deepfake.datasets.labelling import class_of_folder
 from deepfake.errors import InputError
 
 _SILENT = -1
@@ -69,7 +71,8 @@ def _each(column: pd.Series, judge: Callable[[str], bool | None]) -> NDArray[np.
 
 def _of_folders(path: str) -> bool | None:
     """Return what the deepest of some folders says that is called after a class."""
-    return next((said for name in reversed(path.split("/")) if (said := folder_meaning(name)) is not None), None)
+    said = next((said for name in reversed(path.split("/")) if (said := class_of_folder(name)) is not None), None)
+    return None if said is None else said == tables.FAKE
 
 
 def _of_words(text: str) -> bool | None:

@@ -40,11 +40,6 @@ def meaning(word: str) -> bool | None:
     return True if plain in FAKE else False if plain in REAL else None
 
 
-def folder_meaning(name: str) -> bool | None:
-    """Return `meaning` of a folder's name, in which a number may come first: `0_real`, `1_fake`, `REAL`."""
-    return meaning(re.sub(r"^\d+[\s_.-]+", "", name))
-
-
 def is_number(word: str) -> bool:
     """Tell whether a label is a number or an answer (1, 0.0, -1, true, yes): what it says of fakes is a convention."""
     return normal(word) in _YES | _NO | {"-1"}

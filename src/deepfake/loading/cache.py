@@ -10,7 +10,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ BATCH = 64
 _READ = 1 << 22
 """Bytes that are hashed at once."""
 _DECIDING_PACKAGES = ("pillow", "nvidia-dali-cuda130")
-_DECODERS = ("dali", "decoding", "files", "orientation", "vision")
+_DECODERS = ("dali", "decoding", "files", "metadata", "orientation", "vision")
 _DECIDING_MODULES = ("loading/cache.py", *(f"modalities/image/{name}.py" for name in _DECODERS))
 
 
@@ -37,6 +37,7 @@ def ensure(
     *,
     raw: Path,
     folder: Path,
+    original: Path | None = None,
     name: str,
     loader: str,
     threads: int,
@@ -51,6 +52,7 @@ def ensure(
         size: side in pixels.
         raw: the folder that archives and paths start from.
         folder: where arrays are kept.
+        original: such a folder of the workspace that this is a copy of, if it is one: an array there is linked.
         name: what the array is called; older arrays of this name and size are removed when a new one is there.
         loader: the backend that decodes.
         threads: decoding threads; they do not change the result.
@@ -67,6 +69,10 @@ def ensure(
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
+    if original is not None and (original / path.name).exists():
+        with suppress(OSError):  # on another disk, or made or removed by another process just now
+            os.link(original / path.name, path)
+            return path
     # one process decodes at a time, the others wait and find it done; so what a killed one left behind is nobody's
     with _locked(folder):
         if path.exists():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepfake import project, tables
+from deepfake import originals, project, tables
 from deepfake.config import ViewConfig, entries
 from deepfake.config.params import Params, View
 from deepfake.config.studies import BEST, AnyRun, Ensemble, Reevaluated, Trained
@@ -15,7 +15,7 @@ from deepfake.errors import InputError
 from deepfake.loading import cache
 from deepfake.modalities.image import geometry
 from deepfake.progress import SILENT, Progress
-from deepfake.project import paths
+from deepfake.project import Project, paths
 
 
 def write(view: ViewConfig, *, threads: int, cuda: bool = False, progress: Progress = SILENT) -> dict[str, object]:
@@ -118,12 +118,14 @@ def _array(
     progress: Progress,
 ) -> Path:
     """Return the decoded images of a view at a size."""
+    above = originals.original(paths().root)
     return cache.ensure(
         samples,
         regions,
         size,
         raw=paths().raw(view.dataset),
         folder=paths().cache(view.dataset),
+        original=Project(above).cache(view.dataset) if above else None,
         name=view.view,
         loader=view.loader,
         threads=threads,

@@ -80,7 +80,7 @@ class LinearProbe(nn.Module):
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
         """Map float [b, 3, h, w] to the stage's c maps and as many of squared deviations, [b, 2c, h', w'].
 
-        A transformer's tokens are put where their patches lie (`grids.as_maps`). `final` gives what the trunk calls its features.
+        A transformer's tokens are put where their patches lie. `final` gives what the trunk calls its features.
         """
         if self.final:
             return self.trunk.forward_features(images)  # pyright: ignore[reportCallIssue]

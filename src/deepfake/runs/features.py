@@ -33,7 +33,7 @@ _BATCH = {"cpu": 16, "cuda": 64}
 stays in its caches: EfficientNet-Lite0 at 96 px takes half the time of batches of 64."""
 _PACKAGES = ("torch", "timm", "opencv-python-headless", "nvidia-dali-cuda130", "torchvision")
 _CODE = (
-    *("models/backbones.py", "models/frozen.py", "loading/batches.py"),
+    *("models/backbones.py", "models/frozen.py", "models/grids.py", "loading/batches.py"),
     *(f"modalities/image/{name}.py" for name in ("augmentation", "opencv", "dali", "vision")),
 )
 

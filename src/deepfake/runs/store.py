@@ -3,10 +3,15 @@
 An entry is a folder. It lies at `runs/<study>/<run>`, where DVC keeps it as a part of its study; what another
 configuration or other code pushes out of there is kept in `.store` until `deepfake runs prune`. Unfinished work lies in
 `.store`, too, under the same key. Entries are renamed into place, so that none is ever seen half written.
+
+Experiments that DVC runs in copies of the workspace share its `.store`: they wait for each other's runs of the same
+key, and leave there what they have trained.
 """
 
 import hashlib
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +20,7 @@ from typing import Literal, NamedTuple
 import filelock
 from pydantic import ValidationError
 
-from deepfake import project, runtime, tables
+from deepfake import originals, project, runtime, tables
 from deepfake.config.section import Section
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
@@ -113,6 +118,8 @@ def put(study: str, run: str, kind: Kind, wanted: str, write: Callable[[Path], N
     _set_aside(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     new.rename(target)
+    if originals.original(paths().root):
+        _share(target, wanted)
     shutil.rmtree(unfinished(wanted), ignore_errors=True)
 
 
@@ -147,7 +154,7 @@ def prune() -> int:
     """
     count = 0
     for path in paths().store.glob("*"):
-        if not path.is_dir() or path == paths().provenances:
+        if not path.is_dir() or path.name == paths().provenances.name:
             continue
         lock = _lock(path.name.split(".")[0])
         try:
@@ -188,13 +195,38 @@ def _set_aside(path: Path) -> None:
         whole = _whole(path)
         kept = paths().store / whole.key if whole else None
         if kept and not _whole(kept):
-            shutil.rmtree(kept, ignore_errors=True)
-            kept.parent.mkdir(exist_ok=True)
-            path.rename(kept)
+            _keep(path, kept)
             return
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _share(entry: Path, wanted: str) -> None:
+    """Leave an entry of a copy of the workspace in the store, as hard links: the copy goes when its experiment ends."""
+    kept = paths().store / wanted
+    if not _whole(kept):
+        new = Path(tempfile.mkdtemp(prefix=f"{wanted}-", suffix=_NEW, dir=paths().store))
+        shutil.copytree(entry, new, copy_function=_link, dirs_exist_ok=True)
+        _keep(new, kept)
+
+
+def _link(source: str, target: str) -> None:
+    """Make a file a second name of another one, or a copy where the disk is another one."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _keep(path: Path, kept: Path) -> None:
+    """Move a whole entry into the store, unless another process has done so just now."""
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.parent.mkdir(exist_ok=True)
+    try:
+        path.rename(kept)
+    except OSError:
+        shutil.rmtree(path)
 
 
 def _whole(folder: Path) -> Entry | None:

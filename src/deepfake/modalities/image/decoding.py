@@ -4,20 +4,22 @@ The first frame counts. The EXIF orientation is applied, that of XMP is not. Tra
 """
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from deepfake.modalities.image import orientation
+from deepfake.modalities.image import metadata, orientation
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
 """What is decoded, as PIL names it; MPO, a JPEG with further pictures, is opened as JPEG."""
+BARE = "opened without its metadata"
 _OPAQUE = 255
-_BROKEN = b"broken"
-"""EXIF data that `orientation.read` finds broken."""
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -27,11 +29,35 @@ def opened(data: bytes, formats: tuple[str, ...] = FORMATS) -> Iterator[ImageFil
     Raises:
         PIL.UnidentifiedImageError: it is of no known format.
     """
-    with _open(data, formats) as image:
+    with Image.open(io.BytesIO(data), formats=formats) as image:
         if isinstance(image, TiffImageFile) and orientation.TAG not in image.tag_v2:
             # PIL turns a TIFF while it loads it, by its XMP where it has no tag
             image.getexif().pop(orientation.TAG, None)
         yield image
+
+
+def decoded(data: bytes, use: Callable[[ImageFile], T]) -> T:
+    """Open an encoded file and use it; where that fails, once more without the file's metadata.
+
+    Args:
+        data: the encoded file.
+        use: what loads it. `BARE` in the image's `info` tells it of the second time.
+
+    Raises:
+        Exception: whatever PIL stumbled over the first time.
+    """
+    try:
+        with opened(data) as image:
+            return use(image)
+    except Exception:
+        bare = metadata.without(data)
+        if bare is None:
+            raise
+        with suppress(Exception), opened(bare.data) as image:
+            image.info[BARE] = True
+            image.info.setdefault("exif", bare.exif)  # an AVIF has an orientation of its own, which PIL puts there
+            return use(image)
+        raise
 
 
 def upright(image: ImageFile) -> Image.Image:
@@ -49,15 +75,3 @@ def on_white(image: Image.Image) -> tuple[Image.Image, bool]:
         if image.getchannel("A").histogram()[_OPAQUE] < image.width * image.height:
             return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB"), True
     return image if image.mode in ("L", "RGB") else image.convert("RGB"), False
-
-
-def _open(data: bytes, formats: tuple[str, ...]) -> ImageFile:
-    """Open a file; where PIL stumbles over EXIF data at once, as it does of AVIF, without them."""
-    try:
-        return Image.open(io.BytesIO(data), formats=formats)
-    except Exception:  # PIL and libavif raise what they like
-        if b"Exif" not in data:
-            raise
-    image = Image.open(io.BytesIO(data.replace(b"Exif", b"none")), formats=formats)
-    image.info.setdefault("exif", _BROKEN)  # an AVIF has an orientation of its own, which PIL puts there
-    return image

@@ -7,6 +7,7 @@ processing.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import cv2
@@ -91,9 +92,13 @@ def of_file(data: bytes) -> dict[str, Any]:
     table; `luma_mean`, `luma_dc` and `luma_last` are the table's mean, first and last entry. `exif` counts the tags,
     `segments` the application and comment segments of a JPEG, or what PIL lists as `info` of other formats.
     """
-    with decoding.opened(data) as image:
-        pixels = np.asarray(decoding.upright(image))
-        return _container(image, len(data), pixels.shape[1], pixels.shape[0]) | pixel_statistics(pixels)
+    return decoding.decoded(data, partial(_of_image, size=len(data)))
+
+
+def _of_image(image: ImageFile, size: int) -> dict[str, Any]:
+    """Return the columns of an image that is opened."""
+    pixels = np.asarray(decoding.upright(image))
+    return _container(image, size, pixels.shape[1], pixels.shape[0]) | pixel_statistics(pixels)
 
 
 def _container(image: ImageFile, size: int, width: int, height: int) -> dict[str, Any]:

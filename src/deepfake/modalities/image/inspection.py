@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 from PIL import Image
@@ -45,20 +46,7 @@ def inspect(data: bytes) -> Picture | str:
     if not data:
         return "empty file"
     try:
-        with decoding.opened(data) as image:
-            if isinstance(image, TiffImageFile) and (words := foreign.raw(image, data)):
-                return words
-            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
-                return "too many pixels (decompression bomb)"
-            image.load()
-            if image.mode not in _EIGHT_BIT_MODES or _bits(image, data) > 8:
-                return f"not 8 bits a channel (mode {image.mode}); convert it"
-            held = orientation.of(image)
-            flat, transparent = decoding.on_white(image)
-            width, height = orientation.upright_size(image.size, held.value)
-            seen = fingerprint.of(flat, orientation.TURNS.get(held.value))
-            notes = "; ".join(_notes(image, held, transparent))
-            return Picture(width, height, image.format or "", image.mode, seen, notes)
+        return decoding.decoded(data, partial(_seen, data=data))
     except Image.UnidentifiedImageError:
         return foreign.named(data) or f"not an image of a known format ({', '.join(decoding.FORMATS)})"
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -81,10 +69,29 @@ def quiet() -> Iterator[None]:
         yield
 
 
+def _seen(image: ImageFile, data: bytes) -> Picture | str:
+    """Return what an image is that is opened, or why it is refused; raises whatever PIL does when it loads it."""
+    if isinstance(image, TiffImageFile) and (words := foreign.raw(image, data)):
+        return words
+    if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+        return "too many pixels (decompression bomb)"
+    image.load()
+    if image.mode not in _EIGHT_BIT_MODES or _bits(image, data) > 8:
+        return f"not 8 bits a channel (mode {image.mode}); convert it"
+    held = orientation.of(image)
+    flat, transparent = decoding.on_white(image)
+    width, height = orientation.upright_size(image.size, held.value)
+    seen = fingerprint.of(flat, orientation.TURNS.get(held.value))
+    notes = "; ".join(_notes(image, held, transparent))
+    return Picture(width, height, image.format or "", image.mode, seen, notes)
+
+
 def _notes(image: ImageFile, held: orientation.Orientation, transparent: bool) -> Iterator[str]:
     """Yield what is odd about an image whose pixels are whole; of its frames the last thing that is looked at."""
     if not held.sound:
         yield "broken EXIF"
+    elif decoding.BARE in image.info:
+        yield "broken metadata"
     if orientation.contradicted(image, held.value):
         yield "orientation in XMP not applied"
     if transparent:

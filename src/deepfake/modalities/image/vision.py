@@ -45,9 +45,8 @@ def decode_file(file: Encoded, size: int) -> np.ndarray:
     Returns:
         uint8 [size, size, 3], RGB: the region, black beyond the image, by PIL's antialiased bilinear filter.
     """
-    with decoding.opened(file.data) as image:
-        part = decoding.upright(image).crop(file.region)
-        return np.asarray(part.resize((size, size), Image.Resampling.BILINEAR))
+    part = decoding.decoded(file.data, decoding.upright).crop(file.region)
+    return np.asarray(part.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def augmenter(policy: Augmentation, *, source: int, size: int, batch_size: int, device: "torch.device") -> "Augment":
