@@ -141,8 +141,29 @@ def test_a_known_layout_is_an_entry_of_two_lines(tmp_path):
     raw = grow(tmp_path / "raw", *(f"{part}/{name}/1.jpg" for part in ("train", "test") for name in ("REAL", "FAKE")))
     said = look.look(raw)
     assert "layout: recipe cifake: CIFAKE" in said
-    assert "\n\nmy_raw:\n  recipe: cifake\n\nthen: " in said
+    assert "\n\nmy_raw:\n  recipe: cifake\n  # title: ...    # if it is another data set" in said
     assert pasted(said, tmp_path).splits == "from_folders"
+
+
+@pytest.mark.parametrize("wrapper", ["", "data/"])
+def test_generators_above_the_folders_of_fakes_are_sources(tmp_path, wrapper):
+    files = {
+        "sdxl/val/0_real/a.png": "real",
+        "sdxl/val/1_fake/b.png": "sdxl",
+        "train/flux.1/1_fake/c.png": "flux.1",
+        "coco/0_real/d.png": "real",
+    }
+    raw = grow(tmp_path / "raw", *(wrapper + path for path in files))
+    said = look.look(raw)
+    assert "folders above those of the fakes are taken as sources" in said
+    found = ingested(raw, pasted(said, tmp_path))
+    assert {path: source for path, (_, source, _) in found.items()} == {wrapper + path: files[path] for path in files}
+
+
+def test_two_folders_above_those_of_fakes_may_be_either(tmp_path):
+    folders = ["mygan/cat/0_real", "mygan/cat/1_fake", "other/dog/1_fake"]
+    said = look.look(grow(tmp_path / "raw", *(f"{folder}/1.png" for folder in folders)))
+    assert "fake: 2 files; sources: fake 2" in said
 
 
 def test_fakes_that_are_called_like_reals_are_in_their_groups(tmp_path):

@@ -83,11 +83,11 @@ def _counted(number: int, one: str, several: str, kinds: Counter[str] | None = N
     if not number:
         return ""
     shown = [
-        f"{count} {kind}"
+        f"{count:,} {kind}"
         for kind, count in sorted((kinds or {}).items(), key=lambda each: (-each[1], each[0]))[:_KINDS_SHOWN]
     ]
     more = ", ..." if kinds and len(kinds) > _KINDS_SHOWN else ""
-    return f"{number} {one if number == 1 else several}" + (f" ({', '.join(shown)}{more})" if shown else "")
+    return f"{number:,} {one if number == 1 else several}" + (f" ({', '.join(shown)}{more})" if shown else "")
 
 
 class Listing(NamedTuple):

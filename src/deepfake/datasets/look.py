@@ -150,7 +150,9 @@ def _entry(raw: Path, name: str, reading: readings.Reading, files: Sequence[RawF
     if {file.label for file in files} != set(labelling.CLASSES.values()):
         return ["no entry: a data set needs real and fake files"]
     dumped = yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True, width=1000).splitlines()
-    if "recipe" not in entry and any(part in _parts(files) for part in ("test ",)):
+    if "recipe" in entry:
+        dumped.append("  # title: ...    # if it is another data set with the same folders")
+    elif "test " in _parts(files):
         dumped.append("  # splits: from_folders    # keeps the published test set; without it one is drawn")
     return [
         "entry for data/catalog.yaml:",

@@ -1,11 +1,13 @@
 """The ways to take a folder as a data set: as a known layout, by the names of folders or archives, or by a table."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deepfake import tables
 from deepfake.datasets import adapters, identities, kinds, labelling, listing, recipes, suspicions
 from deepfake.datasets.adapters import RawFiles
 from deepfake.datasets.entries import DataSet
@@ -95,6 +97,9 @@ def _folders(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading
     if len(sources) > _MANY_SOURCES and "source" not in entry:
         entry["source"] = "label"
         notes.append(f"{len(sources):,} folders right below those of the classes: taken as groups, not as sources")
+    if said and sources == set(labelling.CLASSES) and "source" not in entry and (rule := _source_above(found, said)):
+        entry["source"] = rule
+        notes.append("folders above those of the fakes are taken as sources")
     entry["group"] = suspicions.group_rule(adapters.find(raw, _dataset(entry | {"group": "folder"}), listed).files)
     if rule := suspicions.identities_rule(adapters.find(raw, _dataset(entry), listed).files, entry["group"]):
         entry["identities"] = rule
@@ -104,6 +109,29 @@ def _folders(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading
         entry["labels"] = {f"**/{by}/**": labelling.NAMES[label] for by, label in sorted(said.items())}
     found = _grouped(adapters.find(raw, _dataset(entry), listed), entry)
     return Reading("no known layout; by the names of folders", entry, found, notes)
+
+
+def _source_above(found: RawFiles, said: dict[str, int]) -> str:
+    """Return the rule for sources where each folder of fakes lies in one that is called after a generator.
+
+    Args:
+        found: the files, of one source a class.
+        said: the names of folders that say a class.
+    """
+    fakes = [name for name, label in said.items() if label == tables.FAKE]
+    above, aside = set(), set()
+    common = set.intersection(*(set(file.sample_id.split("/")[:-1]) for file in found.files))
+    for file in found.files:
+        if file.label == tables.FAKE:
+            folders = file.sample_id.split("/")[:-1]
+            folders = folders[: next(place for place, name in enumerate(folders) if name in fakes)]
+            named = [name for name in folders if name not in common and not labelling.is_aside(name)]
+            aside.update(name for name in folders if labelling.is_aside(name))
+            above.add(named[0] if len(named) == 1 else "")
+    if "" in above or len(above) < 2:
+        return ""
+    between = f"(?:/(?:{'|'.join(map(re.escape, sorted(aside)))}))*" if aside else ""
+    return f"([^/]+){between}/(?:{'|'.join(map(re.escape, sorted(fakes)))})/"
 
 
 def _archives(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading:
