@@ -199,6 +199,26 @@ def test_a_class_token_is_explained_by_what_the_last_attention_reads(name):
     assert found.std() > 0.05
 
 
+@pytest.mark.parametrize("name", ["swin", "swinv2", "dinov3", "eva02", "vit_mean"])
+def test_a_mean_of_tokens_is_explained_by_the_output_of_the_last_block(name):
+    """Grad-CAM by hand, of the tokens before the last norm."""
+    model, inputs = decided_by_a_patch(name), planted(4, 7)[0]
+    kept = []
+    hook = blocks(model)[-1].register_forward_hook(lambda _, __, output: kept.append(output))
+    logits = model(inputs)
+    hook.remove()
+    (gradient,) = torch.autograd.grad(logits.sum(), kept[0])
+    before = getattr(model, "num_prefix_tokens", 0)
+    tokens, gradient = (each.flatten(1, -2)[:, before:] for each in (kept[0], gradient))
+    expected = torch.einsum("bc,bpc->bp", gradient.mean(1), tokens).reshape(4, 6, 6).clamp(min=0)
+    expected = nn.Upsample(size=(SIDE, SIDE), mode="bilinear")(expected[:, None])[:, 0]
+    expected /= expected.amax((1, 2), keepdim=True).clamp(min=1e-12)
+    layer, _ = gradcam.feature_layer(model, SIDE)
+    found = gradcam.heatmaps(model, layer, inputs)
+    torch.testing.assert_close(found, expected.detach(), rtol=0, atol=1e-3)
+    assert found.std() > 0.05
+
+
 @pytest.mark.parametrize("name", ["coat_tiny", "tnt_s_patch16_224", "pit_ti_224"])
 def test_a_model_without_a_feature_map_is_named(name):
     model = timm.create_model(name, num_classes=1, img_size=64).eval()

@@ -88,6 +88,19 @@ def expected(raw: Path, samples: pd.DataFrame, size: int) -> np.ndarray:
     return np.stack(images)
 
 
+def test_a_copy_of_the_workspace_links_what_the_original_has_decoded(ensure, tmp_path, asked):
+    made = ensure(folder=tmp_path / "original")
+    linked = ensure(folder=tmp_path / "copy", original=tmp_path / "original")
+    assert linked == tmp_path / "copy" / made.name and linked.samefile(made)
+    assert len(asked) == 1
+    # what only the copy shows it decodes, and the older array goes there alone
+    ensure(folder=tmp_path / "copy", original=tmp_path / "original", regions=None, loader="opencv")
+    assert len(asked) == 2 and made.exists() and not linked.exists()
+    # no such folder
+    ensure(folder=tmp_path / "other", original=tmp_path / "nowhere")
+    assert len(asked) == 3
+
+
 # --- what is in it
 
 

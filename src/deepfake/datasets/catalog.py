@@ -167,7 +167,8 @@ def link_from_original() -> list[str]:
     for found in sorted(project.Project(above).raw_data.glob("*/")):
         link = paths().raw(found.name)
         # DVC brings what it versions, and what a stage makes
-        if found.name not in GENERATED and not link.exists() and not paths().pointer(found.name).exists():
+        brought = found.name in GENERATED or paths().pointer(found.name).exists()
+        if not brought and not link.exists() and not link.is_symlink():
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(found.resolve(), target_is_directory=True)
     settings, missing = params.load(), []

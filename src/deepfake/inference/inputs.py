@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from deepfake.datasets import listing
 from deepfake.errors import InputError
-from deepfake.modalities.image import foreign
+from deepfake.modalities.image import other_formats
 
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff"),
@@ -73,12 +73,12 @@ def described(names: Iterable[str]) -> str:
     counts: Counter[str] = Counter()
     suffixes: dict[str, set[str]] = {}
     for name in names:
-        kind = foreign.kind_of(name) or "other file"
+        kind = other_formats.kind_of(name) or "other file"
         counts[kind] += 1
         suffixes.setdefault(kind, set()).add(PurePath(name).suffix.lower() or "no ending")
     return ", ".join(
         f"{counts[kind]} {kind}{'' if counts[kind] == 1 else 's'} ({_some(suffixes[kind])})"
-        for kind in (*foreign.KINDS, "other file")
+        for kind in (*other_formats.KINDS, "other file")
         if kind in counts
     )
 

@@ -14,7 +14,7 @@ from deepfake import tables
 from deepfake.errors import InputError
 from deepfake.inference import inputs
 from deepfake.inference.inputs import File
-from deepfake.modalities.image import decoding, foreign, inspection, orientation
+from deepfake.modalities.image import decoding, inspection, orientation, other_formats
 from deepfake.modalities.image.inspection import Picture
 
 _BYTES = 1 << 26
@@ -168,7 +168,7 @@ def _open(file: File) -> tuple[bytes, Picture | str]:
         return b"", f"cannot be read: {error.strerror or error}"
     seen = _glance(data)
     if isinstance(seen, str) and not is_image:
-        seen = foreign.by_name(file.name) or seen
+        seen = other_formats.by_name(file.name) or seen
     return data, seen
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-from deepfake.modalities.image import decoding, fingerprint, foreign, orientation
+from deepfake.modalities.image import decoding, fingerprint, orientation, other_formats
 
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV")
 
@@ -48,7 +48,7 @@ def inspect(data: bytes) -> Picture | str:
     try:
         return decoding.decoded(data, partial(_seen, data=data))
     except Image.UnidentifiedImageError:
-        return foreign.named(data) or f"not an image of a known format ({', '.join(decoding.FORMATS)})"
+        return other_formats.named(data) or f"not an image of a known format ({', '.join(decoding.FORMATS)})"
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return "too many pixels (decompression bomb)"
     except Exception as error:
@@ -71,7 +71,7 @@ def quiet() -> Iterator[None]:
 
 def _seen(image: ImageFile, data: bytes) -> Picture | str:
     """Return what an image is that is opened, or why it is refused; raises whatever PIL does when it loads it."""
-    if isinstance(image, TiffImageFile) and (words := foreign.raw(image, data)):
+    if isinstance(image, TiffImageFile) and (words := other_formats.raw(image, data)):
         return words
     if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
         return "too many pixels (decompression bomb)"

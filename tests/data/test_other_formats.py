@@ -6,7 +6,7 @@ import struct
 import pytest
 from PIL import Image
 
-from deepfake.modalities.image import foreign, inspection
+from deepfake.modalities.image import inspection, other_formats
 
 
 def boxes(*brands: bytes) -> bytes:
@@ -54,7 +54,7 @@ def test_it_is_refused_by_its_name(data, words):
 def test_no_beginning_raises():
     for data in (boxes(b"heic", b"mif1"), b"RIFF\x24\0\0\0AVI ", b"\0\0\0\x0cJXL \r\n\x87\n"):
         for end in range(len(data)):
-            assert isinstance(foreign.named(data[:end]), str)
+            assert isinstance(other_formats.named(data[:end]), str)
 
 
 @pytest.mark.parametrize("tags", [{50706: b"\1\4\0\0"}, {254: 1, 330: (8,)}], ids=["DNG", "a preview first"])
