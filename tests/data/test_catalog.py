@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 import yaml
 
+from conftest import tiny_params
 from deepfake.datasets import adapters, catalog, entries
 from deepfake.errors import InputError
 from deepfake.project import paths
@@ -224,6 +225,52 @@ def test_raw_files_are_required_unless_the_project_makes_them(project, written):
         catalog.require("mine", path)
     catalog.attach("mine", Path("elsewhere"))
     catalog.require("mine", path)
+
+
+# --- DVC's copies of a workspace
+
+
+@pytest.fixture
+def copy_of(project, monkeypatch) -> Path:
+    """A copy that DVC made of a workspace with raw data of all kinds, as the current folder."""
+    raw = project / "data/raw"
+    for folder in ("sample", "tracked", "lying_there", "both"):
+        (raw / folder).mkdir(parents=True)
+    (raw / "linked").symlink_to(project / "elsewhere")
+    (raw / "gone").symlink_to(project / "nowhere")
+    (raw / "notes.txt").write_text("no data")
+    folder = project / ".dvc/tmp/exps/tmpx"
+    (folder / "data/raw/both").mkdir(parents=True)
+    (folder / "data/raw/tracked.dvc").write_text("outs: []")
+    (folder / "params.yaml").write_text(yaml.safe_dump(tiny_params() | {"dataset": "linked"}))
+    names = ("linked", "gone", "tracked", "sample")
+    (folder / "data/catalog.yaml").write_text(yaml.safe_dump(dict.fromkeys(names, ENTRY)))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_copy_gets_the_raw_data_that_dvc_does_not_bring(copy_of, project):
+    assert catalog.link_from_original() == []
+    links = {path.name: path.resolve() for path in paths().raw_data.iterdir() if path.is_symlink()}
+    assert links == {"linked": project / "elsewhere", "lying_there": project / "data/raw/lying_there"}
+    assert (paths().raw("linked") / "real/a.jpg").read_bytes() == b"a"
+    text = paths().links.read_text()
+    assert catalog.link_from_original() == []  # again: nothing to do
+    assert paths().links.read_text() == text
+
+
+@pytest.mark.parametrize(("name", "missing"), [("gone", True), ("tracked", False), ("sample", False)])
+def test_a_copy_tells_what_the_workspace_lacks_too(copy_of, name, missing):
+    paths().params.write_text(yaml.safe_dump(tiny_params() | {"dataset": name}))
+    said = [f"data/raw/{name}: not found; to obtain the data: ask"] if missing else []
+    assert catalog.link_from_original() == said
+
+
+def test_a_workspace_that_is_no_copy_gets_no_links(project, monkeypatch):
+    (project / "other/data/raw").mkdir(parents=True)
+    monkeypatch.chdir(project / "other")
+    assert catalog.link_from_original() == []
+    assert [path.name for path in paths().raw_data.iterdir()] == [paths().links.name]
 
 
 # --- other people's results

@@ -12,7 +12,7 @@ from PIL import Image
 from deepfake import cli, tables
 from deepfake.datasets import kinds
 from deepfake.inference import inputs
-from deepfake.modalities.image import foreign
+from deepfake.modalities.image import other_formats
 from deepfake.project import paths
 
 
@@ -151,6 +151,6 @@ def test_what_look_prints_is_pasted_ingested_and_split(project, runner, tmp_path
 
 
 def test_kinds_of_files_are_the_same_for_predict():
-    assert foreign.KINDS["video"] <= kinds.MEDIA["video"]
-    assert foreign.KINDS["recording"] <= kinds.MEDIA["audio"]
+    assert other_formats.KINDS["video"] <= kinds.MEDIA["video"]
+    assert other_formats.KINDS["recording"] <= kinds.MEDIA["audio"]
     assert kinds.MEDIA["image"] >= inputs.SUFFIXES
