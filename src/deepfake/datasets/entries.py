@@ -82,9 +82,9 @@ class DataSet(Section):
 
     - `sources`: one archive `<source>.zip` a source, or its unpacked folder `<source>/`; `sources` gives the labels.
     - `folder`: `real/` and `fake/`, or `real/<source>/` and `fake/<source>/`, with any depth below; what lies beside
-      them is not read. Where there are no such two folders, folders of these names at any depth are taken, in any
-      capitals and with numbers or the part of a split beside the word (`train/REAL`, `1_fake`), or those that `labels`
-      describes. With `table`, the files that a CSV names instead.
+      them is not read. Where there are no such two folders, those at any depth are taken whose name is a word of a
+      class (real, original, fake, ai, ...), in any capitals, with numbers or the part of a split beside it
+      (`train/REAL`, `1_fake`); or with `labels` those that it describes; or with `table` the files that a CSV names.
     - `metadata`: what each `metadata.json` of DFDC says of the videos beside it, or of the folders of their frames;
       a fake is in the group of its original.
 

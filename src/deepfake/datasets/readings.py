@@ -149,7 +149,7 @@ def _archives(raw: Path, listed: listing.Listing, count: Counter[str]) -> Readin
 def _table(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading:
     """Take a folder by a table in it."""
     found, reasons = [], []
-    for path in near_top(paths_of(listed), {".csv"}):
+    for path in near_top(paths_of(listed), {".csv", ".tsv"}):
         entry = {"modality": "image", "adapter": "folder", "table": path, "group": "file"}
         try:
             found.append(
