@@ -154,10 +154,11 @@ def test_a_second_process_waits():
 def test_what_another_process_works_on_is_not_pruned():
     for key in ("k1", "k2"):
         store.unfinished(key).mkdir(parents=True)
+        (paths().store / f"{key}-simple_cnn_low.new").mkdir()
     with filelock.FileLock(paths().store / "k1.lock", is_singleton=False):
-        assert store.prune() == 1
-    assert store.unfinished("k1").exists()
-    assert store.prune() == 1
+        assert store.prune() == 2
+    assert store.unfinished("k1").exists() and (paths().store / "k1-simple_cnn_low.new").exists()
+    assert store.prune() == 2
 
 
 # --- DVC's copies of a workspace

@@ -156,7 +156,7 @@ def prune() -> int:
     for path in paths().store.glob("*"):
         if not path.is_dir() or path.name == paths().provenances.name:
             continue
-        lock = _lock(path.name.split(".")[0])
+        lock = _lock(path.name.split(".")[0].split("-")[0])  # what is being written has the run's name behind the key
         try:
             with lock.acquire(timeout=0):
                 shutil.rmtree(path)
