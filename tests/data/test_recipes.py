@@ -114,7 +114,7 @@ def test_faceforensics_videos(tmp_path):
 def test_celebdf(tmp_path):
     videos = {
         "Celeb-real/id0_0000.mp4": (REAL, "Celeb-real", "id0"),
-        "Celeb-real/id1_0002.mp4": (REAL, "Celeb-real", "id0"),
+        "Celeb-real/id1_0002.mp4": (REAL, "Celeb-real", "id1"),
         "Celeb-real/id2_0000.mp4": (REAL, "Celeb-real", "id2"),
         "YouTube-real/00170.mp4": (REAL, "YouTube-real", "00170"),
         "Celeb-synthesis/id0_id1_0000.mp4": (FAKE, "Celeb-synthesis", "id0"),
