@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from deepfake import tables
-from deepfake.datasets import adapters, labelling
 from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.layouts import adapters, labelling
 from deepfake.errors import InputError
 
 

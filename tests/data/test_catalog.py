@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from conftest import tiny_params
-from deepfake.datasets import adapters, catalog, entries
+from deepfake.datasets import catalog, entries
+from deepfake.datasets.layouts import adapters
 from deepfake.errors import InputError
 from deepfake.project import paths
 

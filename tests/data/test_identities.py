@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepfake.datasets import identities
-from deepfake.datasets.adapters import RawFile
 from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.layouts.adapters import RawFile
 from deepfake.errors import InputError
 
 FFPP = r"(\d{3})(?:_(\d{3}))?"

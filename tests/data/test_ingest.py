@@ -13,8 +13,9 @@ from PIL import Image
 
 from deepfake import modalities, tables
 from deepfake.config import params
-from deepfake.datasets import adapters, duplicates, ingest
+from deepfake.datasets import duplicates, ingest
 from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.layouts import adapters
 from deepfake.errors import InputError
 from deepfake.modalities.image import inspection
 from deepfake.project import paths

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepfake import tables
-from deepfake.datasets import adapters, labels
+from deepfake.datasets import labels
 from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.layouts import adapters
 from deepfake.errors import InputError
 
 REAL = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deepfake.datasets import listing
+from deepfake.datasets.layouts import listing
 from deepfake.errors import InputError
 
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from deepfake import cli
-from deepfake.datasets import adapters, catalog, identities, look
+from deepfake.datasets import catalog, identities
+from deepfake.datasets.layouts import adapters, look
 from deepfake.errors import InputError
 
 

@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 from deepfake import cli, tables
-from deepfake.datasets import kinds
+from deepfake.datasets.layouts import kinds
 from deepfake.inference import inputs
 from deepfake.modalities.image import other_formats
 from deepfake.project import paths

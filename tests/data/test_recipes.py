@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from deepfake import modalities
-from deepfake.datasets import adapters, catalog, identities, kinds, look, recipes
-from deepfake.datasets.adapters import RawFiles
+from deepfake.datasets import catalog, identities
 from deepfake.datasets.catalog import DataSet
+from deepfake.datasets.layouts import adapters, kinds, look, recipes
+from deepfake.datasets.layouts.adapters import RawFiles
 from deepfake.errors import InputError
 
 REAL, FAKE = 0, 1

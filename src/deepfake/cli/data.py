@@ -119,7 +119,7 @@ def ingest(dataset: str | None, raw: Path | None, look: Path | None) -> None:
     thumbnails beside the images are passed over and counted.
     """
     if look is not None:
-        from deepfake.datasets import look as looking
+        from deepfake.datasets.layouts import look as looking
 
         if raw is not None:
             raise InputError("--raw goes with a data set of the catalog; --look names the folder itself")

@@ -8,9 +8,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from deepfake import modalities
 from deepfake.config.section import Probability, Section
-from deepfake.datasets import kinds, recipes
 from deepfake.datasets.external.options import Aggregate, Higher, Options, ScoreIs
 from deepfake.datasets.label_vocabulary import meaning
+from deepfake.datasets.layouts import kinds, recipes
 from deepfake.errors import unknown
 
 
@@ -93,7 +93,7 @@ class DataSet(Section):
     """
 
     recipe: str | None = None
-    """A layout that is known by name (`datasets/recipes.yaml`): it sets the keys that the entry does not set."""
+    """A layout that is known by name (`layouts/recipes.yaml`): it sets the keys that the entry does not set."""
     title: str
     """What it is, as it stands in a report."""
     modality: Annotated[str, AfterValidator(_known_modality)]

@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from deepfake import tables
-from deepfake.datasets.adapters import RawFile
+from deepfake.datasets.layouts.adapters import RawFile
 from deepfake.errors import InputError
 
 _MOST_WORDS = 9

@@ -11,10 +11,11 @@ import pandas as pd
 
 from deepfake import modalities, tables
 from deepfake.config.params import Ingest
-from deepfake.datasets import adapters, duplicates, identities, near_duplicates
-from deepfake.datasets.adapters import RawFile, RawFiles
+from deepfake.datasets import duplicates, identities, near_duplicates
 from deepfake.datasets.entries import DataSet
-from deepfake.datasets.listing import Passed
+from deepfake.datasets.layouts import adapters
+from deepfake.datasets.layouts.adapters import RawFile, RawFiles
+from deepfake.datasets.layouts.listing import Passed
 from deepfake.errors import InputError
 from deepfake.modalities.base import Facts, Modality, counted
 from deepfake.progress import SILENT, Progress

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deepfake import tables
 from deepfake.datasets.label_vocabulary import meaning
-from deepfake.datasets.labelling import class_of_folder
+from deepfake.datasets.layouts.labelling import class_of_folder
 from deepfake.errors import InputError
 
 _SILENT = -1

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from deepfake import modalities, tables
-from deepfake.datasets import adapters
-from deepfake.datasets.adapters import RawFile
+from deepfake.datasets.layouts import adapters
+from deepfake.datasets.layouts.adapters import RawFile
 from deepfake.errors import InputError
 from deepfake.modalities.base import Modality
 from deepfake.progress import SILENT, Progress

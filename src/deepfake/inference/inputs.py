@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from deepfake.datasets import listing
+from deepfake.datasets.layouts import listing
 from deepfake.errors import InputError
 from deepfake.modalities.image import other_formats
 

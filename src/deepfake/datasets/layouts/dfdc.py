@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from deepfake import tables
 from deepfake.datasets import label_vocabulary
-from deepfake.datasets.listing import composed
+from deepfake.datasets.layouts.listing import composed
 from deepfake.errors import InputError
 
 NAME = "metadata.json"

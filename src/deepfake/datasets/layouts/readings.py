@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from deepfake import tables
-from deepfake.datasets import adapters, identities, kinds, labelling, listing, recipes, suspicions
-from deepfake.datasets.adapters import RawFiles
+from deepfake.datasets import identities
 from deepfake.datasets.entries import DataSet
+from deepfake.datasets.layouts import adapters, kinds, labelling, listing, recipes, suspicions
+from deepfake.datasets.layouts.adapters import RawFiles
 from deepfake.errors import InputError
 
 _MANY_SOURCES = 30

@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from deepfake import modalities
-from deepfake.datasets import catalog, kinds, labelling, listing, readings, recipes, suspicions
-from deepfake.datasets.adapters import RawFile
+from deepfake.datasets import catalog
+from deepfake.datasets.layouts import kinds, labelling, listing, readings, recipes, suspicions
+from deepfake.datasets.layouts.adapters import RawFile
 from deepfake.errors import InputError
 
 _SHOWN = 8

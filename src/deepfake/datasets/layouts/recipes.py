@@ -9,8 +9,8 @@ import yaml
 from pydantic import Field
 
 from deepfake.config.section import Section
-from deepfake.datasets import kinds, labelling
-from deepfake.datasets.listing import composed
+from deepfake.datasets.layouts import kinds, labelling
+from deepfake.datasets.layouts.listing import composed
 from deepfake.errors import InputError, unknown
 
 _RECIPES = Path(__file__).with_name("recipes.yaml")

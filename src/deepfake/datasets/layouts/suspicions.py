@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from deepfake.datasets import identities, kinds, labelling
-from deepfake.datasets.adapters import RawFile
+from deepfake.datasets import identities
+from deepfake.datasets.layouts import kinds, labelling
+from deepfake.datasets.layouts.adapters import RawFile
 from deepfake.errors import InputError
 
 _IDENTITIES = (r"(\d{3})(?:_(\d{3}))?", r"(id\d+)(?:_(id\d+))?_\d+", r"(id\d+)(?:_(id\d+))?_\d+_\d+")

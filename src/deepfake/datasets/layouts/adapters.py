@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from deepfake.datasets import dfdc, kinds, labelling, labels, listing
+from deepfake.datasets import labels
 from deepfake.datasets.entries import DataSet
-from deepfake.datasets.labelling import CLASSES
+from deepfake.datasets.layouts import dfdc, kinds, labelling, listing
+from deepfake.datasets.layouts.labelling import CLASSES
 from deepfake.errors import InputError
 
 _LARGEST = 512 * 2**20
