@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepfake.datasets import identities
+from deepfake.datasets import components, identities
 from deepfake.datasets.catalog import DataSet
 from deepfake.datasets.layouts.adapters import RawFile
 from deepfake.errors import InputError
@@ -120,7 +120,7 @@ def test_a_rule_that_cannot_work_is_refused(keys, message):
 
 def test_many_files_of_one_person_take_memory_for_each_file_and_not_for_each_pair():
     count = 50_000
-    first = identities.leaders(np.arange(1, count), np.zeros(count - 1, int), count)
+    first = components.leaders(np.arange(1, count), np.zeros(count - 1, int), count)
     assert not first.any()
 
 

@@ -70,5 +70,5 @@ def test_one_that_it_does_not_import_changes_nothing(source, path):
 
 def test_files_are_those_of_modules_and_packages(graph):
     found = code.files(graph, ["deepfake.datasets.splits"])
-    assert found == ["datasets/splits.py", "errors.py", "tables/__init__.py"]
+    assert found == ["datasets/components.py", "datasets/splits.py", "errors.py", "tables/__init__.py"]
     assert "config/__init__.py" in code.files(graph, [FOLD])

@@ -11,10 +11,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from deepfake import tables
+from deepfake.datasets.components import leaders
 from deepfake.datasets.layouts.adapters import RawFile
 from deepfake.errors import InputError
 
@@ -25,24 +24,6 @@ _LOOKED_AT = {
     "basename": "file's name without suffix",
     "file": "folder's or file's name without suffix",
 }
-
-
-def leaders(one: np.ndarray, other: np.ndarray, count: int) -> np.ndarray:
-    """Return the smallest member of each node's connected component, in time and memory linear in nodes and edges.
-
-    Args:
-        one: a node of each edge, int [edges].
-        other: the other one.
-        count: nodes, numbered from 0.
-
-    Returns:
-        int [count].
-    """
-    edges = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(count, count))
-    _, component = connected_components(edges, directed=False)
-    # the first time that a component appears is at its smallest member
-    _, first = np.unique(component, return_index=True)
-    return first[component]
 
 
 def groups(paths: Sequence[str], rule: str, where: str, among: str = "file") -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake import tables
-from deepfake.datasets import identities
+from deepfake.datasets.components import leaders
 from deepfake.errors import InputError, unknown
 
 # one random stream for each use of the seed
@@ -308,7 +308,7 @@ def joined_groups(samples: pd.DataFrame, bound: pd.DataFrame | None = None) -> p
         ends.append((pairs[0], pairs[1]))
     one, other = (np.concatenate(column) for column in zip(*ends, strict=True))
     # a joined group is named after its first member
-    first = np.asarray(groups)[identities.leaders(one, other, len(groups) + len(files))[: len(groups)]]
+    first = np.asarray(groups)[leaders(one, other, len(groups) + len(files))[: len(groups)]]
     return pd.Series(first[group_codes], index=samples.index, dtype="str")
 
 
