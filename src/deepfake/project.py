@@ -1,8 +1,7 @@
 """Where every artefact of a project lies: the only Python that spells these paths.
 
-A process may work in several projects: each thread, notebook cell or worker is in the one that it entered
-(`Project(root).entered()`), and `paths()` is asked for it at the edges, where files are read and written. Nothing
-depends on the working directory. `dvc.yaml` names the same paths; a test holds the two against each other.
+Each thread, notebook cell or worker is in the project that it entered (`Project(root).entered()`), whatever the working
+directory. `dvc.yaml` names the same paths; a test holds the two against each other.
 """
 
 import glob
@@ -338,11 +337,7 @@ def current() -> Project | None:
 
 
 def paths() -> Project:
-    """Return the project that this thread works in.
-
-    Raises:
-        InputError: none was entered.
-    """
+    """Return the project that this thread works in; without one, an `InputError`."""
     if (here := current()) is None:
         raise InputError("no project: use `with Project(folder).entered():`, or run a command of deepfake")
     return here
