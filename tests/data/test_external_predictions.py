@@ -277,6 +277,12 @@ def test_rows_without_a_score_are_counted(read):
     assert read("label,pred\n1,1\n0,\n0,0\n", missing="skip").taken.missing == 1
 
 
+@pytest.mark.parametrize("column", ["pred", "score"])
+def test_a_column_without_any_value_is_told(read, column):
+    with pytest.raises(InputError, match=f"no row has a .* in column '{column}'; name another one"):
+        read(f"label,{column}\n1,\n0,n/a\n", missing="skip")
+
+
 def test_scores_that_contradict_what_was_predicted_rank_nothing(read):
     rng = np.random.default_rng(1)
     fake = rng.random(200)

@@ -200,6 +200,7 @@ def _without_missing(rows: pd.DataFrame, taken: Taken, options: Options) -> tupl
         absent = _is_nothing(rows["pred"])
         if options.missing != "skip":
             _check_filled(rows["pred"], taken.columns["pred"])
+        _check_any(absent, "prediction", taken.columns["pred"])
         return rows[~absent], None, replace(taken, missing=int(absent.sum()))
     cells = rows["score"].rename(taken.columns["score"])
     read = scores.read(cells, taken.separator, options)
@@ -207,8 +208,7 @@ def _without_missing(rows: pd.DataFrame, taken: Taken, options: Options) -> tupl
     taken = replace(taken, missing=int(np.isnan(read.values).sum()))
     if "pred" in rows:
         _check_filled(rows["pred"][~absent], taken.columns["pred"])
-    if absent.all():
-        raise InputError(f"no row has a score in column {cells.name!r}")
+    _check_any(absent, "score", taken.columns["score"])
     return rows[~absent], replace(filled, values=filled.values[~absent]), taken
 
 
@@ -276,6 +276,12 @@ def _check_filled(cells: pd.Series, column: str) -> None:
     """Refuse cells that are empty."""
     bad = pd.Series(_is_nothing(cells), index=cells.index)
     refuse(bad, lambda _: f"no value in column {column!r}", "fill it in or remove the row")
+
+
+def _check_any(absent: NDArray[np.bool_], what: str, column: str) -> None:
+    """Refuse a column that is empty throughout."""
+    if absent.all():
+        raise InputError(f"no row has a {what} in column {column!r}; name another one with --pred or --score COL")
 
 
 def _check_unique(names: pd.Series, column: str) -> None:
