@@ -296,6 +296,15 @@ def test_scores_that_contradict_what_was_predicted_rank_nothing(read):
     assert not converted.taken.contradiction
 
 
+def test_confidence_in_percent_may_be_low(read):
+    content = "label,pred,score,clip\n1,1,45,a\n0,0,30,b\n1,1,20,c\n"
+    assert read(content, score_is="confidence").taken.contradiction
+    with pytest.raises(InputError, match="many scores in column 'score' are below half"):
+        read(content, score_is="confidence", aggregate="mean")
+    found = read(content.replace("45", "90").replace("30", "80").replace("20", "70"), score_is="confidence")
+    assert found.scores.tolist() == [90, 20, 70]
+
+
 def test_predictions_say_which_way_a_score_goes_that_no_name_tells(read):
     found = read("label,pred,score\n1,1,.1\n0,0,.9\n1,0,.8\n0,1,.2\n")
     assert (found.taken.higher, found.taken.higher_rule) == ("negative", "what was predicted says so")

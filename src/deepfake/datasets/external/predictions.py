@@ -174,6 +174,11 @@ def _interpreted(rows: pd.DataFrame, spare: pd.DataFrame, taken: Taken, options:
         growing, taken = _growing(numbers, called, classes, taken, options)
     if options.aggregate is not None:
         assert growing is not None  # without scores it was refused
+        if taken.contradiction:
+            raise InputError(
+                f"--score-is confidence: many scores in column {taken.columns['score']!r} are below half, so they "
+                "speak against what was predicted; leave that option out if they are no confidence"
+            )
         fakes, growing, rows = clips.joined(rows, fakes, growing, options.aggregate)
         called = None
     elif "id" in rows:

@@ -81,7 +81,7 @@ def _scaled(values: NDArray[np.float64], signed: bool, cells: pd.Series, options
         return Scores(values, said, "as named")
     if in_one and not signed:
         return Scores(values, "probability", "all lie between 0 and 1")
-    if in_hundred and (signed or high > _PERCENT):
+    if in_hundred and (signed or high > _PERCENT or said == "confidence"):
         return Scores(values, "percent", "with a percent sign" if signed else "all lie between 0 and 100")
     return Scores(values, "unknown", "no probabilities: they lie outside 0 and 1")
 
