@@ -332,6 +332,19 @@ def test_frames_become_clips(read):
     assert read(content, aggregate="median", clip="video").scores.tolist() == [0.6, 0.1]
 
 
+def test_the_greatest_score_of_a_clip_is_the_one_that_means_fake_most(read):
+    content = "video,label,p_real\nv1,1,.9\nv1,1,.2\nv2,0,.6\nv2,0,.7\n"
+    assert read(content, aggregate="max", clip="video").scores.tolist() == [-0.2, -0.6]
+
+
+@pytest.mark.parametrize("how", ["mean", "median"])
+def test_infinite_scores_of_a_clip_that_cancel_out_are_told(read, how):
+    content = "video,label,score\nv1,1,5\nv2,0,inf\nv2,0,-inf\n"
+    with pytest.raises(InputError, match=f"line 3: clip 'v2' has scores inf and -inf, which have no {how}"):
+        read(content, aggregate=how, clip="video")
+    assert read(content, aggregate="max", clip="video").scores.tolist() == [0, 1]
+
+
 def test_a_class_may_be_missing(read):
     found = read("label,pred\nfake,fake\nfake,real\n")
     assert (found.labels.tolist(), found.called.tolist()) == ([1, 1], [True, False])

@@ -62,7 +62,8 @@ _AREAS = ("auc", "auc_all", "ap")
 @click.option(
     "--aggregate",
     type=click.Choice(["mean", "max", "median"]),
-    help="Join the scores of each clip, such as the frames of a video.",
+    help="Join the scores of each clip, such as the frames of a video; max is the score that speaks most for the "
+    "positive class (fake).",
 )
 @click.option("--clip", metavar="COL", help="The column of clips for --aggregate. [default: that of --group]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead, in full precision.")

@@ -19,7 +19,10 @@ class Clips(NamedTuple):
 
 
 def joined(rows: pd.DataFrame, labels: NDArray[np.int64], scores: NDArray[np.float64], how: Aggregate) -> Clips:
-    """Join the rows of each clip; scores are averaged, or their greatest or median taken, as they are in the file.
+    """Join the rows of each clip.
+
+    Scores are averaged, or their median taken, or the one that speaks most for the positive class, on the scale of the
+    file: with `max` that is the lowest of scores that fall.
 
     Args:
         rows: with a column `clip`, indexed by lines.
@@ -28,7 +31,7 @@ def joined(rows: pd.DataFrame, labels: NDArray[np.int64], scores: NDArray[np.flo
         how: they become one.
 
     Raises:
-        InputError: a clip has rows of both classes, or of several groups.
+        InputError: a clip has rows of both classes, or of several groups, or infinite scores that cancel out.
     """
     codes, names = pd.factorize(rows["clip"])
     first = pd.Series(np.arange(len(rows))).groupby(codes).first().to_numpy()
@@ -38,5 +41,11 @@ def joined(rows: pd.DataFrame, labels: NDArray[np.int64], scores: NDArray[np.flo
             own = values.to_numpy()
             other = pd.Series(own != own[first][codes], index=rows.index)
             refuse(other, lambda row, said=said: f"clip {names[codes[row]]!r} has rows of {said}", "check --clip")
-    of_clip = pd.Series(scores).groupby(codes).agg(how).to_numpy(float)
+    with np.errstate(invalid="ignore"):  # inf - inf
+        of_clip = pd.Series(scores).groupby(codes).agg(how).to_numpy(float)
+    refuse(
+        pd.Series(np.isnan(of_clip), index=rows.index[first]),
+        lambda clip: f"clip {names[clip]!r} has scores inf and -inf, which have no {how}",
+        "use --aggregate max",
+    )
     return Clips(labels[first], of_clip, rows.iloc[first])
