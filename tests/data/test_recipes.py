@@ -152,6 +152,14 @@ def test_dfdc(tmp_path):
     assert described(root, "dfdc_frames") == frames
 
 
+def test_dfdc_keeps_a_split_by_folders_where_it_is_asked_to(tmp_path):
+    root = grow(tmp_path, "train/aaqaifqrwn.mp4", "train/bbbbbbbbbb.mp4", "test/cccccccccc.mp4")
+    grow(root, **{"metadata.json": DFDC})
+    assert {file.published for file in found(root, "dfdc_videos").files} == {""}
+    parts = [file.published for file in found(root, "dfdc_videos", splits="from_folders").files]
+    assert parts == ["test", "train", "train"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -197,7 +197,8 @@ def metadata(raw: Path, dataset: DataSet, listed: listing.Listing | None = None)
             continue
         sample_id = listing.composed(entry.path)
         source = _source(dataset, sample_id, ()) or labelling.NAMES[found.label]
-        files.append(_raw_file(entry, sample_id, "", source, found.label, found.original))
+        part = _part(dataset, sample_id)
+        files.append(_raw_file(entry, sample_id, "", source, found.label, found.original, part))
         labelled[found.label, dfdc.NAME] += 1
     return RawFiles(files, passed, labelled)
 

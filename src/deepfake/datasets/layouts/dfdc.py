@@ -6,12 +6,11 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from deepfake import tables
-from deepfake.datasets import label_vocabulary
+from deepfake.datasets.label_vocabulary import meaning
 from deepfake.datasets.layouts.listing import composed
 from deepfake.errors import InputError
 
 NAME = "metadata.json"
-_LABELS = {tables.REAL: label_vocabulary.REAL, tables.FAKE: label_vocabulary.FAKE}
 
 
 class Clip(NamedTuple):
@@ -53,13 +52,13 @@ def _clips(path: Path) -> Iterable[tuple[str, Clip]]:
         raise InputError(f"{path}: not valid JSON ({error}); obtain it again") from None
     for name, facts in known.items() if isinstance(known, dict) else [("it", {})]:
         facts = facts if isinstance(facts, dict) else {}
-        word = label_vocabulary.normal(str(facts.get("label")))
-        label = next((label for label, words in _LABELS.items() if word in words), None)
-        if label is None:
+        is_fake = meaning(str(facts.get("label")))
+        if is_fake is None:
             raise InputError(
                 f'{path}: {name} has no label real or fake; a {NAME} of DFDC says {{"video.mp4": {{"label": "FAKE", '
                 '"original": "other.mp4"}, ...}'
             )
         stem = PurePosixPath(composed(name)).stem
         original = facts.get("original")
+        label = tables.FAKE if is_fake else tables.REAL
         yield stem, Clip(label, PurePosixPath(composed(original)).stem if isinstance(original, str) else stem)
