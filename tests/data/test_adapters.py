@@ -96,6 +96,15 @@ def test_a_group_is_the_whole_folder_below_the_source(tmp_path):
     assert list(groups(tmp_path, in_sources()).values()) == ["anna/1", "bert/1", "anna/1"]
 
 
+def test_parts_of_a_split_are_no_groups(tmp_path):
+    grow(tmp_path, "wiki/train/anna/a.jpg", "wiki/test/anna/b.jpg", "insight/anna/c.jpg", "insight/test/d.jpg")
+    assert list(groups(tmp_path, in_sources()).values()) == ["anna", "anna", "anna", "test"]
+    rows = "train/anna/a.jpg,real\ntest/anna/b.jpg,fake\n"
+    grow(tmp_path / "mine", "train/anna/a.jpg", "test/anna/b.jpg")
+    (tmp_path / "mine/labels.csv").write_text(f"path,label\n{rows}")
+    assert set(groups(tmp_path / "mine", in_folder("folder", table="labels.csv")).values()) == {"anna"}
+
+
 def test_only_a_folder_that_all_members_share_is_left_out(tmp_path):
     zipped(tmp_path / "wiki.zip", "wiki/00/a.jpg", "00/b.jpg")
     zipped(tmp_path / "insight.zip", "insight/00/a.jpg", "insight/../00/b.jpg")

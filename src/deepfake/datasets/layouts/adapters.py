@@ -311,7 +311,9 @@ def _group(rule: str, place: PurePosixPath, sample_id: str) -> str:
         return sample_id
     if rule == "basename":
         return place.stem
-    return "/".join(place.parts[:-1])
+    folders = place.parts[:-1]
+    # train/ann and test/ann are one person
+    return "/".join([folder for folder in folders if not labelling.is_aside(folder)] or folders)
 
 
 def _below(source: str, path: str) -> PurePosixPath:
