@@ -46,6 +46,7 @@ def test_the_card_counts_what_was_set_aside_and_what_is_twice(manifest):
         ({"group": "basename"}, "the files of one name"),
         ({"table": "labels.csv", "group": "file"}, "Groups are those of `labels.csv`; where it names none: Every file"),
         ({"groups_of": "dff"}, "Groups called alike in `dff` stand in the same fold"),
+        ({"splits": "from_folders"}, "The test set is the published one."),
         ({"near_duplicates": "join"}, "nearly the same picture, which splits join"),
     ],
 )

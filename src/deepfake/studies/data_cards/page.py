@@ -51,7 +51,7 @@ def write(name: str, entry: DataSet, manifest: pd.DataFrame) -> Path:
 
 
 def _grouping(entry: DataSet) -> str:
-    """Say what makes a group."""
+    """Say what makes a group, and where the test set is from if it was not drawn."""
     if entry.identities is not None:
         said = f"A group is all files that show a person in common, as `{entry.identities}` reads them from paths."
     elif entry.table is not None:
@@ -60,7 +60,8 @@ def _grouping(entry: DataSet) -> str:
         said = _GROUPS[entry.group]
     if entry.groups_of is not None:
         said += f" Groups called alike in `{entry.groups_of}` stand in the same fold."
-    return f"{said} Groups with a file in common are joined."
+    said += " Groups with a file in common are joined."
+    return said + (" The test set is the published one." if entry.splits == "from_folders" else "")
 
 
 def _reasons(quarantine: pd.DataFrame) -> str:
