@@ -429,7 +429,7 @@ def test_what_puts_the_groups_in_doubt_is_said_on_lines_of_its_own(project):
         (paths().raw("mine") / name).write_bytes(encoded("PNG", seed=5000 + len(name) + int(name[-5])))
     _, _, placeholder, names = ingest.write("mine", entry, params.Ingest(max_quarantined=0.97), threads=2).splitlines()
     assert placeholder.startswith("set aside as a placeholder: one file in 1,200 groups, real and fake: ")
-    assert placeholder.endswith(" and 1,199 copies")
+    assert placeholder.endswith(" and 1,199 more")
     assert "'000' is of '000_003'" in names
     table = pd.read_csv(paths().quarantine("mine"))
     assert len(table) == 1200 and set(table.columns) == {"archive", "path", "source", "reason"}

@@ -158,7 +158,7 @@ def _remarks(dataset: DataSet, samples: pd.DataFrame, quarantine: pd.DataFrame) 
     said = []
     for reason, files in quarantine[quarantine["reason"].str.startswith(duplicates.PLACEHOLDER)].groupby("reason"):
         first = ":".join(filter(None, files.iloc[0][["archive", "path"]]))
-        said.append(f"set aside as {reason}: {first} and {len(files) - 1:,} copies")
+        said.append(f"set aside as {reason}: {first} and {len(files) - 1:,} more")
     if dataset.identities is None:
         named = samples[["sample_id", "group", "label"]].itertuples(index=False, name=None)
         found = identities.shared_names(named, dataset.group)
