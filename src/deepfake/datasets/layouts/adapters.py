@@ -50,6 +50,10 @@ class RawFile:
     published: str = ""
 
 
+class MixedSource(InputError):
+    """A source has files of both classes."""
+
+
 class RawFiles(NamedTuple):
     """The files of a data set in their order, what was passed over, and how many files each thing labelled.
 
@@ -80,7 +84,7 @@ def find(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -> 
         listed: all that lies in the folder, if that is known already.
 
     Raises:
-        InputError: something is missing, a sample is there twice, or a source has both labels.
+        InputError: something is missing, or a sample is there twice; as MixedSource: a source has both labels.
     """
     found = ADAPTERS[dataset.adapter](raw, dataset, listed)
     of_id: dict[str, RawFile] = {}
@@ -93,7 +97,7 @@ def find(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -> 
             raise InputError(f"{raw / file.archive}: {twin.path} and {file.path} are the same sample; remove one")
         first = of_source.setdefault(file.source, file)
         if first.label != file.label:
-            raise InputError(
+            raise MixedSource(
                 f"{raw}: source {file.source} is both real and fake ({first.path}, {file.path}); give each label its "
                 "own sources (a folder right below that of the class names a source, folders of groups go below it), "
                 "or set source: label in the catalog for one source a class"

@@ -59,7 +59,7 @@ def of(raw: Path, listed: listing.Listing) -> tuple[Reading | None, list[str]]:
         return Reading(title, {"recipe": name, **changed}, found, [recipe.note] if recipe.note else []), reasons
     for read in (_folders, _archives, _table):
         try:
-            reading = read(raw, listed, count)
+            reading = read(raw, listed)
             reading.notes[:0] = reasons
             return reading, []
         except InputError as error:
@@ -67,10 +67,10 @@ def of(raw: Path, listed: listing.Listing) -> tuple[Reading | None, list[str]]:
     return None, reasons
 
 
-def _folders(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading:
+def _folders(raw: Path, listed: listing.Listing) -> Reading:
     """Take a folder by the names of its folders."""
-    media = [modality for modality in kinds.MEDIA if count[modality]]
-    modality = max(media, key=lambda modality: count[modality], default="image")
+    count = Counter(map(kinds.of, paths_of(listed)))
+    modality = max(kinds.MEDIA, key=lambda modality: count[modality])
     entry: dict[str, Any] = {"modality": modality, "adapter": "folder", "group": "file"}
     notes = []
     at_top = all((raw / name).is_dir() for name in labelling.CLASSES)
@@ -88,9 +88,7 @@ def _folders(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading
             raise InputError(f"no folder's name says {' or '.join(missing)}")
     try:
         found = adapters.find(raw, _dataset(entry), listed)
-    except InputError as error:
-        if "is both real and fake" not in str(error):
-            raise
+    except adapters.MixedSource:
         entry["source"] = "label"
         found = adapters.find(raw, _dataset(entry), listed)
         notes.append("folders of the same name are below real and below fake: taken as groups, not as sources")
@@ -135,7 +133,7 @@ def _source_above(found: RawFiles, said: dict[str, int]) -> str:
     return f"([^/]+){between}/(?:{'|'.join(map(re.escape, sorted(fakes)))})/"
 
 
-def _archives(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading:
+def _archives(raw: Path, listed: listing.Listing) -> Reading:
     """Take a folder of zip archives by their names."""
     stems = [path[:-4] for path in paths_of(listed) if "/" not in path and path.endswith(".zip")]
     label_of = {stem: labelling.class_of_folder(stem) for stem in stems}
@@ -147,7 +145,7 @@ def _archives(raw: Path, listed: listing.Listing, count: Counter[str]) -> Readin
     return Reading("one archive a source, by their names", entry, adapters.find(raw, _dataset(entry), listed))
 
 
-def _table(raw: Path, listed: listing.Listing, count: Counter[str]) -> Reading:
+def _table(raw: Path, listed: listing.Listing) -> Reading:
     """Take a folder by a table in it."""
     found, reasons = [], []
     for path in near_top(paths_of(listed), {".csv", ".tsv"}):
