@@ -204,13 +204,13 @@ def rows(settings: Params, path: Path | None = None) -> list[ExternalRow]:
     return published + [_predicted(name, entry, settings) for name, entry in catalog.load_predictions(path).items()]
 
 
-def _reported(entry: catalog.Reported) -> ExternalRow:
+def _reported(entry: entries.Reported) -> ExternalRow:
     known = {name: getattr(entry, name) for name in entries.REPORTED}
     figures = {name: value if name == "auc" else value / 100 for name, value in known.items() if value is not None}
     return ExternalRow(entry.title, entry.measured_on, None, figures, reported=True)
 
 
-def _predicted(name: str, entry: catalog.Predictions, settings: Params) -> ExternalRow:
+def _predicted(name: str, entry: entries.Predictions, settings: Params) -> ExternalRow:
     try:
         folder = paths().external_predictions
         found = evaluate(folder / entry.file, entry.options(folder), settings)
