@@ -6,7 +6,8 @@ import yaml
 
 from conftest import ROOT
 from deepfake import tables
-from deepfake.datasets import catalog, shared_identities, splits
+from deepfake.config import params
+from deepfake.datasets import catalog, partition, shared_identities, splits
 from deepfake.errors import InputError
 
 KNOWN = catalog.load(ROOT / "data/catalog.yaml")
@@ -94,6 +95,15 @@ def test_a_data_set_cannot_have_the_groups_of_one_without_its_own(named):
     wrong = KNOWN | {"dff": KNOWN["dff"].model_copy(update={"groups_of": named})}
     with pytest.raises(InputError, match=f"dff.groups_of: {named} is no data set with groups of its own"):
         shared_identities.origin("dff", wrong)
+
+
+def test_a_published_split_of_people_whose_folds_are_known_is_refused(project):
+    known = KNOWN | {
+        "dff": KNOWN["dff"].model_copy(update={"splits": "from_folders"}),
+        "sample": KNOWN["sample"].model_copy(update={"groups_of": "dff"}),
+    }
+    with pytest.raises(InputError, match=r"data set dff: splits: from_folders, but sample shows the same people"):
+        partition.write("dff", params.load(), known)
 
 
 def test_a_union_has_every_sample_once_in_its_own_fold_under_its_data_set():

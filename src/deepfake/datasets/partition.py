@@ -26,15 +26,21 @@ def write(dataset: str, settings: Params, catalog: Mapping[str, DataSet]) -> pd.
     """
     if dataset not in catalog:
         raise InputError(f"{unknown('data set', dataset, catalog)} (the catalog is {paths().catalog})")
-    samples = tables.read(paths().samples(dataset), tables.SAMPLES)
     home, preset = settings.dataset, settings.presets[settings.preset]
-    pairs = near_duplicates.read(paths().near_duplicates(dataset))
-    bound = pairs if catalog[dataset].near_duplicates == "join" else None
-    if (
+    follows = (
         dataset != home
         and home in catalog
         and shared_identities.origin(dataset, catalog) == shared_identities.origin(home, catalog)
-    ):
+    )
+    if follows and catalog[dataset].splits is not None:
+        raise InputError(
+            f"data set {dataset}: splits: from_folders, but {home} shows the same people (groups_of), whose folds it "
+            "gets; remove splits from the catalog"
+        )
+    samples = tables.read(paths().samples(dataset), tables.SAMPLES)
+    pairs = near_duplicates.read(paths().near_duplicates(dataset))
+    bound = pairs if catalog[dataset].near_duplicates == "join" else None
+    if follows:
         leaders = tables.read(paths().samples(home), tables.SAMPLES)
         led = tables.read(paths().manifest(home), tables.MANIFEST)
         manifest = shared_identities.follow(samples, leaders, led, bound)
