@@ -1,5 +1,6 @@
 """The run store: whole or not at all, found by its key alone, and nothing lost."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -49,6 +50,21 @@ def test_other_code_keeps_what_it_pushes_out_until_it_is_pruned():
     assert store.prune() == 2
     assert store.find("old") is None
     assert store.find("new") is not None
+
+
+def test_an_entry_that_cannot_be_moved_away_is_not_lost(monkeypatch):
+    put(key="old", text="old")
+    rename = Path.rename
+
+    def elsewhere(path: Path, target: Path) -> Path:
+        if target == paths().store / "old":
+            raise OSError(errno.EXDEV, "another disk")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", elsewhere)
+    with pytest.raises(OSError, match="another disk"):
+        put(key="new", text="new")
+    assert (store.find("old").folder / "numbers.txt").read_text() == "old"
 
 
 @pytest.mark.parametrize(

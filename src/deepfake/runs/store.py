@@ -226,6 +226,8 @@ def _keep(path: Path, kept: Path) -> None:
     try:
         path.rename(kept)
     except OSError:
+        if not kept.is_dir():  # another disk, say: what was trained stays where it is
+            raise
         shutil.rmtree(path)
 
 
