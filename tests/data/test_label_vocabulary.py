@@ -121,6 +121,7 @@ def test_all_labels_beside_the_negative_ones_are_fake():
 @pytest.mark.parametrize(
     ("labels", "positive", "negative", "message"),
     [
+        (["a", "b"], ["Spoof X"], [], "no label 'Spoof X'; found: 'a', 'b'"),
         (["a", "b", "c"], ["a"], [], "'b', 'c' are neither named by --positive nor by --negative"),
         (["a", "b", "c"], ["a"], ["b"], "'c' are neither"),
         (["a", "b"], ["a"], ["a"], "'a' is named by both"),

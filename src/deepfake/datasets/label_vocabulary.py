@@ -75,8 +75,7 @@ class Classes:
 
         Args:
             labels: all different ones.
-            positive: those of the positive class, if the user says so; all others are then negative if they are one
-                label, or words known for the other class.
+            positive: those of the positive class, if the user says so; there may be one label beside them.
             negative: those of the negative class; all others are then positive.
             column: what it is called that holds them: `is_real` says what 1 means.
 
@@ -89,6 +88,9 @@ class Classes:
             words.setdefault(normal(label), label)
         shown = listed(words.values())
         if positive or negative:
+            for name in (*positive, *negative):
+                if normal(name) not in words:
+                    raise InputError(f"no label {name!r}; found: {shown}")
             return cls._named(words, [normal(word) for word in positive], [normal(word) for word in negative])
         for yes, no in _PAIRS:
             if words.keys() <= yes | no:
@@ -104,11 +106,7 @@ class Classes:
 
     @classmethod
     def _named(cls, words: dict[str, str], positive: Sequence[str], negative: Sequence[str]) -> "Classes":
-        """Tell classes apart as the user says."""
-        shown = listed(words.values())
-        for name in (*positive, *negative):
-            if name not in words:
-                raise InputError(f"no label {name!r}; found: {shown}")
+        """Tell classes apart as the user says, in words as `normal` returns them."""
         if both := set(positive) & set(negative):
             raise InputError(f"{words[both.pop()]!r} is named by both --positive and --negative; leave one out")
         others = [words[word] for word in words if word not in {*positive, *negative}]

@@ -56,7 +56,7 @@ def read(
 
     Args:
         path: a table as people save it (`text_tables.read`), with a header.
-        positive: the labels of fakes, if the user says so; all others are then real.
+        positive: the labels of fakes, if the user says so; one label beside them is then real.
         negative: the labels of reals; all others are then fake, and where they are several, each is a source unless a
             column names these.
         columns: the names of columns by what they hold (`COLUMNS`), if they are not called so; without a header their

@@ -24,7 +24,7 @@ class Recipe(Section):
     note: str = ""
     """What one should know before one takes it."""
     entry: dict[str, Any]
-    """Keys of `catalog.DataSet`."""
+    """Keys of `entries.DataSet`."""
 
 
 @functools.cache
