@@ -393,6 +393,16 @@ def test_a_key_that_does_not_fit(read, tmp_path, key, message):
         read("u1 .9\nu2 .2\n", key=tmp_path / "key.txt")
 
 
+@pytest.mark.parametrize(
+    ("key", "column"),
+    [("file,label\n", "file"), ("file,label\n-,real\n-,fake\n", "file"), ("file,label\na,\nb,\n", "label")],
+)
+def test_a_key_without_names_or_labels_is_told(read, tmp_path, key, column):
+    (tmp_path / "key.csv").write_text(key)
+    with pytest.raises(InputError, match=rf"key\.csv: no value in column '{column}'"):
+        read("file,score\na,.1\nb,.9\n", key=tmp_path / "key.csv")
+
+
 def test_rows_that_share_a_name_may_be_a_group(read):
     found = read("file,label,pred\na,1,1\nb,0,1\na,0,0\n", group="file")
     assert found.groups.tolist() == [0, 1, 0]

@@ -129,7 +129,10 @@ def _of_table(table: text_tables.TextTable) -> Key:
 
 
 def _key(cells: pd.DataFrame, columns: dict[str, str]) -> Key:
-    """Return the columns of a key; one that says nothing of its rows is left out."""
+    """Return the columns of a key; a group or source that says nothing of its rows is left out."""
+    for role in ("id", "truth"):
+        if _is_empty(cells[columns[role]]):
+            raise InputError(f"no value in column {columns[role]!r}; it needs a name and a label a row")
     used: Sequence[str] = [role for role in columns if not _is_empty(cells[columns[role]])]
     rows = pd.DataFrame({role: cells[columns[role]] for role in used})
     return Key(rows, {role: columns[role] for role in used})
