@@ -175,7 +175,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch):
 def test_the_limit_is_that_of_pil(monkeypatch, factor):
     data = encoded("PNG", (100, 60))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", int(6000 / factor))
-    with inspection.quiet():
+    with decoding.quiet():
         assert inspection.inspect(data) == "too many pixels (decompression bomb)"
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6000)
     assert inspection.inspect(data)[:4] == (100, 60, "PNG", "RGB")
@@ -198,7 +198,7 @@ def test_nothing_that_pil_warns_about_leaks_from_a_thread(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         before = list(warnings.filters)
-        with inspection.quiet(), ThreadPoolExecutor(2) as pool:
+        with decoding.quiet(), ThreadPoolExecutor(2) as pool:
             found = list(pool.map(inspect, range(2)))
         assert warnings.filters == before
     assert [picture[:2] for picture in found] == [(12, 9)] * 2

@@ -12,7 +12,7 @@ from PIL import Image
 from deepfake.modalities.image import backends, decoding, features, inspection, orientation
 from deepfake.modalities.image.files import Encoded
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # as `inspection.quiet` does
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # as `decoding.quiet` does
 
 STORED = np.zeros((40, 64, 3), np.uint8)
 """A quarter of each colour: red and green above blue and white."""

@@ -18,7 +18,7 @@ from deepfake.config import ViewConfig
 from deepfake.config.params import Faces
 from deepfake.inference.inputs import File
 from deepfake.inference.reading import Chunk, Face, Piece, read
-from deepfake.modalities.image import backends, geometry, inspection
+from deepfake.modalities.image import backends, decoding, geometry, inspection
 from deepfake.modalities.image.files import Encoded
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def chunks(
         detected: images that it sees together.
         cuda: whether to decode on the GPU where the backend can.
     """
-    with inspection.quiet(), ThreadPoolExecutor(threads) as pool:
+    with decoding.quiet(), ThreadPoolExecutor(threads) as pool:
         found = _ahead(read(files, size, pool))
         decode = partial(_Decoder, threads=threads, cuda=cuda)
         # the backend of any view will do: all decode alike

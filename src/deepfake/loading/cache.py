@@ -18,7 +18,7 @@ import pandas as pd
 
 from deepfake import runtime, tables
 from deepfake.errors import InputError
-from deepfake.modalities.image import backends, files, geometry, inspection
+from deepfake.modalities.image import backends, decoding, files, geometry
 from deepfake.progress import SILENT, Progress
 
 BATCH = 64
@@ -85,7 +85,7 @@ def ensure(
         batches = iter(lambda: list(itertools.islice(encoded, BATCH)), [])
         decoded = backends.load(loader).decode(batches, size, threads=threads, cuda=cuda)
         done = 0
-        with inspection.quiet(), tables.atomic(path) as temporary, temporary.open("wb") as file:
+        with decoding.quiet(), tables.atomic(path) as temporary, temporary.open("wb") as file:
             # written, not mapped: a disk that fills up gives an error here, where a mapped file would kill the process
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)

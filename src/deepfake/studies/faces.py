@@ -12,7 +12,7 @@ import pandas as pd
 from deepfake import runtime, tables
 from deepfake.config.params import Faces
 from deepfake.execution import Tell, run_jobs, workers
-from deepfake.modalities.image import backends, files, geometry, inspection
+from deepfake.modalities.image import backends, decoding, files, geometry
 from deepfake.modalities.image.faces import Detector, locate
 from deepfake.modalities.image.files import Encoded
 from deepfake.progress import SILENT, Progress
@@ -93,7 +93,7 @@ def find(job: FacesJob, tell: Tell[int]) -> None:
     batches = _batches(job, regions, BATCH[device.type])
     size, cuda = job.settings.detection_size, device.type == "cuda"
     decoded = backends.load(job.loader).decode(batches, size, threads=1, cuda=cuda)
-    with inspection.quiet():
+    with decoding.quiet():
         for (samples, path), shown in zip(job.chunks, regions, strict=True):
             found = []
             for start in range(0, len(samples), BATCH[device.type]):

@@ -31,10 +31,10 @@ def inspect(data: bytes) -> "Picture | str":
 
 
 def quiet() -> AbstractContextManager[None]:
-    """Keep what PIL warns about from the user (`inspection.quiet`)."""
-    from deepfake.modalities.image import inspection
+    """Keep what PIL warns about from the user (`decoding.quiet`)."""
+    from deepfake.modalities.image import decoding
 
-    return inspection.quiet()
+    return decoding.quiet()
 
 
 def decode(

@@ -4,6 +4,7 @@ The first frame counts. The EXIF orientation is applied, that of XMP is not. Tra
 """
 
 import io
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
@@ -20,6 +21,18 @@ BARE = "opened without its metadata"
 _OPAQUE = 255
 
 T = TypeVar("T")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what PIL warns about from the user: `inspection.inspect` refuses or accepts, and says why.
+
+    To be entered before threads start: the filters of `warnings` belong to the process, and a thread that leaves
+    them would disarm its neighbour.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
 
 
 @contextmanager

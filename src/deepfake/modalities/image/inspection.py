@@ -1,9 +1,7 @@
 """What an encoded image is, or why it is refused: every file is decoded once, before anything relies on it."""
 
 import math
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -55,18 +53,6 @@ def inspect(data: bytes) -> Picture | str:
         # Mostly OSError, SyntaxError or ValueError. But PIL's decoders let through whatever a broken file makes them
         # stumble over (OverflowError, TypeError, struct.error were seen), and one file must not end the run.
         return f"cannot be decoded: {error or type(error).__name__}"
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep what PIL warns about from the user: `inspect` refuses or accepts, and says why.
-
-    To be entered before threads start: the filters of `warnings` belong to the process, and a thread that leaves
-    them would disarm its neighbour.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        yield
 
 
 def _seen(image: ImageFile, data: bytes) -> Picture | str:
