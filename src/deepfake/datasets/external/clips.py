@@ -28,7 +28,7 @@ def joined(rows: pd.DataFrame, labels: NDArray[np.int64], scores: NDArray[np.flo
         how: they become one.
 
     Raises:
-        InputError: a clip has rows of both classes, or of several groups.
+        InputError: a clip has rows of both classes, or of several groups, or infinite scores that cancel out.
     """
     codes, names = pd.factorize(rows["clip"])
     first = pd.Series(np.arange(len(rows))).groupby(codes).first().to_numpy()
@@ -38,5 +38,11 @@ def joined(rows: pd.DataFrame, labels: NDArray[np.int64], scores: NDArray[np.flo
             own = values.to_numpy()
             other = pd.Series(own != own[first][codes], index=rows.index)
             refuse(other, lambda row, said=said: f"clip {names[codes[row]]!r} has rows of {said}", "check --clip")
-    of_clip = pd.Series(scores).groupby(codes).agg(how).to_numpy(float)
+    with np.errstate(invalid="ignore"):  # inf and -inf in one clip
+        of_clip = pd.Series(scores).groupby(codes).agg(how).to_numpy(float)
+    refuse(
+        pd.Series(np.isnan(of_clip), index=rows.index[first]),
+        lambda clip: f"clip {names[clip]!r} has scores of inf and of -inf, which have no {how}",
+        "write finite scores, or take --aggregate max",
+    )
     return Clips(labels[first], of_clip, rows.iloc[first])

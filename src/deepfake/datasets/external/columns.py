@@ -27,7 +27,7 @@ ROLES = ("truth", "pred", "score", "group", "source", "clip")
 """What the user can name a column for."""
 MOST_LABELS = 20
 """A column with more different words holds no labels."""
-NOTHING = ("", "nan", "na", "n/a", "none", "null", "-")
+NOTHING = ("", "nan", "na", "n/a", "#n/a", "<na>", "none", "null", "-")
 """What is written where there is no value."""
 
 
