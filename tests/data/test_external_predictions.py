@@ -196,6 +196,11 @@ MISTAKES = [
     ("label,score\n1,.3\n0,.2\n", {"score_is": "confidence"}, "--score-is confidence: it needs what was predicted"),
     ("file,label,pred\nreal/a,1,1\nfake/b,0,0\n", {}, "line 2: '1' in column 'label' would mean fake, but 'real/a'"),
     ("label,text,pred\n1,real,1\n0,fake,0\n", {}, "'real' in column 'text' says real .2 of 2 rows.; .*--positive 1"),
+    (
+        "label,is_real,score\n1,1,.9\n0,0,.1\n",
+        {},
+        "'1' in column 'label' would mean fake, but 'real' in column 'is_real'",
+    ),
     ("label,score\n1,.5\n0,.2\n", {"clip": "score"}, "--clip goes with --aggregate"),
     ("label,score\n1,.5\n0,.2\n", {"aggregate": "mean"}, "--aggregate: no column of clips"),
     ("video,label,pred\na,1,1\nb,0,1\n", {"aggregate": "mean"}, "no column of scores for --aggregate"),
@@ -372,6 +377,21 @@ def test_a_key_that_does_not_fit(read, tmp_path, key, message):
     (tmp_path / "key.txt").write_text(key)
     with pytest.raises(InputError, match=message):
         read("u1 .9\nu2 .2\n", key=tmp_path / "key.txt")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "file,label,text\nu1,1,real\nu2,0,fake\n",
+        "path,label\nreal/u1,1\nfake/u2,0\n",
+        "file,y,is_real\nu1,1,1\nu2,0,0\n",
+    ],
+)
+def test_numbers_in_a_key_must_not_contradict_its_words(read, tmp_path, key):
+    (tmp_path / "key.csv").write_text(key)
+    with pytest.raises(InputError, match=r"line 1: '1' in column '(label|y) of the key' would mean fake, but .*real"):
+        read("u1 .9\nu2 .2\n", key=tmp_path / "key.csv")
+    assert read("u1 .9\nu2 .2\n", key=tmp_path / "key.csv", positive=("0",)).labels.tolist() == [0, 1]
 
 
 def test_rows_that_share_a_name_may_be_a_group(read):

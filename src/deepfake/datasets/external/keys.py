@@ -30,10 +30,12 @@ class Key:
     Args:
         rows: columns `id`, `truth` and, where there are any, `group` and `source`.
         columns: what these are called in the file, or what they stand for.
+        others: the file's further columns, which may contradict labels that are numbers.
     """
 
     rows: pd.DataFrame
     columns: dict[str, str]
+    others: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,14 @@ class Joined:
 
     Args:
         rows: those of `Key.rows` without `id`, in the order of the names asked for and with their index.
+        names: those of the key, likewise.
+        others: the key's further columns, likewise.
         unused: rows of the key that no prediction is for.
     """
 
     rows: pd.DataFrame
+    names: pd.Series
+    others: pd.DataFrame
     unused: int
 
 
@@ -89,8 +95,9 @@ def join(names: pd.Series, key: Key, where: Path) -> Joined:
             + (f" and {absent.sum() - _SHOWN:,} more" if absent.sum() > _SHOWN else "")
             + f"; it has names like {listed(key.rows['id'].iloc[:2])}"
         )
-    rows = key.rows.drop(columns="id").iloc[places].set_axis(names.index, axis="index")
-    return Joined(rows, len(known) - len(set(places)))
+    rows, others = (part.iloc[places].set_axis(names.index, axis="index") for part in (key.rows, key.others))
+    their_names = rows["id"].rename(f"{key.columns['id']} of the key")
+    return Joined(rows.drop(columns="id"), their_names, others.add_suffix(" of the key"), len(known) - len(set(places)))
 
 
 def _of_table(table: text_tables.TextTable) -> Key:
@@ -132,7 +139,7 @@ def _key(cells: pd.DataFrame, columns: dict[str, str]) -> Key:
     """Return the columns of a key; one that says nothing of its rows is left out."""
     used: Sequence[str] = [role for role in columns if not _is_empty(cells[columns[role]])]
     rows = pd.DataFrame({role: cells[columns[role]] for role in used})
-    return Key(rows, {role: columns[role] for role in used})
+    return Key(rows, {role: columns[role] for role in used}, cells.drop(columns=list(columns.values())))
 
 
 def _is_empty(cells: pd.Series) -> bool:

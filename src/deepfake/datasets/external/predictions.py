@@ -118,6 +118,8 @@ def read(path: Path, options: Options) -> ExternalPredictions:
         table = text_tables.read(path)
         found = columns.find(table, options)
         rows = pd.DataFrame({role: table.cells[name] for role, name in found.items()})
+        spare = table.cells[[name for name in table.cells if name not in found.values()]]
+        paths = [rows["id"].rename(found["id"])] if "id" in rows else []
         unused = 0
         if options.key is not None:
             key = keys.read(options.key)
@@ -126,6 +128,7 @@ def read(path: Path, options: Options) -> ExternalPredictions:
             rows = pd.concat([rows.drop(columns=[*known], errors="ignore"), known], axis=1)
             found = found | {str(role): f"{key.columns[str(role)]} of the key" for role in known}
             unused = joined.unused
+            spare, paths = pd.concat([spare, joined.others], axis=1), [*paths, joined.names]
         taken = Taken(
             separator=table.separator,
             header=table.named,
@@ -140,21 +143,22 @@ def read(path: Path, options: Options) -> ExternalPredictions:
             negative=(),
             positive_rule="",
         )
-        spare = table.cells[[name for name in table.cells if name not in found.values()]]
-        return _interpreted(rows, spare, taken, options)
+        return _interpreted(rows, paths, spare, taken, options)
     except InputError as error:
         said = str(error)
         raise InputError(said if said.startswith((str(path), str(options.key))) else f"{path}: {said}") from None
 
 
-def _interpreted(rows: pd.DataFrame, spare: pd.DataFrame, taken: Taken, options: Options) -> ExternalPredictions:
+def _interpreted(
+    rows: pd.DataFrame, paths: list[pd.Series], spare: pd.DataFrame, taken: Taken, options: Options
+) -> ExternalPredictions:
     """Tell what labels, scores and predictions mean."""
     for role in ("truth", "group", "source", "clip", "id"):
         if role in rows and (role not in ("source", "group") or options.key is None):
             _check_filled(rows[role], taken.columns[role])
     rows, numbers, taken = _without_missing(rows, taken, options)
     truth = rows["truth"].rename(taken.columns["truth"])
-    paths = rows["id"].rename(taken.columns["id"]) if "id" in rows else None
+    paths = [names.loc[rows.index] for names in paths]
     classes = labels.classes(truth, paths, spare.loc[rows.index], options)
     fakes = labels.meaning(truth, classes.positive)
     positive, negative = labels.sides(truth, classes.positive)
