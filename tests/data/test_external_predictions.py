@@ -201,6 +201,7 @@ MISTAKES = [
         {},
         "'1' in column 'label' would mean fake, but 'real' in column 'is_real'",
     ),
+    ("label,score\n1,.5\n2,.2\n", {}, "unknown labels; found: '1', '2'; say which ones are real with --negative"),
     ("label,score\n1,.5\n0,.2\n", {"clip": "score"}, "--clip goes with --aggregate"),
     ("label,score\n1,.5\n0,.2\n", {"aggregate": "mean"}, "--aggregate: no column of clips"),
     ("video,label,pred\na,1,1\nb,0,1\n", {"aggregate": "mean"}, "no column of scores for --aggregate"),
@@ -371,6 +372,10 @@ def test_true_labels_come_from_a_key(read, tmp_path, name):
         ("file,label\nu1,real\nu1,fake\nu2,real\n", "key.txt: line 3: 'u1' is listed already"),
         ("file,word\nu1,real\n", "key.txt: no column of true labels"),
         ("", "key.txt: the file is empty"),
+        (
+            "file,label\nreal/u1.png,real\nfake/u1.png,fake\n",
+            "written alike .* 'u1' stands for both 'real/u1.png' .line 2. and 'fake/u1.png' .line 3.",
+        ),
     ],
 )
 def test_a_key_that_does_not_fit(read, tmp_path, key, message):
@@ -392,6 +397,31 @@ def test_numbers_in_a_key_must_not_contradict_its_words(read, tmp_path, key):
     with pytest.raises(InputError, match=r"line 1: '1' in column '(label|y) of the key' would mean fake, but .*real"):
         read("u1 .9\nu2 .2\n", key=tmp_path / "key.csv")
     assert read("u1 .9\nu2 .2\n", key=tmp_path / "key.csv", positive=("0",)).labels.tolist() == [0, 1]
+
+
+def test_names_that_differ_in_their_folders_alone_do_not_share_a_row_of_the_key(read, tmp_path):
+    (tmp_path / "key.csv").write_text("file,label\nu1,real\nu2,fake\n")
+    with pytest.raises(InputError, match=r"'a/u1' \(line 2\) and 'b/u1' \(line 3\)"):
+        read("file,score\na/u1,.2\nb/u1,.4\na/u2,.7\n", key=tmp_path / "key.csv")
+
+
+def test_a_few_whole_numbers_may_be_labels(read):
+    found = read("label,score\n0,.1\n1,.9\n2,.8\n", negative=("0",))
+    assert (found.labels.tolist(), found.sources.tolist()) == ([0, 1, 1], ["0", "1", "2"])
+
+
+def test_frames_are_found_in_a_key_by_their_video(read, tmp_path):
+    (tmp_path / "key.csv").write_text("file,label\nv1,real\nv2,fake\n")
+    for header, clip in (("video,frame,score", None), ("filename,frame,score", "filename")):
+        rows = f"{header}\nv1.mp4,0,.2\nv1.mp4,1,.4\nv2.mp4,0,.7\nv2.mp4,1,.5\n"
+        found = read(rows, key=tmp_path / "key.csv", aggregate="mean", clip=clip)
+        assert np.allclose(found.scores, [0.3, 0.6])
+        assert found.labels.tolist() == [0, 1]
+
+
+def test_columns_without_values_do_not_hide_the_names(read, tmp_path):
+    (tmp_path / "key.txt").write_text("S1 u1 - - bonafide\nS2 u2 - A07 spoof\n")
+    assert read("u1 - - .2\nu2 - - .9\n", key=tmp_path / "key.txt").labels.tolist() == [0, 1]
 
 
 def test_rows_that_share_a_name_may_be_a_group(read):

@@ -84,6 +84,8 @@ def join(names: pd.Series, key: Key, where: Path) -> Joined:
     own, known = names, key.rows["id"]
     if not own.isin(known).any():
         own, known = (column.map(_stem) for column in (own, known))
+        for written, stems in ((names, own), (key.rows["id"], known)):
+            _check_stems(written, stems, where)
     if (twice := known.duplicated()).any():
         line, name = known.index[int(twice.to_numpy().argmax())], known[twice].iloc[0]
         raise InputError(f"{where}: line {line}: {name!r} is listed already; remove one of them")
@@ -98,6 +100,19 @@ def join(names: pd.Series, key: Key, where: Path) -> Joined:
     rows, others = (part.iloc[places].set_axis(names.index, axis="index") for part in (key.rows, key.others))
     their_names = rows["id"].rename(f"{key.columns['id']} of the key")
     return Joined(rows.drop(columns="id"), their_names, others.add_suffix(" of the key"), len(known) - len(set(places)))
+
+
+def _check_stems(names: pd.Series, stems: pd.Series, where: Path) -> None:
+    """Refuse names that differ in folders or suffixes alone: which one of the other file is meant is not known."""
+    first = stems.map(dict(zip(stems[::-1], names[::-1], strict=True)))
+    if (other := first != names).any():
+        line, name, stem = names.index[int(other.to_numpy().argmax())], names[other].iloc[0], stems[other].iloc[0]
+        before = first[other].iloc[0]
+        at = names.index[int((names == before).to_numpy().argmax())]
+        raise InputError(
+            f"no name is written alike in the predictions and in {where}; without folders and suffix {stem!r} stands for "
+            f"both {before!r} (line {at}) and {name!r} (line {line}); write names alike in both files"
+        )
 
 
 def _of_table(table: text_tables.TextTable) -> Key:
