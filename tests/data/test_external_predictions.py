@@ -289,7 +289,25 @@ def test_rows_without_a_score_are_counted(read):
     left_out, filled = read(content, missing="skip"), read(content, missing="0.5")
     assert (left_out.labels.tolist(), left_out.taken.missing, left_out.taken.rows) == ([1, 0], 2, 4)
     assert (filled.scores.tolist(), filled.taken.missing) == ([0.9, 0.5, 0.5, 0.1], 2)
+    assert (left_out.taken.filled, filled.taken.filled) == (None, 0.5)
     assert read("label,pred\n1,1\n0,\n0,0\n", missing="skip").taken.missing == 1
+
+
+def test_clips_without_any_score_are_counted(read):
+    content = "video,label,score\na,1,.9\na,1,\nb,0,\nb,0,\nc,0,.1\n"
+    found = read(content, aggregate="mean", missing="skip")
+    assert (found.labels.tolist(), found.taken.missing, found.taken.clips_lost) == ([1, 0], 3, 1)
+
+
+def test_an_object_a_line_is_a_row(tmp_path):
+    path = tmp_path / "verdicts.jsonl"
+    path.write_text('{"file": "a, b", "label": "fake", "score": 0.9}\n\n{"file": "c", "label": "real", "score": 0.2}\n')
+    found = external_predictions.read(path, Options())
+    assert found.scores is not None
+    assert (found.labels.tolist(), found.scores.tolist(), found.ids) == ([1, 0], [0.9, 0.2], ["a, b", "c"])
+    path.write_text('{"file": "a"}\n{b}\n')
+    with pytest.raises(InputError, match="line 2: not valid JSON"):
+        external_predictions.read(path, Options())
 
 
 def test_scores_that_contradict_what_was_predicted_rank_nothing(read):

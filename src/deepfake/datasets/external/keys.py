@@ -110,8 +110,8 @@ def _check_stems(names: pd.Series, stems: pd.Series, where: Path) -> None:
         before = first[other].iloc[0]
         at = names.index[int((names == before).to_numpy().argmax())]
         raise InputError(
-            f"no name is written alike in the predictions and in {where}; without folders and suffix {stem!r} stands for "
-            f"both {before!r} (line {at}) and {name!r} (line {line}); write names alike in both files"
+            f"no name is written alike in the predictions and in {where}; without folders and suffix {stem!r} stands "
+            f"for both {before!r} (line {at}) and {name!r} (line {line}); write names alike in both files"
         )
 
 

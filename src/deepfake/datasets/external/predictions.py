@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deepfake.datasets import text_tables
 from deepfake.datasets.external import clips, columns, keys, labels, scores
 from deepfake.datasets.external.columns import NOTHING
-from deepfake.datasets.external.options import Options
+from deepfake.datasets.external.options import SKIP, Options
 from deepfake.datasets.external.scores import Scores
 from deepfake.datasets.label_vocabulary import Classes
 from deepfake.datasets.text_tables import refuse
@@ -33,6 +33,8 @@ class Taken:
         unused: rows of the key that no prediction is for.
         rows: in the table, before any was left out or joined.
         missing: rows without a score or prediction.
+        filled: the score that these got instead; None: they were left out.
+        clips_lost: clips of which no row has a score.
         aggregate: how the scores of a clip became one; None: a row is a sample.
         positive: the true labels of the positive class, as in the file.
         negative: those of the other.
@@ -72,6 +74,8 @@ class Taken:
     called_negative: tuple[str, ...] = ()
     called_rule: str | None = None
     agreement: float | None = None
+    filled: float | None = None
+    clips_lost: int = 0
 
     @property
     def contradiction(self) -> bool:
@@ -208,7 +212,9 @@ def _without_missing(rows: pd.DataFrame, taken: Taken, options: Options) -> tupl
     cells = rows["score"].rename(taken.columns["score"])
     read = scores.read(cells, taken.separator, options)
     filled, absent = scores.fill(read, cells, options.missing)
-    taken = replace(taken, missing=int(np.isnan(read.values).sum()))
+    lost = set(rows["clip"][absent]) - set(rows["clip"][~absent]) if "clip" in rows and absent.any() else ()
+    filled_with = None if options.missing in (None, SKIP) else float(options.missing)
+    taken = replace(taken, missing=int(np.isnan(read.values).sum()), filled=filled_with, clips_lost=len(lost))
     if "pred" in rows:
         _check_filled(rows["pred"][~absent], taken.columns["pred"])
     if absent.all():
