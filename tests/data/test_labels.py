@@ -297,6 +297,7 @@ def test_backslashes_part_folders(written):
         ("path,label,path\n", r"line 1: column 'path' is listed more than once"),
         ("path,label\na.jpg,real\nb.jpg,true\n", r"line 3: label 'true' is a number among words"),
         ("path,label\n\n\na.jpg,Reel\n", r"line 4: unknown label 'Reel'; write real or fake"),
+        ("path,label\na.jpg,0\nb.jpg,2\n", r"unknown label '2'; .*in the catalog .negative: LABEL."),
         ("path,label\na.jpg,\n", r"line 2: no label"),
         ("path,label\n,real\n", r"line 2: no path"),
         ("path,label\na.jpg,real\nb.jpg,fake\na.jpg,fake\n", r"line 4: a\.jpg is listed in line 2 already"),
