@@ -217,6 +217,7 @@ MISTAKES = [
     ("file,label,pred\na,1,1\n,0,1\n", {}, "line 3: no value in column 'file'"),
     ("speaker,label,pred\na,1,1\n,0,1\n", {}, "line 3: no value in column 'speaker'"),
     ("label,pred\n1,1\n0,1,0\n", {}, "line 3: 3 values for 2 columns"),
+    ('"a b" real .1\nc fake .9\n', {}, "line 2: 3 values for 4 columns; blanks separate columns here"),
     ("label,pred\n1,1\n0\n", {}, "line 3: 1 values for 2 columns"),
     ('label,pred\n1,1\n"0,1\n1,1\n', {}, "line 3: not valid CSV"),
     ("name,pred\na,1\n", {}, "no column of true labels; found: 'name', 'pred'; name it with --truth"),
@@ -291,6 +292,14 @@ def test_rows_without_a_score_are_counted(read):
     assert (filled.scores.tolist(), filled.taken.missing) == ([0.9, 0.5, 0.5, 0.1], 2)
     assert (left_out.taken.filled, filled.taken.filled) == (None, 0.5)
     assert read("label,pred\n1,1\n0,\n0,0\n", missing="skip").taken.missing == 1
+
+
+def test_what_may_stand_for_no_score_is_named(read):
+    found = read("label,score\n1,.9\n0,-1\n0,.1\n")
+    assert found.called is None
+    assert found.taken.threshold_rule is not None
+    assert found.taken.threshold_rule.startswith("1 are -1, the others lie in 0 to 1; where -1 is no score")
+    assert "-1" not in str(read("label,score\n1,-1\n0,-.5\n").taken.threshold_rule)
 
 
 def test_clips_without_any_score_are_counted(read):

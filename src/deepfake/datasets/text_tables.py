@@ -164,7 +164,10 @@ def _parsed(text: str, encoding: str) -> TextTable:
             uneven.append((line + first - 1, len(cells)))
     if uneven:
         shown = [(line, f"{count} values for {wide} columns") for line, count in uneven[:_SHOWN]]
-        raise told(shown, len(uneven), 'name all columns, and put a value that holds the separator between "quotes"')
+        hint = 'name all columns, and put a value that holds the separator between "quotes"'
+        if separator == " ":
+            hint = "blanks separate columns here, in quotes as well; save it with commas or tabs if values hold blanks"
+        raise told(shown, len(uneven), hint)
     alike = [line for line, text in lines.comments if len(_split(text, separator)) == wide > 1]
     if doubtful := [line for line in alike if line + first - 1 > numbers[0]]:
         raise InputError(

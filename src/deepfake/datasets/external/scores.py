@@ -15,6 +15,8 @@ from deepfake.errors import InputError
 Scale = Literal["probability", "percent", "unknown"]
 _PERCENT = 50
 """Numbers between 0 and 100 are percent only if one is above it: below, they may be anything."""
+_NO_SCORE = -1
+"""What many write where no face was found; as a score, it is below all probabilities."""
 _CONTRADICTED = 0.95
 """The AUC by which scores that belong to predictions tell these apart at least; thresholds of several folds may differ,
 which lowers it a little."""
@@ -89,7 +91,11 @@ def _scaled(values: NDArray[np.float64], signed: bool, cells: pd.Series, options
         return Scores(values, "probability", "all lie between 0 and 1")
     if in_hundred and (signed or high > _PERCENT):
         return Scores(values, "percent", "with a percent sign" if signed else "all lie between 0 and 100")
-    return Scores(values, "unknown", "no probabilities: they lie outside 0 and 1")
+    rule = "no probabilities: they lie outside 0 and 1"
+    others = values[~np.isnan(values) & (values != _NO_SCORE)]
+    if low == _NO_SCORE and len(others) and others.min() >= 0 and high <= 1:
+        rule = f"{(values == _NO_SCORE).sum():,} are -1, the others lie in 0 to 1; where -1 is no score, leave it empty"
+    return Scores(values, "unknown", rule)
 
 
 def fill(scores: Scores, cells: pd.Series, missing: str | None) -> tuple[Scores, NDArray[np.bool_]]:
