@@ -317,8 +317,7 @@ def test_what_decided_is_counted_and_told(tmp_path):
     found = adapters.find(tmp_path, in_folder())
     assert found.labelled == {(R, "REAL"): 2, (F, "1_fake"): 1}
     assert found.told() == (
-        "labels: real by REAL (2); fake by 1_fake (1). "
-        "Passed over: 2 files in no folder of a class (1 in misc, 1 in no folder)"
+        "labels: real by REAL (2); fake by 1_fake (1). Passed over: 2 files without a label (1 in misc, 1 in no folder)"
     )
 
 
@@ -459,6 +458,14 @@ def test_a_path_with_two_parts_is_an_error_where_they_count(tmp_path):
 
 
 # --- what lies beside the samples
+
+
+def test_images_that_a_table_does_not_name_are_counted(tmp_path):
+    grow(tmp_path, "a.jpg", "b.jpg", "img/c.jpg", "img/d.png", "notes.txt")
+    (tmp_path / "labels.csv").write_text("path,label\na.jpg,real\nb.jpg,fake\n")
+    found = adapters.find(tmp_path, in_folder(table="labels.csv"))
+    assert [file.path for file in found.files] == ["a.jpg", "b.jpg"]
+    assert "Passed over: 2 files without a label (2 that labels.csv does not name)" in found.told()
 
 
 def test_what_is_no_image_by_its_suffix_is_passed_over_and_counted(tmp_path):

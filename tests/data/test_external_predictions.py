@@ -184,9 +184,24 @@ MISTAKES = [
     ("label,score\n1,.5\n0,.2\n", {"missing": "none"}, "--missing: 'none' is neither skip nor a number"),
     ("label,score\n1,\n0,\n", {"missing": "skip"}, "no row has a score in column 'score'"),
     ("label,score\n1,-3\n0,.2\n", {"score_is": "probability"}, "--score-is probability: .* goes from -3 to 0.2"),
+    ("label,score\n1,93%\n0,0.07\n1,88 %\n", {}, "line 3: '0.07' in column 'score' has no percent sign"),
+    ("label,score\n1,.5\n0,\n", {"missing": "7"}, "--missing 7: column 'score' goes from 0 to 1"),
+    ("label,score\n1,93\n0,\n", {"missing": "0.5"}, "--missing 0.5: column 'score' is in percent; write 50"),
+    ("label,score\n1,.5\n0,#N/A\n", {}, "line 3: no value in column 'score'"),
+    (
+        "video,label,logit\na,1,1\nb,0,inf\nb,0,-inf\n",
+        {"aggregate": "mean"},
+        "line 3: clip 'b' has scores inf and -inf, which have no mean",
+    ),
     ("label,score\n1,.3\n0,.2\n", {"score_is": "confidence"}, "--score-is confidence: it needs what was predicted"),
     ("file,label,pred\nreal/a,1,1\nfake/b,0,0\n", {}, "line 2: '1' in column 'label' would mean fake, but 'real/a'"),
     ("label,text,pred\n1,real,1\n0,fake,0\n", {}, "'real' in column 'text' says real .2 of 2 rows.; .*--positive 1"),
+    (
+        "label,is_real,score\n1,1,.9\n0,0,.1\n",
+        {},
+        "'1' in column 'label' would mean fake, but 'real' in column 'is_real'",
+    ),
+    ("label,score\n1,.5\n2,.2\n", {}, "unknown labels; found: '1', '2'; say which ones are real with --negative"),
     ("label,score\n1,.5\n0,.2\n", {"clip": "score"}, "--clip goes with --aggregate"),
     ("label,score\n1,.5\n0,.2\n", {"aggregate": "mean"}, "--aggregate: no column of clips"),
     ("video,label,pred\na,1,1\nb,0,1\n", {"aggregate": "mean"}, "no column of scores for --aggregate"),
@@ -202,6 +217,7 @@ MISTAKES = [
     ("file,label,pred\na,1,1\n,0,1\n", {}, "line 3: no value in column 'file'"),
     ("speaker,label,pred\na,1,1\n,0,1\n", {}, "line 3: no value in column 'speaker'"),
     ("label,pred\n1,1\n0,1,0\n", {}, "line 3: 3 values for 2 columns"),
+    ('"a b" real .1\nc fake .9\n', {}, "line 2: 3 values for 4 columns; blanks separate columns here"),
     ("label,pred\n1,1\n0\n", {}, "line 3: 1 values for 2 columns"),
     ('label,pred\n1,1\n"0,1\n1,1\n', {}, "line 3: not valid CSV"),
     ("name,pred\na,1\n", {}, "no column of true labels; found: 'name', 'pred'; name it with --truth"),
@@ -274,6 +290,7 @@ def test_rows_without_a_score_are_counted(read):
     left_out, filled = read(content, missing="skip"), read(content, missing="0.5")
     assert (left_out.labels.tolist(), left_out.taken.missing, left_out.taken.rows) == ([1, 0], 2, 4)
     assert (filled.scores.tolist(), filled.taken.missing) == ([0.9, 0.5, 0.5, 0.1], 2)
+    assert (left_out.taken.filled, filled.taken.filled) == (None, 0.5)
     assert read("label,pred\n1,1\n0,\n0,0\n", missing="skip").taken.missing == 1
 
 
@@ -281,6 +298,31 @@ def test_rows_without_a_score_are_counted(read):
 def test_a_column_without_any_value_is_told(read, column):
     with pytest.raises(InputError, match=f"no row has a .* in column '{column}'; name another one"):
         read(f"label,{column}\n1,\n0,n/a\n", missing="skip")
+
+
+def test_what_may_stand_for_no_score_is_named(read):
+    found = read("label,score\n1,.9\n0,-1\n0,.1\n")
+    assert found.called is None
+    assert found.taken.threshold_rule is not None
+    assert found.taken.threshold_rule.startswith("1 are -1, the others lie in 0 to 1; where -1 is no score")
+    assert "-1" not in str(read("label,score\n1,-1\n0,-.5\n").taken.threshold_rule)
+
+
+def test_clips_without_any_score_are_counted(read):
+    content = "video,label,score\na,1,.9\na,1,\nb,0,\nb,0,\nc,0,.1\n"
+    found = read(content, aggregate="mean", missing="skip")
+    assert (found.labels.tolist(), found.taken.missing, found.taken.clips_lost) == ([1, 0], 3, 1)
+
+
+def test_an_object_a_line_is_a_row(tmp_path):
+    path = tmp_path / "verdicts.jsonl"
+    path.write_text('{"file": "a, b", "label": "fake", "score": 0.9}\n\n{"file": "c", "label": "real", "score": 0.2}\n')
+    found = external_predictions.read(path, Options())
+    assert found.scores is not None
+    assert (found.labels.tolist(), found.scores.tolist(), found.ids) == ([1, 0], [0.9, 0.2], ["a, b", "c"])
+    path.write_text('{"file": "a"}\n{b}\n')
+    with pytest.raises(InputError, match="line 2: not valid JSON"):
+        external_predictions.read(path, Options())
 
 
 def test_scores_that_contradict_what_was_predicted_rank_nothing(read):
@@ -370,7 +412,7 @@ def test_true_labels_come_from_a_key(read, tmp_path, name):
     (tmp_path / name).write_text(KEYS[name])
     found = read("folder/u2.flac,.9\nfolder/u1.flac,.2\n", key=tmp_path / name)
     assert found.labels.tolist() == [1, 0]
-    groups = {"metadata.json": [0, 0], "list.txt": None}.get(name, [0, 1])
+    groups = {"metadata.json": None, "list.txt": None}.get(name, [0, 1])
     assert (None if found.groups is None else found.groups.tolist()) == groups
     sources = None if found.sources is None else found.sources[0]
     assert sources == (None if name in ("metadata.json", "list.txt") else "A07")
@@ -385,6 +427,10 @@ def test_true_labels_come_from_a_key(read, tmp_path, name):
         ("file,label\nu1,real\nu1,fake\nu2,real\n", "key.txt: line 3: 'u1' is listed already"),
         ("file,word\nu1,real\n", "key.txt: no column of true labels"),
         ("", "key.txt: the file is empty"),
+        (
+            "file,label\nreal/u1.png,real\nfake/u1.png,fake\n",
+            "written alike .* 'u1' stands for both 'real/u1.png' .line 2. and 'fake/u1.png' .line 3.",
+        ),
     ],
 )
 def test_a_key_that_does_not_fit(read, tmp_path, key, message):
@@ -401,6 +447,58 @@ def test_a_key_without_names_or_labels_is_told(read, tmp_path, key, column):
     (tmp_path / "key.csv").write_text(key)
     with pytest.raises(InputError, match=rf"key\.csv: no value in column '{column}'"):
         read("file,score\na,.1\nb,.9\n", key=tmp_path / "key.csv")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "file,label,text\nu1,1,real\nu2,0,fake\n",
+        "path,label\nreal/u1,1\nfake/u2,0\n",
+        "file,y,is_real\nu1,1,1\nu2,0,0\n",
+    ],
+)
+def test_numbers_in_a_key_must_not_contradict_its_words(read, tmp_path, key):
+    (tmp_path / "key.csv").write_text(key)
+    with pytest.raises(InputError, match=r"line 1: '1' in column '(label|y) of the key' would mean fake, but .*real"):
+        read("u1 .9\nu2 .2\n", key=tmp_path / "key.csv")
+    assert read("u1 .9\nu2 .2\n", key=tmp_path / "key.csv", positive=("0",)).labels.tolist() == [0, 1]
+
+
+def test_names_that_differ_in_their_folders_alone_do_not_share_a_row_of_the_key(read, tmp_path):
+    (tmp_path / "key.csv").write_text("file,label\nu1,real\nu2,fake\n")
+    with pytest.raises(InputError, match=r"'a/u1' \(line 2\) and 'b/u1' \(line 3\)"):
+        read("file,score\na/u1,.2\nb/u1,.4\na/u2,.7\n", key=tmp_path / "key.csv")
+
+
+def test_a_group_that_all_rows_share_is_none_unless_it_is_named(read):
+    content = "speaker,label,pred\na,1,1\na,0,1\n"
+    assert read(content).groups is None
+    assert read(content, group="speaker").groups.tolist() == [0, 0]
+
+
+def test_whom_a_key_gives_no_group_is_one_of_his_own(read, tmp_path):
+    (tmp_path / "key.csv").write_text("file,label,speaker\nu1,real,-\nu2,fake,-\nu3,fake,S\nu4,fake,S\n")
+    found = read("u1 .9\nu2 .2\nu3 .1\nu4 .3\n", key=tmp_path / "key.csv")
+    assert found.groups.tolist() == [0, 1, 2, 2]
+
+
+def test_a_few_whole_numbers_may_be_labels(read):
+    found = read("label,score\n0,.1\n1,.9\n2,.8\n", negative=("0",))
+    assert (found.labels.tolist(), found.sources.tolist()) == ([0, 1, 1], ["0", "1", "2"])
+
+
+def test_frames_are_found_in_a_key_by_their_video(read, tmp_path):
+    (tmp_path / "key.csv").write_text("file,label\nv1,real\nv2,fake\n")
+    for header, clip in (("video,frame,score", None), ("filename,frame,score", "filename")):
+        rows = f"{header}\nv1.mp4,0,.2\nv1.mp4,1,.4\nv2.mp4,0,.7\nv2.mp4,1,.5\n"
+        found = read(rows, key=tmp_path / "key.csv", aggregate="mean", clip=clip)
+        assert np.allclose(found.scores, [0.3, 0.6])
+        assert found.labels.tolist() == [0, 1]
+
+
+def test_columns_without_values_do_not_hide_the_names(read, tmp_path):
+    (tmp_path / "key.txt").write_text("S1 u1 - - bonafide\nS2 u2 - A07 spoof\n")
+    assert read("u1 - - .2\nu2 - - .9\n", key=tmp_path / "key.txt").labels.tolist() == [0, 1]
 
 
 def test_rows_that_share_a_name_may_be_a_group(read):

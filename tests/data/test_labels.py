@@ -297,6 +297,7 @@ def test_backslashes_part_folders(written):
         ("path,label,path\n", r"line 1: column 'path' is listed more than once"),
         ("path,label\na.jpg,real\nb.jpg,true\n", r"line 3: label 'true' is a number among words"),
         ("path,label\n\n\na.jpg,Reel\n", r"line 4: unknown label 'Reel'; write real or fake"),
+        ("path,label\na.jpg,0\nb.jpg,2\n", r"unknown label '2'; .*in the catalog .negative: LABEL."),
         ("path,label\na.jpg,\n", r"line 2: no label"),
         ("path,label\n,real\n", r"line 2: no path"),
         ("path,label\na.jpg,real\nb.jpg,fake\na.jpg,fake\n", r"line 4: a\.jpg is listed in line 2 already"),
@@ -320,3 +321,12 @@ def test_a_mistake_is_told_by_its_line(written, text, message):
         labels.read(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["", "NA", "-", "none", "NaN"])
+def test_whose_group_and_source_are_not_known_has_none(tmp_path, word):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"path,label,source,group\na.jpg,real,{word},{word}\nb.jpg,fake,gan,1\n")
+    first, second = labels.read(path)
+    assert (first.source, first.group) == ("real", "")
+    assert (second.source, second.group) == ("gan", "1")

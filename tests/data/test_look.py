@@ -335,3 +335,15 @@ def test_it_takes_seconds_for_many_files(tmp_path):
     assert "20,000 files" in look.look(tmp_path)
     # 100,000 files take less than 10 s
     assert time.process_time() - start < 2
+
+
+def test_frames_of_the_same_number_are_no_fakes_of_each_other(tmp_path):
+    people = ("anna", "bert", "carl", "dora")
+    raw = grow(
+        tmp_path / "raw",
+        *(f"real/{person}/{frame}.jpg" for person in people for frame in range(2)),
+        *(f"fake/{pair}/{frame}.jpg" for pair in ("anna_bert", "carl_dora") for frame in range(2)),
+    )
+    said = look.look(raw)
+    assert pasted(said, tmp_path).group != "basename"
+    assert "names of real groups are part of the names" in said

@@ -111,7 +111,9 @@ def _taken(found: "Evaluated", file: Path) -> str:
     if taken.unused:
         lines.append(f"key: {taken.unused:,} of its rows have no prediction and count for nothing")
     if taken.missing:
-        lines.append(f"missing: {taken.missing:,} of {taken.rows:,} rows have no score or prediction")
+        lines.append(
+            f"missing: {taken.missing:,} of {taken.rows:,} rows have no score or prediction; {_missing(taken)}"
+        )
     if "score" in taken.columns:
         which = (positive if taken.higher == "positive" else negative) or "the class missing"
         lines.append(f"score: {_column(taken, 'score')}; higher means {which} ({taken.higher_rule})")
@@ -126,6 +128,13 @@ def _taken(found: "Evaluated", file: Path) -> str:
     if "source" in taken.columns:
         lines.append(f"sources: {_column(taken, 'source')}")
     return "\n".join(lines)
+
+
+def _missing(taken: "Taken") -> str:
+    """Say what became of rows without a score."""
+    if taken.filled is not None:
+        return f"they get {taken.filled:g}"
+    return "they are left out" + (f"; clips without any score: {taken.clips_lost:,}" if taken.clips_lost else "")
 
 
 def _level(found: "Evaluated") -> str:

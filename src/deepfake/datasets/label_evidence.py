@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepfake import tables
-from deepfake.datasets.label_vocabulary import meaning
+from deepfake.datasets.label_vocabulary import Classes, is_number, meaning, named_class, normal
 from deepfake.datasets.layouts.labelling import class_of_folder
 from deepfake.errors import InputError
 
@@ -45,6 +45,18 @@ def contradictions(
         _compare(fake, labels, paths, _each(parts[0], _of_folders), 0.0, remedy)
         words = parts[2].str.replace(r"\.\w+$", "", regex=True).str.replace(r"[^a-zA-Z]+", " ", regex=True)
         _compare(fake, labels, paths, _each(words, _of_words), 0.5, remedy)
+
+
+def in_words(cells: pd.Series) -> pd.Series:
+    """Return a column like `is_real` that holds numbers as words for the classes; any other one as it is."""
+    name = str(cells.name)
+    if not normal(name).startswith("is") or named_class(name) is None:
+        return cells
+    words = cells.unique()
+    if not all(map(is_number, words)):
+        return cells
+    told = Classes.of(words, column=name).positive
+    return cells.map({word: "fake" if told[normal(word)] else "real" for word in words})
 
 
 def _compare(

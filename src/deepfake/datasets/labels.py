@@ -10,7 +10,7 @@ import pandas as pd
 
 from deepfake import tables
 from deepfake.datasets import label_evidence, text_tables
-from deepfake.datasets.external.columns import NAMES
+from deepfake.datasets.external.columns import NAMES, NOTHING
 from deepfake.datasets.label_vocabulary import Classes, is_number, listed, meaning, named_class, normal
 from deepfake.errors import InputError, unknown
 
@@ -23,6 +23,7 @@ COLUMNS = {
 }
 """What columns are called, each by its own name first. Labels also stand in columns called `is_real`, `fake`, ..."""
 _REQUIRED = ("path", "label")
+_UNKNOWN = "unknown label"
 _SHOWN = 5
 """Bad rows that a message shows; all are counted."""
 _HINT = "write real or fake (or 0 and 1 throughout), and paths below the table's folder"
@@ -76,7 +77,9 @@ def read(
         if bad:
             shown = "; ".join(f"line {line}: {bad[line]}" for line in sorted(bad)[:_SHOWN])
             more = f"; and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
-            raise InputError(f"{len(bad):,} of {len(cells):,} rows cannot be used: {shown}{more}; {_HINT}")
+            strange = any(what.startswith(_UNKNOWN) for what in bad.values())
+            told = ", or which labels are real in the catalog (negative: LABEL); all others are then fake" * strange
+            raise InputError(f"{len(bad):,} of {len(cells):,} rows cannot be used: {shown}{more}; {_HINT}{told}")
         fake = _fake(cells["label"], found["label"], positive, negative)
         if not (positive or negative) and len(cells) and _each(cells["label"], is_number).all():
             _check_numbers(fake, cells, found, table.cells)
@@ -85,12 +88,17 @@ def read(
     named = fake.map({True: "fake", False: "real"})
     if negative and cells["label"][fake].nunique() > 1:
         named = cells["label"]
-    sources = cells["source"].where(cells["source"] != "", named) if "source" in cells else named
-    groups = cells["group"] if "group" in cells else pd.Series("", cells.index)
+    sources = cells["source"].where(~_is_nothing(cells["source"]), named) if "source" in cells else named
+    groups = cells["group"].where(~_is_nothing(cells["group"]), "") if "group" in cells else pd.Series("", cells.index)
     rows = zip(cells["path"], fake, sources, groups, strict=True)
     return [
         Row(place, tables.FAKE if is_fake else tables.REAL, source, group) for place, is_fake, source, group in rows
     ]
+
+
+def _is_nothing(cells: pd.Series) -> pd.Series:
+    """Tell where cells say that there is no value: empty, NA, none, -."""
+    return cells.str.casefold().isin(NOTHING)
 
 
 def _found(table: text_tables.TextTable, given: Mapping[str, str]) -> dict[str, str]:
@@ -172,7 +180,7 @@ def _bad_labels(labels: pd.Series, *, is_told: bool) -> dict[int, str]:
     words = _each(labels, lambda word: meaning(word) is not None)
     numbers = _each(labels, is_number)
     unknown_ones = labels[~words & ~numbers & (labels != "")]
-    bad |= {_line(line): f"unknown label {label!r}" for line, label in unknown_ones.items()}
+    bad |= {_line(line): f"{_UNKNOWN} {label!r}" for line, label in unknown_ones.items()}
     if words.any():
         bad |= {_line(line): f"label {label!r} is a number among words" for line, label in labels[numbers].items()}
     return bad

@@ -16,6 +16,7 @@ from deepfake.errors import InputError
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _BLANKS = "blanks"
+_JSON_LINES = (".jsonl", ".ndjson")
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _SHOWN = 5
 """Bad lines that a message shows; all are counted."""
@@ -47,8 +48,9 @@ def read(path: Path) -> TextTable:
 
     Args:
         path: text in UTF-8, or in UTF-16 as spreadsheets save it, with or without a byte order mark; or JSON, by its
-            suffix: an object with a value or an object for each name, or a list of objects. A first line
-            `sep=;` says what parts the columns; otherwise the first row does, which may be the header or not.
+            suffix: an object with a value or an object for each name, a list of objects, or an object a line
+            (.jsonl). A first line `sep=;` says what parts the columns; otherwise the first row does, which may be the
+            header or not.
 
     Raises:
         InputError: there is no such file, it is no text, or rows are uneven; the message starts with the path.
@@ -57,6 +59,8 @@ def read(path: Path) -> TextTable:
         raise InputError(f"{path}: a folder; name a CSV file")
     try:
         text, encoding = _decoded(path.read_bytes())
+        if path.suffix.lower() in _JSON_LINES:
+            return _of_objects(_json_lines(text), encoding)
         return _of_json(text, encoding) if path.suffix.lower() == ".json" else _parsed(text, encoding)
     except FileNotFoundError:
         raise InputError(f"{path}: not found") from None
@@ -114,6 +118,22 @@ def _of_json(text: str, encoding: str) -> TextTable:
     if isinstance(content, dict):
         known = {name: value if isinstance(value, dict) else {"score": value} for name, value in content.items()}
         content = [{"file": name, **value} for name, value in known.items()]
+    return _of_objects(content, encoding)
+
+
+def _json_lines(text: str) -> list[object]:
+    """Read a value from each line that is not empty."""
+    values = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        try:
+            values += [json.loads(line)] if line.strip() else []
+        except json.JSONDecodeError as error:
+            raise InputError(f"line {number}: not valid JSON ({error.msg})") from None
+    return values
+
+
+def _of_objects(content: object, encoding: str) -> TextTable:
+    """Read a list of objects as rows."""
     if not isinstance(content, list) or not content or not all(isinstance(row, dict) for row in content):
         raise InputError("no rows in it; expected an object for each file, by its name, or a list of objects")
     cells = pd.DataFrame(content)
@@ -144,7 +164,10 @@ def _parsed(text: str, encoding: str) -> TextTable:
             uneven.append((line + first - 1, len(cells)))
     if uneven:
         shown = [(line, f"{count} values for {wide} columns") for line, count in uneven[:_SHOWN]]
-        raise told(shown, len(uneven), 'put a value that holds the separator between "quotes"')
+        hint = 'name all columns, and put a value that holds the separator between "quotes"'
+        if separator == " ":
+            hint = "blanks separate columns here, in quotes as well; save it with commas or tabs if values hold blanks"
+        raise told(shown, len(uneven), hint)
     alike = [line for line, text in lines.comments if len(_split(text, separator)) == wide > 1]
     if doubtful := [line for line in alike if line + first - 1 > numbers[0]]:
         raise InputError(

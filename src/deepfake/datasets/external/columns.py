@@ -27,7 +27,9 @@ ROLES = ("truth", "pred", "score", "group", "source", "clip")
 """What the user can name a column for."""
 MOST_LABELS = 20
 """A column with more different words holds no labels."""
-NOTHING = ("", "nan", "na", "n/a", "none", "null", "-")
+_MOST_CODES = 10
+"""Whole numbers that may stand for classes; more of them are scores, such as percent."""
+NOTHING = ("", "nan", "na", "n/a", "#n/a", "<na>", "none", "null", "-")
 """What is written where there is no value."""
 
 
@@ -57,6 +59,12 @@ def find(table: TextTable, options: Options) -> dict[str, str]:
     if options.aggregate is not None and "clip" not in found:
         free = [name for name in names if name == found.get("group") or name not in found.values()]
         found["clip"] = found["group"] if options.group is not None else _clips(free)
+    if options.key is not None and "id" not in found:
+        # frames of a video are found in the key by the name of the video
+        like = [found[role] for role in ("clip", "group") if role in found]
+        like = called_like("id", like) + called_like("clip", like)
+        if like:
+            found["id"] = like[0]
     if options.aggregate is not None and options.score_is != "confidence":
         found.pop("pred", None)  # what is predicted of a clip follows from its score
     _check_complete(cells, found, options, table.named)
@@ -102,8 +110,8 @@ def _clips(free: list[str]) -> str:
     """Return the column of clips."""
     found = called_like("clip", free)
     if len(found) != 1:
-        said = "may each be that of clips" if found else "none is called so"
-        raise InputError(f"--aggregate: no column of clips; {listed(found or free)}: {said}; name it with --clip COL")
+        said = f"{listed(found)} may each be that of clips" if found else "none is called so"
+        raise InputError(f"--aggregate: no column of clips: {said}; name it with --clip COL")
     return found[0]
 
 
@@ -131,9 +139,11 @@ def _called(role: str, cells: pd.DataFrame, taken: set[str], options: Options) -
         return names[0] if names else None
     if role == "truth":
         # labels that are many numbers are scores (DFDC); they are told where no others are found
-        names = [name for name in names if not _are_scores(cells[name])] or [
-            name for name in free if named_class(name) is not None and are_answers(cells[name])
-        ]
+        names = (
+            [name for name in names if not _are_scores(cells[name])]
+            or [name for name in free if named_class(name) is not None and are_answers(cells[name])]
+            or [name for name in names if _are_codes(cells[name])]
+        )
     if len(names) > 1:
         several = listed(name for name in free if name in names)
         raise InputError(f"{several} may each be the column of --{role}; say which one with --{role} COL")
@@ -164,6 +174,12 @@ def _are_scores(cells: pd.Series) -> bool:
     return are_numbers(cells) and not are_answers(cells)
 
 
+def _are_codes(cells: pd.Series) -> bool:
+    """Tell whether cells are a few whole numbers, such as 0, 1 and 2 for methods: which ones are real must be said."""
+    words = cells.unique()
+    return len(words) <= _MOST_CODES and all(re.fullmatch(r"\d{1,2}(\.0*)?", word) for word in words)
+
+
 def are_answers(cells: pd.Series) -> bool:
     """Tell whether cells are labels like 0 and 1, or yes and no."""
     words = [word for word in cells.unique()[: MOST_LABELS + 2] if word.casefold() not in NOTHING]
@@ -187,7 +203,8 @@ def _by_content(cells: pd.DataFrame, found: dict[str, str], options: Options) ->
                 f"no header, and columns {', '.join(names)} may each be that of --{role}; say which one with "
                 f"--{role} N, the first being 1"
             )
-    rest = [name for name in free if name not in here.values() and (cells[name].is_unique or options.key is not None)]
+    rest = [name for name in free if name not in here.values() and set(cells[name].unique()) - set(NOTHING)]
+    rest = [name for name in rest if cells[name].is_unique or options.key is not None]
     if len(rest) == 1:
         here["id"] = rest[0]
     _check_complete(cells, found | here, options, False)
@@ -214,7 +231,10 @@ def _check_complete(cells: pd.DataFrame, found: dict[str, str], options: Options
             f"with --key FILE{more}"
         )
     if options.key is not None and "id" not in found:
-        raise InputError(f"no column of names to find in the key; found: {where}; call one of them file")
+        raise InputError(
+            f"no column of names to find in the key; found: {where}; "
+            + ("call one of them file" if has_header else "write a header above the first row that calls one file")
+        )
     if options.threshold is not None and "score" not in found:
         raise InputError(f"no column of scores for --threshold; found: {where}; name it with --score {how}")
     if options.aggregate is not None and "score" not in found:

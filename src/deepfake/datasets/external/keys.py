@@ -30,10 +30,12 @@ class Key:
     Args:
         rows: columns `id`, `truth` and, where there are any, `group` and `source`.
         columns: what these are called in the file, or what they stand for.
+        others: the file's further columns, which may contradict labels that are numbers.
     """
 
     rows: pd.DataFrame
     columns: dict[str, str]
+    others: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,14 @@ class Joined:
 
     Args:
         rows: those of `Key.rows` without `id`, in the order of the names asked for and with their index.
+        names: those of the key, likewise.
+        others: the key's further columns, likewise.
         unused: rows of the key that no prediction is for.
     """
 
     rows: pd.DataFrame
+    names: pd.Series
+    others: pd.DataFrame
     unused: int
 
 
@@ -78,6 +84,8 @@ def join(names: pd.Series, key: Key, where: Path) -> Joined:
     own, known = names, key.rows["id"]
     if not own.isin(known).any():
         own, known = (column.map(_stem) for column in (own, known))
+        for written, stems in ((names, own), (key.rows["id"], known)):
+            _check_stems(written, stems, where)
     if (twice := known.duplicated()).any():
         line, name = known.index[int(twice.to_numpy().argmax())], known[twice].iloc[0]
         raise InputError(f"{where}: line {line}: {name!r} is listed already; remove one of them")
@@ -89,8 +97,22 @@ def join(names: pd.Series, key: Key, where: Path) -> Joined:
             + (f" and {absent.sum() - _SHOWN:,} more" if absent.sum() > _SHOWN else "")
             + f"; it has names like {listed(key.rows['id'].iloc[:2])}"
         )
-    rows = key.rows.drop(columns="id").iloc[places].set_axis(names.index, axis="index")
-    return Joined(rows, len(known) - len(set(places)))
+    rows, others = (part.iloc[places].set_axis(names.index, axis="index") for part in (key.rows, key.others))
+    their_names = rows["id"].rename(f"{key.columns['id']} of the key")
+    return Joined(rows.drop(columns="id"), their_names, others.add_suffix(" of the key"), len(known) - len(set(places)))
+
+
+def _check_stems(names: pd.Series, stems: pd.Series, where: Path) -> None:
+    """Refuse names that differ in folders or suffixes alone: which one of the other file is meant is not known."""
+    first = stems.map(dict(zip(stems[::-1], names[::-1], strict=True)))
+    if (other := first != names).any():
+        line, name, stem = names.index[int(other.to_numpy().argmax())], names[other].iloc[0], stems[other].iloc[0]
+        before = first[other].iloc[0]
+        at = names.index[int((names == before).to_numpy().argmax())]
+        raise InputError(
+            f"no name is written alike in the predictions and in {where}; without folders and suffix {stem!r} stands "
+            f"for both {before!r} (line {at}) and {name!r} (line {line}); write names alike in both files"
+        )
 
 
 def _of_table(table: text_tables.TextTable) -> Key:
@@ -135,7 +157,7 @@ def _key(cells: pd.DataFrame, columns: dict[str, str]) -> Key:
             raise InputError(f"no value in column {columns[role]!r}; it needs a name and a label a row")
     used: Sequence[str] = [role for role in columns if not _is_empty(cells[columns[role]])]
     rows = pd.DataFrame({role: cells[columns[role]] for role in used})
-    return Key(rows, {role: columns[role] for role in used})
+    return Key(rows, {role: columns[role] for role in used}, cells.drop(columns=list(columns.values())))
 
 
 def _is_empty(cells: pd.Series) -> bool:

@@ -1,7 +1,7 @@
 """What the words of a table mean: its true labels, and what a detector predicted."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,12 +25,12 @@ class Calls(NamedTuple):
     rule: str
 
 
-def classes(truth: pd.Series, paths: pd.Series | None, spare: pd.DataFrame, options: Options) -> Classes:
+def classes(truth: pd.Series, paths: Sequence[pd.Series], spare: pd.DataFrame, options: Options) -> Classes:
     """Tell which labels are positive; labels that are numbers must not contradict words.
 
     Args:
         truth: the labels, named after their column, indexed by lines.
-        paths: the names of the samples, likewise; None: there are none.
+        paths: the names of the samples, likewise, in the table and in the key.
         spare: the table's columns that nothing else is known of.
         options: what the user says.
 
@@ -51,8 +51,11 @@ def classes(truth: pd.Series, paths: pd.Series | None, spare: pd.DataFrame, opti
         fake = meaning(truth, found.positive) == 1
         right, turned = (next((w for w in words if found.positive[normal(w)] is side), "0") for side in (True, False))
         remedy = f"say which one is fake: --positive {turned} if the words are right, --positive {right} if not"
-        others = [spare[name] for name in spare if columns.hold_classes(spare[name])]
-        label_evidence.contradictions(fake, truth, paths, others, remedy=remedy)
+        others = [label_evidence.in_words(spare[name]) for name in spare]
+        others = [column for column in others if columns.hold_classes(column)]
+        label_evidence.contradictions(fake, truth, None, others, remedy=remedy)
+        for names in paths:
+            label_evidence.contradictions(fake, truth, names, (), remedy=remedy)
     return found
 
 

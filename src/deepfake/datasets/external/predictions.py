@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deepfake.datasets import text_tables
 from deepfake.datasets.external import clips, columns, keys, labels, scores
 from deepfake.datasets.external.columns import NOTHING
-from deepfake.datasets.external.options import Options
+from deepfake.datasets.external.options import SKIP, Options
 from deepfake.datasets.external.scores import Scores
 from deepfake.datasets.label_vocabulary import Classes
 from deepfake.datasets.text_tables import refuse
@@ -33,6 +33,8 @@ class Taken:
         unused: rows of the key that no prediction is for.
         rows: in the table, before any was left out or joined.
         missing: rows without a score or prediction.
+        filled: the score that these got instead; None: they were left out.
+        clips_lost: clips of which no row has a score.
         aggregate: how the scores of a clip became one; None: a row is a sample.
         positive: the true labels of the positive class, as in the file.
         negative: those of the other.
@@ -72,6 +74,8 @@ class Taken:
     called_negative: tuple[str, ...] = ()
     called_rule: str | None = None
     agreement: float | None = None
+    filled: float | None = None
+    clips_lost: int = 0
 
     @property
     def contradiction(self) -> bool:
@@ -118,14 +122,23 @@ def read(path: Path, options: Options) -> ExternalPredictions:
         table = text_tables.read(path)
         found = columns.find(table, options)
         rows = pd.DataFrame({role: table.cells[name] for role, name in found.items()})
+        spare = table.cells[[name for name in table.cells if name not in found.values()]]
+        paths = [rows["id"].rename(found["id"])] if "id" in rows else []
         unused = 0
         if options.key is not None:
             key = keys.read(options.key)
             joined = keys.join(rows["id"], key, options.key)
             known = joined.rows.drop(columns=[role for role in joined.rows if getattr(options, str(role)) is not None])
+            if "group" in known:  # who is in no group is one of his own
+                nobody = pd.Series("row " + known.index.astype(str), index=known.index)
+                known["group"] = known["group"].where(~_is_nothing(known["group"]), nobody)
             rows = pd.concat([rows.drop(columns=[*known], errors="ignore"), known], axis=1)
             found = found | {str(role): f"{key.columns[str(role)]} of the key" for role in known}
             unused = joined.unused
+            spare, paths = pd.concat([spare, joined.others], axis=1), [*paths, joined.names]
+        if "group" in rows and options.group is None and rows["group"].nunique() == 1 < len(rows):
+            # nobody asked for a group that all rows share
+            rows, found = rows.drop(columns="group"), {role: name for role, name in found.items() if role != "group"}
         taken = Taken(
             separator=table.separator,
             header=table.named,
@@ -140,21 +153,22 @@ def read(path: Path, options: Options) -> ExternalPredictions:
             negative=(),
             positive_rule="",
         )
-        spare = table.cells[[name for name in table.cells if name not in found.values()]]
-        return _interpreted(rows, spare, taken, options)
+        return _interpreted(rows, paths, spare, taken, options)
     except InputError as error:
         said = str(error)
         raise InputError(said if said.startswith((str(path), str(options.key))) else f"{path}: {said}") from None
 
 
-def _interpreted(rows: pd.DataFrame, spare: pd.DataFrame, taken: Taken, options: Options) -> ExternalPredictions:
+def _interpreted(
+    rows: pd.DataFrame, paths: list[pd.Series], spare: pd.DataFrame, taken: Taken, options: Options
+) -> ExternalPredictions:
     """Tell what labels, scores and predictions mean."""
     for role in ("truth", "group", "source", "clip", "id"):
         if role in rows and (role not in ("source", "group") or options.key is None):
             _check_filled(rows[role], taken.columns[role])
     rows, numbers, taken = _without_missing(rows, taken, options)
     truth = rows["truth"].rename(taken.columns["truth"])
-    paths = rows["id"].rename(taken.columns["id"]) if "id" in rows else None
+    paths = [names.loc[rows.index] for names in paths]
     classes = labels.classes(truth, paths, spare.loc[rows.index], options)
     fakes = labels.meaning(truth, classes.positive)
     positive, negative = labels.sides(truth, classes.positive)
@@ -210,7 +224,9 @@ def _without_missing(rows: pd.DataFrame, taken: Taken, options: Options) -> tupl
     cells = rows["score"].rename(taken.columns["score"])
     read = scores.read(cells, taken.separator, options)
     filled, absent = scores.fill(read, cells, options.missing)
-    taken = replace(taken, missing=int(np.isnan(read.values).sum()))
+    lost = set(rows["clip"][absent]) - set(rows["clip"][~absent]) if "clip" in rows and absent.any() else ()
+    filled_with = None if options.missing in (None, SKIP) else float(options.missing)
+    taken = replace(taken, missing=int(np.isnan(read.values).sum()), filled=filled_with, clips_lost=len(lost))
     if "pred" in rows:
         _check_filled(rows["pred"][~absent], taken.columns["pred"])
     _check_any(absent, "score", taken.columns["score"])

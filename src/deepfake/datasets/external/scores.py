@@ -15,6 +15,8 @@ from deepfake.errors import InputError
 Scale = Literal["probability", "percent", "unknown"]
 _PERCENT = 50
 """Numbers between 0 and 100 are percent only if one is above it: below, they may be anything."""
+_NO_SCORE = -1
+"""What many write where no face was found; as a score, it is below all probabilities."""
 _CONTRADICTED = 0.95
 """The AUC by which scores that belong to predictions tell these apart at least; thresholds of several folds may differ,
 which lowers it a little."""
@@ -47,7 +49,8 @@ def read(cells: pd.Series, separator: str, options: Options) -> Scores:
         InputError: cells are no numbers, or `--score-is` does not fit them.
     """
     missing = cells.str.casefold().isin(NOTHING).to_numpy()
-    text = cells.str.removesuffix("%").str.rstrip() if (signed := bool(cells.str.endswith("%").any())) else cells
+    percent = cells.str.endswith("%").to_numpy(bool)
+    text = cells.str.removesuffix("%").str.rstrip() if (signed := bool(percent.any())) else cells
     if separator != "comma" and text.str.contains(",", regex=False).any():
         both = (text.str.contains(",", regex=False) & text.str.contains(".", regex=False)).to_numpy(bool)
         hint = "is it the point or the comma that parts decimals? write 1234.5"
@@ -62,6 +65,11 @@ def read(cells: pd.Series, separator: str, options: Options) -> Scores:
         pd.Series(bad, index=cells.index),
         lambda row: f"{cells.iloc[row]!r} in column {cells.name!r} is no number",
         "every sample needs a score like 0.25",
+    )
+    refuse(
+        pd.Series(signed & ~percent & ~missing, index=cells.index),
+        lambda row: f"{cells.iloc[row]!r} in column {cells.name!r} has no percent sign, and others have one",
+        "write all scores one way",
     )
     return _scaled(np.where(missing, np.nan, values), signed, cells, options)
 
@@ -83,7 +91,11 @@ def _scaled(values: NDArray[np.float64], signed: bool, cells: pd.Series, options
         return Scores(values, "probability", "all lie between 0 and 1")
     if in_hundred and (signed or high > _PERCENT or said == "confidence"):
         return Scores(values, "percent", "with a percent sign" if signed else "all lie between 0 and 100")
-    return Scores(values, "unknown", "no probabilities: they lie outside 0 and 1")
+    rule = "no probabilities: they lie outside 0 and 1"
+    others = values[~np.isnan(values) & (values != _NO_SCORE)]
+    if low == _NO_SCORE and len(others) and others.min() >= 0 and high <= 1:
+        rule = f"{(values == _NO_SCORE).sum():,} are -1, the others lie in 0 to 1; where -1 is no score, leave it empty"
+    return Scores(values, "unknown", rule)
 
 
 def fill(scores: Scores, cells: pd.Series, missing: str | None) -> tuple[Scores, NDArray[np.bool_]]:
@@ -109,6 +121,13 @@ def fill(scores: Scores, cells: pd.Series, missing: str | None) -> tuple[Scores,
         value = np.nan
     if not np.isfinite(value):
         raise InputError(f"--missing: {missing!r} is neither skip nor a number")
+    whole = {"probability": 1, "percent": 100}.get(scores.scale, np.inf)
+    if absent.any() and scores.scale != "unknown" and not 0 <= value <= whole:
+        raise InputError(
+            f"--missing {missing}: column {cells.name!r} goes from 0 to {whole:g}; name a score like these"
+        )
+    if absent.any() and scores.scale == "percent" and 0 < value <= 1:
+        raise InputError(f"--missing {missing}: column {cells.name!r} is in percent; write 50 for 0.5")
     return Scores(np.where(absent, value, scores.values), scores.scale, scores.rule), none
 
 

@@ -151,7 +151,7 @@ def folder(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -
         InputError: the folders do not say the classes, or say both of a file; or the table is missing or has a mistake.
     """
     if dataset.table is not None:
-        return _tabled(raw, dataset, dataset.table)
+        return _tabled(raw, dataset, dataset.table, listed)
     if not raw.is_dir():
         raise InputError(f"{raw}: not found; to obtain the data: {dataset.obtain}")
     at_top = dataset.labels is None and all((raw / name).is_dir() for name in CLASSES)
@@ -241,8 +241,8 @@ def _listed(raw: Path, listed: listing.Listing | None) -> tuple[list[listing.Ent
     return entries, passed
 
 
-def _tabled(raw: Path, dataset: DataSet, table: str) -> RawFiles:
-    """Find the files that a table names."""
+def _tabled(raw: Path, dataset: DataSet, table: str, listed: listing.Listing | None) -> RawFiles:
+    """Find the files that a table names, and count the media that it does not."""
     if not (raw / table).is_file():
         raise InputError(f"{raw / table}: not found; to obtain the data: {dataset.obtain}")
     positive, negative = dataset.labels_named()
@@ -255,7 +255,13 @@ def _tabled(raw: Path, dataset: DataSet, table: str) -> RawFiles:
         part = _part(dataset, sample_id)
         files.append(_raw_file(entry, sample_id, "", row.source, row.label, group, part))
         labelled[row.label, table] += 1
-    return RawFiles(files, listing.Passed(), labelled)
+    entries, skipped = listed or listing.in_folders(raw, [""])
+    named, passed = {file.path for file in files}, listing.Passed(hidden=skipped.hidden, thumbnails=skipped.thumbnails)
+    beside = [
+        entry for entry in entries if entry.path not in named and not kinds.is_beside(entry.path, dataset.modality)
+    ]
+    passed.unlabelled += Counter(f"that {table} does not name" for _ in beside)
+    return RawFiles(files, passed, labelled)
 
 
 def _placed(entry: listing.Entry, dataset: DataSet, label: int, below: tuple[str, ...]) -> RawFile:

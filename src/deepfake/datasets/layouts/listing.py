@@ -46,7 +46,7 @@ class Passed:
         hidden: hidden and system files and folders.
         thumbnails: folders of small copies.
         others: files of other kinds, as captions and tables, by suffix.
-        unlabelled: files in no folder of a class, by the topmost folder that they lie in.
+        unlabelled: files without a label, by the topmost folder that they lie in, or by what does not name them.
     """
 
     hidden: int = 0
@@ -67,8 +67,8 @@ class Passed:
             _counted(self.others.total(), "other file", "other files", self.others),
             _counted(
                 self.unlabelled.total(),
-                "file in no folder of a class",
-                "files in no folder of a class",
+                "file without a label",
+                "files without a label",
                 self.unlabelled,
             ),
             _counted(self.thumbnails, "thumbnail folder", "thumbnail folders"),

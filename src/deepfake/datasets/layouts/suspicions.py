@@ -79,7 +79,8 @@ def _shared_stems(files: Sequence[RawFile]) -> tuple[int, bool]:
     for file in files:
         stem = _stem(file)
         stems[file.label][stem] += 1
-        within[file.source, stem] += 1
+        # a photograph is there once, whatever its source; each generator may have a fake of it
+        within[file.source if file.label == labelling.CLASSES["fake"] else "", stem] += 1
     real, fake = stems.values()
     shared = len(real.keys() & fake.keys())
     repeated = sum(count > 1 for count in within.values())
