@@ -96,6 +96,13 @@ def read(
     ]
 
 
+def unused(path: Path) -> list[str]:
+    """Return the columns of a table of labels from which nothing is taken."""
+    table = text_tables.read(path)
+    found = _found(table, {}).values()
+    return [str(name) for name in table.cells if str(name) not in found]
+
+
 def _found(table: text_tables.TextTable, given: Mapping[str, str]) -> dict[str, str]:
     """Return the name of each column that counts, by its role."""
     names = [str(name) for name in table.cells]
