@@ -179,6 +179,8 @@ MISTAKES = [
     ("label,score\n1,0\n0,1_0\n", {}, "line 3: '1_0' in column 'score' is no number"),
     ("label,score\n1,1e999\n0,0\n", {}, "line 2: '1e999' in column 'score' is no number"),
     ("label;score\n1;1.000,5\n0;0,1\n", {}, "line 2: '1.000,5'; is it the point or the comma"),
+    ("label;score\n1;1,234\n0;567\n", {}, "line 2: '1,234'; is it the point or the comma"),
+    ("label;score\n1;0,5\n0;0.25\n", {}, "line 3: '0.25'; is it the point or the comma"),
     ("label,score\n1,a\n0,.5\n1,b\n0,c\n", {}, "3 bad lines: line 2: 'a' in .*line 4: 'b' .*line 5: 'c'"),
     ("label,score\n1,\n0,.5\n1,\n", {}, "lines 2, 4: no value in column 'score'"),
     ("label,score\n1,.5\n0,.2\n", {"missing": "none"}, "--missing: 'none' is neither skip nor a number"),
@@ -298,6 +300,17 @@ def test_rows_without_a_score_are_counted(read):
 def test_a_column_without_any_value_is_told(read, column):
     with pytest.raises(InputError, match=f"no row has a .* in column '{column}'; name another one"):
         read(f"label,{column}\n1,\n0,n/a\n", missing="skip")
+
+
+def test_commas_part_decimals_where_nothing_else_can_be(read):
+    assert read("label;score\n1;1,234\n0;0,567\n1;2\n").scores.tolist() == [1.234, 0.567, 2]
+    assert read("label;score\n1;1,234\n0;2,567\n").scores.tolist() == [1.234, 2.567]
+
+
+def test_logits_have_no_threshold_wherever_they_lie(read):
+    for scores in (".9 .2", "60 3"):
+        high, low = scores.split()
+        assert read(f"label,logit\n1,{high}\n0,{low}\n").called is None
 
 
 def test_what_may_stand_for_no_score_is_named(read):

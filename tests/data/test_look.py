@@ -347,3 +347,16 @@ def test_frames_of_the_same_number_are_no_fakes_of_each_other(tmp_path):
     said = look.look(raw)
     assert pasted(said, tmp_path).group != "basename"
     assert "names of real groups are part of the names" in said
+
+
+def test_columns_of_a_table_that_are_not_used_are_named(tmp_path):
+    raw = grow(tmp_path / "raw", "a.jpg", "b.jpg")
+    (raw / "labels.csv").write_text("path,label,age,split\na.jpg,real,30,train\nb.jpg,fake,20,test\n")
+    said = look.look(raw)
+    assert "columns of labels.csv that are not used: age, split; a published split is kept from folders alone" in said
+
+
+def test_a_negation_is_no_hint_at_a_class(tmp_path):
+    said = look.look(grow(tmp_path / "raw", "not_real/a.jpg", "camera_real/b.jpg"))
+    assert '"**/not_real/**": real-or-fake\n' in said
+    assert '"**/camera_real/**": real-or-fake    # by its name real?' in said

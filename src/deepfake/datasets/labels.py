@@ -101,6 +101,13 @@ def _is_nothing(cells: pd.Series) -> pd.Series:
     return cells.str.casefold().isin(NOTHING)
 
 
+def unused(path: Path) -> list[str]:
+    """Return the columns of a table of labels from which nothing is taken."""
+    table = text_tables.read(path)
+    found = _found(table, {}).values()
+    return [str(name) for name in table.cells if str(name) not in found]
+
+
 def _found(table: text_tables.TextTable, given: Mapping[str, str]) -> dict[str, str]:
     """Return the name of each column that counts, by its role."""
     names = [str(name) for name in table.cells]

@@ -1,5 +1,6 @@
 """What a column of scores means: numbers as people write them, their scale, and the class that they speak for."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,8 @@ from deepfake.errors import InputError
 Scale = Literal["probability", "percent", "unknown"]
 _PERCENT = 50
 """Numbers between 0 and 100 are percent only if one is above it: below, they may be anything."""
+_NO_SHARES = frozenset(["logit", "logits", "llr"])
+"""What is no probability, wherever its numbers lie."""
 _NO_SCORE = -1
 """What many write where no face was found; as a score, it is below all probabilities."""
 _CONTRADICTED = 0.95
@@ -52,9 +55,7 @@ def read(cells: pd.Series, separator: str, options: Options) -> Scores:
     percent = cells.str.endswith("%").to_numpy(bool)
     text = cells.str.removesuffix("%").str.rstrip() if (signed := bool(percent.any())) else cells
     if separator != "comma" and text.str.contains(",", regex=False).any():
-        both = (text.str.contains(",", regex=False) & text.str.contains(".", regex=False)).to_numpy(bool)
-        hint = "is it the point or the comma that parts decimals? write 1234.5"
-        refuse(pd.Series(both, index=cells.index), lambda row: f"{cells.iloc[row]!r}", hint)
+        _check_commas(cells, text, missing)
         text = text.str.replace(",", ".", regex=False)
     # Python and pandas read 1_0 as 10, nobody else does
     values = pd.to_numeric(text.where(~text.str.contains("_", regex=False), "?"), errors="coerce").to_numpy(float)
@@ -74,6 +75,18 @@ def read(cells: pd.Series, separator: str, options: Options) -> Scores:
     return _scaled(np.where(missing, np.nan, values), signed, cells, options)
 
 
+def _check_commas(cells: pd.Series, text: pd.Series, missing: NDArray[np.bool_]) -> None:
+    """Refuse numbers in which a comma may part thousands, not decimals."""
+    comma = text.str.contains(",", regex=False).to_numpy(bool)
+    point = text.str.contains(".", regex=False).to_numpy(bool)
+    grouped = text.str.fullmatch(r"[+-]?[1-9]\d{0,2}(,\d{3})+").to_numpy(bool)
+    # 1,234 beside 567: in a column of decimals some other one has fewer or more digits, or begins with 0
+    bad = grouped if (grouped == comma).all() and not (comma | missing).all() else comma & point
+    bad = bad if bad.any() else point
+    hint = "is it the point or the comma that parts decimals? write 1234.5"
+    refuse(pd.Series(bad, index=cells.index), lambda row: f"{cells.iloc[row]!r}", hint)
+
+
 def _scaled(values: NDArray[np.float64], signed: bool, cells: pd.Series, options: Options) -> Scores:
     """Tell the scale of scores by their range, or hold it against what the user says."""
     low, high = np.nanmin(values, initial=np.inf), np.nanmax(values, initial=-np.inf)
@@ -87,6 +100,8 @@ def _scaled(values: NDArray[np.float64], signed: bool, cells: pd.Series, options
         raise InputError(f"--score-is confidence: column {cells.name!r} goes from {low:g} to {high:g}, not 0 to 1")
     if said in ("probability", "percent"):
         return Scores(values, said, "as named")
+    if words := _words_of(str(cells.name)) & _NO_SHARES:
+        return Scores(values, "unknown", f"no probabilities: the column is called {words.pop()}")
     if in_one and not signed:
         return Scores(values, "probability", "all lie between 0 and 1")
     if in_hundred and (signed or high > _PERCENT or said == "confidence"):
@@ -96,6 +111,10 @@ def _scaled(values: NDArray[np.float64], signed: bool, cells: pd.Series, options
     if low == _NO_SCORE and len(others) and others.min() >= 0 and high <= 1:
         rule = f"{(values == _NO_SCORE).sum():,} are -1, the others lie in 0 to 1; where -1 is no score, leave it empty"
     return Scores(values, "unknown", rule)
+
+
+def _words_of(name: str) -> set[str]:
+    return set(re.split(r"[^a-z]+", name.casefold()))
 
 
 def fill(scores: Scores, cells: pd.Series, missing: str | None) -> tuple[Scores, NDArray[np.bool_]]:

@@ -48,8 +48,13 @@ Rule = Callable[[str], Labelled | None]
 
 
 def hint(name: str) -> str:
-    """Return real or fake when a name holds a word of that class beside words that are not known; else nothing."""
+    """Return real or fake when a name holds a word of that class beside words that are not known; else nothing.
+
+    A name with a negation says nothing: not_real.
+    """
     words = set(_words(name))
+    if words & {"not", "non", "no"}:
+        return ""
     said = [bool(words & label_vocabulary.REAL), bool(words & label_vocabulary.FAKE)]
     return NAMES[said.index(True)] if sum(said) == 1 else ""
 

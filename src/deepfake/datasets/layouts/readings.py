@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deepfake import tables
-from deepfake.datasets import identities
+from deepfake.datasets import identities, labels
 from deepfake.datasets.entries import DataSet
 from deepfake.datasets.layouts import adapters, kinds, labelling, listing, recipes, suspicions
 from deepfake.datasets.layouts.adapters import RawFiles
@@ -151,9 +151,12 @@ def _table(raw: Path, listed: listing.Listing) -> Reading:
     for path in near_top(paths_of(listed), {".csv", ".tsv"}):
         entry = {"modality": "image", "adapter": "folder", "table": path, "group": "file"}
         try:
-            found.append(
-                Reading(f"no known layout; by the table {path}", entry, adapters.find(raw, _dataset(entry), listed))
-            )
+            files = adapters.find(raw, _dataset(entry), listed)
+            beside = labels.unused(raw / path)
+            notes = [f"columns of {path} that are not used: {', '.join(beside[:_SHOWN])}"] if beside else []
+            if {name.casefold() for name in beside} & {"split", "subset", "partition", "set", "fold"}:
+                notes[0] += "; a published split is kept from folders alone (splits: from_folders)"
+            found.append(Reading(f"no known layout; by the table {path}", entry, files, notes))
         except InputError as error:
             reasons.append(f"no table of labels: {error}")
     if len(found) > 1:
