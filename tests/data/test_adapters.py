@@ -460,6 +460,15 @@ def test_a_path_with_two_parts_is_an_error_where_they_count(tmp_path):
 # --- what lies beside the samples
 
 
+def test_what_lies_beside_real_and_fake_is_counted(tmp_path):
+    grow(tmp_path, "originals/1.jpg", "gan/2.jpg", "edited/3.jpg", "4.jpg", "notes.txt")
+    (tmp_path / "real").symlink_to("originals")
+    (tmp_path / "fake").symlink_to("gan")
+    found = adapters.find(tmp_path, in_folder())
+    assert [(file.path, file.label) for file in found.files] == [("fake/2.jpg", 1), ("real/1.jpg", 0)]
+    assert found.passed.unlabelled == {"in edited": 1, "in gan": 1, "in no folder": 1, "in originals": 1}
+
+
 def test_images_that_a_table_does_not_name_are_counted(tmp_path):
     grow(tmp_path, "a.jpg", "b.jpg", "img/c.jpg", "img/d.png", "notes.txt")
     (tmp_path / "labels.csv").write_text("path,label\na.jpg,real\nb.jpg,fake\n")

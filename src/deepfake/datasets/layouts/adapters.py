@@ -155,8 +155,9 @@ def folder(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -
     if not raw.is_dir():
         raise InputError(f"{raw}: not found; to obtain the data: {dataset.obtain}")
     at_top = dataset.labels is None and all((raw / name).is_dir() for name in CLASSES)
-    # what lies beside real/ and fake/ is not looked at
     entries, passed = _listed(raw, listing.in_folders(raw, CLASSES) if at_top else listed)
+    # what lies beside real/ and fake/ is not taken, but counted
+    entries = [*entries, *listing.beside(raw, CLASSES)] if at_top else entries
     entries = sorted((entry for entry in entries if _is_media(entry, dataset, passed)), key=lambda entry: entry.path)
     media = [entry.path for entry in entries]
     by_names = labelling.by_top if at_top else labelling.by_names(media)

@@ -6,7 +6,7 @@ import stat
 import unicodedata
 import zipfile
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -187,6 +187,19 @@ def in_folders(root: Path, names: Iterable[str]) -> Listing:
                 # before the links, so that a folder is listed under its own name
                 waiting.appendleft(folder / item.name)
     return Listing(entries, passed)
+
+
+def beside(root: Path, names: Collection[str]) -> list[Entry]:
+    """List the files below a folder that are not in some of its folders.
+
+    Args:
+        root: the folder; the paths of the entries start from it.
+        names: its folders that are left out.
+    """
+    items = [item for item in os.scandir(root) if item.name not in names and not is_litter(item.name)]
+    entries = [(item.name, _entry(item, item.name)) for item in sorted(items, key=lambda item: item.name)]
+    below = in_folders(root, [name for name, entry in entries if entry is None]).entries
+    return [*(entry for _, entry in entries if entry is not None), *below]
 
 
 def _entry(item: os.DirEntry[str], path: str) -> Entry | None:
