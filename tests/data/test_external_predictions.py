@@ -218,6 +218,7 @@ MISTAKES = [
     ),
     ("file,label,pred\na,1,1\n,0,1\n", {}, "line 3: no value in column 'file'"),
     ("speaker,label,pred\na,1,1\n,0,1\n", {}, "line 3: no value in column 'speaker'"),
+    ("label,pred\n1,1\nlabel,pred\n0,0\nlabel,pred\n", {}, "lines 3, 5: the header once more; remove it"),
     ("label,pred\n1,1\n0,1,0\n", {}, "line 3: 3 values for 2 columns"),
     ('"a b" real .1\nc fake .9\n', {}, "line 2: 3 values for 4 columns; blanks separate columns here"),
     ("label,pred\n1,1\n0\n", {}, "line 3: 1 values for 2 columns"),

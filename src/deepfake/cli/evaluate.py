@@ -70,8 +70,8 @@ def evaluate(file: Path, as_json: bool, **said: Any) -> None:
     """Compute metrics with confidence intervals for the predictions in FILE, a table of any detector.
 
     FILE has a true label and a predicted label or a score in each row: a CSV, or text with tabs, semicolons, | or
-    blanks between columns, with or without a header. Columns and labels that are not named are found; how they were
-    understood is printed first.
+    blanks between columns, with or without a header; or JSON (.json, or an object a line in .jsonl). Columns and labels
+    that are not named are found; how they were understood is printed first.
     """
     import json
 
