@@ -446,6 +446,18 @@ def test_names_that_differ_in_their_folders_alone_do_not_share_a_row_of_the_key(
         read("file,score\na/u1,.2\nb/u1,.4\na/u2,.7\n", key=tmp_path / "key.csv")
 
 
+def test_labels_of_the_table_must_not_contradict_the_key(read, tmp_path):
+    (tmp_path / "key.csv").write_text("file,label\nu1,real\nu2,fake\n")
+    rows = "file,label,score\nu1,{},.2\nu2,{},.9\n"
+    assert read(rows.format("genuine", "spoof"), key=tmp_path / "key.csv").labels.tolist() == [0, 1]
+    for own in (("genuine", "bonafide"), ("0", "0")):
+        with pytest.raises(
+            InputError, match=r"line 3: '(bonafide|0)' in column 'label', but 'fake' in the key; .*--pred"
+        ):
+            read(rows.format(*own), key=tmp_path / "key.csv")
+    assert read(rows.format("0", "0"), key=tmp_path / "key.csv", pred="label").called.tolist() == [False, False]
+
+
 def test_a_few_whole_numbers_may_be_labels(read):
     found = read("label,score\n0,.1\n1,.9\n2,.8\n", negative=("0",))
     assert (found.labels.tolist(), found.sources.tolist()) == ([0, 1, 1], ["0", "1", "2"])
