@@ -218,6 +218,7 @@ MISTAKES = [
     ),
     ("file,label,pred\na,1,1\n,0,1\n", {}, "line 3: no value in column 'file'"),
     ("speaker,label,pred\na,1,1\n,0,1\n", {}, "line 3: no value in column 'speaker'"),
+    ("label,pred\n1,1\nlabel,pred\n0,0\nlabel,pred\n", {}, "lines 3, 5: the header once more; remove it"),
     ("label,pred\n1,1\n0,1,0\n", {}, "line 3: 3 values for 2 columns"),
     ('"a b" real .1\nc fake .9\n', {}, "line 2: 3 values for 4 columns; blanks separate columns here"),
     ("label,pred\n1,1\n0\n", {}, "line 3: 1 values for 2 columns"),
@@ -493,6 +494,18 @@ def test_whom_a_key_gives_no_group_is_one_of_his_own(read, tmp_path):
     (tmp_path / "key.csv").write_text("file,label,speaker\nu1,real,-\nu2,fake,-\nu3,fake,S\nu4,fake,S\n")
     found = read("u1 .9\nu2 .2\nu3 .1\nu4 .3\n", key=tmp_path / "key.csv")
     assert found.groups.tolist() == [0, 1, 2, 2]
+
+
+def test_labels_of_the_table_must_not_contradict_the_key(read, tmp_path):
+    (tmp_path / "key.csv").write_text("file,label\nu1,real\nu2,fake\n")
+    rows = "file,label,score\nu1,{},.2\nu2,{},.9\n"
+    assert read(rows.format("genuine", "spoof"), key=tmp_path / "key.csv").labels.tolist() == [0, 1]
+    for own in (("genuine", "bonafide"), ("0", "0")):
+        with pytest.raises(
+            InputError, match=r"line 3: '(bonafide|0)' in column 'label', but 'fake' in the key; .*--pred"
+        ):
+            read(rows.format(*own), key=tmp_path / "key.csv")
+    assert read(rows.format("0", "0"), key=tmp_path / "key.csv", pred="label").called.tolist() == [False, False]
 
 
 def test_a_few_whole_numbers_may_be_labels(read):

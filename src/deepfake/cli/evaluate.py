@@ -71,8 +71,8 @@ def evaluate(file: Path, as_json: bool, **said: Any) -> None:
     """Compute metrics with confidence intervals for the predictions in FILE, a table of any detector.
 
     FILE has a true label and a predicted label or a score in each row: a CSV, or text with tabs, semicolons, | or
-    blanks between columns, with or without a header. Columns and labels that are not named are found; how they were
-    understood is printed first.
+    blanks between columns, with or without a header; or JSON (.json, or an object a line in .jsonl). Columns and labels
+    that are not named are found; how they were understood is printed first.
     """
     import json
 
@@ -103,7 +103,7 @@ def _taken(found: "Evaluated", file: Path) -> str:
     where = f", in {taken.key}" if taken.key else ""
     lines = [
         f"{file}: {len(labels):,} samples: {', '.join(counts)}",
-        f"truth: {_column(taken, 'truth')}{where}; positive is {positive or 'the class missing'} "
+        f"truth: {_column(taken, 'truth')}{where}; positive is {positive or 'a class without a sample'} "
         f"({taken.positive_rule})",
         f"level: {_level(found)}",
         f"columns: separated by {taken.separator}, {'named by a header' if taken.header else 'no header'}",
@@ -115,9 +115,9 @@ def _taken(found: "Evaluated", file: Path) -> str:
             f"missing: {taken.missing:,} of {taken.rows:,} rows have no score or prediction; {_missing(taken)}"
         )
     if "score" in taken.columns:
-        which = (positive if taken.higher == "positive" else negative) or "the class missing"
+        which = (positive if taken.higher == "positive" else negative) or "a class without a sample"
         lines.append(f"score: {_column(taken, 'score')}; higher means {which} ({taken.higher_rule})")
-    lines += _predicted(taken, positive or "the class missing")
+    lines += _predicted(taken, positive or "a class without a sample")
     if "id" in taken.columns and not taken.aggregate:
         lines.append(f"names: {_column(taken, 'id')}; no name is repeated")
     if found.groups is not None:
@@ -166,7 +166,7 @@ def _predicted(taken: "Taken", positive: str) -> list[str]:
 def _calls(taken: "Taken") -> str:
     """Say what the words of the predicted labels were taken for."""
     sides = ((taken.called_positive, taken.positive), (taken.called_negative, taken.negative))
-    told = [f"{_side(words)} means {_side(labels) or 'the class missing'}" for words, labels in sides if words]
+    told = [f"{_side(words)} means {_side(labels) or 'a class without a sample'}" for words, labels in sides if words]
     return f"{', '.join(told)} ({taken.called_rule})"
 
 

@@ -183,6 +183,10 @@ def _parsed(text: str, encoding: str) -> TextTable:
         if names.count(name) > 1:
             raise InputError(f"line {numbers[0]}: column {name!r} is listed more than once; remove or rename one")
     cells = pd.DataFrame(dict(zip(names, columns, strict=True))).set_axis(pd.Index(numbers), axis="index")
+    if named:
+        again = cells.iloc[1:][columns[0].to_numpy()[1:] == columns[0].iloc[0]]
+        again = again[(again == again.columns.to_numpy()).all(axis=1)]
+        refuse(pd.Series(True, again.index), lambda _: "the header once more", "remove it")
     known = _SEPARATORS.get(separator, _BLANKS if separator.isspace() else separator)
     return TextTable(cells.iloc[1:] if named else cells, named, known, encoding, len(lines.comments))
 

@@ -13,6 +13,7 @@ from deepfake.datasets.external import columns
 from deepfake.datasets.external.columns import MOST_LABELS
 from deepfake.datasets.external.options import Options
 from deepfake.datasets.label_vocabulary import Classes, is_number, listed, normal
+from deepfake.datasets.text_tables import refuse
 from deepfake.errors import InputError
 
 
@@ -57,6 +58,28 @@ def classes(truth: pd.Series, paths: Sequence[pd.Series], spare: pd.DataFrame, o
         for names in paths:
             label_evidence.contradictions(fake, truth, names, (), remedy=remedy)
     return found
+
+
+def check_key(truth: pd.Series, classes: Classes, own: pd.DataFrame) -> None:
+    """Refuse labels of the table that contradict those of the key.
+
+    Args:
+        truth: the labels of the key, indexed by lines.
+        classes: which of them are positive.
+        own: the table's columns that nothing else is known of.
+    """
+    fake = meaning(truth, classes.positive) == 1
+    for name in columns.called_like("truth", [str(name) for name in own]):
+        words = own[name].unique()
+        told = classes.of_calls(words) if len(words) <= MOST_LABELS else None
+        if told is None:
+            continue
+        wrong = (meaning(own[name], told) == 1) != fake
+        refuse(
+            pd.Series(wrong, own.index),
+            lambda row, name=name: f"{own[name].iloc[row]!r} in column {name!r}, but {truth.iloc[row]!r} in the key",
+            f"if that column is what was predicted: --pred {name!r}; otherwise leave --key out or correct one of them",
+        )
 
 
 def answers(pred: pd.Series, column: str, classes: Classes, truth: pd.Series) -> Calls:

@@ -170,6 +170,8 @@ def _interpreted(
     truth = rows["truth"].rename(taken.columns["truth"])
     paths = [names.loc[rows.index] for names in paths]
     classes = labels.classes(truth, paths, spare.loc[rows.index], options)
+    if options.key is not None:
+        labels.check_key(truth, classes, spare.loc[rows.index])
     fakes = labels.meaning(truth, classes.positive)
     positive, negative = labels.sides(truth, classes.positive)
     taken = replace(taken, positive=positive, negative=negative, positive_rule=classes.rule)
