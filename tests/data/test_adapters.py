@@ -8,7 +8,7 @@ import pytest
 
 from deepfake import tables
 from deepfake.datasets.catalog import DataSet
-from deepfake.datasets.layouts import adapters, labelling
+from deepfake.datasets.layouts import adapters, contents, labelling
 from deepfake.errors import InputError
 
 
@@ -524,7 +524,7 @@ def test_samples_sources_and_groups_have_composed_names(tmp_path, form):
     file = adapters.find(tmp_path / "own", in_folder("folder", labels={"real/**": "real", "fake/**": "fake"})).files[-1]
     assert file.sample_id == f"real/{COMPOSED}/{COMPOSED}/1.jpg"
     assert (file.source, file.group) == (COMPOSED, COMPOSED)
-    ((_, data),) = adapters.read(tmp_path / "own", [file])
+    ((_, data),) = contents.read(tmp_path / "own", [file])
     assert data == f"real/{form}/{form}/1.jpg".encode()
 
 
@@ -543,7 +543,7 @@ def test_a_source_is_found_under_both_forms_of_its_name(tmp_path, catalogued, th
 
 def test_bytes_are_those_of_the_file(forms, own):
     for raw, entry in ((forms["mixed"], in_sources()), (forms["nested zip"], in_sources()), (own, in_folder())):
-        for file, data in adapters.read(raw, adapters.find(raw, entry).files):
+        for file, data in contents.read(raw, adapters.find(raw, entry).files):
             assert isinstance(data, bytes)
             assert file.path.endswith(data.decode())
             assert file.size == len(data)
@@ -552,7 +552,7 @@ def test_bytes_are_those_of_the_file(forms, own):
 def test_what_cannot_be_read_comes_with_its_reason(own):
     files = adapters.find(own, in_folder()).files
     (own / files[0].path).unlink()
-    answers = [data for _, data in adapters.read(own, files)]
+    answers = [data for _, data in contents.read(own, files)]
     assert answers[0] == "cannot be read: No such file or directory"
     assert all(isinstance(data, bytes) for data in answers[1:])
 
@@ -565,4 +565,4 @@ def test_what_is_refused_is_not_read(tmp_path):
             archive.writestr("00/a.jpg", b"a")
             archive.writestr(link, "/etc/passwd")
     found = adapters.find(tmp_path, in_sources()).files
-    assert [data for _, data in adapters.read(tmp_path, found)] == [b"a", "a link in the archive"] * 2
+    assert [data for _, data in contents.read(tmp_path, found)] == [b"a", "a link in the archive"] * 2

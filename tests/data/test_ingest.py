@@ -15,7 +15,7 @@ from deepfake import modalities, tables
 from deepfake.config import params
 from deepfake.datasets import duplicates, ingest
 from deepfake.datasets.catalog import DataSet
-from deepfake.datasets.layouts import adapters
+from deepfake.datasets.layouts import adapters, contents
 from deepfake.errors import InputError
 from deepfake.modalities.image import inspection
 from deepfake.project import paths
@@ -128,7 +128,7 @@ def test_more_files_than_may_be_read_ahead_stay_in_order(tmp_path, monkeypatch, 
     monkeypatch.setattr(ingest, *limit)
     monkeypatch.setattr(ingest, "_STEP", 5)
     waiting, most = [], []
-    real_read = adapters.read
+    real_read = contents.read
 
     def counted(raw, files):
         for file, data in real_read(raw, files):
@@ -137,7 +137,7 @@ def test_more_files_than_may_be_read_ahead_stay_in_order(tmp_path, monkeypatch, 
             yield file, data
 
     heard = Heard()
-    monkeypatch.setattr(adapters, "read", counted)
+    monkeypatch.setattr(contents, "read", counted)
     pack(
         tmp_path, wiki={f"p/{i:02}.png": encoded("PNG", (5 + i, 4)) for i in range(11)}, insight={"p/x.png": encoded()}
     )

@@ -13,7 +13,7 @@ from deepfake import modalities, tables
 from deepfake.config.params import Ingest
 from deepfake.datasets import duplicates, identities, near_duplicates
 from deepfake.datasets.entries import DataSet
-from deepfake.datasets.layouts import adapters
+from deepfake.datasets.layouts import adapters, contents
 from deepfake.datasets.layouts.adapters import RawFile, RawFiles
 from deepfake.datasets.layouts.listing import Passed
 from deepfake.errors import InputError
@@ -173,7 +173,7 @@ def _examined(
     ahead: deque[tuple[RawFile, Future[_Facts | str]]] = deque()
     held = 0
     with ThreadPoolExecutor(threads) as pool:
-        for file, data in adapters.read(raw, files):
+        for file, data in contents.read(raw, files):
             ahead.append((file, pool.submit(_examine, data, modality)))
             held += file.size
             while len(ahead) > _FILES_AHEAD or held > _BYTES_AHEAD:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake import modalities, tables
-from deepfake.datasets.layouts import adapters
+from deepfake.datasets.layouts import contents
 from deepfake.datasets.layouts.adapters import RawFile
 from deepfake.errors import InputError
 from deepfake.modalities.base import Modality
@@ -43,7 +43,7 @@ def measure(samples: pd.DataFrame, raw: Path, *, threads: int, progress: Progres
     rows: list[dict[str, Any]] = []
     try:
         with modality.quiet(), ThreadPoolExecutor(threads) as pool:
-            found = adapters.read(raw, files)
+            found = contents.read(raw, files)
             for chunk in iter(lambda: list(itertools.islice(found, _CHUNK)), []):
                 rows += pool.map(lambda read: _measured(modality, raw, read[0], read[1], expected), chunk)
                 progress.advance("measuring files", len(rows), len(files))
