@@ -1,0 +1,1 @@
+"""The site: the report that people look at."""
