@@ -143,6 +143,11 @@ class Project:
         return self.root / "reports"
 
     @property
+    def site(self) -> Path:
+        """Return the folder of the report as a site, which a browser opens from here."""
+        return self.reports / "site"
+
+    @property
     def decision(self) -> Path:
         """Return what phase 2 decided (`config.Decision`)."""
         return self.reports / "decisions" / "phase2.json"
