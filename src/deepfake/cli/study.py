@@ -104,4 +104,14 @@ def report() -> None:
     click.echo(f"wrote {paths().page('summary')}")
 
 
-COMMANDS = (features, probe, shortcuts, robustness, explain, report)
+@click.command()
+def site() -> None:
+    """Write reports/site, the report as pages for a browser."""
+    from deepfake import config
+    from deepfake.studies.site import page
+
+    page.write(config.load())
+    click.echo(f"wrote {paths().site / 'index.html'}")
+
+
+COMMANDS = (features, probe, shortcuts, robustness, explain, report, site)

@@ -9,6 +9,9 @@ import pandas as pd
 
 MISSING = ("", "-", "–", "nan")
 """What stands in a cell that has no value; it is sorted last, whichever way."""
+WIDE = 9
+"""Columns of a table that paper holds in small print only, when it has more."""
+_LONG = 70
 _NUMBER = re.compile(
     r"(?P<measure>[^\W\d_][^\[\]<>:,;]*?\s)?"  # ΔAUC +0.078, shift in SD 1.259
     r"(?P<below><\s?)?"
@@ -31,11 +34,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table as pages show it: headings, rows of cells, and which columns hold numbers alone."""
+    """A table as pages show it: headings, rows of cells, which columns hold numbers alone, and which long texts."""
 
     headings: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     numeric: Sequence[bool]
+    long: Sequence[bool]
+
+    @property
+    def wide(self) -> bool:
+        """Return whether paper holds the table in small print only."""
+        return len(self.headings) > WIDE
 
 
 def number(text: str) -> float | None:
@@ -74,11 +83,17 @@ def numeric(texts: Sequence[str]) -> bool:
     return bool(known) and all(measured(text) for text in known)
 
 
+def long(texts: Sequence[str]) -> bool:
+    """Return whether a column holds sentences, which need room."""
+    return any(len(text) > _LONG for text in texts)
+
+
 def grid(frame: pd.DataFrame) -> Grid:
     """Return a frame's cells as pages show them: numbers to three places, counts with commas, a dash for none."""
     texts = [[_shown(value) for value in row] for row in frame.itertuples(index=False, name=None)]
-    kinds = [numeric([row[place] for row in texts]) for place in range(frame.shape[1])]
-    return Grid([str(name) for name in frame], [[Cell(text, sort_key(text)) for text in row] for row in texts], kinds)
+    columns = [[row[place] for row in texts] for place in range(frame.shape[1])]
+    rows = [[Cell(text, sort_key(text)) for text in row] for row in texts]
+    return Grid([str(name) for name in frame], rows, [*map(numeric, columns)], [*map(long, columns)])
 
 
 def _shown(value: Any) -> str:

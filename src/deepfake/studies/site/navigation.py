@@ -2,28 +2,25 @@
 
 from deepfake.project import paths
 from deepfake.reports.site.html import Entry, Navigation
-from deepfake.studies.summary.page import PAGES
+from deepfake.studies.summary.page import KEY, PAGES
 
-SHORT = {
+START = "index.html"
+EDA = "eda"
+CONCLUDING = tuple(KEY)
+"""The studies whose findings the start page shows."""
+_SHORT = {
     "phase1": "1 Architectures",
     "phase2": "2 Preprocessing",
     "phase3": "3 More architectures",
     "phase4": "4 All data",
     "final": "Final model",
-    "shortcuts": "Shortcuts",
-    "robustness": "Robustness",
-    "imbalance": "Class imbalance",
-    "generalization": "Other data sets",
     "explain": "Explanations",
-    "custom": "Custom run",
-    "eda": "The data",
 }
-"""What the navigation calls the studies' pages; others go by their titles."""
+"""What the navigation calls pages whose titles are long."""
 _GROUPS = {
     "Phases": ("phase1", "phase2", "phase3", "phase4", "final"),
     "Across phases": ("shortcuts", "robustness", "imbalance", "generalization", "explain"),
 }
-_START = "index.html"
 
 
 def ran(study: str) -> bool:
@@ -36,24 +33,21 @@ def address(study: str) -> str:
     return f"{study}.html"
 
 
+def titles() -> dict[str, str]:
+    """Return the titles of all studies that have a page, or would have one."""
+    return PAGES | {EDA: PAGES.get(EDA, "The data")}
+
+
 def read() -> Navigation:
     """Return the navigation: all pages, and which studies were not run."""
-    grouped = {heading: [_entry(study) for study in studies] for heading, studies in _GROUPS.items()}
-    named = {study for studies in _GROUPS.values() for study in studies}
-    others = [_entry(study) for study in dict.fromkeys((*SHORT, *PAGES)) if study not in named]
-    listed = [
-        Entry("Models", f"{_START}#models"),
-        Entry("Data sets", f"{_START}#data-sets"),
-        Entry("Runs", f"{_START}#runs"),
-    ]
-    return Navigation(
-        {
-            "Study": [Entry("Findings", _START), Entry("Glossary", "glossary.html")],
-            **grouped,
-            "Data and runs": [*others, *listed],
-        }
-    )
+    placed = {study for studies in _GROUPS.values() for study in studies}
+    groups = {heading: [_entry(study) for study in studies] for heading, studies in _GROUPS.items()}
+    rest = [_entry(study) for study in titles() if study not in placed]
+    runs = {folder.name: f"runs/{folder.name}.html" for folder in sorted(paths().runs.glob("*/*/"))}
+    lists = {"data": "Data sets", "models": "Models", "runs": "Runs"}
+    groups["Data, models, runs"] = [*rest, *(Entry(title, f"{folder}/index.html") for folder, title in lists.items())]
+    return Navigation({"Study": [Entry("Findings", START), Entry("Glossary", "glossary.html")], **groups}, runs)
 
 
 def _entry(study: str) -> Entry:
-    return Entry(SHORT.get(study) or PAGES[study], address(study) if ran(study) else "")
+    return Entry(_SHORT.get(study, titles()[study]), address(study), absent=not ran(study))
