@@ -323,6 +323,14 @@ class Project:
         """Return a picture that shows photographs, which may not be redistributed: DVC keeps it, git does not."""
         return self.reports / "photographs" / f"{name}.png"
 
+    def notebook(self, name: str) -> Path:
+        """Return a notebook as a script (jupytext's percent format, committed)."""
+        return self.root / "notebooks" / f"{name}.py"
+
+    def executed_notebook(self, name: str) -> Path:
+        """Return the folder of what a notebook shows; beside it the notebook executed (.ipynb) and its page (.html)."""
+        return self.reports / "notebooks" / name
+
     def bench(self, name: str) -> Path:
         """Return a benchmark's table (Markdown, committed, with the machine's name)."""
         return self.reports / "bench" / f"{name}.md"

@@ -50,8 +50,8 @@ LAST_DECIMAL = 1e-6
 PLACE = "within"
 """The key that names the object of a JSON file which holds a figure."""
 
-_SKIPPED = ("*/plots/*", "*/bench/*", "*/hard_examples.csv", "*/confidence.csv", "*_reliability.csv")
-"""Files that draw or list single predictions."""
+_SKIPPED = ("*/plots/*", "*/bench/*", "*/notebooks/*", "*/hard_examples.csv", "*/confidence.csv", "*_reliability.csv")
+"""Files that draw or list single predictions, and what notebooks save of other files."""
 _UNTRAINED = ("*/audit.csv", "*/shortcuts.csv", "*/faces.csv")
 """Files without a trained figure: what is neither a key nor a verdict there is exact."""
 _FOLDS = ("*_folds.csv",)

@@ -1,0 +1,318 @@
+"""What the cells of a notebook call: each shows a thing that a study left behind, and saves it beside the notebook.
+
+What has not been made is said in its place, with the command that makes it, so that a notebook always runs.
+"""
+
+import os
+import shutil
+from base64 import b64encode
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import pandas as pd
+
+from deepfake import tables
+from deepfake.errors import InputError, unknown
+from deepfake.project import STUDIES, nearest, paths
+from deepfake.reports import notebook_tables
+from deepfake.reports.columns import Table
+from deepfake.tables import results
+
+if TYPE_CHECKING:
+    from deepfake.reports.findings import Findings, Verdict
+
+RESULTS_VARIABLE = "DEEPFAKE_NOTEBOOK_RESULTS"
+"""Names the folder that takes what a notebook shows, while `deepfake notebooks` executes it."""
+INDEX = "index.csv"
+"""What lies in that folder, in the order of the cells."""
+_STAGES = {"probes": "probes", "own": "", "gradcam": "explain", "hard": "explain", "feature": "explain"}
+_STAGES |= {"views": "conditions", "augmentation": "conditions"}
+"""The stage that makes a picture, by how its name begins, where it does not begin with its study."""
+
+
+@dataclass
+class _Notebook:
+    """The notebook that is open: where it saves, and what it has shown."""
+
+    folder: Path | None = None
+    shown: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+
+
+_open = _Notebook()
+
+
+def start(name: str) -> None:
+    """Work in the project that the notebook lies in, and save there all that is shown.
+
+    Args:
+        name: the notebook's own, without a suffix.
+
+    Raises:
+        InputError: it lies in no project.
+    """
+    here = nearest(Path())
+    if here is None:
+        raise InputError(f"{Path().resolve()}: no project upwards (params.yaml); start Jupyter below one")
+    here.enter()
+    _open.shown.clear()
+    _open.folder = Path(os.environ.get(RESULTS_VARIABLE) or paths().executed_notebook(name))
+    shutil.rmtree(_open.folder, ignore_errors=True)
+    from deepfake import config
+
+    settings = config.load()
+    what = f"Preset {settings.preset}, data set {settings.dataset}"
+    _note(what, "", "every table and picture below is saved beside this notebook, with an index")
+
+
+def table(
+    name: str,
+    caption: str,
+    columns: list[str] | None = None,
+    rows: dict[str, Any] | None = None,
+    *,
+    interval: str | None = None,
+    absent: dict[str, dict[str, str]] | None = None,
+) -> None:
+    """Show a result table, rounded, each figure in one cell with its interval or its standard deviation.
+
+    Args:
+        name: of the table, for example `phase1_tests`.
+        caption: what it shows.
+        columns: those to show, in this order; None for all.
+        rows: of each of these columns the value, or the values, that a row must have.
+        interval: the figure that columns `low` and `high` belong to, where the table has another than a difference.
+        absent: of a column, the values that a reader looks for and what would bring them, where the table lacks them.
+
+    Raises:
+        InputError: it lacks a column.
+    """
+    found = _read(name)
+    if found is None:
+        return _not_run(paths().results(name).name, caption)
+    chosen = notebook_tables.chosen(found, name, columns, rows)
+    if chosen.empty:
+        return _note("No such row in", f"{name}.csv", caption)
+    shown = notebook_tables.described(chosen, columns or list(map(str, chosen)), interval)
+    _table(shown, name, caption, notebook_tables.absent(shown, found, absent or {}))
+
+
+def spread(name: str, caption: str, metrics: list[str]) -> None:
+    """Show the mean and the standard deviation over folds of metrics, a row a run.
+
+    Args:
+        name: of the comparison, for example `phase1`.
+        caption: what it shows.
+        metrics: columns of its table of folds.
+
+    Raises:
+        InputError: it lacks a column.
+    """
+    found = _read(f"{name}_folds")
+    if found is None:
+        return _not_run(paths().results(f"{name}_folds").name, caption)
+    rows = notebook_tables.spread(notebook_tables.chosen(found, f"{name}_folds", ["experiment", *metrics], None))
+    _table(notebook_tables.described(rows, ["experiment", "folds", *metrics], None), f"{name}_folds", caption)
+
+
+def figure(name: str, caption: str, data: str | None = None) -> None:
+    """Show a figure of the report, and save it with the numbers that it was drawn from.
+
+    Args:
+        name: of the figure, for example `phase1_auc`.
+        caption: what it shows, also to those who cannot see it.
+        data: the result table that it was drawn from; that of its own name, if there is one, unless given.
+    """
+    drawn = paths().figure(name)
+    there = [path for path in (drawn.with_suffix(".svg"), drawn) if path.exists()]
+    numbers = paths().table(data or name)
+    _picture(there, "figure", name, caption, [numbers] if numbers.exists() else [])
+
+
+def photograph(name: str, caption: str) -> None:
+    """Show a picture made of photographs, where this machine has it.
+
+    Args:
+        name: of the picture, for example `gradcam_phase1`.
+        caption: what it shows, also to those who cannot see it.
+    """
+    path = paths().photograph(name)
+    _picture([path] if path.exists() else [], "photograph", name, caption, [])
+
+
+def findings(study: str, *prefixes: str) -> None:
+    """Show the questions of a study and their answers.
+
+    Args:
+        study: for example `phase1`.
+        prefixes: of their ids (`Findings.below`); none for all of them.
+    """
+    found = _findings(study, prefixes)
+    if found is None:
+        return _not_run(study, f"the findings of {study}")
+    _table(notebook_tables.questions(found), f"{study}_findings", f"questions of {study} and their answers")
+
+
+def conclusions(study: str, *prefixes: str) -> None:
+    """Say, in sentences, what a study concludes: each question with its answer, and how many are decided.
+
+    Args:
+        study: for example `phase1`.
+        prefixes: of the findings' ids; none for all of them.
+    """
+    found = _findings(study, prefixes)
+    if found is None:
+        return _not_run(study, f"the conclusions of {study}")
+    said = [(f"{one.question} {one.answer.capitalize()}. {one.note}".strip(), one.figures) for one in found]
+    open_ = sum(one.verdict in ("undecided", "not_run") for one in found)
+    counted = f"{len(found) - open_} of {len(found)} questions are decided, {open_} not."
+    _sentences([(counted, ""), *said] if len(found) > 1 else said, f"{study}_conclusions", f"conclusions of {study}")
+
+
+def conclude(study: str, finding: str, **sentences: str) -> None:
+    """Say what follows from findings: the sentence that their verdict calls for.
+
+    Args:
+        study: for example `phase2`.
+        finding: its id, or what the ids of several begin with.
+        sentences: what follows from each verdict, by its name in `reports.findings.Verdict`; `otherwise` from those
+            that are not named.
+
+    Raises:
+        InputError: a verdict is unknown, or none is given for the one that was found.
+    """
+    from deepfake.reports.findings import ANSWERS
+
+    for verdict in sentences:
+        if verdict not in (*ANSWERS, "otherwise"):
+            raise InputError(
+                f"conclude({study!r}, {finding!r}): {unknown('verdict', verdict, [*ANSWERS, 'otherwise'])}"
+            )
+    found = _findings(study, (finding,))
+    if found is None:
+        return _not_run(study, f"what follows from {finding}")
+    said = [
+        (f"{_called_for(sentences, one.verdict, one.id)} — {one.question} {one.answer.capitalize()}.", one.figures)
+        for one in found
+    ]
+    _sentences(said, f"{study}_{finding}", f"what follows from {finding} of {study}")
+
+
+def decision(study: str, caption: str) -> None:
+    """Show what a study decided for those after it.
+
+    Args:
+        study: `phase2`, `phase3` or `final`, as its file below reports/decisions is called.
+        caption: what was decided.
+    """
+    import json
+
+    path = {"phase2": paths().decision, "phase3": paths().finalists, "final": paths().final}[study]
+    if not path.exists():
+        return _not_run("phase4" if study == "final" else study, caption)
+    rows = pd.DataFrame(json.loads(path.read_text("utf-8")).items(), columns=["decided", "value"])
+    _table(
+        notebook_tables.described(rows.map(notebook_tables.words), ["decided", "value"], None),
+        f"{study}_decision",
+        caption,
+    )
+
+
+def _called_for(sentences: dict[str, str], verdict: "Verdict", id_: str) -> str:
+    said = sentences.get(verdict, sentences.get("otherwise"))
+    if said is None:
+        raise InputError(f"conclude({id_!r}): no sentence for the verdict {verdict!r}; give one, or `otherwise`")
+    return said
+
+
+def _read(name: str) -> pd.DataFrame | None:
+    """Return a result table, or None where it was not made: by a study not run, or not known to this version."""
+    if not paths().table(name).exists():
+        return None
+    return results.read(name)
+
+
+def _findings(study: str, prefixes: tuple[str, ...]) -> "list[Any] | None":
+    """Return findings in the order of the prefixes, or None where the study has none of them."""
+    from deepfake.reports import findings as all_findings
+
+    if not paths().findings(study).exists():
+        return None
+    found: Findings = all_findings.read(study)
+    wanted = [one for prefix in prefixes for one in found.below(prefix)] if prefixes else list(found.values())
+    return wanted or None
+
+
+def _not_run(study: str, caption: str) -> None:
+    """Say that something was not made, and what makes it."""
+    stage = _STAGES.get(study, study)
+    _note("Not run. Make it by", f"dvc repro {stage}".strip(), caption)
+
+
+def _stage_of(name: str) -> str:
+    """Return the stage that makes a figure or a photograph."""
+    known = [study for study in (*STUDIES, *_STAGES) if name.startswith(study)]
+    return max(known, key=len) if known else ""
+
+
+def _picture(there: list[Path], kind: str, name: str, caption: str, data: list[Path]) -> None:
+    """Show the first of the files that show the same, and save all."""
+    if not there:
+        return _not_run(
+            _stage_of(name), f"{caption} ({'photographs are not committed' if kind == 'photograph' else name})"
+        )
+    for path in (*there, *data):
+        with tables.atomic(_saved(kind, name, caption, path.suffix)) as temporary:
+            shutil.copyfile(path, temporary)
+    media = {".svg": "image/svg+xml", ".png": "image/png"}[there[0].suffix]
+    source = f"data:{media};base64,{b64encode(there[0].read_bytes()).decode()}"
+    _display(_cells().picture(source, kind, caption), f"[{caption}]")
+
+
+def _table(shown: Table, name: str, caption: str, more: list[list[str]] | None = None) -> None:
+    tables.write_csv(shown.csv(), _saved("table", name, caption, ".csv"))
+    cells = shown.shown()
+    rows = [*cells.itertuples(index=False, name=None), *(more or [])]
+    _display(_cells().table(list(cells), rows, caption), f"{caption}\n\n{shown.markdown()}")
+
+
+def _sentences(said: list[tuple[str, str]], name: str, caption: str) -> None:
+    text = "\n".join(f"- {sentence}" + (f" ({figures})" if figures else "") for sentence, figures in said)
+    tables.write_text(text + "\n", _saved("sentences", name, caption, ".md"))
+    _display(_cells().sentences(said), text)
+
+
+def _note(said: str, command: str, caption: str) -> None:
+    _display(_cells().note(said, command, caption), f"{said} {command}: {caption}")
+
+
+def _saved(kind: str, name: str, caption: str, suffix: str) -> Path:
+    """Return where to save what is shown, and put it down in the index; shown again, it takes the same place."""
+    if _open.folder is None:
+        raise InputError("no notebook is open; its first cell calls start(name)")
+    key = (kind, name, caption)
+    number = [*_open.shown, key].index(key) + 1
+    file = f"{number:02d}_{name}{suffix}"
+    listed = _open.shown.setdefault(key, [])
+    if file not in listed:
+        listed.append(file)
+    rows = [(*key, one) for key, files in _open.shown.items() for one in files]
+    tables.write_csv(pd.DataFrame(rows, columns=["kind", "name", "caption", "file"]), _open.folder / INDEX)
+    return _open.folder / file
+
+
+@cache
+def _cells() -> "Any":
+    """Return the macros that write cells as HTML; what they are given is escaped."""
+    loader = jinja2.PackageLoader("deepfake.reports", "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.get_template("notebook_cells.html.j2").module
+
+
+def _display(html: str, text: str) -> None:
+    """Show something under the cell: rich where it can be, plain elsewhere."""
+    from IPython.display import display
+
+    display({"text/html": str(html), "text/plain": text}, raw=True)
