@@ -18,7 +18,7 @@ PARAMS = "params.yaml"
 """The file that makes a folder a project."""
 STUDIES = (
     *("custom", "phase1", "phase2", "phase3", "phase4", "final", "imbalance", "generalization"),
-    *("probes", "shortcuts", "robustness", "explain", "faces", "summary"),
+    *("eda", "probes", "shortcuts", "robustness", "explain", "faces", "summary"),
 )
 """What the results in reports are named after: a folder each, in which every name begins with it."""
 CUSTOM_EXPERIMENT = "custom"
