@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import pandas as pd
+
 from deepfake.config.params import Params
 from deepfake.project import paths
 from deepfake.reports.findings import Finding
@@ -21,8 +23,9 @@ _FIGURES = {
     "phase4": "phase4_scaling",
 }
 """The figure by which each phase is shown."""
-_STUDY, _HOW = "The study", "How to read this"
-"""Sections of the summary that the start page repeats."""
+_STUDY = "summary_study"
+_HOW = "How to read this"
+"""The table and the section of the summary that the start page repeats."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,9 @@ def write(settings: Params, navigation: Navigation) -> None:
         resolution=_resolution(),
         phases=[_shown(study, figure, keys) for study, figure in _FIGURES.items() if site_navigation.ran(study)],
         absent=[title for study, title in summary.PAGES.items() if not site_navigation.ran(study)],
-        study=_section(_STUDY, navigation),
-        how=_section(_HOW, navigation),
+        study=_study(),
+        left_out=", ".join(f"`{name}`" for name in summary.left_out(settings)),
+        how=_how(),
     )
 
 
@@ -77,9 +81,16 @@ def _resolution() -> str:
     return results.resolution([result_tables.read(name) for name in names if paths().table(name).is_file()])
 
 
-def _section(heading: str, navigation: Navigation) -> str:
-    """Return a section of the summary as HTML without its heading, or nothing where there is no summary."""
+def _study() -> pd.DataFrame | None:
+    """Return the design's summary table but for what the findings say, or None where there is no summary."""
+    if not paths().table(_STUDY).is_file():
+        return None
+    return result_tables.read(_STUDY).drop(columns="Conclusion")
+
+
+def _how() -> str:
+    """Return how to read the findings, in the summary's words, or nothing where there is no summary."""
     page = paths().page("summary")
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
-    body = next((part for part in text.split("\n## ") if part.startswith(f"{heading}\n")), "")
-    return markdown.to_html(body.removeprefix(heading), 0, runs=navigation.runs)
+    body = next((part for part in text.split("\n## ") if part.startswith(f"{_HOW}\n")), "")
+    return markdown.to_html(body.removeprefix(_HOW), 0)
