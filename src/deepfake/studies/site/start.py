@@ -1,6 +1,7 @@
 """The start page: what was studied, the key findings, a figure a phase, and the way to everything else."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -47,8 +48,8 @@ class Shown:
     caption: str
 
 
-def write(settings: Params, navigation: Navigation) -> None:
-    """Write reports/site/index.html from the findings of all studies that were run."""
+def write(settings: Params, navigation: Navigation) -> Path:
+    """Write reports/site/index.html from the findings of all studies that were run, and return it."""
     keys = summary.key_findings()
     html.page(
         PATH,
@@ -66,6 +67,7 @@ def write(settings: Params, navigation: Navigation) -> None:
         left_out=", ".join(f"`{name}`" for name in summary.left_out(settings)),
         how=_how(),
     )
+    return paths().site / PATH
 
 
 def _shown(study: str, figure: str, keys: list[tuple[str, Finding]]) -> Shown:

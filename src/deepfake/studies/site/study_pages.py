@@ -1,6 +1,8 @@
 """The studies' pages: each is the report's Markdown page inside the layout, so that its text is said once."""
 
 import re
+from pathlib import Path
+from typing import Any
 
 from deepfake.project import paths
 from deepfake.reports.site import html, markdown
@@ -24,30 +26,29 @@ _LONG = 4
 """A page with more sections has a table of contents."""
 
 
-def write(navigation: Navigation) -> None:
-    """Write the page of every study; that of one that was not run says so."""
+def write(navigation: Navigation) -> list[Path]:
+    """Write the page of every study, that of one that was not run says so; return them."""
     for study, title in site_navigation.titles().items():
-        if not site_navigation.ran(study):
-            html.page(
-                site_navigation.address(study),
-                __package__ or "",
-                "absent.html.j2",
-                title=title,
-                navigation=navigation,
-                study=study,
-            )
-            continue
-        text = _UP.sub("", paths().page(study).read_text(encoding="utf-8"), count=1)
-        shown = markdown.render(text, 0, runs=navigation.runs)
+        shown = _shown(study, navigation) if site_navigation.ran(study) else {}
         html.page(
             site_navigation.address(study),
             __package__ or "",
-            "study.html.j2",
-            title=shown.title or title,
+            "study.html.j2" if shown else "absent.html.j2",
             navigation=navigation,
-            body=shown.below_title,
-            sections=shown.sections if len(shown.sections) > _LONG else [],
-            notebooks=NOTEBOOKS.get(study, ()),
-            unrecorded=study in site_navigation.CONCLUDING and not paths().findings(study).is_file(),
             study=study,
+            **({"title": title} | shown),
         )
+    return [paths().site / site_navigation.address(study) for study in site_navigation.titles()]
+
+
+def _shown(study: str, navigation: Navigation) -> dict[str, Any]:
+    """Return what the page of a study shows."""
+    text = _UP.sub("", paths().page(study).read_text(encoding="utf-8"), count=1)
+    page = markdown.render(text, 0, runs=navigation.runs)
+    return {
+        "title": page.title or site_navigation.titles()[study],
+        "body": page.below_title,
+        "sections": page.sections if len(page.sections) > _LONG else [],
+        "notebooks": NOTEBOOKS.get(study, ()),
+        "unrecorded": study in site_navigation.CONCLUDING and not paths().findings(study).is_file(),
+    }
