@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 from deepfake.project import paths
 from deepfake.reports.site import html, markdown
@@ -29,26 +28,22 @@ _LONG = 4
 def write(navigation: Navigation) -> list[Path]:
     """Write the page of every study, that of one that was not run says so; return them."""
     for study, title in site_navigation.titles().items():
-        shown = _shown(study, navigation) if site_navigation.ran(study) else {}
+        page = _read(study, navigation) if site_navigation.ran(study) else None
         html.page(
             site_navigation.address(study),
             __package__ or "",
-            "study.html.j2" if shown else "absent.html.j2",
+            "study.html.j2",
+            title=page.title if page and page.title else title,
             navigation=navigation,
             study=study,
-            **({"title": title} | shown),
+            page=page,
+            contents=page is not None and len(page.sections) > _LONG,
+            notebooks=NOTEBOOKS.get(study, ()),
+            unrecorded=study in site_navigation.CONCLUDING and not paths().findings(study).is_file(),
         )
     return [paths().site / site_navigation.address(study) for study in site_navigation.titles()]
 
 
-def _shown(study: str, navigation: Navigation) -> dict[str, Any]:
-    """Return what the page of a study shows."""
+def _read(study: str, navigation: Navigation) -> markdown.Rendered:
     text = _UP.sub("", paths().page(study).read_text(encoding="utf-8"), count=1)
-    page = markdown.render(text, 0, runs=navigation.runs)
-    return {
-        "title": page.title or site_navigation.titles()[study],
-        "body": page.below_title,
-        "sections": page.sections if len(page.sections) > _LONG else [],
-        "notebooks": NOTEBOOKS.get(study, ()),
-        "unrecorded": study in site_navigation.CONCLUDING and not paths().findings(study).is_file(),
-    }
+    return markdown.render(text, 0, runs=navigation.runs)
