@@ -50,10 +50,10 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
     """
     known, settings, compared = runs.read_all() if found is None else found, config.load(), Tables()
     shared = navigation.read()
-    carded = [run for run in known if runs.card(run) and run.config is not None]
+    carded = [run for run in known if appearances.card(run) and run.config is not None]
     for run in carded:
         html.page(
-            runs.card(run),
+            appearances.card(run),
             __package__ or "",
             "model.html.j2",
             title=f"{run.title} ({run.name})",
@@ -61,12 +61,21 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
             crumbs=[Entry("Models", INDEX)],
             **_shown(run, known, compared, settings),
         )
-    headings = ["Model", "Run", "Phase", "Images", "Share of the data", "Parameters", "AUC [95% CI]", "Test AUC [95% CI]"]
+    headings = [
+        "Model",
+        "Run",
+        "Phase",
+        "Images",
+        "Share of the data",
+        "Parameters",
+        "AUC [95% CI]",
+        "Test AUC [95% CI]",
+    ]
     rows = [_row(run, compared) for run in carded]
     html.page(
         INDEX, __package__ or "", "models.html.j2", title="Models", navigation=shared, headings=headings, rows=rows
     )
-    return runs.tidy(FOLDER, [runs.card(run) for run in carded], INDEX)
+    return runs.tidy(FOLDER, [appearances.card(run) for run in carded], INDEX)
 
 
 def _shown(run: RunFacts, known: Sequence[RunFacts], compared: Tables, settings: Params) -> dict[str, Any]:
@@ -90,8 +99,9 @@ def _shown(run: RunFacts, known: Sequence[RunFacts], compared: Tables, settings:
         "overall": [] if row is None else measures.overall(row),
         "sources": measures.by_source(run, confidence),
         "test": _test(compared) if final else None,
-        "untested": "The test set has not been opened yet: deepfake final." if final else
-        "The test set was not opened for it: only the final model has figures there.",
+        "untested": "The test set has not been opened yet: deepfake final."
+        if final
+        else "The test set was not opened for it: only the final model has figures there.",
         "decided": decided,
         "threshold": _threshold(run),
         "calibration": measures.calibration(run, settings),
@@ -108,8 +118,12 @@ def _details(run: RunFacts, told: dict[str, str]) -> list[tuple[str, str]]:
     assert run.config is not None
     parameters = run.facts.get("parameters")
     return [
-        ("Architecture", f"{run.title}, a convolutional network" if run.config.model in config.FROM_SCRATCH else
-         f"{run.title} ({run.config.model} of timm)"),
+        (
+            "Architecture",
+            f"{run.title}, a convolutional network"
+            if run.config.model in config.FROM_SCRATCH
+            else f"{run.title} ({run.config.model} of timm)",
+        ),
         ("Parameters", f"{parameters:,}" if isinstance(parameters, int) else "unknown"),
         ("Trained", told["Trained"]),
         ("Input", told["Images"]),
@@ -182,8 +196,8 @@ def _row(run: RunFacts, compared: Tables) -> list[str | tuple[str, str]]:
     test = _test(compared) if final else None
     parameters = run.facts.get("parameters")
     return [
-        (run.title, runs.card(run)),
-        (run.name, runs.address(run.name)),
+        (run.title, appearances.card(run)),
+        (run.name, appearances.address(run.name)),
         (run.study, navigation.address(run.study) if navigation.ran(run.study) else ""),
         run.shown,
         f"{run.config.fraction:.0%}",
