@@ -24,7 +24,7 @@ MOST_SOURCES = 20
 """Sources that have a column each in the table of predictions; more have a row each, without the bins."""
 _HEADLINE = {
     "auc": "AUC, all pairs",
-    "auc_std": "its standard deviation over folds",
+    "auc_std": "standard deviation of that AUC over folds",
     "balanced_accuracy": "balanced accuracy at the tuned threshold",
     "eer": "equal error rate",
     "train_val_gap": "train AUC less held-out AUC",
@@ -47,6 +47,8 @@ _EPOCHS = [
     number("Validation AUC", "validation_auc"),
     number("Validation loss", "validation_loss"),
 ]
+_MEMBERS = ("Images", "Augmentation", "Normalisation", "Trained", "Optimiser", "Loss", "Sampling", "Domain-adversarial")
+"""The settings in which the members of an ensemble may differ: their own pages have them."""
 _SEEN = ("train_auc", "validation_auc", "validation_loss")
 
 
@@ -67,17 +69,20 @@ class Panel:
 
 def values(run: RunFacts, compared: Tables, known: set[str]) -> dict[str, Any]:
     """Return what the page of a run shows."""
-    drawn = panels(run)
+    drawn, (headings, contrasts) = panels(run), contrast_rows(run, compared, known)
     return {
         "run": run,
+        "lead": capital(run.title) + ("." if run.kind == "ensemble" else f", {run.shown}."),
         "kind": _kind(run),
         "card": appearances.card(run),
         "uses": appearances.uses(run, compared),
         "pages": PAGES,
         "figures": appearances.figures(run, compared),
-        "headline": [(said, f"{run.headline[key]:.3f}") for key, said in _HEADLINE.items() if key in run.headline],
-        "contrasts": contrast_rows(run, compared, known),
-        "contrast_headings": [column.heading for column in appearances.CONTRASTS],
+        "headline": [
+            (capital(said), f"{run.headline[key]:.3f}") for key, said in _HEADLINE.items() if key in run.headline
+        ],
+        "contrast_headings": headings,
+        "contrasts": contrasts,
         "settings": configuration(run),
         "raw": _verbatim(json.dumps(run.facts, indent=1, ensure_ascii=False)) if run.facts else "",
         "curves": curves(run),
@@ -94,6 +99,11 @@ def values(run: RunFacts, compared: Tables, known: set[str]) -> dict[str, Any]:
     }
 
 
+def capital(text: str) -> str:
+    """Return a text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
 def _verbatim(text: str) -> Markup:
     """Return text for a `pre`, on one line of the page: pages are written without the spaces that lines begin with."""
     return Markup("&#10;").join(text.split("\n"))
@@ -105,38 +115,33 @@ def _kind(run: RunFacts) -> str:
     if run.kind == "re-evaluated":
         return f"Nothing was trained: {facts['reevaluates']} predicts again, as this view shows the images."
     if run.kind == "ensemble":
-        return f"Nothing was trained: the logits of its members are summed, weights {facts['ensemble']['weights']}."
+        return f"Nothing was trained: the logits of its members are summed ({facts['ensemble']['weights']} weights)."
     if run.kind == "fine-tuned":
         return f"Fine-tuned, fold by fold, from {facts.get('start_from')}."
     return f"A run of {PAGES.get(run.study, run.study)}."
 
 
-def contrast_rows(run: RunFacts, compared: Tables, known: set[str]) -> list[list[str | tuple[str, str]]]:
-    """Return the planned contrasts of a run as cells that lead to the study and to the other run."""
+def contrast_rows(run: RunFacts, compared: Tables, known: set[str]) -> tuple[list[str], list[list[Any]]]:
+    """Return the headings and the planned contrasts of a run, as cells that lead to the study and to the other run."""
     found = appearances.contrasts(run, compared)
-    cells = Table(found, appearances.CONTRASTS).shown().astype(str).to_numpy().tolist()
-    studies, others = found["study"], found["other"]
-    return [
-        [
-            (row[0], navigation.address(study)),
-            row[1],
-            (row[2], appearances.address(other) if other in known else ""),
-            *row[3:],
-        ]
-        for row, study, other in zip(cells, studies, others, strict=True)
-    ]
+    columns = [one for one in appearances.CONTRASTS if one.heading != "Data set" or (found["dataset"] != "-").any()]
+    rows = Table(found, columns).shown().astype(str)
+    rows["Asked"] = list(zip(rows["Asked"], map(navigation.address, found["study"]), strict=True))
+    pages = [appearances.address(other) if other in known else "" for other in found["other"]]
+    rows["Against"] = list(zip(rows["Against"], pages, strict=True))
+    return list(map(str, rows)), rows.to_numpy().tolist()
 
 
 def configuration(run: RunFacts) -> list[tuple[str, str]]:
-    """Return a run's configuration by the names that pages show."""
+    """Return a run's configuration by the names that pages show; what nothing was trained by is left out."""
     if run.config is None:
         return []
-    rows = [(name, tell(run.config)) for name, tell in shown_settings.SETTINGS.items()]
-    parameters = run.facts.get("parameters")
+    parameters, told = run.facts.get("parameters"), shown_settings.SETTINGS.items()
+    left_out = _MEMBERS if run.kind == "ensemble" else ()
     return [
-        ("Model", f"{run.title} ({run.config.model})"),
+        ("Model", run.title if run.kind == "ensemble" else f"{run.title} ({run.config.model})"),
         ("Parameters", f"{parameters:,}" if isinstance(parameters, int) else "unknown"),
-        *rows,
+        *((name, tell(run.config)) for name, tell in told if name not in left_out),
         ("Inner validation", f"{run.config.val_ratio:.0%} of the training groups"),
         ("Seed", str(run.config.seed)),
         ("Preset", run.config.preset),
