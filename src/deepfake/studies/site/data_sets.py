@@ -13,12 +13,11 @@ from deepfake import config, tables
 from deepfake.config.params import Params
 from deepfake.datasets import catalog
 from deepfake.datasets.entries import DataSet
-from deepfake.errors import InputError
 from deepfake.project import UNION, paths
 from deepfake.reports.columns import Column, Table, estimate, number, text
 from deepfake.reports.site import html, markdown
 from deepfake.reports.site.html import Entry
-from deepfake.studies.site import navigation, runs
+from deepfake.studies.site import appearances, navigation, runs
 from deepfake.studies.site.appearances import Tables
 from deepfake.studies.site.run_facts import RunFacts
 
@@ -218,7 +217,7 @@ def uses(name: str, known: Sequence[RunFacts], compared: Tables, settings: Param
         if own or run.name in evaluated:
             page = navigation.address(run.study) if navigation.ran(run.study) else ""
             use = "trained and evaluated" if own else "evaluated"
-            found.append([(run.name, runs.address(run.name)), (run.study, page), use])
+            found.append([(run.name, appearances.address(run.name)), (run.study, page), use])
     return found
 
 
