@@ -22,7 +22,7 @@ from deepfake.reports.columns import Table
 from deepfake.tables import results
 
 if TYPE_CHECKING:
-    from deepfake.reports.findings import Findings, Verdict
+    from deepfake.reports.findings import Finding
 
 RESULTS_VARIABLE = "DEEPFAKE_NOTEBOOK_RESULTS"
 """Names the folder that takes what a notebook shows, while `deepfake notebooks` executes it."""
@@ -81,7 +81,7 @@ def table(
     Args:
         name: of the table, for example `phase1_tests`.
         caption: what it shows.
-        columns: those to show, in this order; None for all.
+        columns: those to show, in this order; None for all; `auc_*`: those of each source.
         rows: of each of these columns the value, or the values, that a row must have.
         interval: the figure that columns `low` and `high` belong to, where the table has another than a difference.
         absent: of a column, the values that a reader looks for and what would bring them, where the table lacks them.
@@ -92,29 +92,50 @@ def table(
     found = _read(name)
     if found is None:
         return _not_run(paths().results(name).name, caption)
+    columns = notebook_tables.named(found, columns or list(map(str, found)))
     chosen = notebook_tables.chosen(found, name, columns, rows)
     if chosen.empty:
         return _note("No such row in", f"{name}.csv", caption)
-    shown = notebook_tables.described(chosen, columns or list(map(str, chosen)), interval)
+    shown = notebook_tables.described(chosen, columns, interval)
     _table(shown, name, caption, notebook_tables.absent(shown, found, absent or {}))
 
 
-def spread(name: str, caption: str, metrics: list[str]) -> None:
+def spread(name: str, caption: str, metrics: list[str], rows: dict[str, Any] | None = None) -> None:
     """Show the mean and the standard deviation over folds of metrics, a row a run.
 
     Args:
         name: of the comparison, for example `phase1`.
         caption: what it shows.
-        metrics: columns of its table of folds.
+        metrics: columns of its table of folds; `auc_*` stands for those of all sources.
+        rows: of each of these columns the value, or the values, that a row must have.
 
     Raises:
         InputError: it lacks a column.
     """
-    found = _read(f"{name}_folds")
+    folds = f"{name}_folds"
+    found = _read(folds)
     if found is None:
-        return _not_run(paths().results(f"{name}_folds").name, caption)
-    rows = notebook_tables.spread(notebook_tables.chosen(found, f"{name}_folds", ["experiment", *metrics], None))
-    _table(notebook_tables.described(rows, ["experiment", "folds", *metrics], None), f"{name}_folds", caption)
+        return _not_run(paths().results(folds).name, caption)
+    metrics = notebook_tables.named(found, metrics)
+    chosen = notebook_tables.chosen(found, folds, ["experiment", *metrics], rows)
+    if chosen.empty:
+        return _note("No such row in", f"{folds}.csv", caption)
+    shown = notebook_tables.spread(chosen, metrics)
+    _table(notebook_tables.described(shown, ["experiment", "folds", *metrics], None), folds, caption)
+
+
+def runs(name: str, contrasts: str) -> list[str]:
+    """Return the runs that a group of planned contrasts compares, each after its baseline, for `rows`.
+
+    Args:
+        name: of the comparison, for example `phase2`.
+        contrasts: which of its contrasts, by their column `table`, for example `phase2b`.
+    """
+    found = _read(f"{name}_tests")
+    if found is None:
+        return []
+    pairs = found.loc[found["table"] == contrasts, ["baseline", "experiment"]]
+    return list(dict.fromkeys(pairs.to_numpy().ravel()))
 
 
 def figure(name: str, caption: str, data: str | None = None) -> None:
@@ -149,10 +170,8 @@ def findings(study: str, *prefixes: str) -> None:
         study: for example `phase1`.
         prefixes: of their ids (`Findings.below`); none for all of them.
     """
-    found = _findings(study, prefixes)
-    if found is None:
-        return _not_run(study, f"the findings of {study}")
-    _table(notebook_tables.questions(found), f"{study}_findings", f"questions of {study} and their answers")
+    if found := _findings(study, prefixes, _of("questions and answers", study, prefixes)):
+        _table(notebook_tables.questions(found), f"{study}_findings", _of("questions and answers", study, prefixes))
 
 
 def conclusions(study: str, *prefixes: str) -> None:
@@ -162,21 +181,21 @@ def conclusions(study: str, *prefixes: str) -> None:
         study: for example `phase1`.
         prefixes: of the findings' ids; none for all of them.
     """
-    found = _findings(study, prefixes)
-    if found is None:
-        return _not_run(study, f"the conclusions of {study}")
-    said = [(f"{one.question} {one.answer.capitalize()}. {one.note}".strip(), one.figures) for one in found]
-    open_ = sum(one.verdict in ("undecided", "not_run") for one in found)
-    counted = f"{len(found) - open_} of {len(found)} questions are decided, {open_} not."
-    _sentences([(counted, ""), *said] if len(found) > 1 else said, f"{study}_conclusions", f"conclusions of {study}")
+    caption = _of("conclusions", study, prefixes)
+    if found := _findings(study, prefixes, caption):
+        said = [(f"{one.question} {one.answer.capitalize()}. {one.note}".strip(), one.figures) for one in found]
+        undecided = sum(one.verdict in ("undecided", "not_run") for one in found)
+        counted = f"{len(found) - undecided} of {len(found)} questions are decided, {undecided} not."
+        _sentences([(counted, ""), *said] if len(found) > 1 else said, f"{study}_conclusions", caption)
 
 
-def conclude(study: str, finding: str, **sentences: str) -> None:
+def conclude(study: str, finding: str, *, key: bool = False, **sentences: str) -> None:
     """Say what follows from findings: the sentence that their verdict calls for.
 
     Args:
         study: for example `phase2`.
         finding: its id, or what the ids of several begin with.
+        key: of these, the key findings only, which were fixed beforehand.
         sentences: what follows from each verdict, by its name in `reports.findings.Verdict`; `otherwise` from those
             that are not named.
 
@@ -185,19 +204,17 @@ def conclude(study: str, finding: str, **sentences: str) -> None:
     """
     from deepfake.reports.findings import ANSWERS
 
+    known = [*ANSWERS, "otherwise"]
     for verdict in sentences:
-        if verdict not in (*ANSWERS, "otherwise"):
-            raise InputError(
-                f"conclude({study!r}, {finding!r}): {unknown('verdict', verdict, [*ANSWERS, 'otherwise'])}"
-            )
-    found = _findings(study, (finding,))
-    if found is None:
-        return _not_run(study, f"what follows from {finding}")
-    said = [
-        (f"{_called_for(sentences, one.verdict, one.id)} — {one.question} {one.answer.capitalize()}.", one.figures)
-        for one in found
-    ]
-    _sentences(said, f"{study}_{finding}", f"what follows from {finding} of {study}")
+        if verdict not in known:
+            raise InputError(f"conclude({study!r}, {finding!r}): {unknown('verdict', verdict, known)}")
+    caption = _of("what follows", study, (finding,))
+    found = [one for one in _findings(study, (finding,), caption) if one.key or not key]
+    if found:
+        said = [
+            (f"{_called_for(sentences, one)} — {one.question} {one.answer.capitalize()}.", one.figures) for one in found
+        ]
+        _sentences(said, f"{study}_{finding}", caption)
 
 
 def decision(study: str, caption: str) -> None:
@@ -220,11 +237,16 @@ def decision(study: str, caption: str) -> None:
     )
 
 
-def _called_for(sentences: dict[str, str], verdict: "Verdict", id_: str) -> str:
-    said = sentences.get(verdict, sentences.get("otherwise"))
+def _called_for(sentences: dict[str, str], finding: "Finding") -> str:
+    said = sentences.get(finding.verdict, sentences.get("otherwise"))
     if said is None:
-        raise InputError(f"conclude({id_!r}): no sentence for the verdict {verdict!r}; give one, or `otherwise`")
+        what = f"no sentence for the verdict {finding.verdict!r}"
+        raise InputError(f"conclude({finding.id!r}): {what}; give one, or `otherwise`")
     return said
+
+
+def _of(what: str, study: str, prefixes: tuple[str, ...]) -> str:
+    return f"{what} of {study}" + (f": {', '.join(prefixes)}" if prefixes else "")
 
 
 def _read(name: str) -> pd.DataFrame | None:
@@ -234,15 +256,18 @@ def _read(name: str) -> pd.DataFrame | None:
     return results.read(name)
 
 
-def _findings(study: str, prefixes: tuple[str, ...]) -> "list[Any] | None":
-    """Return findings in the order of the prefixes, or None where the study has none of them."""
+def _findings(study: str, prefixes: tuple[str, ...], caption: str) -> "list[Finding]":
+    """Return findings in the order of the prefixes; where there are none, say why."""
     from deepfake.reports import findings as all_findings
 
     if not paths().findings(study).exists():
-        return None
-    found: Findings = all_findings.read(study)
+        _not_run(study, caption)
+        return []
+    found = all_findings.read(study)
     wanted = [one for prefix in prefixes for one in found.below(prefix)] if prefixes else list(found.values())
-    return wanted or None
+    if not wanted:
+        _note("Not asked", "", f"{caption} (these data or this preset raise no such question)")
+    return wanted
 
 
 def _not_run(study: str, caption: str) -> None:
