@@ -87,7 +87,8 @@ columns = [
     "correlation",
     "p",
 ]
-nb.table("generalization_features", "features of the reals that differ; a correlation is no cause", columns)
+caption = "features of the reals that differ most; a correlation with the score is no cause"
+nb.table("generalization_features", caption, columns, largest=("separability", 16))
 
 # %% [markdown]
 # ## Is the issue with the model architecture or training data?
@@ -142,7 +143,12 @@ nb.conclusions("imbalance", "any", "auc", "f1_tuned")
 # %%
 nb.figure("imbalance_roc", "ROC of each held-out fold, with the operating points")
 columns = ["experiment", "rule", "probability", "recall_real", "precision_real", "f1_real", "recall_fake", "f1_macro"]
-nb.table("imbalance_thresholds", "performance at different thresholds", columns)
+nb.table(
+    "imbalance_thresholds",
+    "plain training: performance at different thresholds",
+    columns,
+    {"experiment": "balance_bce"},
+)
 nb.figure("imbalance_confusion", "confusion matrices at the operating points")
 nb.conclude("imbalance", "threshold", better="Tune the threshold", otherwise="Not shown to help: keep the threshold")
 
@@ -169,5 +175,5 @@ nb.figure("imbalance_reliability", "share of fakes by predicted probability", "i
 # ## Conclusions
 
 # %%
-nb.conclusions("generalization")
-nb.conclusions("imbalance")
+nb.conclusions("generalization", key=True)
+nb.conclusions("imbalance", key=True)

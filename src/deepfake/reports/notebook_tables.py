@@ -18,6 +18,8 @@ _ABBREVIATIONS = {"auc": "AUC", "ece": "ECE", "eer": "EER", "f1": "F1", "fpr": "
 _SIGNED = ("difference", "change", "delta", "gap", "excess", "gain", "shift")
 
 _SHARES = ("fraction",)
+_WHOLE = ("samples", "reals", "groups", "repeats", "folds", "count", "images", "parameters")
+"""Counts, which a table with empty cells has as other numbers."""
 _VERDICTS = ("chance", "verdict", "beyond")
 SOURCES = "auc_*"
 """Stands, among columns, for the AUC of each source of fakes."""
@@ -134,11 +136,13 @@ def _column(frame: pd.DataFrame, key: str, parts: tuple[str, ...]) -> Column:
         return estimate(heading, key, *parts, form)
     if len(parts) == 1:
         return Column(heading, {"": key, "std": parts[0]}, f"{form} ± {{:.3f}}".format, form.format)
-    if values.dtype.kind in "iu":
-        return number(heading, key, "{:,}")
+    if values.dtype.kind in "iu" or key in _WHOLE:
+        return number(heading, key, "{:,.0f}")
     if key in _SHARES:
         return number(heading, key, "{:.0%}")
-    return number(heading, key, form) if values.dtype.kind == "f" else text(heading, key)
+    if values.dtype.kind == "f":
+        return number(heading, key, "{:,.0f}" if values.abs().median() >= 100 else form)
+    return text(heading, key)
 
 
 def _heading(key: str, parts: tuple[str, ...]) -> str:
