@@ -48,12 +48,7 @@ CONTRASTS = [
     text("Asked", "asked"),
     text("Data set", "dataset"),
     text("Against", "other"),
-    Column(
-        "Change [interval]",
-        {"": "difference", "low": "low", "high": "high"},
-        "{:+.3f} [{:+.3f}, {:+.3f}]".format,
-        "{:+.3f}".format,
-    ),
+    Column("Change [interval]", {"": "difference", "low": "low", "high": "high"}, "{:+.3f} [{:+.3f}, {:+.3f}]".format, "{:+.3f}".format),
     text("Verdict on this run", "verdict"),
 ]
 FIGURES = [

@@ -34,11 +34,8 @@ _SIZES = [
     text("Label", "label"),
     number("Samples", "samples", "{:,}"),
     *(
-        Column(
-            f"{side.capitalize()} in px: median (least to greatest)",
-            {"": side, "low": f"{side}_low", "high": f"{side}_high"},
-            "{:.0f} ({:.0f} to {:.0f})".format,
-        )
+        Column(f"{side.capitalize()} in px: median (least to greatest)", {"": side, "low": f"{side}_low", "high": f"{side}_high"},
+               "{:.0f} ({:.0f} to {:.0f})".format)
         for side in ("width", "height")
     ),
     text("Formats", "formats"),
@@ -87,13 +84,7 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
     rows = [_row(name, entry, known, compared, settings) for name, entry in entries.items()]
     headings = ["Data set", "What it is", "Sources", "Samples", "Groups", "Runs", "Licence"]
     html.page(
-        INDEX,
-        __package__ or "",
-        "data_sets.html.j2",
-        title="Data sets",
-        navigation=shared,
-        headings=headings,
-        rows=rows,
+        INDEX, __package__ or "", "data_sets.html.j2", title="Data sets", navigation=shared, headings=headings, rows=rows
     )
     return runs.tidy(FOLDER, [address(name) for name in entries], INDEX)
 
@@ -103,7 +94,9 @@ def address(name: str) -> str:
     return f"{FOLDER}/{name}.html"
 
 
-def _shown(name: str, entry: DataSet, known: Sequence[RunFacts], compared: Tables, settings: Params) -> dict[str, Any]:
+def _shown(
+    name: str, entry: DataSet, known: Sequence[RunFacts], compared: Tables, settings: Params
+) -> dict[str, Any]:
     """Return what the page of a data set shows."""
     manifest, card = _manifest(name), paths().data_card(name)
     return {
@@ -207,7 +200,9 @@ def _probes(name: str, compared: Tables, settings: Params) -> Table | None:
     return Table(joint.assign(verdict=joint["verdict"].str.replace("_", " ")), _PROBES)
 
 
-def uses(name: str, known: Sequence[RunFacts], compared: Tables, settings: Params) -> list[list[str | tuple[str, str]]]:
+def uses(
+    name: str, known: Sequence[RunFacts], compared: Tables, settings: Params
+) -> list[list[str | tuple[str, str]]]:
     """Return the runs that a data set trains or evaluates, as cells that lead to them."""
     crossed = compared.of("generalization_cells")
     evaluated = set(crossed.loc[crossed["dataset"] == name, "experiment"]) if len(crossed) else set()

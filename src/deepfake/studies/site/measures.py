@@ -29,11 +29,7 @@ _OVERALL = {
     "brier": "Brier score",
     "train_val_gap": "train AUC less held-out AUC",
 }
-ESTIMATES = [
-    text("Figure", "figure"),
-    estimate("Value [95% CI]", "value", "low", "high"),
-    number("Held-out samples", "samples", "{:,}"),
-]
+ESTIMATES = [text("Figure", "figure"), estimate("Value [95% CI]", "value", "low", "high"), number("Held-out samples", "samples", "{:,}")]
 
 
 def overall(row: pd.Series) -> list[tuple[str, str]]:
@@ -68,8 +64,7 @@ def calibration(run: RunFacts, settings: Params) -> Table | None:
         return None
     found = analysis.examine(Case(run.joined, run.records), settings).calibration
     rows = [
-        {"when": f"{when} temperature scaling"}
-        | {key: found[f"{key}_{when}"] for key in ("ece", "ece_floor", "log_loss", "brier")}
+        {"when": f"{when} temperature scaling"} | {key: found[f"{key}_{when}"] for key in ("ece", "ece_floor", "log_loss", "brier")}
         for when in ("before", "after")
     ]
     shown: list[Column] = [
@@ -78,9 +73,7 @@ def calibration(run: RunFacts, settings: Params) -> Table | None:
         number("ECE by chance alone", "ece_floor"),
         number("Log loss", "log_loss"),
         number("Brier score", "brier"),
-        estimate(
-            "Temperature: median [least, greatest]", "temperature", "temperature_low", "temperature_high", "{:.2f}"
-        ),
+        estimate("Temperature: median [least, greatest]", "temperature", "temperature_low", "temperature_high", "{:.2f}"),
     ]
     scaled = {key: found[key] for key in ("temperature", "temperature_low", "temperature_high")}
     rows[1] |= scaled

@@ -61,16 +61,7 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
             crumbs=[Entry("Models", INDEX)],
             **_shown(run, known, compared, settings),
         )
-    headings = [
-        "Model",
-        "Run",
-        "Phase",
-        "Images",
-        "Share of the data",
-        "Parameters",
-        "AUC [95% CI]",
-        "Test AUC [95% CI]",
-    ]
+    headings = ["Model", "Run", "Phase", "Images", "Share of the data", "Parameters", "AUC [95% CI]", "Test AUC [95% CI]"]
     rows = [_row(run, compared) for run in carded]
     html.page(
         INDEX, __package__ or "", "models.html.j2", title="Models", navigation=shared, headings=headings, rows=rows
@@ -99,9 +90,8 @@ def _shown(run: RunFacts, known: Sequence[RunFacts], compared: Tables, settings:
         "overall": [] if row is None else measures.overall(row),
         "sources": measures.by_source(run, confidence),
         "test": _test(compared) if final else None,
-        "untested": "The test set has not been opened yet: deepfake final."
-        if final
-        else "The test set was not opened for it: only the final model has figures there.",
+        "untested": "The test set has not been opened yet: deepfake final." if final else
+        "The test set was not opened for it: only the final model has figures there.",
         "decided": decided,
         "threshold": _threshold(run),
         "calibration": measures.calibration(run, settings),
@@ -118,12 +108,8 @@ def _details(run: RunFacts, told: dict[str, str]) -> list[tuple[str, str]]:
     assert run.config is not None
     parameters = run.facts.get("parameters")
     return [
-        (
-            "Architecture",
-            f"{run.title}, a convolutional network"
-            if run.config.model in config.FROM_SCRATCH
-            else f"{run.title} ({run.config.model} of timm)",
-        ),
+        ("Architecture", f"{run.title}, a convolutional network" if run.config.model in config.FROM_SCRATCH else
+         f"{run.title} ({run.config.model} of timm)"),
         ("Parameters", f"{parameters:,}" if isinstance(parameters, int) else "unknown"),
         ("Trained", told["Trained"]),
         ("Input", told["Images"]),

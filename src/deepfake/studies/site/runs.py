@@ -97,7 +97,9 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
         )
     rows = [_row(run, compared) for run in known]
     headings = ["Run", "Study", "Model", "Images", "Training", "AUC [95% CI]", "Held-out samples (groups)", "For"]
-    html.page(INDEX, __package__ or "", "runs.html.j2", title="Runs", navigation=shared, headings=headings, rows=rows)
+    html.page(
+        INDEX, __package__ or "", "runs.html.j2", title="Runs", navigation=shared, headings=headings, rows=rows
+    )
     return tidy(FOLDER, [address(run.name) for run in known], INDEX)
 
 
@@ -229,9 +231,7 @@ def _no_curves(run: RunFacts) -> str:
     if run.kind in ("re-evaluated", "ensemble"):
         return "There is no history: nothing was trained."
     if run.head:
-        return (
-            "There are no epochs: a linear head is fitted, for each penalty C, and the best by inner validation kept."
-        )
+        return "There are no epochs: a linear head is fitted, for each penalty C, and the best by inner validation kept."
     return "There is no history of its training here."
 
 
