@@ -94,7 +94,7 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
         headings=headings,
         rows=rows,
     )
-    return runs.tidy(FOLDER, [address(name) for name in entries], INDEX)
+    return [paths().site / page for page in (*(address(name) for name in entries), INDEX)]
 
 
 def address(name: str) -> str:
