@@ -52,7 +52,7 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
     """
     known, settings, compared = runs.read_all() if found is None else found, config.load(), Tables()
     shared = navigation.read()
-    carded = [run for run in known if appearances.card(run) and run.config is not None]
+    carded = [run for run in known if appearances.card(run)]
     for run in carded:
         html.page(
             appearances.card(run),
