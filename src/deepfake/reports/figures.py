@@ -14,8 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from deepfake.reports import svg
 from deepfake.reports.columns import source_columns
-from deepfake.tables import atomic
+from deepfake.tables import atomic, write_text
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 """Okabe and Ito's palette (gray for their yellow, which white swallows), told apart by colour-blind readers too."""
@@ -137,7 +138,8 @@ def colours(count: int) -> list[str]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG without dates, so that the same numbers give the same bytes."""
+    """Write a figure as PNG and, beside it, as SVG; neither has dates: the same numbers give the same bytes."""
     with atomic(path) as temporary:
         figure.savefig(temporary, format="png")
+    write_text(svg.drawn(figure), path.with_suffix(".svg"))
     plt.close(figure)
