@@ -255,7 +255,7 @@ RESULTS: dict[str, ResultTable] = {
     ),
     "explain_neighbours": ResultTable(
         columns(str="experiment asked", int="samples groups classes neighbours")
-        | floats("chance accuracy low high adjusted")
+        | floats("chance accuracy low high adjusted own_group own_group_chance")
         | floats("silhouette", *_ENDS),
         key=("experiment", "asked"),
     ),
