@@ -41,6 +41,10 @@ class _ThisPython(KernelSpecManager):
         return KernelSpec(argv=command, display_name="Python 3", language="python", name=kernel_name)
 
 
+class _Died(InputError):
+    """A kernel died, for lack of memory or because the user interrupts, so no other is worth a try."""
+
+
 def names(wanted: Iterable[str]) -> list[str]:
     """Return the notebooks that are asked for, or all of them, in order.
 
@@ -83,6 +87,8 @@ async def _all(wanted: list[str], scratch: Path, tell: Callable[[str, int, int],
         async with places:
             try:
                 await _one(name, scratch / name)
+            except _Died:
+                raise
             except InputError as error:
                 return error
             finally:
@@ -137,15 +143,15 @@ async def _execute(name: str, notebook: nbformat.NotebookNode, scratch: Path) ->
         km=manager,
         timeout=TIMEOUT,
         record_timing=False,
+        shutdown_kernel="immediate",
         on_cell_start=lambda cell, cell_index: begun.append(cell_index),
     )
     try:
-        await client.async_execute(cwd=str(root), env=_environment(scratch))
-    except (CellControlSignal, DeadKernelError) as error:
+        await client.async_execute(cwd=str(root), env=_environment(scratch), cleanup_kc=True)
+    except DeadKernelError as error:
+        raise _Died(_failure(name, notebook, begun, error)) from None
+    except CellControlSignal as error:
         raise InputError(_failure(name, notebook, begun, error)) from None
-    finally:
-        if manager.has_kernel:
-            await manager.shutdown_kernel(now=True)
     # without the version of Python, and whatever else differs between machines
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata = nbformat.from_dict({"kernelspec": kernel})
