@@ -21,7 +21,7 @@ from deepfake.project import paths
 
 REAL_TRAINING = "real training images"
 IMAGENET = "ImageNet"
-_CHUNK = 256
+_CHUNK = 64
 _CHANNELS = [f"{figure}_{channel}" for figure in ("mean", "std") for channel in "rgb"]
 
 
