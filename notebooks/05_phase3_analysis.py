@@ -91,14 +91,8 @@ nb.table("phase3_ranking", "the ranking: a tie goes to the model with fewer para
 # %%
 nb.conclusions("phase3", "candidate")
 nb.conclusions("phase3", "chance")
-nb.conclude(
-    "phase3",
-    "candidate",
-    better="Shown to be better than the baseline",
-    worse="Drop it",
-    equivalent="As good as the baseline",
-    undecided="Not told from the baseline by this study",
-)
+same = {"equivalent": "As good as the baseline", "undecided": "Not told from the baseline by this study"}
+nb.conclude("phase3", "candidate", better="Better than the baseline", worse="Worse: drop it", **same)
 nb.decision("phase3", "what phase 4 goes on with")
 why = ["experiment", "parameters", "train_auc", "validation_auc", "train_val_gap", "hardest_source", "ece"]
 nb.table("phase3_experiments", "what could explain it", why)

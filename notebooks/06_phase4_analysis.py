@@ -121,7 +121,8 @@ nb.conclusions("final")
 nb.conclusions("phase4")
 nb.conclude("final", "test", above_chance="Usable as evidence beside other evidence", otherwise="Do not use it")
 nb.conclude("phase4", "scaling", better="Collect more people", otherwise="More of the same people is not shown to help")
-nb.conclude("phase4", "finalist", better="Ship the better one", otherwise="Not told apart: ship the smaller model")
+smaller = "Not told apart: ship the smaller model"
+nb.conclude("phase4", "finalist", better="Ship this one", worse="Ship the other one", otherwise=smaller)
 nb.conclude(
     "explain",
     "face",
@@ -130,26 +131,9 @@ nb.conclude(
 )
 
 # %%
-nb.conclude(
-    "robustness",
-    "loss",
-    key=True,
-    worse="Expect a lower AUC on recompressed or blurred images",
-    equivalent="Corruption costs nothing",
-    otherwise="Whether corruption costs AUC is open",
-)
-nb.conclude(
-    "generalization",
-    "gap",
-    key=True,
-    worse="Measure it on your own data before you trust it",
-    equivalent="It holds on the other data set",
-    otherwise="Measure it on your own data: open",
-)
-nb.conclude(
-    "shortcuts",
-    "beyond",
-    key=True,
-    above_chance="It sees more than measured shortcuts",
-    otherwise="Do not claim that it sees the forgery",
-)
+lower = "Expect a lower AUC on recompressed or blurred images"
+nb.conclude("robustness", "loss", key=True, worse=lower, otherwise="Not shown to lose AUC under corruption")
+own = "Measure it on your own data before you trust it"
+nb.conclude("generalization", "gap", key=True, equivalent="It holds on this data set", otherwise=own)
+claim = "It sees more than the measured shortcuts"
+nb.conclude("shortcuts", "beyond", key=True, above_chance=claim, otherwise="Do not claim that it sees the forgery")

@@ -77,16 +77,7 @@ nb.conclude(
 
 # %%
 nb.conclusions("generalization", "fakes", "reals", "source", "threshold")
-columns = [
-    "dataset",
-    "family",
-    "feature",
-    "in_domain_median",
-    "out_of_domain_median",
-    "separability",
-    "correlation",
-    "p",
-]
+columns = ["dataset", "feature", "in_domain_median", "out_of_domain_median", "separability", "correlation", "p"]
 caption = "features of the reals that differ most; a correlation with the score is no cause"
 nb.table("generalization_features", caption, columns, largest=("separability", 16))
 
@@ -100,30 +91,16 @@ nb.figure("generalization_contrasts", "differences in AUC between recipes on eac
 
 # %% [markdown]
 # ## Recommendations
+#
+# The design names three: fine-tuning on diverse data sets, ensembles, and more diverse test sets.
 
 # %%
-nb.conclude(
-    "generalization",
-    "fine_tuning",
-    better="Fine-tune on diverse datasets",
-    worse="Fine-tuning hurts here",
-    equivalent="Fine-tuning brings nothing",
-    undecided="Whether fine-tuning helps is open",
-)
-nb.conclude(
-    "generalization",
-    "ensemble",
-    better="Use an ensemble",
-    worse="An ensemble hurts here",
-    equivalent="An ensemble brings nothing",
-    undecided="Whether an ensemble helps is open",
-)
-nb.conclude(
-    "generalization",
-    "gap",
-    worse="Evaluate on more diverse test sets before deployment",
-    otherwise="Evaluate on the data of your own use before deployment",
-)
+helps = {"better": "It helps", "worse": "It hurts", "equivalent": "It brings nothing", "undecided": "Open"}
+nb.conclude("generalization", "combined", **helps)
+nb.conclude("generalization", "fine_tuning", **helps)
+nb.conclude("generalization", "ensemble", **helps)
+worse = "Evaluate on more diverse test sets before deployment"
+nb.conclude("generalization", "gap", worse=worse, otherwise="Evaluate on data of your own use before deployment")
 
 # %% [markdown]
 # ## Class balancing: mitigations (focal loss, WeightedRandomSampler, pos_weight)

@@ -39,6 +39,7 @@ def start(name: str) -> None:
     here.enter()
     folder = Path(os.environ.get(RESULTS_VARIABLE) or paths().executed_notebook(name))
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     output.open_in(folder)
     from deepfake import config
 

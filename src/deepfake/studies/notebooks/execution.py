@@ -14,7 +14,7 @@ import nbformat
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellControlSignal, DeadKernelError
+from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 
 import deepfake
 from deepfake import tables
@@ -39,6 +39,10 @@ class _ThisPython(KernelSpecManager):
         """Return how to start it."""
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         return KernelSpec(argv=command, display_name="Python 3", language="python", name=kernel_name)
+
+
+class _Died(InputError):
+    """A kernel died, for lack of memory or because the user interrupts, so no other is worth a try."""
 
 
 def names(wanted: Iterable[str]) -> list[str]:
@@ -83,6 +87,8 @@ async def _all(wanted: list[str], scratch: Path, tell: Callable[[str, int, int],
         async with places:
             try:
                 await _one(name, scratch / name)
+            except _Died:
+                raise
             except InputError as error:
                 return error
             finally:
@@ -131,15 +137,24 @@ async def _execute(name: str, notebook: nbformat.NotebookNode, scratch: Path) ->
         transport="ipc",  # no port that two kernels could both take, and nothing that others could reach
         connection_file=str(scratch / "kernel.json"),
     )
-    client = NotebookClient(notebook, km=manager, timeout=TIMEOUT, record_timing=False)
+    begun: list[int] = []
+    client = NotebookClient(
+        notebook,
+        km=manager,
+        timeout=TIMEOUT,
+        record_timing=False,
+        shutdown_kernel="immediate",
+        on_cell_start=lambda cell, cell_index: begun.append(cell_index),
+    )
     try:
-        await client.async_execute(cwd=str(root), env=_environment(scratch))
-    except (CellControlSignal, DeadKernelError) as error:
-        raise InputError(_failure(name, notebook, error)) from None
-    finally:
-        if manager.has_kernel:
-            await manager.shutdown_kernel(now=True)
-    notebook.metadata = nbformat.from_dict({"kernelspec": notebook.metadata["kernelspec"]})
+        await client.async_execute(cwd=str(root), env=_environment(scratch), cleanup_kc=True)
+    except DeadKernelError as error:
+        raise _Died(_failure(name, notebook, begun, error)) from None
+    except CellControlSignal as error:
+        raise InputError(_failure(name, notebook, begun, error)) from None
+    # without the version of Python, and whatever else differs between machines
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata = nbformat.from_dict({"kernelspec": kernel})
 
 
 def _environment(scratch: Path) -> dict[str, str]:
@@ -150,22 +165,16 @@ def _environment(scratch: Path) -> dict[str, str]:
     return dict(os.environ) | own | {RESULTS_VARIABLE: str(scratch / "results")}
 
 
-def _failure(name: str, notebook: nbformat.NotebookNode, error: Exception) -> str:
-    """Return in one line which cell failed, and how."""
-    path = paths().notebook(name)
-    for number, cell in enumerate(notebook.cells, 1):
-        for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                what = f"{output.ename}: {output.evalue}"
-                return f"{path}: cell {number} ({_first_line(cell)}): {_short(what)}; fix the cell"
-    running = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.get("execution_count")]
-    where = f"cell {notebook.cells.index(running[-1]) + 1} ({_first_line(running[-1])})" if running else "its kernel"
-    kind = (
-        f"took longer than {TIMEOUT} s"
-        if "Timeout" in type(error).__name__
-        else _short(str(error) or "its kernel died")
-    )
-    return f"{path}: {where}: {kind}; fix the cell"
+def _failure(name: str, notebook: nbformat.NotebookNode, begun: list[int], error: Exception) -> str:
+    """Return in one line which cell failed, the last that had begun, and how."""
+    cell = notebook.cells[begun[-1]] if begun else nbformat.from_dict({"source": ""})
+    raised = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+    if raised:
+        what = f"{raised[0].ename}: {raised[0].evalue}"
+    else:
+        what = f"took longer than {TIMEOUT} s" if isinstance(error, CellTimeoutError) else str(error) or "kernel died"
+    where = f"cell {begun[-1] + 1} ({_first_line(cell)})" if begun else "its kernel"
+    return f"{paths().notebook(name)}: {where}: {_short(what)}; fix the cell"
 
 
 def _first_line(cell: Any) -> str:
