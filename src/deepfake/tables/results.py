@@ -197,6 +197,33 @@ RESULTS: dict[str, ResultTable] = {
         | floats("logit probability threshold margin"),
         key=("experiment", "kind", "rank"),
     ),
+    "explain_hard_others": ResultTable(
+        columns(str="experiment kind sample_id other", int="rank", float="percentile", bool="wrong"),
+        key=("experiment", "kind", "rank", "other"),
+    ),
+    "explain_errors": ResultTable(
+        columns(str="experiment", int="samples errors others", float="right low high independent nobody"),
+        key=("experiment",),
+    ),
+    "explain_agreement": ResultTable(
+        columns(str="first second", int="samples groups", float="both_wrong independent")
+        | floats("kappa spearman error_kappa", *_ENDS),
+        key=("first", "second"),
+    ),
+    "explain_filters": ResultTable(
+        columns(str="experiment network", int="filters size folds", float="change high_before high_after"),
+        key=("experiment",),
+    ),
+    "explain_neighbours": ResultTable(
+        columns(str="experiment asked", int="samples groups classes neighbours")
+        | floats("chance accuracy low high adjusted")
+        | floats("silhouette", *_ENDS),
+        key=("experiment", "asked"),
+    ),
+    "explain_embedding": ResultTable(
+        columns(str="experiment method sample_id source", int="label fold", float="x y"),
+        key=("experiment", "method", "sample_id"),
+    ),
     "explain_confidence": ResultTable(
         columns(str="experiment source", int="label bin count", float="low high share"),
         key=("experiment", "source", "bin"),

@@ -13,12 +13,11 @@ from deepfake import config, tables
 from deepfake.config.params import Params
 from deepfake.datasets import catalog
 from deepfake.datasets.entries import DataSet
-from deepfake.errors import InputError
 from deepfake.project import UNION, paths
 from deepfake.reports.columns import Column, Table, estimate, number, text
 from deepfake.reports.site import html, markdown
 from deepfake.reports.site.html import Entry
-from deepfake.studies.site import navigation, runs
+from deepfake.studies.site import appearances, navigation, runs
 from deepfake.studies.site.appearances import Tables
 from deepfake.studies.site.run_facts import RunFacts
 
@@ -34,8 +33,11 @@ _SIZES = [
     text("Label", "label"),
     number("Samples", "samples", "{:,}"),
     *(
-        Column(f"{side.capitalize()} in px: median (least to greatest)", {"": side, "low": f"{side}_low", "high": f"{side}_high"},
-               "{:.0f} ({:.0f} to {:.0f})".format)
+        Column(
+            f"{side.capitalize()} in px: median (least to greatest)",
+            {"": side, "low": f"{side}_low", "high": f"{side}_high"},
+            "{:.0f} ({:.0f} to {:.0f})".format,
+        )
         for side in ("width", "height")
     ),
     text("Formats", "formats"),
@@ -84,7 +86,13 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
     rows = [_row(name, entry, known, compared, settings) for name, entry in entries.items()]
     headings = ["Data set", "What it is", "Sources", "Samples", "Groups", "Runs", "Licence"]
     html.page(
-        INDEX, __package__ or "", "data_sets.html.j2", title="Data sets", navigation=shared, headings=headings, rows=rows
+        INDEX,
+        __package__ or "",
+        "data_sets.html.j2",
+        title="Data sets",
+        navigation=shared,
+        headings=headings,
+        rows=rows,
     )
     return runs.tidy(FOLDER, [address(name) for name in entries], INDEX)
 
@@ -94,9 +102,7 @@ def address(name: str) -> str:
     return f"{FOLDER}/{name}.html"
 
 
-def _shown(
-    name: str, entry: DataSet, known: Sequence[RunFacts], compared: Tables, settings: Params
-) -> dict[str, Any]:
+def _shown(name: str, entry: DataSet, known: Sequence[RunFacts], compared: Tables, settings: Params) -> dict[str, Any]:
     """Return what the page of a data set shows."""
     manifest, card = _manifest(name), paths().data_card(name)
     return {
@@ -200,9 +206,7 @@ def _probes(name: str, compared: Tables, settings: Params) -> Table | None:
     return Table(joint.assign(verdict=joint["verdict"].str.replace("_", " ")), _PROBES)
 
 
-def uses(
-    name: str, known: Sequence[RunFacts], compared: Tables, settings: Params
-) -> list[list[str | tuple[str, str]]]:
+def uses(name: str, known: Sequence[RunFacts], compared: Tables, settings: Params) -> list[list[str | tuple[str, str]]]:
     """Return the runs that a data set trains or evaluates, as cells that lead to them."""
     crossed = compared.of("generalization_cells")
     evaluated = set(crossed.loc[crossed["dataset"] == name, "experiment"]) if len(crossed) else set()
@@ -213,7 +217,7 @@ def uses(
         if own or run.name in evaluated:
             page = navigation.address(run.study) if navigation.ran(run.study) else ""
             use = "trained and evaluated" if own else "evaluated"
-            found.append([(run.name, runs.address(run.name)), (run.study, page), use])
+            found.append([(run.name, appearances.address(run.name)), (run.study, page), use])
     return found
 
 
