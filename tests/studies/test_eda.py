@@ -303,7 +303,7 @@ def pixels(settings, monkeypatch, tmp_path):
 
 def test_zscores_are_those_of_the_pixels(settings, pixels):
     values = yaml.safe_load(paths().params.read_text("utf-8"))
-    values["studies"]["phase1"]["runs"]["backbone_low"]["normalization"] = "real_training"
+    values["studies"]["phase2"]["runs"]["simple_cnn_high"]["normalization"] = "real_training"
     paths().params.write_text(yaml.safe_dump(values, sort_keys=False))
     settings = config.load()
     found = normalization.measure(settings, "sample", threads=1)
