@@ -13,12 +13,11 @@ from deepfake import config, tables
 from deepfake.config.params import Params
 from deepfake.datasets import catalog
 from deepfake.datasets.entries import DataSet
-from deepfake.errors import InputError
 from deepfake.project import UNION, paths
 from deepfake.reports.columns import Column, Table, estimate, number, text
 from deepfake.reports.site import html, markdown
 from deepfake.reports.site.html import Entry
-from deepfake.studies.site import navigation, runs
+from deepfake.studies.site import appearances, navigation, runs
 from deepfake.studies.site.appearances import Tables
 from deepfake.studies.site.run_facts import RunFacts
 
@@ -50,6 +49,12 @@ _FACES = [
     number("Face found", "share", "{:.1%}"),
     number("Several faces", "several", "{:,}"),
     number("Median confidence", "median_confidence"),
+]
+_CHECKS = [
+    text("Check", "check"),
+    Column("Found", {"": "value", "of": "of"}, "{:,.0f} of {:,.0f}".format, "{:,.0f}".format),
+    text("Outcome", "outcome"),
+    text("What it means", "meaning"),
 ]
 _PROBES = [
     text("In", "subject"),
@@ -95,7 +100,7 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
         headings=headings,
         rows=rows,
     )
-    return runs.tidy(FOLDER, [address(name) for name in entries], INDEX)
+    return [paths().site / page for page in (*(address(name) for name in entries), INDEX)]
 
 
 def address(name: str) -> str:
@@ -116,6 +121,7 @@ def _shown(name: str, entry: DataSet, known: Sequence[RunFacts], compared: Table
         "faces": _faces(name, compared),
         "collection": _collection(name, entry),
         "card": below_heading(card.read_text(encoding="utf-8")) if card.exists() else "",
+        "checks": _checks(name, compared),
         "probes": _probes(name, compared, settings),
         "uses": uses(name, known, compared, settings),
     }
@@ -197,6 +203,13 @@ def _collection(name: str, entry: DataSet) -> list[tuple[str, str]]:
     return [*rows, ("Made", "by this program, from a fixed seed" if made else "by others")]
 
 
+def _checks(name: str, compared: Tables) -> Table | None:
+    """Return the quality checks of a data set, or None where the data have not been described."""
+    rows = compared.of("eda_quality")
+    own = rows[rows["dataset"] == name] if len(rows) else rows
+    return Table(own, _CHECKS) if len(own) else None
+
+
 def _probes(name: str, compared: Tables, settings: Params) -> Table | None:
     """Return what families of features without a face say of the label, in the files and in each view."""
     rows = compared.of("probes" if name == settings.dataset else f"own_{name}_probes")
@@ -218,7 +231,7 @@ def uses(name: str, known: Sequence[RunFacts], compared: Tables, settings: Param
         if own or run.name in evaluated:
             page = navigation.address(run.study) if navigation.ran(run.study) else ""
             use = "trained and evaluated" if own else "evaluated"
-            found.append([(run.name, runs.address(run.name)), (run.study, page), use])
+            found.append([(run.name, appearances.address(run.name)), (run.study, page), use])
     return found
 
 

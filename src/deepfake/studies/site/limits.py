@@ -90,7 +90,7 @@ def of(run: RunFacts, others: Sequence[RunFacts], tables: Tables) -> Limits:
         rows = tables.of(table)
         found = told(rows) if len(rows) else pd.DataFrame({"run": []})
         found = found[found["run"].isin(list(related))]
-        ranks = found["run"].map(lambda name: related[name].rank)
+        ranks = found["run"].map({name: near.rank for name, near in related.items()})
         if found.empty:
             unmeasured.append(topic)
         parts.append(found[ranks == ranks.min()])

@@ -23,11 +23,11 @@ _DECIDED = {
     "f1_macro": "macro F1",
 }
 _OVERALL = {
-    "average_precision": "average precision",
-    "eer": "equal error rate",
-    "tpr_at_fpr_5": "true positive rate at 5% false positives",
+    "average_precision": "Average precision",
+    "eer": "Equal error rate",
+    "tpr_at_fpr_5": "True positive rate at 5% false positives",
     "brier": "Brier score",
-    "train_val_gap": "train AUC less held-out AUC",
+    "train_val_gap": "Train AUC less held-out AUC",
 }
 ESTIMATES = [
     text("Figure", "figure"),
