@@ -416,7 +416,9 @@ def test_in_a_workflow_the_run_is_linked(checkout, report, monkeypatch):
         monkeypatch.setenv(f"GITHUB_{name}", value)
     text = report("--base", "main")
     link = "the artifact `report` of [this run](https://host/us/deepfake/actions/runs/7#artifacts)"
-    assert section(text, "Plots") == f"Before and after, and all figures: {link}.\n"
+    assert section(text, "Site and plots") == (
+        f"In {link}: `reports/site/index.html`, and `plots/index.html` before and after.\n"
+    )
     monkeypatch.setattr(page, "LIMIT", 1000)
     assert f"see {link}.*" in report("--base", "main")
 

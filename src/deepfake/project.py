@@ -18,7 +18,7 @@ PARAMS = "params.yaml"
 """The file that makes a folder a project."""
 STUDIES = (
     *("custom", "phase1", "phase2", "phase3", "phase4", "final", "imbalance", "generalization"),
-    *("probes", "shortcuts", "robustness", "explain", "faces", "summary"),
+    *("eda", "probes", "shortcuts", "robustness", "explain", "faces", "summary"),
 )
 """What the results in reports are named after: a folder each, in which every name begins with it."""
 CUSTOM_EXPERIMENT = "custom"
@@ -141,6 +141,11 @@ class Project:
     def reports(self) -> Path:
         """Return the folder of what people read."""
         return self.root / "reports"
+
+    @property
+    def site(self) -> Path:
+        """Return the folder of the report as a site, which a browser opens from here."""
+        return self.reports / "site"
 
     @property
     def decision(self) -> Path:
@@ -322,6 +327,14 @@ class Project:
     def photograph(self, name: str) -> Path:
         """Return a picture that shows photographs, which may not be redistributed: DVC keeps it, git does not."""
         return self.reports / "photographs" / f"{name}.png"
+
+    def notebook(self, name: str) -> Path:
+        """Return a notebook as a script (jupytext's percent format, committed)."""
+        return self.root / "notebooks" / f"{name}.py"
+
+    def executed_notebook(self, name: str) -> Path:
+        """Return the folder of what a notebook shows; beside it the notebook executed (.ipynb) and its page (.html)."""
+        return self.reports / "notebooks" / name
 
     def bench(self, name: str) -> Path:
         """Return a benchmark's table (Markdown, committed, with the machine's name)."""

@@ -20,6 +20,26 @@ def features(dataset: str) -> None:
 
 @click.command()
 @click.argument("dataset", required=False)
+def eda(dataset: str | None) -> None:
+    """Examine the data before any training: sources, sizes, colours, quality, splits, faces.
+
+    DATASET: that one alone, in files of its own. Default: the study's data set and those that detectors are tested on.
+    """
+    from deepfake import config, runtime
+    from deepfake.cli import console
+    from deepfake.studies.eda import analysis, page
+
+    settings = config.load()
+    names = [dataset] if dataset else analysis.datasets(settings)
+    name = f"own_{dataset}_{analysis.NAME}" if dataset else analysis.NAME
+    with console.shown() as progress:
+        outcome = analysis.run(settings, names, name=name, threads=runtime.cores(), progress=progress)
+    page.write(outcome, settings)
+    click.echo(f"wrote {paths().page(name)}: {len(outcome.found)} findings")
+
+
+@click.command()
+@click.argument("dataset", required=False)
 def probe(dataset: str | None) -> None:
     """Search DATASET (default: the study's) for what predicts the label without a look at the content."""
     from deepfake import config, runtime
@@ -104,4 +124,14 @@ def report() -> None:
     click.echo(f"wrote {paths().page('summary')}")
 
 
-COMMANDS = (features, probe, shortcuts, robustness, explain, report)
+@click.command()
+def site() -> None:
+    """Write reports/site, the report as pages for a browser."""
+    from deepfake import config
+    from deepfake.studies.site import page
+
+    pages = page.write(config.load())
+    click.echo(f"wrote {paths().site / 'index.html'} and {len(pages) - 1} pages more")
+
+
+COMMANDS = (features, eda, probe, shortcuts, robustness, explain, report, site)

@@ -41,14 +41,17 @@ class Table:
         frame = self.numbers[[key for _, key in ordered]]
         return frame.set_axis([heading for heading, _ in ordered], axis=1)
 
-    def markdown(self) -> str:
-        """Return the table as people read it; what does not apply is a dash."""
+    def shown(self) -> pd.DataFrame:
+        """Return the table's cells as people read them; what does not apply is a dash."""
         records = self.numbers.to_dict("records")
         cells = [
             [_cell(column, [row[key] for key in column.keys.values()]) for column in self.columns] for row in records
         ]
-        shown = pd.DataFrame(cells, columns=[column.heading for column in self.columns])
-        return shown.to_markdown(index=False, disable_numparse=True)
+        return pd.DataFrame(cells, columns=[column.heading for column in self.columns])
+
+    def markdown(self) -> str:
+        """Return the table as the report's pages hold it."""
+        return self.shown().to_markdown(index=False, disable_numparse=True)
 
 
 def _cell(column: Column, values: list[object]) -> str:

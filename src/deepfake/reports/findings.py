@@ -20,6 +20,8 @@ Verdict = Literal[
     "at_chance",
     "shortcut",
     "no_shortcut",
+    "holds",
+    "fails",
     "not_run",
 ]
 ANSWERS: dict[Verdict, str] = {
@@ -31,6 +33,8 @@ ANSWERS: dict[Verdict, str] = {
     "at_chance": "no",
     "shortcut": "yes",
     "no_shortcut": "no",
+    "holds": "yes",
+    "fails": "no",
     "not_run": "not run",
 }
 """The answer that a verdict gives to a finding's question."""

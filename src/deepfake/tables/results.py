@@ -67,6 +67,10 @@ _ROC = ResultTable(columns(str="experiment", int="fold", float="fpr tpr"))
 _CONFUSION = ResultTable(
     columns(str="experiment actual predicted", int="count"), key=("experiment", "actual", "predicted")
 )
+_DISTRIBUTIONS = ResultTable(
+    columns(str="dataset source measure", int="label samples") | floats("mean sd min q05 q25 median q75 q95 max"),
+    key=("dataset", "source", "label", "measure"),
+)
 _POINTS = ResultTable(
     columns(str="experiment rule", int="true_fakes false_fakes true_reals false_reals", float="probability")
     | _OPERATING_POINT,
@@ -143,6 +147,54 @@ RESULTS: dict[str, ResultTable] = {
         key=("source",),
         command="faces *",
     ),
+    "eda_summary": ResultTable(
+        columns(
+            str="dataset formats modes",
+            int="samples groups reals fakes sources fake_sources test_samples test_groups smallest_group largest_group "
+            "sizes",
+            float="share_fake median_group megabytes",
+        )
+        | floats("width height bytes", "_min", "_median", "_max"),
+        key=("dataset",),
+    ),
+    "eda_sources": ResultTable(
+        columns(str="dataset source split", int="label samples groups"), key=("dataset", "source", "label", "split")
+    ),
+    "eda_sizes": _DISTRIBUTIONS,
+    "eda_colours": _DISTRIBUTIONS,
+    "eda_differences": ResultTable(
+        columns(str="dataset family level name severity verdict reason? judged_by", int="samples groups")
+        | floats("auc auc_low auc_high p_holm"),
+        key=("dataset", "level", "name"),
+    ),
+    "eda_quality": ResultTable(
+        columns(str="dataset check outcome meaning", int="of?", float="value limit"), key=("dataset", "check")
+    ),
+    "eda_splits": ResultTable(
+        columns(
+            str="dataset part",
+            int="repeat fold samples groups shared_groups shared_files",
+            float="share_fake source_gap",
+        ),
+        key=("dataset", "fold", "part"),
+    ),
+    "eda_normalization": ResultTable(
+        columns(str="statistics", int="fold images?") | floats("mean std", "_r", "_g", "_b"),
+        key=("statistics", "fold"),
+    ),
+    "eda_zscores": ResultTable(
+        columns(str="statistics source", int="label samples groups", float="z low high sd"),
+        key=("statistics", "source", "label"),
+    ),
+    "eda_faces": ResultTable(
+        columns(str="dataset source", int="label samples groups found several")
+        | floats("share low high faces_per_image confidence confidence_q05 box_q05 box_median box_q95"),
+        key=("dataset", "source", "label"),
+    ),
+    "eda_views": ResultTable(
+        columns(str="dataset view", int="size label samples scales", float="face shown beyond scale"),
+        key=("dataset", "view", "label"),
+    ),
     "probes": ResultTable(
         columns(str="subject level name family nature severity verdict reason?")
         | floats("boosting_auc logistic_auc auc auc_low auc_high p p_holm"),
@@ -183,6 +235,33 @@ RESULTS: dict[str, ResultTable] = {
         columns(str="experiment kind sample_id source group", int="rank fold")
         | floats("logit probability threshold margin"),
         key=("experiment", "kind", "rank"),
+    ),
+    "explain_hard_others": ResultTable(
+        columns(str="experiment kind sample_id other", int="rank", float="percentile", bool="wrong"),
+        key=("experiment", "kind", "rank", "other"),
+    ),
+    "explain_errors": ResultTable(
+        columns(str="experiment", int="samples errors others", float="right low high independent nobody"),
+        key=("experiment",),
+    ),
+    "explain_agreement": ResultTable(
+        columns(str="first second", int="samples groups", float="both_wrong independent")
+        | floats("kappa spearman error_kappa", *_ENDS),
+        key=("first", "second"),
+    ),
+    "explain_filters": ResultTable(
+        columns(str="experiment network", int="filters size folds", float="change high_before high_after"),
+        key=("experiment",),
+    ),
+    "explain_neighbours": ResultTable(
+        columns(str="experiment asked", int="samples groups classes neighbours")
+        | floats("chance accuracy low high adjusted own_group own_group_chance")
+        | floats("silhouette", *_ENDS),
+        key=("experiment", "asked"),
+    ),
+    "explain_embedding": ResultTable(
+        columns(str="experiment method sample_id source", int="label fold", float="x y"),
+        key=("experiment", "method", "sample_id"),
     ),
     "explain_confidence": ResultTable(
         columns(str="experiment source", int="label bin count", float="low high share"),

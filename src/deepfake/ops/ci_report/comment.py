@@ -213,7 +213,8 @@ def plots(run: str | None) -> Section | None:
     """Return where the pictures are, or None outside a workflow."""
     if run is None:
         return None
-    return Section("Plots", f"Before and after, and all figures: {ARTIFACT} of [this run]({run}#artifacts).")
+    where = f"{ARTIFACT} of [this run]({run}#artifacts)"
+    return Section("Site and plots", f"In {where}: `reports/site/index.html`, and `plots/index.html` before and after.")
 
 
 def elsewhere(run: str | None) -> str:

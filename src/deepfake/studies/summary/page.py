@@ -10,7 +10,7 @@ from deepfake.datasets import catalog
 from deepfake.project import paths
 from deepfake.reports import findings, pages
 from deepfake.reports.columns import Table, text
-from deepfake.reports.findings import Findings
+from deepfake.reports.findings import Finding, Findings
 from deepfake.studies import results
 from deepfake.studies.final import page as final_page
 from deepfake.studies.phases import page as phases_page
@@ -48,6 +48,12 @@ _ROWS = {
     "4B": ("Final Evaluation", "phase4b", None, ("finalist",)),
 }
 """The rows of the design's summary table: what is varied, whose tables and which findings answer."""
+COMPARED = ("phase1", "phase2", "phase3", "phase4a", "phase4b")
+"""The comparisons whose contrasts say what the study can see."""
+_CAUTION = (
+    "The data are grey photographs of 40 people and classical manipulations: nothing here holds for deepfakes in the "
+    "wild."
+)
 _CAPTIONS = {
     "views": "What each view shows of one image of each source",
     "augmentation": "One image of each source before augmentation, after each step alone at its strongest, and after "
@@ -57,29 +63,43 @@ _CAPTIONS = {
 
 def write(settings: Params) -> None:
     """Write reports/summary.md from the findings of all studies, and the design's summary as a table."""
-    known = {name: findings.read(name) for name in KEY if paths().findings(name).exists()}
-    compared = {name: results.read(name) for name in ("phase1", "phase2", "phase3", "phase4a", "phase4b")}
+    known = _known()
+    compared = {name: results.read(name) for name in COMPARED}
     overview = pd.DataFrame(
         [_overview(phase, *row, compared=compared, known=known) for phase, row in _ROWS.items()], columns=list(_TITLES)
     )
     result_tables.write(overview, "summary_study")
-    keys = [(one, paths().page(study).name) for study, found in known.items() for one in found.key[: KEY[study]]]
+    keys = [(one, paths().page(study).name) for study, one in key_findings()]
     pages.write(
         "summary",
         __package__ or "",
         "page.md.j2",
-        title=catalog.find(settings.dataset).title,
+        opening=opening(settings),
         settings=settings,
-        embedded=settings.dataset == "sample",
         keys=keys,
         resolution=results.resolution([one.tests for one in compared.values()]),
-        stand_ins=stand_ins(settings),
         left_out=left_out(settings),
         overview=Table(overview, [text(heading, heading) for heading in _TITLES]).markdown(),
         pages={paths().page(name).name: title for name, title in PAGES.items() if paths().page(name).exists()},
         custom=findings.read("custom").values(),
         data=_data(settings),
     )
+
+
+def key_findings() -> list[tuple[str, Finding]]:
+    """Return the findings of the first screen, each with its study, as far as studies were run."""
+    return [(study, one) for study, found in _known().items() for one in found.key[: KEY[study]]]
+
+
+def _known() -> dict[str, Findings]:
+    return {name: findings.read(name) for name in KEY if paths().findings(name).exists()}
+
+
+def opening(settings: Params) -> list[str]:
+    """Return what was studied, and what it cannot say, a paragraph each (Markdown)."""
+    title = catalog.find(settings.dataset).title
+    studied = "; ".join([f"{title} (`{settings.dataset}`), preset `{settings.preset}`", *stand_ins(settings)])
+    return [f"Studied: {studied}.", *([_CAUTION] if settings.dataset == "sample" else [])]
 
 
 def stand_ins(settings: Params) -> list[str]:

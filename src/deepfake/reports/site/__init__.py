@@ -1,0 +1,1 @@
+"""Building blocks of the site: pages, Markdown, tables, the glossary; they know no study."""

@@ -1,0 +1,98 @@
+"""The start page: what was studied, the key findings, a figure a phase, and the way to everything else."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from deepfake.config.params import Params
+from deepfake.project import paths
+from deepfake.reports.findings import Finding
+from deepfake.reports.site import html, markdown
+from deepfake.reports.site.html import Navigation
+from deepfake.studies import results
+from deepfake.studies.site import navigation as site_navigation
+from deepfake.studies.summary import page as summary
+from deepfake.tables import results as result_tables
+
+PATH = "index.html"
+TITLE = "Which detector works, why, and will it work on new data?"
+_FIGURES = {
+    "phase1": "phase1_auc",
+    "phase2": "phase2_differences",
+    "phase3": "phase3_size",
+    "phase4": "phase4_scaling",
+}
+"""The figure by which each phase is shown."""
+_STUDY = "summary_study"
+_HOW = "How to read this"
+"""The table and the section of the summary that the start page repeats."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A phase as the start page shows it.
+
+    Args:
+        study: its name.
+        title: of its page.
+        path: its page below reports/site.
+        figure: the figure's name.
+        caption: what its first key finding says.
+    """
+
+    study: str
+    title: str
+    path: str
+    figure: str
+    caption: str
+
+
+def write(settings: Params, navigation: Navigation) -> Path:
+    """Write reports/site/index.html from the findings of all studies that were run, and return it."""
+    keys = summary.key_findings()
+    html.page(
+        PATH,
+        __package__ or "",
+        "start.html.j2",
+        title=TITLE,
+        navigation=navigation,
+        opening=summary.opening(settings),
+        found=[one for _, one in keys],
+        links=[site_navigation.address(study) for study, _ in keys],
+        resolution=_resolution(),
+        phases=[_shown(study, figure, keys) for study, figure in _FIGURES.items() if site_navigation.ran(study)],
+        absent=[title for study, title in summary.PAGES.items() if not site_navigation.ran(study)],
+        study=_study(),
+        left_out=", ".join(f"`{name}`" for name in summary.left_out(settings)),
+        how=_how(),
+    )
+    return paths().site / PATH
+
+
+def _shown(study: str, figure: str, keys: list[tuple[str, Finding]]) -> Shown:
+    first = next((one for name, one in keys if name == study), None)
+    said = " ".join(filter(None, (first.question, f"{first.answer.capitalize()}.", first.figures))) if first else ""
+    title = summary.PAGES[study]
+    return Shown(study, title, site_navigation.address(study), figure, said or title)
+
+
+def _resolution() -> str:
+    """Return what differences the comparisons that were run can see."""
+    names = [f"{name}_tests" for name in summary.COMPARED]
+    return results.resolution([result_tables.read(name) for name in names if paths().table(name).is_file()])
+
+
+def _study() -> pd.DataFrame | None:
+    """Return the design's summary table but for what the findings say, or None where there is no summary."""
+    if not paths().table(_STUDY).is_file():
+        return None
+    return result_tables.read(_STUDY).drop(columns="Conclusion")
+
+
+def _how() -> str:
+    """Return how to read the findings, in the summary's words, or nothing where there is no summary."""
+    page = paths().page("summary")
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    body = next((part for part in text.split("\n## ") if part.startswith(f"{_HOW}\n")), "")
+    return markdown.to_html(body.removeprefix(_HOW), 0)
