@@ -167,9 +167,8 @@ def _environment(scratch: Path) -> dict[str, str]:
 
 def _failure(name: str, notebook: nbformat.NotebookNode, begun: list[int], error: Exception) -> str:
     """Return in one line which cell failed, the last that had begun, and how."""
-    cell = notebook.cells[begun[-1]] if begun else nbformat.from_dict({"source": ""})
-    raised = [output for output in cell.get("outputs", []) if output.output_type == "error"]
-    if raised:
+    cell: Any = notebook.cells[begun[-1]] if begun else {}
+    if raised := [output for output in cell.get("outputs", []) if output.output_type == "error"]:
         what = f"{raised[0].ename}: {raised[0].evalue}"
     else:
         what = f"took longer than {TIMEOUT} s" if isinstance(error, CellTimeoutError) else str(error) or "kernel died"
