@@ -27,7 +27,7 @@ nb.start("01_eda")
 # %%
 overview = ["dataset", "samples", "groups", "reals", "fakes", "share_fake", "sources", "test_samples", "test_groups"]
 nb.table("eda_summary", "samples, groups and classes of each data set", overview)
-nb.figure("eda_sources", "samples and groups of each source; pale: test set")
+nb.figure("eda_sources", "samples and groups of each source; faint: test set")
 nb.table("eda_sources", "the same as numbers")
 
 # %% [markdown]

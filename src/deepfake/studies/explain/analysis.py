@@ -21,15 +21,13 @@ from deepfake.project import paths
 from deepfake.reports import findings, image_grid
 from deepfake.runs import trained
 from deepfake.runs.trained import Trained
+from deepfake.studies.explain import deep, gradcam, hard
 from deepfake.studies.explain import findings as conclusions
-from deepfake.studies.explain import gradcam
 from deepfake.tables import results as result_tables
 
 NAME = "explain"
 SHOWN = 16
 """Images in the figure of heatmaps, about as many of each source and verdict."""
-HARD = 10
-"""False positives, and as many false negatives, of each experiment."""
 HEAT = 480
 """Images behind the figures on heat, as many of each source."""
 _BATCH = 32
@@ -115,15 +113,14 @@ def run(experiments: Sequence[str], evaluation: Evaluation, *, progress: Progres
     looks = {name: _looks(case, heat.maps[name]) for name, case in cases.items()}
     summaries = {name: attention.summary(look, confidence) for name, look in looks.items()}
     _write("gradcam", {name: rows.assign(cells=heat.cells.get(name, 0)) for name, rows in summaries.items()})
-    hard = {name: hard_examples.hardest(case.verdicts, HARD) for name, case in cases.items()}
-    _write("hard_examples", hard)
     _write("confidence", {name: hard_examples.confidence(case.verdicts) for name, case in cases.items()})
     errors = {name: hard_examples.confident_errors(case.verdicts, confidence) for name, case in cases.items()}
     _write("confident_errors", errors)
     excess = {name: attention.on_faces(look, confidence) for name, look in looks.items()}
-    findings.write(NAME, conclusions.of(excess, evaluation, heat.refused))
+    found = conclusions.of(excess, evaluation, heat.refused)
+    found += deep.run(experiments, evaluation, progress) + hard.run(experiments, evaluation, progress)
+    findings.write(NAME, found)
     _draw_heat({name: case for name, case in cases.items() if name not in heat.refused}, first, shown, heat.maps)
-    _draw_hard(cases, hard)
 
 
 def _write(name: str, frames: dict[str, pd.DataFrame]) -> None:
@@ -241,24 +238,6 @@ def _draw_heat(
         titles.append(f"{sample['source']}\n({'fake' if sample['label'] == tables.FAKE else 'real'})")
     columns = ["image", *cases]
     image_grid.draw(images, captions, paths().photograph("gradcam"), columns=columns, rows=titles)
-
-
-def _draw_hard(cases: dict[str, Case], hard: dict[str, pd.DataFrame]) -> None:
-    """Draw each experiment's most confidently wrong samples: a row of false positives, one of false negatives."""
-    images, captions, titles = [], [], []
-    for name, case in cases.items():
-        place_of = case.verdicts.set_index("sample_id")["row"]
-        for kind in hard_examples.KINDS.values():
-            rows = hard[name][hard[name]["kind"] == kind]
-            empty = HARD - len(rows)
-            images.append([*(case.images[place_of[sample]] for sample in rows["sample_id"]), *[None] * empty])
-            texts = [
-                f"{row['source']}\nlogit {row['logit']:.2f}\nfold {row['fold']}, {row['margin']:+.1f} sd"
-                for _, row in rows.iterrows()
-            ]
-            captions.append([*texts, *[""] * empty])
-            titles.append(f"{name}\n{kind}")
-    image_grid.draw(images, captions, paths().photograph("hard_examples"), rows=titles)
 
 
 def _shortened(name: str) -> str:

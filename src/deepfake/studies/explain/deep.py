@@ -26,6 +26,7 @@ _NEIGHBOURS = [
     estimate("Balanced accuracy [95% CI]", "accuracy", "low", "high"),
     number("0 chance, 1 perfect", "adjusted"),
     estimate("Silhouette [95% CI]", "silhouette", "silhouette_low", "silhouette_high", "{:+.3f}"),
+    Column("Same group (chance)", {"": "own_group", "chance": "own_group_chance"}, "{:.0%} ({:.0%})".format),
 ]
 
 

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from deepfake import tables
@@ -21,26 +22,38 @@ _NUMBERED = 14
 
 
 def filters(networks: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> None:
-    """Draw first-layer filters before and after training, a network a row, by falling norm after it.
+    """Draw first-layer filters before and after training by falling norm after it; those it left alone once.
 
     All filters of a network are on one scale, around gray for 0: a weak one looks gray.
 
     Args:
         networks: title, and float [n, 3, h, w] before and after.
     """
-    tall = [-(-min(len(after), _MOST) // _ACROSS) for _, _, after in networks]
+    changed = [each for each in networks if not np.array_equal(each[1], each[2])]
+    left_alone = [each for each in networks if np.array_equal(each[1], each[2])]
+    drawn: list[tuple[str, np.ndarray]] = []
+    for title, before, after in (*changed, *left_alone):
+        order = np.argsort(-np.linalg.norm(after.reshape(len(after), -1), axis=1), kind="stable")[:_MOST]
+        greatest = max(np.abs(before).max(), np.abs(after).max(), 1e-12)
+        if np.array_equal(before, after):
+            drawn.append((f"{title}, as it is", _mosaic(after[order] / greatest)))
+        else:
+            drawn.append((f"{title}, before training", _mosaic(before[order] / greatest)))
+            drawn.append(("after training", _mosaic(after[order] / greatest)))
+    lines = [drawn[start : start + 2] for start in range(0, len(drawn), 2)]
+    heights = [max(picture.shape[0] / picture.shape[1] for _, picture in line) for line in lines]
     with plt.rc_context(figures.STYLE):
+        size = (8.5, 0.2 + sum(0.35 + 4.1 * height for height in heights))
         figure, panels = plt.subplots(
-            len(networks), 2, figsize=(8.5, 0.3 + sum(0.45 + 0.27 * each for each in tall)), squeeze=False,
-            height_ratios=[each + 1.2 for each in tall], layout="constrained",
-        )  # fmt: skip
-        for line, (title, before, after) in zip(panels, networks, strict=True):
-            order = np.argsort(-np.linalg.norm(after.reshape(len(after), -1), axis=1), kind="stable")[:_MOST]
-            greatest = max(np.abs(before).max(), np.abs(after).max(), 1e-12)
-            for axes, kernels, when in zip(line, (before, after), ("before training", "after"), strict=True):
-                axes.imshow(_mosaic(kernels[order] / greatest), interpolation="none")
-                axes.set_axis_off()
-                axes.set_title(f"{title}, {when}", fontsize=8.5, loc="left")
+            *(len(lines), 2), figsize=size, squeeze=False, height_ratios=heights, layout="constrained"
+        )
+        for axes in panels.flat:
+            axes.set_axis_off()
+        for line, pictures in zip(panels, lines, strict=True):
+            for axes, (title, picture) in zip(line, pictures, strict=False):
+                axes.imshow(picture, interpolation="none")
+                axes.set_anchor("N")
+                axes.set_title(title, fontsize=8.5, loc="left")
         figures.save(figure, paths().figure("explain_filters"))
 
 
@@ -113,14 +126,15 @@ def agreement(rows: pd.DataFrame) -> None:
         figure, panels = plt.subplots(1, 2, figsize=(2 * side + 1.8, side + 1.2), sharey=True, layout="constrained")
         titles = ("κ of decisions (below), rank\ncorrelation of logits (above)", "κ of errors\nwithin sources")
         for axes, values, title in zip(panels, (decided, errors), titles, strict=True):
-            _heatmap(axes, values, names)
+            shades = _heatmap(axes, values, names)
             axes.set_title(title)
+        figure.colorbar(shades, ax=panels, shrink=0.6, aspect=30, extend="min")  # pyright: ignore
         figures.save(figure, paths().figure("explain_agreement"))
 
 
-def _heatmap(axes: Axes, values: np.ndarray, names: list[str]) -> None:
+def _heatmap(axes: Axes, values: np.ndarray, names: list[str]) -> AxesImage:
     """Draw a matrix in shades from 0 to 1, with its numbers where there is room."""
-    axes.imshow(values, cmap="Blues", vmin=0, vmax=1)
+    shades = axes.imshow(values, cmap="Blues", vmin=0, vmax=1)
     if len(names) <= _NUMBERED:
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
@@ -132,3 +146,4 @@ def _heatmap(axes: Axes, values: np.ndarray, names: list[str]) -> None:
     axes.set_yticks(range(len(names)), broken, fontsize=7)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
+    return shades

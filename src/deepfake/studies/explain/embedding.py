@@ -111,7 +111,7 @@ def conclusions(contrasts: Mapping[str, Influence], labels: Mapping[str, str], e
 
 _COLUMNS = [
     *("experiment", "asked", "samples", "groups", "classes", "neighbours", "chance", "accuracy", "low", "high"),
-    *("adjusted", "silhouette", "silhouette_low", "silhouette_high"),
+    *("adjusted", "silhouette", "silhouette_low", "silhouette_high", "own_group", "own_group_chance"),
 ]
 
 
@@ -136,17 +136,19 @@ def ask(samples: pd.DataFrame, values: Floats, confidence: float) -> dict[str, A
         names, codes = np.unique(part[column].to_numpy(), return_inverse=True)
         if len(names) < 2:
             continue
-        hit, silhouette, fewest = np.zeros(len(part)), np.zeros(len(part)), NEIGHBOURS
+        hit, silhouette, own, alike = np.zeros((4, len(part)))
+        fewest, groups = NEIGHBOURS, part["group"].to_numpy()
         for fold in np.unique(part["fold"]):
             inside = np.flatnonzero(part["fold"] == fold)
-            around = neighbours.nearest(kept[inside], part["group"].to_numpy()[inside], NEIGHBOURS)
+            around = neighbours.nearest(kept[inside], groups[inside], NEIGHBOURS)
             _, local = np.unique(codes[inside], return_inverse=True)
             fewest = min(fewest, around.shape[1])
             hit[inside] = neighbours.hits(local, around)
             silhouette[inside] = neighbours.silhouettes(kept[inside], local)
+            own[inside] = neighbours.own_group(kept[inside], groups[inside], NEIGHBOURS)
+            alike[inside] = ((groups[inside] == groups[inside, None]).sum(axis=1) - 1) / max(1, len(inside) - 1)
         if not fewest:
             continue
-        groups = part["group"].to_numpy()
         accuracy = neighbours.balanced_accuracy(hit, codes, groups)
         estimate = resampling.trained_models(accuracy, null=1 / len(names), confidence=confidence)
         adjusted = neighbours.balanced_accuracy(hit, codes, groups, adjusted=True)
@@ -155,6 +157,7 @@ def ask(samples: pd.DataFrame, values: Floats, confidence: float) -> dict[str, A
         row |= {"neighbours": fewest, "chance": 1 / len(names), "accuracy": estimate.value}
         row |= {"low": estimate.low, "high": estimate.high, "adjusted": float(adjusted.values[0])}
         row |= {"silhouette": apart.value, "silhouette_low": apart.low, "silhouette_high": apart.high}
+        row |= {"own_group": own.mean(), "own_group_chance": alike.mean()}
         found[question] = Answer(row, adjusted)
     return found
 

@@ -137,7 +137,7 @@ def draw_maps(pair: Iterable[Model]) -> None:
     chosen = _images(shown)
     rows = chosen["row"].to_numpy(copy=True)
     pictures = [[shown[0].images[row]] for row in rows]
-    captions = [[str(sample)[-22:]] for sample in chosen["sample_id"]]
+    captions = [[name if len(name) <= 22 else f"…{name[-21:]}"] for name in map(str, chosen["sample_id"])]
     columns = ["image"]
     for model in shown:
         for layer, (channel, maps) in maps_of(model, int(chosen["fold"].iloc[0]), rows).items():

@@ -7,7 +7,7 @@ from deepfake.evaluation.hard_examples import SURE
 from deepfake.reports import findings, pages
 from deepfake.reports import settings as shown_settings
 from deepfake.reports.columns import Column, Table, estimate, number, text
-from deepfake.studies.explain import figures
+from deepfake.studies.explain import deep, figures, hard
 from deepfake.studies.explain.analysis import HEAT, NAME
 from deepfake.tables import results as result_tables
 
@@ -31,17 +31,6 @@ ERRORS = [
     estimate("Share [95% CI]", "share", "low", "high", "{:.1%}"),
     number("Groups", "groups", "{:,}"),
 ]
-HARD = [
-    text("Experiment", "experiment"),
-    text("Error", "kind"),
-    number("Rank", "rank", "{}"),
-    text("Sample", "sample_id"),
-    text("Source", "source"),
-    number("Probability of fake", "probability", "{:.2f}"),
-    number("From the threshold, in SD", "margin", "{:+.1f}"),
-]
-_HARDEST = 3
-"""Of each kind of error, on the page; the others are in the CSV and in the picture."""
 
 
 def write() -> None:
@@ -50,9 +39,7 @@ def write() -> None:
     Raises:
         InputError: nothing has been explained yet.
     """
-    heat, errors, hard = (
-        result_tables.read(f"{NAME}_{part}") for part in ("gradcam", "confident_errors", "hard_examples")
-    )
+    heat, errors = (result_tables.read(f"{NAME}_{part}") for part in ("gradcam", "confident_errors"))
     figures.histogram(result_tables.read(f"{NAME}_confidence"))
     configs = [config_of(name) for name in errors["experiment"].unique()]
     pages.write(
@@ -64,12 +51,13 @@ def write() -> None:
         attention=Table(heat, ATTENTION).markdown(),
         cells=heat.groupby("experiment", sort=False)["cells"].first().to_dict(),
         errors=Table(errors, ERRORS).markdown(),
-        hard=Table(hard[hard["rank"] <= _HARDEST], HARD).markdown(),
         worst=_worst(errors),
         limit=HEAT,
         sure=SURE,
         settings=shown_settings.shared(configs),
         varied=shown_settings.varied(configs),
+        **deep.values(),
+        **hard.values(),
     )
 
 

@@ -174,7 +174,8 @@ def address(name: str) -> str:
 
 def card(run: RunFacts) -> str:
     """Return the model card of a run below reports/site, or nothing where it has none."""
-    return f"models/{run.name}.html" if run.study in CARDS or run.name == final() else ""
+    carded = run.config is not None and (run.study in CARDS or run.name == final())
+    return f"models/{run.name}.html" if carded else ""
 
 
 def final() -> str:

@@ -50,6 +50,12 @@ _FACES = [
     number("Several faces", "several", "{:,}"),
     number("Median confidence", "median_confidence"),
 ]
+_CHECKS = [
+    text("Check", "check"),
+    Column("Found", {"": "value", "of": "of"}, "{:,.0f} of {:,.0f}".format, "{:,.0f}".format),
+    text("Outcome", "outcome"),
+    text("What it means", "meaning"),
+]
 _PROBES = [
     text("In", "subject"),
     text("Probe", "name"),
@@ -94,7 +100,7 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
         headings=headings,
         rows=rows,
     )
-    return runs.tidy(FOLDER, [address(name) for name in entries], INDEX)
+    return [paths().site / page for page in (*(address(name) for name in entries), INDEX)]
 
 
 def address(name: str) -> str:
@@ -115,6 +121,7 @@ def _shown(name: str, entry: DataSet, known: Sequence[RunFacts], compared: Table
         "faces": _faces(name, compared),
         "collection": _collection(name, entry),
         "card": below_heading(card.read_text(encoding="utf-8")) if card.exists() else "",
+        "checks": _checks(name, compared),
         "probes": _probes(name, compared, settings),
         "uses": uses(name, known, compared, settings),
     }
@@ -194,6 +201,13 @@ def _collection(name: str, entry: DataSet) -> list[tuple[str, str]]:
         rows += [("Published at", f"{entry.hub.repo}, revision {entry.hub.revision}")]
     made = name in catalog.GENERATED
     return [*rows, ("Made", "by this program, from a fixed seed" if made else "by others")]
+
+
+def _checks(name: str, compared: Tables) -> Table | None:
+    """Return the quality checks of a data set, or None where the data have not been described."""
+    rows = compared.of("eda_quality")
+    own = rows[rows["dataset"] == name] if len(rows) else rows
+    return Table(own, _CHECKS) if len(own) else None
 
 
 def _probes(name: str, compared: Tables, settings: Params) -> Table | None:

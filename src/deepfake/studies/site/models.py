@@ -52,7 +52,7 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
     """
     known, settings, compared = runs.read_all() if found is None else found, config.load(), Tables()
     shared = navigation.read()
-    carded = [run for run in known if appearances.card(run) and run.config is not None]
+    carded = [run for run in known if appearances.card(run)]
     for run in carded:
         html.page(
             appearances.card(run),
@@ -68,7 +68,7 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
     html.page(
         INDEX, __package__ or "", "models.html.j2", title="Models", navigation=shared, headings=headings, rows=rows
     )
-    return runs.tidy(FOLDER, [appearances.card(run) for run in carded], INDEX)
+    return [paths().site / page for page in (*(appearances.card(run) for run in carded), INDEX)]
 
 
 def _shown(run: RunFacts, known: Sequence[RunFacts], compared: Tables, settings: Params) -> dict[str, Any]:

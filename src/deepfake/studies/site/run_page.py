@@ -111,13 +111,13 @@ def _verbatim(text: str) -> Markup:
 
 def _kind(run: RunFacts) -> str:
     """Say what was done for a run."""
-    facts = run.facts
     if run.kind == "re-evaluated":
-        return f"Nothing was trained: {facts['reevaluates']} predicts again, as this view shows the images."
+        trained = run.facts.get("reevaluates", "another run")
+        return f"Nothing was trained: {trained} predicts again, as this view shows the images."
     if run.kind == "ensemble":
-        return f"Nothing was trained: the logits of its members are summed ({facts['ensemble']['weights']} weights)."
+        return "Nothing was trained: the logits of its members are summed."
     if run.kind == "fine-tuned":
-        return f"Fine-tuned, fold by fold, from {facts.get('start_from')}."
+        return f"Fine-tuned, fold by fold, from {run.facts.get('start_from')}."
     return f"A run of {PAGES.get(run.study, run.study)}."
 
 
@@ -268,6 +268,6 @@ def _natural(name: str) -> tuple[str, int, str]:
 
 
 def _commands(run: RunFacts) -> list[str]:
-    asked = run.facts.get("reevaluates", run.name)
+    asked = str(run.facts.get("reevaluates", run.name))
     train = "deepfake train" if run.name == CUSTOM_EXPERIMENT else f"deepfake train {run.name}"
     return [train, f"deepfake runs show {run.name}", f"deepfake predict FILE --run {asked}"]

@@ -1,6 +1,6 @@
 """The pages of the runs, and their index."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +17,7 @@ _HEADINGS = ["Run", "AUC [95% CI]", "Study", "Model", "View", "Training", "Shown
 
 
 def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
-    """Write a page for each run that is here, and the index of them; pages of runs that are gone are removed.
+    """Write a page for each run that is here, and the index of them.
 
     Args:
         found: all runs, where they were read already.
@@ -43,22 +43,13 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
         )
     rows = [_row(run, compared) for run in known]
     html.page(INDEX, __package__ or "", "runs.html.j2", title="Runs", navigation=shared, headings=_HEADINGS, rows=rows)
-    return tidy("runs", [address(run.name) for run in known], INDEX)
+    return [paths().site / page for page in (*(address(run.name) for run in known), INDEX)]
 
 
 def read_all() -> list[RunFacts]:
     """Read all runs whose folders are there."""
     manifests: dict[str, pd.DataFrame | None] = {}
     return [run_facts.read(study, name, manifests) for study, name in run_facts.names()]
-
-
-def tidy(folder: str, written: Iterable[str], index: str) -> list[Path]:
-    """Remove the pages of a folder that were not written now, and return those that were, the index last."""
-    kept = [paths().site / page for page in (*written, index)]
-    for path in sorted((paths().site / folder).glob("*.html")):
-        if path not in kept:
-            path.unlink()
-    return kept
 
 
 def _row(run: RunFacts, compared: Tables) -> list[str | tuple[str, str]]:
