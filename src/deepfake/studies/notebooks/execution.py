@@ -161,7 +161,7 @@ def _environment(scratch: Path) -> dict[str, str]:
     """Return a kernel's environment: this package, and no file of the user's read or written."""
     package = str(Path(deepfake.__file__).resolve().parents[1])
     found = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    own = {"IPYTHONDIR": str(scratch / "ipython"), "PYTHONPATH": found, "PYTHONDONTWRITEBYTECODE": "1"}
+    own = {"IPYTHONDIR": str(scratch / "ipython"), "PYTHONPATH": found}
     return dict(os.environ) | own | {RESULTS_VARIABLE: str(scratch / "results")}
 
 
