@@ -27,7 +27,7 @@ nb.start("02_preprocessing")
 
 # %%
 nb.photograph("views", "one image of each source, as each view shows it")
-framing = ["dataset", "view", "size", "label", "samples", "shown", "beyond", "scale", "scales"]
+framing = ["dataset", "view", "size", "label", "samples", "shown", "black", "scale", "scales"]
 nb.table("eda_views", "what views show: medians of the share shown, the black beyond it, and the scale", framing)
 
 # %%
