@@ -244,9 +244,8 @@ def test_a_raw_configuration_can_be_read_as_json(copied):
 
 
 def test_quality_checks_are_shown_as_they_were_counted(copied):
-    rows = pd.DataFrame(
-        {"check": ["no face", "minority", "faces"], "value": [12, 0.25, None], "of": [1600, None, None]}
-    )
+    rows = pd.DataFrame({"check": ["no face", "minority", "faces"], "value": [12, 0.25, None]})
+    rows["of"] = [1600, None, None]
     rows = rows.assign(dataset="sample", limit=0, outcome=["caution", "passed", "not_checked"], meaning="so it is")
     result_tables.write(pd.concat([rows, rows.assign(dataset="another")]), "eda_quality")
     data_sets.write()
