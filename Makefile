@@ -18,9 +18,9 @@ help: ## list the targets
 
 setup: $(VENV)/installed ## create the environment in .venv
 
-repro: setup ## run the whole study on the embedded sample and write reports/summary.md
+repro: setup ## run the whole study on the embedded sample and write reports/site/index.html
 	dvc repro
-	@echo "Done: read reports/summary.md"
+	@echo "Done: open reports/site/index.html, or read reports/summary.md"
 # the run has succeeded whatever this says of it; a leading dash would print make's own line after the last one
 	@deepfake verify || true
 

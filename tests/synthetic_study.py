@@ -139,6 +139,7 @@ def write_run(
         "kind": entry.kind,
         "resolution": run.resolution,
         "parameters": PARAMETERS.get(run.model, 11_177_025 + sum(map(ord, run.model))),
+        **({"reevaluates": entry.of} if isinstance(entry, Reevaluated) else {}),
         **facts,
     }
     tables.write_text(json.dumps(found), paths().config(name))

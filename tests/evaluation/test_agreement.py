@@ -69,7 +69,7 @@ def test_the_rank_correlation_is_scipys_within_folds():
     rows = table(Panel.of(found))
     for first, second in rows.index:
         expected = [spearmanr(part[first], part[second])[0] for _, part in logits.groupby(fold)]
-        assert rows.loc[(first, second), "spearman"] == pytest.approx(np.mean(expected))
+        assert rows.loc[(first, second), "spearman"] == pytest.approx(np.mean(np.array(expected, float)))
 
 
 def test_another_scale_in_each_fold_changes_nothing():
@@ -154,6 +154,20 @@ def test_what_others_make_of_errors_is_counted_by_hand():
         assert found[name].errors == len(rows)
         assert (estimate := found[name].right) is not None and estimate.value == pytest.approx(np.mean(right))
         assert found[name].nobody == pytest.approx(np.mean([share == 0 for share in right]))
+
+
+def test_detectors_of_its_own_architecture_are_no_others():
+    found = verdicts()
+    kinds = {"m0": "cnn", "m1": "cnn", "m2": "vit"}
+    panel, alone = Panel.of(found, kinds), Panel.of({name: found[name] for name in ("m0", "m2")})
+    assert agreement.rescued(panel, 0.95)["m0"] == agreement.rescued(alone, 0.95)["m0"]
+    assert agreement.rescued(panel, 0.95)["m2"].others == 2
+    rows = table(panel)["error_kappa"]
+    mean = agreement.mean_errors(panel, agreement.agreements(panel))
+    assert mean is not None and mean.values[0] == pytest.approx((rows["m0", "m2"] + rows["m1", "m2"]) / 2)
+    same = Panel.of(found, dict.fromkeys(kinds, "cnn"))
+    assert agreement.mean_errors(same, agreement.agreements(same)) is None
+    assert agreement.rescued(same, 0.95)["m0"].right is None
 
 
 def test_who_makes_no_error_needs_no_rescue():

@@ -33,6 +33,7 @@ def test_no_neighbour_is_of_the_samples_own_group():
     features, _, groups = made()
     plain = KNeighborsClassifier(6).fit(features, groups).kneighbors(features, return_distance=False)[:, 1:]
     assert (groups[plain] == groups[:, None]).mean() > 0.5
+    np.testing.assert_allclose(neighbours.own_group(features, groups, 5), (groups[plain] == groups[:, None]).mean(1))
     found = neighbours.nearest(features, groups, 10)
     assert not (groups[found] == groups[:, None]).any()
 

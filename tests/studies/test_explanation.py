@@ -15,7 +15,7 @@ from deepfake.project import paths
 from deepfake.reports import findings, image_grid
 from deepfake.studies import face_tables
 from deepfake.studies.explain import analysis as explain
-from deepfake.studies.explain import cases, changes, deletion, gradcam, heat, page
+from deepfake.studies.explain import cases, changes, deletion, gradcam, hard, heat, page
 from deepfake.studies.explain import shown as choice
 from heard import Heard
 from tiny_study import manifest
@@ -154,8 +154,8 @@ class Headless(torch.nn.Module):
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
         return images.mean((2, 3))
 
-    def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        return self.head(features)
+    def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        return features if pre_logits else self.head(features)
 
     def get_classifier(self) -> torch.nn.Module:
         return self.head
@@ -169,9 +169,9 @@ def test_verdicts_are_those_of_the_thresholds_that_training_wrote(copied):
     wrong = predictions[called != (predictions["label"] == 1)]
     errors = table("confident_errors").set_index("source")["errors"]
     assert errors.to_dict() == wrong["source"].value_counts().reindex(errors.index, fill_value=0).to_dict()
-    hard = table("hard_examples")
-    assert set(hard["sample_id"]) <= set(wrong["sample_id"])
-    assert len(hard) == wrong["label"].value_counts().clip(upper=explain.HARD).sum()
+    listed = table("hard_examples")
+    assert set(listed["sample_id"]) <= set(wrong["sample_id"])
+    assert len(listed) == wrong["label"].value_counts().clip(upper=hard.HARD).sum()
     assert table("confidence")["count"].sum() == len(predictions)
 
 

@@ -185,7 +185,9 @@ def test_the_summary_says_what_there_is():
         ("reports/bench/loading_cpu.csv", False),
         ("reports/summary.md", False),
         ("reports/figures/audit.png", False),
-        ("reports/tables/hard_examples.csv", False),
+        ("reports/explain/explain_hard_examples.csv", False),
+        ("reports/explain/explain_embedding.csv", False),
+        ("reports/explain/explain_agreement.csv", True),
     ],
 )
 def test_which_files_are_compared(path, wanted):

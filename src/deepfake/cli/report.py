@@ -1,9 +1,11 @@
-"""The command that tells a reviewer what a branch changed."""
+"""The commands that report: to a reviewer what a branch changed, to readers the notebooks executed."""
 
 import os
 import sys
 
 import click
+
+from deepfake.project import paths
 
 
 @click.command("ci-report")
@@ -46,4 +48,21 @@ def ci_report(rev: str, strict: bool, full: bool) -> None:
         sys.exit(1)
 
 
-COMMANDS = (ci_report,)
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def notebooks(names: tuple[str, ...]) -> None:
+    """Execute each notebook NAME (default: all of notebooks/) into reports/notebooks: for Jupyter, and as a page.
+
+    Cells show what studies left behind; what was not run is said in its place.
+    """
+    from deepfake.cli import console
+    from deepfake.studies.notebooks import execution
+
+    wanted = execution.names(names)
+    with console.shown() as progress:
+        execution.run(wanted, progress.advance)
+    for name in wanted:
+        click.echo(f"wrote {paths().executed_notebook(name).with_suffix('.html')}")
+
+
+COMMANDS = (ci_report, notebooks)

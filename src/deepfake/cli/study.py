@@ -130,8 +130,8 @@ def site() -> None:
     from deepfake import config
     from deepfake.studies.site import page
 
-    page.write(config.load())
-    click.echo(f"wrote {paths().site / 'index.html'}")
+    pages = page.write(config.load())
+    click.echo(f"wrote {paths().site / 'index.html'} and {len(pages) - 1} pages more")
 
 
 COMMANDS = (features, eda, probe, shortcuts, robustness, explain, report, site)

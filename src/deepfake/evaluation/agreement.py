@@ -25,22 +25,25 @@ class Panel:
 
     Args:
         names: of the detectors.
+        kinds: of each the architecture; others of its own say little of a detector's errors.
         samples: `sample_id, label, source, group, fold`, a row a sample.
         logits: float [n, m], comparable within a fold and a detector only.
         wrong: bool [n, m]: decided wrongly at the threshold of detector and fold.
     """
 
     names: tuple[str, ...]
+    kinds: tuple[str, ...]
     samples: pd.DataFrame
     logits: Floats
     wrong: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, verdicts: Mapping[str, pd.DataFrame]) -> "Panel":
+    def of(cls, verdicts: Mapping[str, pd.DataFrame], kinds: Mapping[str, str] | None = None) -> "Panel":
         """Put the verdicts of detectors on the samples that all of them held out in the same fold side by side.
 
         Args:
             verdicts: by detector, `hard_examples.judged`.
+            kinds: by detector, its architecture; without it each is its own.
 
         Raises:
             InputError: there is no such sample.
@@ -55,7 +58,8 @@ class Panel:
         aligned = [frame.loc[common] for frame in indexed]
         columns = [np.stack([frame[column].to_numpy() for frame in aligned], axis=1) for column in ("logit", "wrong")]
         samples = aligned[0].reset_index()[["sample_id", "label", "source", "group", "fold"]]
-        return cls(tuple(verdicts), samples, columns[0].astype(np.float64), columns[1].astype(bool))
+        named = tuple(kinds[name] if kinds else name for name in verdicts)
+        return cls(tuple(verdicts), named, samples, columns[0].astype(np.float64), columns[1].astype(bool))
 
     @property
     def called_fake(self) -> NDArray[np.bool_]:
@@ -140,42 +144,47 @@ def table(panel: Panel, found: Mapping[tuple[str, str], Agreement], confidence: 
     return pd.DataFrame(rows, columns=["first", "second", "samples", "groups", *names, "both_wrong", "independent"])
 
 
-def mean_errors(found: Mapping[tuple[str, str], Agreement]) -> Influence:
-    """Return the mean over pairs of the kappa of being wrong."""
-    return influence.contrast([1 / len(found)] * len(found), [each.errors for each in found.values()])
+def mean_errors(panel: Panel, found: Mapping[tuple[str, str], Agreement]) -> Influence | None:
+    """Return the mean over pairs of different architectures of the kappa of being wrong; None without such a pair."""
+    kind = dict(zip(panel.names, panel.kinds, strict=True))
+    chosen = [figures.errors for (first, second), figures in found.items() if kind[first] != kind[second]]
+    return influence.contrast([1 / len(chosen)] * len(chosen), chosen) if chosen else None
 
 
 class Rescued(NamedTuple):
-    """What other detectors make of a detector's errors.
+    """What detectors of other architectures make of a detector's errors.
 
     Args:
         errors: how many it makes.
-        right: the mean share of the others that decide such a sample rightly; None without an error.
+        others: how many detectors are asked.
+        right: the mean share of these that decide such a sample rightly; None without an error or others.
         independent: what that would be if errors were independent within each source.
-        nobody: the share of its errors that no other detector decides rightly.
+        nobody: the share of its errors that none of them decides rightly.
     """
 
     errors: int
+    others: int
     right: Estimate | None
     independent: float
     nobody: float
 
 
 def rescued(panel: Panel, confidence: float) -> dict[str, Rescued]:
-    """Return, by detector, how often the others are right where it is wrong; the panel has at least two detectors."""
+    """Return, by detector, how often those of other architectures are right where it is wrong."""
     by_source = pd.DataFrame(~panel.wrong).groupby(panel.samples["source"].to_numpy()).transform("mean").to_numpy()
     found = {}
     for column, name in enumerate(panel.names):
         errors = panel.wrong[:, column]
-        others = np.arange(len(panel.names)) != column
-        if not errors.any():
-            found[name] = Rescued(0, None, float("nan"), float("nan"))
+        others = np.array(panel.kinds) != panel.kinds[column]
+        if not (errors.any() and others.any()):
+            found[name] = Rescued(int(errors.sum()), int(others.sum()), None, float("nan"), float("nan"))
             continue
         right = ~panel.wrong[np.ix_(errors, others)]
         groups = panel.samples.loc[errors, "group"]
         estimate = mean_over_groups(right.mean(axis=1), groups, bounded=True, confidence=confidence)
         independent = float(by_source[np.ix_(errors, others)].mean())
-        found[name] = Rescued(int(errors.sum()), estimate, independent, float((~right.any(axis=1)).mean()))
+        nobody = float((~right.any(axis=1)).mean())
+        found[name] = Rescued(int(errors.sum()), int(others.sum()), estimate, independent, nobody)
     return found
 
 

@@ -34,7 +34,10 @@ def roc(evalset: EvalSet, sure: Sure) -> pd.DataFrame:
     Returns:
         Columns `fpr, tpr, low, high`.
     """
-    return _averaged(evalset, _tpr, sure).set_axis(["tpr", "low", "high"], axis=1).assign(fpr=GRID)[_ROC]
+    found = _averaged(evalset, _tpr, sure).set_axis(["tpr", "low", "high"], axis=1).assign(fpr=GRID)[_ROC]
+    # where everything is predicted fake nothing is left to be unsure of
+    found.loc[found.index[-1], ["low", "high"]] = 1.0
+    return found
 
 
 def precision_recall(evalset: EvalSet, sure: Sure) -> pd.DataFrame:

@@ -35,6 +35,23 @@ def nearest(features: Floats, groups: ArrayLike, count: int) -> Codes:
     return found
 
 
+def own_group(features: Floats, groups: ArrayLike, count: int) -> Floats:
+    """Return what share of each sample's nearest neighbours, among all others, is of its own group, [n].
+
+    Args:
+        features: float [n, d], as for `nearest`.
+        groups: names, [n].
+        count: of neighbours; fewer where there are fewer samples.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    names = np.asarray(groups).astype(str)
+    if len(names) < 2:
+        return np.full(len(names), np.nan)
+    index = NearestNeighbors(n_neighbors=min(count, len(names) - 1), algorithm="brute").fit(features)
+    return (names[index.kneighbors(return_distance=False)] == names[:, None]).mean(axis=1)
+
+
 def hits(codes: Codes, neighbours: Codes) -> Floats:
     """Return how far a vote of its neighbours gets each sample's class right, [n].
 

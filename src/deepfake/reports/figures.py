@@ -1,7 +1,8 @@
 """The pictures of the report, drawn from its tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib
@@ -13,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 
 from deepfake.reports import svg
 from deepfake.reports.columns import source_columns
@@ -20,19 +22,28 @@ from deepfake.tables import atomic, write_text
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 """Okabe and Ito's palette (gray for their yellow, which white swallows), told apart by colour-blind readers too."""
+MARKERS = "osD^vPX*"
+WIDTH = 6.0
+"""Inches that all figures are wide, so that their text has one size on a page and can be read on a phone."""
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "figure.dpi": 130,
-    "savefig.bbox": "tight",
+    "axes.titlesize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
     "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 160,
+    "path.simplify_threshold": 0.3,
 }
+_SOURCES = 6
+"""So many sources have a marker each; of more the heatmap shows the AUC."""
 
 
 def auc(rows: pd.DataFrame, folds: pd.DataFrame, titles: Mapping[str, str], path: Path) -> None:
-    """Draw each experiment's AUC: folds, mean and interval on the left, sources on the right.
+    """Draw each experiment's AUC: mean, interval and folds on the left, sources on the right.
 
     Args:
         rows: a comparison table.
@@ -40,87 +51,120 @@ def auc(rows: pd.DataFrame, folds: pd.DataFrame, titles: Mapping[str, str], path
         titles: what each experiment is called.
         path: the PNG to write.
     """
+    sources = [column.removeprefix("auc_") for column in source_columns(rows)]
+    count = 2 if len(sources) <= _SOURCES else 1
     with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(8.5, 1.6 + 0.5 * len(rows)), sharey=True)
+        figure, panels = plt.subplots(
+            1, count, figsize=(WIDTH, 1.3 + 0.45 * len(rows)), sharey=True, sharex=True, squeeze=False
+        )
+        left = panels[0, 0]
         places = np.arange(len(rows))[::-1]
         for place, (_, row), colour in zip(places, rows.iterrows(), colours(len(rows)), strict=True):
             values = folds.loc[folds["experiment"] == row["experiment"], "auc"]
-            left.hlines(place, row["auc_low"], row["auc_high"], color=colour, lw=5, alpha=0.25)
-            left.plot(values, np.full(len(values), place), "o", color=colour, ms=4, alpha=0.6)
+            left.hlines(place, row["auc_low"], row["auc_high"], color=colour, lw=2)
             left.plot(row["auc"], place, "D", color=colour, ms=7, mec="white")
-        left.set_yticks(places, [titles[name] for name in rows["experiment"]])
-        left.set_title("held-out AUC: mean (diamond) with interval\nover groups (band), and folds (dots)")
-        sources = [column.removeprefix("auc_") for column in source_columns(rows)]
-        for source, marker in zip(sources, "osv^P*", strict=False):
-            right.plot(rows[f"auc_{source}"], places, marker, color="0.25", ms=6, label=source, alpha=0.8)
-        right.set_title("AUC by source of the fakes,\nagainst all reals")
-        right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3)
-        for axes in (left, right):
+            # below the interval, which they would hide
+            left.plot(values, np.full(len(values), place - 0.24), "|", color=colour, ms=6, alpha=0.8)
+        left.set_yticks(places, [wrapped(titles[name], 26) for name in rows["experiment"]])
+        left.set_title("held-out AUC with the interval\nof its test; ticks: folds, all pairs")
+        if count > 1:
+            for source, marker in zip(sources, MARKERS, strict=False):
+                panels[0, 1].plot(rows[f"auc_{source}"], places, marker, color="0.3", ms=6, label=source, alpha=0.8)
+            panels[0, 1].set_title("AUC of each source of fakes,\nall pairs with reals")
+            figure.legend(loc="outside lower right", ncols=3)
+        for axes in panels.flat:
             _chance(axes)
             axes.set_ylim(-0.6, len(rows) - 0.4)
         save(figure, path)
 
 
-def curves(history: dict[str, pd.DataFrame], path: Path) -> None:
+def panels_of(count: int, height: float, across: int = 2, **shared: Any) -> tuple[Figure, list[Axes]]:
+    """Return a figure of small multiples, at most so many side by side, or three where three are all.
+
+    Args:
+        count: how many there are.
+        height: of each, inches.
+        across: how many stand side by side.
+        **shared: what `plt.subplots` shares between them.
+    """
+    across = min(count, max(across, 3 if count == 3 else 0))
+    down = -(-count // across)
+    figure, panels = plt.subplots(down, across, figsize=(WIDTH, 0.5 + height * down), squeeze=False, **shared)
+    for axes in panels.flat[count:]:
+        axes.set_visible(False)
+    return figure, list(panels.flat[:count])
+
+
+def square(count: int) -> float:
+    """Return how high so many square panels are, inches."""
+    return 2.2 if count == 3 else 3.0
+
+
+def label_outer(panels: Sequence[Axes]) -> None:
+    """Leave labels left of the first column and below the last panel of each column, where all share their axes."""
+    for axes in panels:
+        place = axes.get_subplotspec()
+        assert place is not None
+        across = place.get_gridspec().ncols
+        if place.num1 % across:
+            axes.set_ylabel("")
+        lowest = place.num1 + across >= len(panels)
+        axes.tick_params(labelbottom=lowest)
+        if not lowest:
+            axes.set_xlabel("")
+        if across > 2:
+            axes.locator_params(axis="x", nbins=4)
+
+
+def curves(history: Mapping[str, pd.DataFrame], path: Path) -> None:
     """Draw each experiment's AUC over epochs, a thin line a fold: training and inner validation."""
     with plt.rc_context(STYLE):
-        across = min(len(history), 4)
-        down = -(-len(history) // across)
-        size = (4.2 * across, 3) if down == 1 else (3 * across, 2.4 * down)
-        figure, panels = plt.subplots(down, across, figsize=size, sharex=True, sharey=True, squeeze=False)
-        figure.subplots_adjust(hspace=0.4)
-        for axes in panels.flat[len(history) :]:
-            axes.set_visible(False)
-        for axes, (name, rows) in zip(panels.flat[: len(history)], history.items(), strict=True):
+        figure, panels = panels_of(len(history), 2.3, sharex=True, sharey=True)
+        for axes, (name, rows) in zip(panels, history.items(), strict=True):
             for label, column, colour in (
                 ("train (while training)", "train_auc", COLOURS[0]),
                 ("inner validation", "validation_auc", COLOURS[1]),
             ):
                 for _, fold in rows.groupby("fold"):
-                    axes.plot(fold["epoch"], fold[column], color=colour, lw=0.8, alpha=0.45)
+                    axes.plot(fold["epoch"], fold[column], color=colour, lw=0.7, alpha=0.35)
                 mean = rows.groupby("epoch")[column].mean()
-                axes.plot(mean.index, mean, color=colour, lw=2, label=f"{label}, mean of running folds")
+                axes.plot(mean.index, mean, color=colour, lw=2.2, label=label)
             axes.axhline(0.5, color="0.6", lw=0.8, ls="--")
-            axes.set_title(name.replace(" (", "\n("))
+            axes.set(title=wrapped(name, 38), xlabel="epoch", ylabel="AUC")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        for axes in panels[-1]:
-            axes.set_xlabel("epoch")
-        for axes in panels[:, 0]:
-            axes.set_ylabel("AUC")
-        panels[0, 0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.12), fontsize=8)
+        label_outer(panels)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, [f"{label}, mean of running folds" for label in labels], loc="outside upper center")
         save(figure, path)
 
 
-def roc(curves: dict[str, pd.DataFrame], confusion: dict[str, pd.DataFrame], path: Path) -> None:
-    """Draw each experiment's ROC curves, a line a fold, and below it its confusion matrix."""
+def confusion(counts: Mapping[str, pd.DataFrame], path: Path) -> None:
+    """Draw each experiment's confusion matrix: counts, and each row's shares as shades."""
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            2, len(curves), figsize=(3.4 * len(curves), 6.2), squeeze=False, height_ratios=(1.2, 1)
-        )
-        for column, (name, colour) in enumerate(zip(curves, colours(len(curves)), strict=True)):
-            axes = panels[0, column]
-            for _, fold in curves[name].groupby("fold"):
-                axes.plot(fold["fpr"], fold["tpr"], color=colour, lw=1.2, alpha=0.7)
-            axes.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
-            axes.set(title=name, xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
-            _matrix(panels[1, column], confusion[name])
-        figure.tight_layout()
+        figure, panels = panels_of(len(counts), 1.9, across=3)
+        for axes, (name, one) in zip(panels, counts.items(), strict=True):
+            matrix(axes, one.pivot(index="actual", columns="predicted", values="count").loc[CLASSES, CLASSES])
+            axes.set(title=wrapped(name), xlabel="predicted", ylabel="actual")
         save(figure, path)
 
 
-def _matrix(axes: Axes, counts: pd.DataFrame) -> None:
-    """Draw a confusion matrix: counts, and each row's shares as shades."""
-    names = ["real", "fake"]
-    cells = counts.pivot(index="actual", columns="predicted", values="count").loc[names, names].to_numpy()
+CLASSES = ["real", "fake"]
+
+
+def matrix(axes: Axes, counts: pd.DataFrame) -> None:
+    """Draw counts of real and fake, actual by predicted, and each row's shares as shades."""
+    cells = counts.to_numpy(np.float64)
     shares = cells / cells.sum(axis=1, keepdims=True)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="white", lw=1)
     for (row, column), count in np.ndenumerate(cells):
-        dark = shares[row, column] > 0.6
-        text = f"{count}\n{shares[row, column]:.0%}"
-        axes.text(column, row, text, ha="center", va="center", color="white" if dark else "black")
-    axes.set_xticks([0, 1], names)
-    axes.set_yticks([0, 1], names)
-    axes.set(xlabel="predicted", ylabel="actual")
+        ink = svg.ON_DARK if shares[row, column] > 0.6 else svg.ON_LIGHT
+        text = f"{count:,.0f}\n{shares[row, column]:.0%}"
+        axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=ink, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_aspect("equal")
+    axes.set_xticks([0.5, 1.5], CLASSES)
+    axes.set_yticks([0.5, 1.5], CLASSES)
+    axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 
 
@@ -130,6 +174,13 @@ def _chance(axes: Axes) -> None:
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 0.45), min(max(high, 0.75), 1.02))
     axes.set_xlabel("AUC (dashed: chance)")
+    axes.locator_params(axis="x", nbins=5)
+
+
+def wrapped(name: str, width: int = 20) -> str:
+    """Return a name with its long lines broken, at an underscore where there is one."""
+    lines = [part for line in name.split("\n") for part in wrap(line.replace("_", "_ "), width, break_on_hyphens=False)]
+    return "\n".join(line.replace("_ ", "_") for line in lines)
 
 
 def colours(count: int) -> list[str]:
@@ -138,8 +189,14 @@ def colours(count: int) -> list[str]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG and, beside it, as SVG; neither has dates: the same numbers give the same bytes."""
+    """Write a figure as PNG and, beside it, as SVG; neither has dates: the same numbers give the same bytes.
+
+    It is cut to what is drawn from above and below, but never narrower than it was made.
+    """
+    drawn, margin = figure.get_tightbbox(), 0.06
+    sides = min(0.0, drawn.x0 - margin), max(float(figure.get_figwidth()), drawn.x1 + margin)
+    cut = Bbox.from_extents(sides[0], drawn.y0 - margin, sides[1], drawn.y1 + margin)
     with atomic(path) as temporary:
-        figure.savefig(temporary, format="png")
-    write_text(svg.drawn(figure), path.with_suffix(".svg"))
+        figure.savefig(temporary, format="png", bbox_inches=cut)
+    write_text(svg.drawn(figure, cut), path.with_suffix(".svg"))
     plt.close(figure)

@@ -3,45 +3,25 @@
 What has not been made is said in its place, with the command that makes it, so that a notebook always runs.
 """
 
+import json
 import os
 import shutil
-from base64 import b64encode
-from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import pandas as pd
 
-from deepfake import tables
 from deepfake.errors import InputError, unknown
-from deepfake.project import STUDIES, nearest, paths
+from deepfake.project import nearest, paths
+from deepfake.reports import notebook_output as output
 from deepfake.reports import notebook_tables
-from deepfake.reports.columns import Table
 from deepfake.tables import results
 
 if TYPE_CHECKING:
-    from deepfake.reports.findings import Findings, Verdict
+    from deepfake.reports.findings import Finding
 
 RESULTS_VARIABLE = "DEEPFAKE_NOTEBOOK_RESULTS"
 """Names the folder that takes what a notebook shows, while `deepfake notebooks` executes it."""
-INDEX = "index.csv"
-"""What lies in that folder, in the order of the cells."""
-_STAGES = {"probes": "probes", "own": "", "gradcam": "explain", "hard": "explain", "feature": "explain"}
-_STAGES |= {"views": "conditions", "augmentation": "conditions"}
-"""The stage that makes a picture, by how its name begins, where it does not begin with its study."""
-
-
-@dataclass
-class _Notebook:
-    """The notebook that is open: where it saves, and what it has shown."""
-
-    folder: Path | None = None
-    shown: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
-
-
-_open = _Notebook()
 
 
 def start(name: str) -> None:
@@ -57,14 +37,15 @@ def start(name: str) -> None:
     if here is None:
         raise InputError(f"{Path().resolve()}: no project upwards (params.yaml); start Jupyter below one")
     here.enter()
-    _open.shown.clear()
-    _open.folder = Path(os.environ.get(RESULTS_VARIABLE) or paths().executed_notebook(name))
-    shutil.rmtree(_open.folder, ignore_errors=True)
+    folder = Path(os.environ.get(RESULTS_VARIABLE) or paths().executed_notebook(name))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    output.open_in(folder)
     from deepfake import config
 
     settings = config.load()
     what = f"Preset {settings.preset}, data set {settings.dataset}"
-    _note(what, "", "every table and picture below is saved beside this notebook, with an index")
+    output.note(what, "", "every table and picture below is saved beside this notebook, with an index")
 
 
 def table(
@@ -74,6 +55,7 @@ def table(
     rows: dict[str, Any] | None = None,
     *,
     interval: str | None = None,
+    largest: tuple[str, int] | None = None,
     absent: dict[str, dict[str, str]] | None = None,
 ) -> None:
     """Show a result table, rounded, each figure in one cell with its interval or its standard deviation.
@@ -81,9 +63,10 @@ def table(
     Args:
         name: of the table, for example `phase1_tests`.
         caption: what it shows.
-        columns: those to show, in this order; None for all.
+        columns: those to show, in this order; None for all; `auc_*`: those of each source.
         rows: of each of these columns the value, or the values, that a row must have.
         interval: the figure that columns `low` and `high` belong to, where the table has another than a difference.
+        largest: a column, and how many rows with its largest values to show.
         absent: of a column, the values that a reader looks for and what would bring them, where the table lacks them.
 
     Raises:
@@ -91,30 +74,53 @@ def table(
     """
     found = _read(name)
     if found is None:
-        return _not_run(paths().results(name).name, caption)
+        return output.not_run(name, caption)
+    columns = notebook_tables.named(found, columns or list(map(str, found)))
     chosen = notebook_tables.chosen(found, name, columns, rows)
     if chosen.empty:
-        return _note("No such row in", f"{name}.csv", caption)
-    shown = notebook_tables.described(chosen, columns or list(map(str, chosen)), interval)
-    _table(shown, name, caption, notebook_tables.absent(shown, found, absent or {}))
+        return output.note("No such row in", f"{name}.csv", caption)
+    if largest is not None:
+        chosen = chosen.nlargest(largest[1], largest[0])
+    shown = notebook_tables.described(chosen, columns, interval)
+    output.table(shown, name, caption, notebook_tables.absent(shown, found, absent or {}))
 
 
-def spread(name: str, caption: str, metrics: list[str]) -> None:
+def spread(name: str, caption: str, metrics: list[str], rows: dict[str, Any] | None = None) -> None:
     """Show the mean and the standard deviation over folds of metrics, a row a run.
 
     Args:
         name: of the comparison, for example `phase1`.
         caption: what it shows.
-        metrics: columns of its table of folds.
+        metrics: columns of its table of folds; `auc_*` stands for those of all sources.
+        rows: of each of these columns the value, or the values, that a row must have.
 
     Raises:
         InputError: it lacks a column.
     """
-    found = _read(f"{name}_folds")
+    folds = f"{name}_folds"
+    found = _read(folds)
     if found is None:
-        return _not_run(paths().results(f"{name}_folds").name, caption)
-    rows = notebook_tables.spread(notebook_tables.chosen(found, f"{name}_folds", ["experiment", *metrics], None))
-    _table(notebook_tables.described(rows, ["experiment", "folds", *metrics], None), f"{name}_folds", caption)
+        return output.not_run(folds, caption)
+    metrics = notebook_tables.named(found, metrics)
+    chosen = notebook_tables.chosen(found, folds, ["experiment", *metrics], rows)
+    if chosen.empty:
+        return output.note("No such row in", f"{folds}.csv", caption)
+    shown = notebook_tables.spread(chosen, metrics)
+    output.table(notebook_tables.described(shown, ["experiment", "folds", *metrics], None), folds, caption)
+
+
+def runs(name: str, contrasts: str) -> list[str]:
+    """Return the runs that a group of planned contrasts compares, each after its baseline, for `rows`.
+
+    Args:
+        name: of the comparison, for example `phase2`.
+        contrasts: which of its contrasts, by their column `table`, for example `phase2b`.
+    """
+    found = _read(f"{name}_tests")
+    if found is None:
+        return []
+    pairs = found.loc[found["table"] == contrasts, ["baseline", "experiment"]]
+    return list(dict.fromkeys(pairs.to_numpy().ravel()))
 
 
 def figure(name: str, caption: str, data: str | None = None) -> None:
@@ -128,7 +134,7 @@ def figure(name: str, caption: str, data: str | None = None) -> None:
     drawn = paths().figure(name)
     there = [path for path in (drawn.with_suffix(".svg"), drawn) if path.exists()]
     numbers = paths().table(data or name)
-    _picture(there, "figure", name, caption, [numbers] if numbers.exists() else [])
+    output.picture(there, "figure", name, caption, [numbers] if numbers.exists() else [])
 
 
 def photograph(name: str, caption: str) -> None:
@@ -139,7 +145,7 @@ def photograph(name: str, caption: str) -> None:
         caption: what it shows, also to those who cannot see it.
     """
     path = paths().photograph(name)
-    _picture([path] if path.exists() else [], "photograph", name, caption, [])
+    output.picture([path] if path.exists() else [], "photograph", name, caption, [])
 
 
 def findings(study: str, *prefixes: str) -> None:
@@ -149,34 +155,34 @@ def findings(study: str, *prefixes: str) -> None:
         study: for example `phase1`.
         prefixes: of their ids (`Findings.below`); none for all of them.
     """
-    found = _findings(study, prefixes)
-    if found is None:
-        return _not_run(study, f"the findings of {study}")
-    _table(notebook_tables.questions(found), f"{study}_findings", f"questions of {study} and their answers")
+    caption = _of("questions and answers", study, prefixes)
+    if found := _findings(study, prefixes, caption):
+        output.table(notebook_tables.questions(found), f"{study}_findings", caption)
 
 
-def conclusions(study: str, *prefixes: str) -> None:
+def conclusions(study: str, *prefixes: str, key: bool = False) -> None:
     """Say, in sentences, what a study concludes: each question with its answer, and how many are decided.
 
     Args:
         study: for example `phase1`.
         prefixes: of the findings' ids; none for all of them.
+        key: of these, the key findings only, which were fixed beforehand.
     """
-    found = _findings(study, prefixes)
-    if found is None:
-        return _not_run(study, f"the conclusions of {study}")
-    said = [(f"{one.question} {one.answer.capitalize()}. {one.note}".strip(), one.figures) for one in found]
-    open_ = sum(one.verdict in ("undecided", "not_run") for one in found)
-    counted = f"{len(found) - open_} of {len(found)} questions are decided, {open_} not."
-    _sentences([(counted, ""), *said] if len(found) > 1 else said, f"{study}_conclusions", f"conclusions of {study}")
+    caption = _of("conclusions", study, prefixes)
+    if found := _findings(study, prefixes, caption, key):
+        said = [(f"{one.question} {one.answer.capitalize()}. {one.note}".strip(), one.figures) for one in found]
+        undecided = sum(one.verdict in ("undecided", "not_run") for one in found)
+        counted = f"{len(found) - undecided} of {len(found)} questions are decided, {undecided} not."
+        output.sentences([(counted, ""), *said] if len(found) > 1 else said, f"{study}_conclusions", caption)
 
 
-def conclude(study: str, finding: str, **sentences: str) -> None:
+def conclude(study: str, finding: str, *, key: bool = False, **sentences: str) -> None:
     """Say what follows from findings: the sentence that their verdict calls for.
 
     Args:
         study: for example `phase2`.
         finding: its id, or what the ids of several begin with.
+        key: of these, the key findings only, which were fixed beforehand.
         sentences: what follows from each verdict, by its name in `reports.findings.Verdict`; `otherwise` from those
             that are not named.
 
@@ -185,19 +191,15 @@ def conclude(study: str, finding: str, **sentences: str) -> None:
     """
     from deepfake.reports.findings import ANSWERS
 
+    known = [*ANSWERS, "otherwise"]
     for verdict in sentences:
-        if verdict not in (*ANSWERS, "otherwise"):
-            raise InputError(
-                f"conclude({study!r}, {finding!r}): {unknown('verdict', verdict, [*ANSWERS, 'otherwise'])}"
-            )
-    found = _findings(study, (finding,))
-    if found is None:
-        return _not_run(study, f"what follows from {finding}")
-    said = [
-        (f"{_called_for(sentences, one.verdict, one.id)} — {one.question} {one.answer.capitalize()}.", one.figures)
-        for one in found
-    ]
-    _sentences(said, f"{study}_{finding}", f"what follows from {finding} of {study}")
+        if verdict not in known:
+            raise InputError(f"conclude({study!r}, {finding!r}): {unknown('verdict', verdict, known)}")
+    caption = _of("what follows", study, (finding,))
+    if found := _findings(study, (finding,), caption, key):
+        chosen = [(_called_for(sentences, one), one) for one in found]
+        said = [(f"{say} — {one.question} {one.answer.capitalize()}.", one.figures) for say, one in chosen]
+        output.sentences(said, f"{study}_{finding}", caption)
 
 
 def decision(study: str, caption: str) -> None:
@@ -207,24 +209,24 @@ def decision(study: str, caption: str) -> None:
         study: `phase2`, `phase3` or `final`, as its file below reports/decisions is called.
         caption: what was decided.
     """
-    import json
-
     path = {"phase2": paths().decision, "phase3": paths().finalists, "final": paths().final}[study]
     if not path.exists():
-        return _not_run("phase4" if study == "final" else study, caption)
+        return output.not_run("phase4" if study == "final" else study, caption)
     rows = pd.DataFrame(json.loads(path.read_text("utf-8")).items(), columns=["decided", "value"])
-    _table(
-        notebook_tables.described(rows.map(notebook_tables.words), ["decided", "value"], None),
-        f"{study}_decision",
-        caption,
-    )
+    shown = notebook_tables.described(rows.map(notebook_tables.words), ["decided", "value"], None)
+    output.table(shown, f"{study}_decision", caption)
 
 
-def _called_for(sentences: dict[str, str], verdict: "Verdict", id_: str) -> str:
-    said = sentences.get(verdict, sentences.get("otherwise"))
+def _called_for(sentences: dict[str, str], finding: "Finding") -> str:
+    said = sentences.get(finding.verdict, sentences.get("otherwise"))
     if said is None:
-        raise InputError(f"conclude({id_!r}): no sentence for the verdict {verdict!r}; give one, or `otherwise`")
+        what = f"no sentence for the verdict {finding.verdict!r}"
+        raise InputError(f"conclude({finding.id!r}): {what}; give one, or `otherwise`")
     return said
+
+
+def _of(what: str, study: str, prefixes: tuple[str, ...]) -> str:
+    return f"{what} of {study}" + (f": {', '.join(prefixes)}" if prefixes else "")
 
 
 def _read(name: str) -> pd.DataFrame | None:
@@ -234,85 +236,16 @@ def _read(name: str) -> pd.DataFrame | None:
     return results.read(name)
 
 
-def _findings(study: str, prefixes: tuple[str, ...]) -> "list[Any] | None":
-    """Return findings in the order of the prefixes, or None where the study has none of them."""
+def _findings(study: str, prefixes: tuple[str, ...], caption: str, key: bool = False) -> "list[Finding]":
+    """Return findings in the order of the prefixes; where there are none, say why."""
     from deepfake.reports import findings as all_findings
 
     if not paths().findings(study).exists():
-        return None
-    found: Findings = all_findings.read(study)
-    wanted = [one for prefix in prefixes for one in found.below(prefix)] if prefixes else list(found.values())
-    return wanted or None
-
-
-def _not_run(study: str, caption: str) -> None:
-    """Say that something was not made, and what makes it."""
-    stage = _STAGES.get(study, study)
-    _note("Not run. Make it by", f"dvc repro {stage}".strip(), caption)
-
-
-def _stage_of(name: str) -> str:
-    """Return the stage that makes a figure or a photograph."""
-    known = [study for study in (*STUDIES, *_STAGES) if name.startswith(study)]
-    return max(known, key=len) if known else ""
-
-
-def _picture(there: list[Path], kind: str, name: str, caption: str, data: list[Path]) -> None:
-    """Show the first of the files that show the same, and save all."""
-    if not there:
-        return _not_run(
-            _stage_of(name), f"{caption} ({'photographs are not committed' if kind == 'photograph' else name})"
-        )
-    for path in (*there, *data):
-        with tables.atomic(_saved(kind, name, caption, path.suffix)) as temporary:
-            shutil.copyfile(path, temporary)
-    media = {".svg": "image/svg+xml", ".png": "image/png"}[there[0].suffix]
-    source = f"data:{media};base64,{b64encode(there[0].read_bytes()).decode()}"
-    _display(_cells().picture(source, kind, caption), f"[{caption}]")
-
-
-def _table(shown: Table, name: str, caption: str, more: list[list[str]] | None = None) -> None:
-    tables.write_csv(shown.csv(), _saved("table", name, caption, ".csv"))
-    cells = shown.shown()
-    rows = [*cells.itertuples(index=False, name=None), *(more or [])]
-    _display(_cells().table(list(cells), rows, caption), f"{caption}\n\n{shown.markdown()}")
-
-
-def _sentences(said: list[tuple[str, str]], name: str, caption: str) -> None:
-    text = "\n".join(f"- {sentence}" + (f" ({figures})" if figures else "") for sentence, figures in said)
-    tables.write_text(text + "\n", _saved("sentences", name, caption, ".md"))
-    _display(_cells().sentences(said), text)
-
-
-def _note(said: str, command: str, caption: str) -> None:
-    _display(_cells().note(said, command, caption), f"{said} {command}: {caption}")
-
-
-def _saved(kind: str, name: str, caption: str, suffix: str) -> Path:
-    """Return where to save what is shown, and put it down in the index; shown again, it takes the same place."""
-    if _open.folder is None:
-        raise InputError("no notebook is open; its first cell calls start(name)")
-    key = (kind, name, caption)
-    number = [*_open.shown, key].index(key) + 1
-    file = f"{number:02d}_{name}{suffix}"
-    listed = _open.shown.setdefault(key, [])
-    if file not in listed:
-        listed.append(file)
-    rows = [(*key, one) for key, files in _open.shown.items() for one in files]
-    tables.write_csv(pd.DataFrame(rows, columns=["kind", "name", "caption", "file"]), _open.folder / INDEX)
-    return _open.folder / file
-
-
-@cache
-def _cells() -> "Any":
-    """Return the macros that write cells as HTML; what they are given is escaped."""
-    loader = jinja2.PackageLoader("deepfake.reports", "templates")
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.get_template("notebook_cells.html.j2").module
-
-
-def _display(html: str, text: str) -> None:
-    """Show something under the cell: rich where it can be, plain elsewhere."""
-    from IPython.display import display
-
-    display({"text/html": str(html), "text/plain": text}, raw=True)
+        output.not_run(study, caption)
+        return []
+    found = all_findings.read(study)
+    named = [one for prefix in prefixes for one in found.below(prefix)] if prefixes else list(found.values())
+    wanted = [one for one in named if one.key or not key]
+    if not wanted:
+        output.note("Not asked", "", f"{caption} (these data or this preset raise no such question)")
+    return wanted

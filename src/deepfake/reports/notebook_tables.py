@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from deepfake.errors import InputError, unknown
-from deepfake.reports.columns import Column, Table, estimate, number, p_value, text
+from deepfake.reports.columns import Column, Table, estimate, number, p_value, source_columns, text
 from deepfake.reports.findings import Finding
 
 _ENDS = ("difference", "value", "excess", "change", "delta", "residual")
@@ -16,6 +16,18 @@ _SPREADS = {"auc_all": "auc_std"}
 _HEADINGS = {"experiment": "run", "auc_all": "AUC, all pairs", "p": "p (Holm)", "train_val_gap": "train/val gap"}
 _ABBREVIATIONS = {"auc": "AUC", "ece": "ECE", "eer": "EER", "f1": "F1", "fpr": "FPR", "tpr": "TPR", "sd": "SD"}
 _SIGNED = ("difference", "change", "delta", "gap", "excess", "gain", "shift")
+
+_SHARES = ("fraction",)
+_WHOLE = ("samples", "reals", "groups", "repeats", "folds", "count", "images", "parameters")
+"""Counts, which a table with empty cells has as other numbers."""
+_VERDICTS = ("chance", "verdict", "beyond")
+SOURCES = "auc_*"
+"""Stands, among columns, for the AUC of each source of fakes."""
+
+
+def named(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Return columns with those of all sources, which depend on the data, where `SOURCES` stands for them."""
+    return [name for column in columns for name in (source_columns(frame) if column == SOURCES else [column])]
 
 
 def chosen(frame: pd.DataFrame, name: str, columns: Sequence[str] | None, rows: dict[str, Any] | None) -> pd.DataFrame:
@@ -38,18 +50,18 @@ def described(frame: pd.DataFrame, columns: Iterable[str], interval: str | None)
 
     Args:
         frame: its rows.
-        columns: those to show; an interval or a standard deviation is part of its figure's cell.
+        columns: those to show, but for empty ones; an interval or a standard deviation is part of its figure's cell.
         interval: the figure that columns `low` and `high` belong to; None: a difference, or the like.
     """
     parts = {column: _parts(frame, column, interval) for column in map(str, frame)}
     inside = {part for found in parts.values() for part in found}
-    shown = [_column(frame, column, parts[column]) for column in columns if column not in inside]
+    told = [column for column in columns if column not in inside and frame[column].notna().any()]
+    shown = [_column(frame, column, parts[column]) for column in told]
     return Table(frame, shown)
 
 
-def spread(folds: pd.DataFrame) -> pd.DataFrame:
+def spread(folds: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
     """Return for each run the mean of each metric over folds, its standard deviation, and the number of folds."""
-    metrics = [column for column in folds if column != "experiment" and folds[column].dtype.kind == "f"]
     by_run = folds.groupby("experiment", sort=False)
     means, deviations = by_run[metrics].mean(), by_run[metrics].std(ddof=1).add_suffix("_std")
     return pd.concat([by_run.size().rename("folds"), means, deviations], axis=1).reset_index()
@@ -99,7 +111,8 @@ def words(value: Any) -> str:
 def _parts(frame: pd.DataFrame, column: str, interval: str | None) -> tuple[str, ...]:
     """Return the columns that stand in a figure's cell: its interval, or its standard deviation."""
     owner = interval or next((name for name in _ENDS if name in frame), None)
-    pairs = [(f"{column}_low", f"{column}_high"), *([("low", "high")] if column == owner else [])]
+    stems = (column, column.removesuffix("_change"))
+    pairs = [(f"{stem}_low", f"{stem}_high") for stem in stems] + [("low", "high")] * (column == owner)
     for pair in pairs:
         if all(end in frame for end in pair):
             return pair
@@ -115,15 +128,21 @@ def _column(frame: pd.DataFrame, key: str, parts: tuple[str, ...]) -> Column:
     form = "{:+.3f}" if key.split("_")[-1] in _SIGNED or key in _SIGNED else "{:.3f}"
     if values.dtype.kind == "b":
         return Column(heading, {"": key}, words)
+    if key in _VERDICTS:
+        return Column(heading, {"": key}, lambda value: value.replace("_", " "))
     if key == "p" or key.startswith("p_") or key.endswith("_p"):
         return p_value(heading, key)
     if len(parts) == 2:
         return estimate(heading, key, *parts, form)
     if len(parts) == 1:
         return Column(heading, {"": key, "std": parts[0]}, f"{form} ± {{:.3f}}".format, form.format)
-    if values.dtype.kind in "iu":
-        return number(heading, key, "{:,}")
-    return number(heading, key, form) if values.dtype.kind == "f" else text(heading, key)
+    if values.dtype.kind in "iu" or key in _WHOLE:
+        return number(heading, key, "{:,.0f}")
+    if key in _SHARES:
+        return number(heading, key, "{:.0%}")
+    if values.dtype.kind == "f":
+        return number(heading, key, "{:,.0f}" if values.abs().median() >= 100 else form)
+    return text(heading, key)
 
 
 def _heading(key: str, parts: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ import re
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 ON_LIGHT, ON_DARK = "#10101a", "#fdfdff"
 """Ink on a coloured cell, which stays as it is: not quite grey, so that no rule of the dark mode finds it."""
@@ -14,11 +15,12 @@ _INK, _PAPER = 0xE6, 0x17
 """Black and white in the dark."""
 
 
-def drawn(figure: Figure) -> str:
-    """Return a figure as SVG on no background, for pages that are light or dark."""
+def drawn(figure: Figure, cut: Bbox) -> str:
+    """Return a part of a figure as SVG on no background, for pages that are light or dark."""
     file = io.StringIO()
     with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "deepfake"}):
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        nameless = {"Date": None, "Creator": None}
+        figure.savefig(file, format="svg", bbox_inches=cut, transparent=True, metadata=nameless)
     text = re.sub(r' (?:d|x|y|transform)="[^"]*"', _shortened, file.getvalue())
     text = re.sub(r" ?font-family: [^;\"]*;?", "", text)
     style = f"text{{font-family:{FONTS}}}{_dark(text)}"

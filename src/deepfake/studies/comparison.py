@@ -234,10 +234,11 @@ CURVES = {"history": RUN_HISTORY, "roc": RUN_ROC, "confusion": RUN_CONFUSION}
 """What `dvc plots` shows of runs, each a table of its own."""
 
 
-def write_curves(phase: str, experiments: Iterable[str]) -> None:
-    """Write the curves of several runs, one below the other."""
+def write_curves(phase: str, experiments: Iterable[str], kinds: Iterable[str] = tuple(CURVES)) -> None:
+    """Write the curves of several runs, one below the other, of some of the kinds in `CURVES`."""
     names = list(experiments)
-    for kind, file in CURVES.items():
+    for kind in kinds:
+        file = CURVES[kind]
         parts = [pd.read_csv(paths().run(name) / file).assign(experiment=name) for name in names]
         result_tables.write(pd.concat(parts, ignore_index=True), f"{phase}_{kind}")
 

@@ -73,6 +73,11 @@ _DISTRIBUTIONS = ResultTable(
     columns(str="dataset source measure", int="label samples") | floats("mean sd min q05 q25 median q75 q95 max"),
     key=("dataset", "source", "label", "measure"),
 )
+_POINTS = ResultTable(
+    columns(str="experiment rule", int="true_fakes false_fakes true_reals false_reals", float="probability")
+    | _OPERATING_POINT,
+    key=("experiment", "rule"),
+)
 
 RESULTS: dict[str, ResultTable] = {
     # what comparisons leave behind
@@ -82,6 +87,40 @@ RESULTS: dict[str, ResultTable] = {
     "*_history": _HISTORY,
     "*_roc": _ROC,
     "*_confusion": _CONFUSION,
+    # curves of held-out predictions, with pointwise intervals
+    "*_roc_band": ResultTable(columns(str="experiment") | floats("fpr tpr low high"), key=("experiment", "fpr")),
+    "*_pr": ResultTable(
+        columns(str="experiment") | floats("recall precision low high prevalence"), key=("experiment", "recall")
+    ),
+    "*_thresholds": ResultTable(
+        columns(str="experiment", float="probability")
+        | floats("recall_fake recall_real balanced_accuracy f1_macro", *_ENDS),
+        key=("experiment", "probability"),
+    ),
+    "*_chosen": ResultTable(
+        columns(str="experiment", int="fold", float="probability"),
+        key=("experiment", "fold"),
+    ),
+    "*_risk_coverage": ResultTable(
+        columns(str="experiment") | floats("coverage risk low high"), key=("experiment", "coverage")
+    ),
+    "*_aurc": ResultTable(
+        columns(str="experiment") | floats("aurc excess risk_80 risk_100", *_ENDS),
+        key=("experiment",),
+    ),
+    "*_points": _POINTS,
+    "*_calibration": ResultTable(
+        columns(str="experiment", int="folds folds_at_bound")
+        | floats("temperature", *_ENDS)
+        | floats("ece log_loss brier ece_floor", "_before", "_after")
+        | floats("log_loss", *_CHANGE),
+        key=("experiment",),
+    ),
+    "*_reliability": ResultTable(
+        columns(str="experiment", int="samples", bool="scaled")
+        | floats("low high probability fakes noise_low noise_high"),
+        key=("experiment", "scaled", "low"),
+    ),
     "phase2_holdout": ResultTable(
         columns(str="experiment source")
         | floats("held_out_auc in_source_auc trained_auc")
@@ -217,6 +256,33 @@ RESULTS: dict[str, ResultTable] = {
         | floats("logit probability threshold margin"),
         key=("experiment", "kind", "rank"),
     ),
+    "explain_hard_others": ResultTable(
+        columns(str="experiment kind sample_id other", int="rank", float="percentile", bool="wrong"),
+        key=("experiment", "kind", "rank", "other"),
+    ),
+    "explain_errors": ResultTable(
+        columns(str="experiment", int="samples errors others", float="right low high independent nobody"),
+        key=("experiment",),
+    ),
+    "explain_agreement": ResultTable(
+        columns(str="first second", int="samples groups", float="both_wrong independent")
+        | floats("kappa spearman error_kappa", *_ENDS),
+        key=("first", "second"),
+    ),
+    "explain_filters": ResultTable(
+        columns(str="experiment network", int="filters size folds", float="change high_before high_after"),
+        key=("experiment",),
+    ),
+    "explain_neighbours": ResultTable(
+        columns(str="experiment asked", int="samples groups classes neighbours")
+        | floats("chance accuracy low high adjusted own_group own_group_chance")
+        | floats("silhouette", *_ENDS),
+        key=("experiment", "asked"),
+    ),
+    "explain_embedding": ResultTable(
+        columns(str="experiment method sample_id source", int="label fold", float="x y"),
+        key=("experiment", "method", "sample_id"),
+    ),
     "explain_confidence": ResultTable(
         columns(str="experiment source", int="label bin count", float="low high share"),
         key=("experiment", "source", "bin"),
@@ -241,22 +307,7 @@ RESULTS: dict[str, ResultTable] = {
         | floats("target value low high p"),
         key=("experiment", "metric"),
     ),
-    "imbalance_thresholds": ResultTable(
-        columns(str="experiment rule", int="true_fakes false_fakes true_reals false_reals", float="probability")
-        | _OPERATING_POINT,
-        key=("experiment", "rule"),
-    ),
-    "imbalance_calibration": ResultTable(
-        columns(str="experiment", int="folds folds_at_bound")
-        | floats("temperature", *_ENDS)
-        | floats("ece log_loss brier ece_floor", "_before", "_after")
-        | floats("log_loss", *_CHANGE),
-        key=("experiment",),
-    ),
-    "imbalance_reliability": ResultTable(
-        columns(str="experiment", float="low high probability fakes", int="samples", bool="scaled"),
-        key=("experiment", "scaled", "low"),
-    ),
+    "imbalance_thresholds": _POINTS,
     "imbalance_experiments": ResultTable(
         columns(str="experiment model train loss sampler monitor domain best_epochs", int="blind_folds folds")
         | columns(float="class_ratio domain_chance")

@@ -50,7 +50,10 @@ LAST_DECIMAL = 1e-6
 PLACE = "within"
 """The key that names the object of a JSON file which holds a figure."""
 
-_SKIPPED = ("*/plots/*", "*/bench/*", "*/notebooks/*", "*/hard_examples.csv", "*/confidence.csv", "*_reliability.csv")
+_SKIPPED = (
+    *("*/plots/*", "*/bench/*", "*/notebooks/*", "*hard_examples.csv", "*_hard_others.csv", "*_embedding.csv"),
+    *("*confidence.csv", "*_reliability.csv"),
+)
 """Files that draw or list single predictions, and what notebooks save of other files."""
 _UNTRAINED = ("*/audit.csv", "*/shortcuts.csv", "*/faces.csv")
 """Files without a trained figure: what is neither a key nor a verdict there is exact."""
@@ -102,6 +105,7 @@ _NOISIER: tuple[tuple[float, tuple[str, ...]], ...] = (
     (2 * AUC_SD, ("auc_*", "tpr_at_*", "held*out*auc", "trained_auc", "in?source?auc", "same source*", "benefit*")),
     (2 * AUC_SD, ("delta", "δ (in-source*", "text2img auc", "inpainting auc", "insight auc", "log_loss*")),
     (RATE_SD, (*_RATES, "recall (*", "r2", "spearman_*", "*correlation", "heat", "area", "excess")),
+    (RATE_SD, ("*kappa", "spearman", "both_wrong", "independent", "right", "nobody", "percentile")),
 )
 """The standard deviation of what is noisier than an AUC, by name; the first that fits."""
 _CHANGES = ("difference", "change", "*_change", "*gap*", "drop", "behind", "gain", "benefit*", "delta", "excess", "δ*")

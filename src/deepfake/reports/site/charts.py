@@ -134,7 +134,12 @@ def lines(series: Mapping[str, Points], low: float, high: float) -> LineChart:
     step = max(1, -(-len(places) // 8))
     x_ticks = [Tick(frame.x((x - first) / span), f"{x:g}") for x in places[::step]]
     middle = (low + high) / 2
-    return LineChart(frame, drawn, x_ticks, [Tick(frame.y(s), f"{v:.2f}") for s, v in zip((0, 0.5, 1), (low, middle, high), strict=True)])
+    return LineChart(
+        frame,
+        drawn,
+        x_ticks,
+        [Tick(frame.y(s), f"{v:.2f}") for s, v in zip((0, 0.5, 1), (low, middle, high), strict=True)],
+    )
 
 
 def histogram(shares: Sequence[float], highest: float) -> Histogram:

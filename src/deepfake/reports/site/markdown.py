@@ -12,12 +12,15 @@ from markdown_it.token import Token
 from markupsafe import Markup, escape
 
 from deepfake.project import paths
-from deepfake.reports.findings import ANSWERS
 from deepfake.reports.site import cells, files, glossary, templates
 
 SUMMARY = "summary.md"
 """The page whose place the site's start page takes."""
 _CARDS = "data_cards"
+_VERDICT = "Verdict"
+"""The heading of columns that hold verdicts."""
+_TABLE = "CSV"
+"""How the report's Markdown links a table, which the site calls by its name."""
 _RUN = re.compile(r"(?:^|(?<=\()|(?<=[(,;] ))[\w.\-]+(?=$|[,;)])|(?<![^\s(])\w+_\w+(?![^\s),;])")
 """What may be the name of a run in a table's cell: the cell, one of a list, in brackets, or a word with a `_`."""
 
@@ -165,12 +168,15 @@ class _Page:
             place += 1
 
     def _inline(self, children: list[Token], *, terms: bool) -> Iterator[Token]:
-        linked = 0
+        linked, href = 0, ""
         for child in children:
             if child.type == "link_open":
                 linked += 1
-                child.attrs["href"] = self._address(str(child.attrs["href"]))
+                href = str(child.attrs["href"])
+                child.attrs["href"] = self._address(href)
             linked -= child.type == "link_close"
+            if linked and child.content == _TABLE and child.type == "text":
+                child.content = posixpath.basename(href)
             if child.type == "image":
                 yield _html(self._figure(child), inline=True)
             elif child.type == "text" and terms and not linked:
@@ -195,7 +201,8 @@ class _Page:
         right = [cells.numeric(column) for column in texts]
         scroll = Markup('<div class="scroll" tabindex="0" role="group" aria-label="{}">\n')
         yield _html(scroll.format(f"Table: {heading}" if heading else "Table"))
-        tokens[0].attrs["class"] = _table_class([_text(inline) for inline in _headings(tokens)])
+        headings = [_text(inline) for inline in _headings(tokens)]
+        tokens[0].attrs["class"] = _table_class(headings)
         column = 0
         for token, inline in zip(tokens, [*tokens[1:], None], strict=True):
             column = 0 if token.type == "tr_open" else column
@@ -212,16 +219,18 @@ class _Page:
                     token.attrs |= {"title": term.meaning} if term else {}
                 elif (key := cells.sort_key(text)) is not None:
                     token.attrs["data-sort"] = key
-                inline.children = list(self._cell(inline.children or [], head=token.type == "th_open"))
+                verdict = headings[column] == _VERDICT and token.type == "td_open"
+                inline.children = list(self._cell(inline.children or [], verdict, head=token.type == "th_open"))
                 column += 1
             yield token
         yield _html(Markup("</div>\n"))
 
-    def _cell(self, children: list[Token], *, head: bool) -> Iterator[Token]:
-        """Return what stands in a cell: a verdict as a badge, the names of runs as links."""
+    def _cell(self, children: list[Token], verdict: bool, *, head: bool) -> Iterator[Token]:
+        """Return what stands in a cell: an answer or a verdict as a badge, the names of runs as links."""
         shown = [child for child in children if child.type != "text" or child.content]
         strong = [child.type for child in shown] == ["strong_open", "text", "strong_close"]
-        if strong and not head and (word := shown[1].content) in ANSWERS.values():
+        word = shown[1].content if strong and not head else _text_of(shown).replace("_", " ") if verdict else ""
+        if templates.badge(word):
             yield _html(str(self.show.answer(word)).strip(), inline=True)
             return
         for child in self._inline(children, terms=False):
@@ -299,7 +308,11 @@ def _column_texts(tokens: list[Token]) -> list[list[str]]:
 
 
 def _text(inline: Token) -> str:
-    return "".join(" " if child.type == "softbreak" else child.content for child in inline.children or [])
+    return _text_of(inline.children or [])
+
+
+def _text_of(children: list[Token]) -> str:
+    return "".join(" " if child.type == "softbreak" else child.content for child in children)
 
 
 def _html(text: str, *, inline: bool = False) -> Token:

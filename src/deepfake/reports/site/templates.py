@@ -14,12 +14,17 @@ from deepfake.reports.columns import Table
 from deepfake.reports.site import cells, files
 
 PACKAGE = "deepfake.reports.site"
-_BADGES = {"yes": "yes", "no": "no", "no, worse": "worse", "no difference": "same", "undecided": "open"}
+_BADGES = {
+    **{"yes": "yes", "no": "no", "no, worse": "worse", "no difference": "same", "undecided": "open"},
+    **{"better": "yes", "worse": "worse", "equivalent": "same", "shortcut": "yes", "no shortcut": "no"},
+    **{"above chance": "yes", "at chance": "no", "not run": "none"},
+}
+"""The CSS classes of the badges of answers and of verdicts."""
 
 
 def badge(answer: str) -> str:
-    """Return the CSS class of an answer's badge, which gives it its colour and its sign."""
-    return _BADGES.get(answer, "none")
+    """Return the CSS class of an answer's badge, which gives it its colour and its sign; of other words, nothing."""
+    return _BADGES.get(answer, "")
 
 
 def up(path: str) -> str:

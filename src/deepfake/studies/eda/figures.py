@@ -78,7 +78,7 @@ def _quantiles(axes: Axes, row: pd.Series, place: float) -> None:
 
 
 def counts(rows: pd.DataFrame, shown: Sequence[tuple[str, str]], path: Path) -> None:
-    """Draw samples and groups of each source; what is in the test set is pale.
+    """Draw samples and groups of each source; what is in the test set is faint.
 
     Args:
         rows: the table `eda_sources`.
@@ -98,7 +98,7 @@ def counts(rows: pd.DataFrame, shown: Sequence[tuple[str, str]], path: Path) -> 
                     start += row[what]
             axes.set_title(what)
         _rows(panels[:1], shown)
-        _legend(figure, "pale: test set")
+        _legend(figure, "faint: test set")
         save(figure, path)
 
 
@@ -132,7 +132,7 @@ def shares(rows: pd.DataFrame, path: Path) -> None:
             axes.xaxis.get_major_locator().set_params(integer=True)
         for axes in panels[:, 0]:
             axes.set_ylabel("share of fakes")
-        figure.suptitle("dashed: mean over folds; pale: test set", fontsize=8)
+        figure.suptitle("dashed: mean over folds; faint: test set", fontsize=8)
         save(figure, path)
 
 

@@ -21,7 +21,7 @@ from deepfake.project import paths
 
 REAL_TRAINING = "real training images"
 IMAGENET = "ImageNet"
-_CHUNK = 256
+_CHUNK = 64
 _CHANNELS = [f"{figure}_{channel}" for figure in ("mean", "std") for channel in "rgb"]
 
 
@@ -49,8 +49,8 @@ class Scales:
 def measure(settings: Params, dataset: str, *, threads: int, progress: Progress = SILENT) -> Scales | None:
     """Measure the held-out images of each fold under ImageNet's statistics, the weights' own, and the real images'.
 
-    The folds, fraction and inner validation are those of the first run that is normalised by its real training images,
-    else of the custom run; the real training images are those that it is trained on.
+    The folds, fraction and inner validation are those of the first run of phase 2 that is normalised by its real
+    training images, else of its first run; the real training images are those that it is trained on.
 
     Args:
         settings: the checked params.yaml.
@@ -59,12 +59,13 @@ def measure(settings: Params, dataset: str, *, threads: int, progress: Progress 
         progress: told of the images decoded.
 
     Returns:
-        None where the view of that run was not made of the data set.
+        None where the view of that run was not made of the data set, or there is no such run.
 
     Raises:
         InputError: the view is of other samples.
     """
-    run = _run(settings)
+    if (run := _run(settings)) is None:
+        return None
     view = resolve_view(settings, run.view.view, dataset=dataset)
     if not paths().regions(dataset, view.view).exists():
         return None
@@ -98,15 +99,17 @@ def measure(settings: Params, dataset: str, *, threads: int, progress: Progress 
     )
 
 
-def _run(settings: Params) -> RunConfig:
-    """Return the run whose training images are measured."""
-    for name, entry in entries(settings).items():
-        run = entry.run
-        if isinstance(run, Trained) and not isinstance(run, FineTuned) and BEST not in (run.view, run.augmentation):
-            resolved = resolve(settings, name)
-            if resolved.normalization is None and resolved.dataset == settings.dataset and resolved.holdout is None:
-                return resolved
-    return resolve(settings, "custom")
+def _run(settings: Params) -> RunConfig | None:
+    """Return the run whose training images are measured, or None where phase 2 trains none on the study's data set."""
+    runs = [
+        resolve(settings, name)
+        for name, entry in entries(settings).items()
+        if entry.study == "phase2" and isinstance(entry.run, Trained) and not isinstance(entry.run, FineTuned)
+        if BEST not in (entry.run.view, entry.run.augmentation)
+    ]
+    whole = [run for run in runs if run.dataset == settings.dataset and run.holdout is None]
+    # the first of those that are normalised by their real training images, else the first
+    return min(whole, key=lambda run: run.normalization is not None, default=None)
 
 
 def _of_weights(settings: Params) -> dict[str, Normalization]:

@@ -19,7 +19,8 @@ _CLASSES = {tables.REAL: "real", tables.FAKE: "fake"}
 
 def plain(name: str) -> str:
     """Return a name from the data as text of a page: no markup, and one cell of a table."""
-    return html.escape(" ".join(name.split()), quote=False).replace("|", "&#124;").replace("`", "&#96;")
+    text = html.escape(" ".join(name.split()), quote=False)
+    return "".join(f"&#{ord(letter)};" if letter in "|`*[" else letter for letter in text)
 
 
 def _name(heading: str, key: str) -> Column:

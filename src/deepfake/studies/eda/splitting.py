@@ -1,8 +1,10 @@
 """Whether splits keep groups apart, and each part holds the same mixture: counted anew, from the manifest alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from deepfake import tables
 from deepfake.datasets import splits
@@ -28,28 +30,34 @@ def verify(data: Iterable[Samples], val_ratio: float, seed: int) -> pd.DataFrame
     found = []
     for each in data:
         folds, repeats = splits.shape(each.rows)
-        overall = each.rows["source"].value_counts(normalize=True)
+        labels = each.rows["label"].to_numpy()
+        sources, groups, files = (pd.factorize(each.rows[column])[0] for column in ("source", "group", "sha256"))
+        overall = np.bincount(sources) / len(sources)
         for fold in range(folds * repeats):
             parts = splits.subsets(each.rows, fold, fraction=1.0, val_ratio=val_ratio, seed=seed)
-            rows = each.rows.assign(part=parts.reindex(each.rows.index))
-            rows.loc[rows["split"] == "test", "part"] = "test"
-            rows = rows.dropna(subset="part")
-            for part in PARTS:
-                mine, others = rows[rows["part"] == part], rows[rows["part"] != part]
-                if not len(mine):  # a data set that is tested on only, or has no test set
+            part_of = parts.reindex(each.rows.index).where(each.rows["split"] != "test", "test").to_numpy()
+            masks = {part: part_of == part for part in PARTS}
+            for part, mine in masks.items():
+                if not mine.any():  # a data set without a test set
                     continue
-                shares = mine["source"].value_counts(normalize=True).reindex(overall.index, fill_value=0)
+                shares = np.bincount(sources[mine], minlength=len(overall)) / mine.sum()
                 found.append(
                     {
                         **{"dataset": each.name, "repeat": fold // folds, "fold": fold, "part": part},
-                        **{"samples": len(mine), "groups": mine["group"].nunique()},
-                        "share_fake": mine["label"].mean(),
-                        "source_gap": (shares - overall).abs().max(),
-                        "shared_groups": len(set(mine["group"]) & set(others["group"])),
-                        "shared_files": len(set(mine["sha256"]) & set(others["sha256"])),
+                        **{"samples": int(mine.sum()), "groups": len(np.unique(groups[mine]))},
+                        "share_fake": labels[mine].mean(),
+                        "source_gap": np.abs(shares - overall).max(),
+                        "shared_groups": _shared(groups, part, masks),
+                        "shared_files": _shared(files, part, masks),
                     }
                 )
     return pd.DataFrame(found)
+
+
+def _shared(codes: NDArray[np.intp], part: str, masks: Mapping[str, NDArray[np.bool_]]) -> int:
+    """Return how many of a part's groups, or files, stand in another part too."""
+    others = [mask for name, mask in masks.items() if name != part]
+    return len(np.intersect1d(codes[masks[part]], codes[np.any(others, axis=0)]))
 
 
 def imbalance(checked: pd.DataFrame) -> float:

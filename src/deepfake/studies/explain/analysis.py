@@ -12,7 +12,7 @@ from deepfake.progress import SILENT, Progress
 from deepfake.reports import findings
 from deepfake.reports.findings import Finding
 from deepfake.studies.explain import cases as finished
-from deepfake.studies.explain import changes, deletion, heat, pictures, sanity, shown
+from deepfake.studies.explain import changes, deep, deletion, hard, heat, pictures, sanity, shown
 from deepfake.studies.explain import findings as conclusions
 from deepfake.studies.explain.cases import Case
 from deepfake.studies.explain.heat import Wanted
@@ -20,8 +20,6 @@ from deepfake.studies.explain.sanity import Check
 from deepfake.tables import results as result_tables
 
 NAME = "explain"
-HARD = 10
-"""False positives, and as many false negatives, of each run."""
 
 
 @dataclass
@@ -44,11 +42,11 @@ class Explained:
 
 
 def run(experiments: Sequence[str], evaluation: Evaluation, *, progress: Progress = SILENT) -> None:
-    """Explain some finished runs: write four tables and the findings, and draw two pictures.
+    """Explain some finished runs: write tables and findings, and draw pictures.
 
-    The tables: `explain_gradcam` (`attention.summary`), `explain_hard_examples`, `explain_confidence` and
-    `explain_confident_errors`, each with the column `experiment`. The pictures, `gradcam` and `hard_examples`, show
-    photographs. A backbone that Grad-CAM cannot explain has no heat, and a finding says why.
+    The tables: `explain_gradcam` (`attention.summary`), `explain_regions` (`attention.overall`), `explain_confidence`
+    and `explain_confident_errors`, each with the column `experiment`, and those of `deep.run` and `hard.run`. The
+    picture `gradcam` shows photographs. A backbone that Grad-CAM cannot explain has no heat, and a finding says why.
 
     Args:
         experiments: names of finished runs of one data set; the first one's verdicts choose what is shown.
@@ -63,7 +61,9 @@ def run(experiments: Sequence[str], evaluation: Evaluation, *, progress: Progres
     explained = _explain(cases, chosen, (), progress)
     _write_heat(explained, evaluation.confidence)
     _write_verdicts(cases, evaluation.confidence)
-    findings.write(NAME, conclusions.faces(explained.looks, finished.labels(cases), explained.refused, evaluation))
+    found = conclusions.faces(explained.looks, finished.labels(cases), explained.refused, evaluation)
+    found += deep.run(experiments, evaluation, progress) + hard.run(experiments, evaluation, progress)
+    findings.write(NAME, found)
     _draw(cases, chosen, explained)
 
 
@@ -72,8 +72,8 @@ def study(
 ) -> list[Finding]:
     """Explain the runs of all planned contrasts of the phases: write tables and findings, and draw the photographs.
 
-    Beside the tables of `run`: `explain_regions` (`attention.overall`, a row a run), `explain_attention_changes`,
-    `explain_sanity`, `explain_deletion` and `explain_deletion_area`. One picture of heat a phase.
+    Beside the tables of `run`: `explain_attention_changes`, `explain_sanity`, `explain_deletion` and
+    `explain_deletion_area`. One picture of heat a phase.
 
     Args:
         finalists: the runs whose verdicts and faces are reported.
@@ -106,6 +106,7 @@ def study(
     found += changes.write(contrasts, explained.looks, evaluation)
     found += sanity.write(explained.maps, explained.checks, cases, evaluation)
     found += deletion.write(cases[final], explained.maps.get(final, {}), evaluation, progress)
+    found += deep.run(finalists, evaluation, progress) + hard.run(finalists, evaluation, progress)
     findings.write(NAME, found)
     _draw(cases, chosen, explained)
     return found
@@ -178,11 +179,9 @@ _NOTHING = pd.DataFrame(columns=["label", "source", "group", "wrong"])
 def _write_verdicts(cases: Mapping[str, Case], confidence: float) -> None:
     """Write what runs get wrong and how sure they are."""
     verdicts = {name: case.verdicts for name, case in cases.items()}
-    _write("hard_examples", {name: hard_examples.hardest(each, HARD) for name, each in verdicts.items()})
     _write("confidence", {name: hard_examples.confidence(each) for name, each in verdicts.items()})
     errors = {name: hard_examples.confident_errors(each, confidence) for name, each in verdicts.items()}
     _write("confident_errors", errors)
-    pictures.hard({name: cases[name] for name in verdicts}, HARD)
 
 
 def _write(name: str, frames: Mapping[str, pd.DataFrame]) -> None:

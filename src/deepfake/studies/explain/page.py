@@ -12,7 +12,7 @@ from deepfake.reports import findings, pages
 from deepfake.reports import settings as shown_settings
 from deepfake.reports.columns import Column, Table, estimate, number, text
 from deepfake.studies import results
-from deepfake.studies.explain import changes, deletion, figures, sanity, shown
+from deepfake.studies.explain import changes, deep, deletion, figures, hard, sanity, shown
 from deepfake.studies.explain.analysis import NAME
 from deepfake.tables import results as result_tables
 
@@ -61,17 +61,6 @@ ERRORS = [
     estimate("Share [95% CI]", "share", "low", "high", "{:.1%}"),
     number("Groups", "groups", "{:,}"),
 ]
-HARD = [
-    text("Experiment", "experiment"),
-    text("Error", "kind"),
-    number("Rank", "rank", "{}"),
-    text("Sample", "sample_id"),
-    text("Source", "source"),
-    number("Probability of fake", "probability", "{:.2f}"),
-    number("From the threshold, in SD", "margin", "{:+.1f}"),
-]
-_HARDEST = 3
-"""Of each kind of error, on the page; the others are in the CSV and in the picture."""
 _HEADINGS = {
     "phase1": "Phase 1: architectures",
     "phase2": "Phase 2: preprocessing",
@@ -86,10 +75,10 @@ def write() -> None:
     Raises:
         InputError: nothing has been explained yet.
     """
-    heat, errors, hard, looks, moved, similar, curves, areas = (
+    heat, errors, looks, moved, similar, curves, areas = (
         result_tables.read(f"{NAME}_{part}")
         for part in (
-            *("gradcam", "confident_errors", "hard_examples", "regions"),
+            *("gradcam", "confident_errors", "regions"),
             *("attention_changes", "sanity", "deletion", "deletion_area"),
         )
     )
@@ -118,7 +107,6 @@ def write() -> None:
         curves=len(curves),
         choosers={phase: changes.runs(rows)[0] for phase, rows in contrasts.groupby("phase", sort=False)},
         errors=Table(errors, ERRORS).markdown(),
-        hard=Table(hard[hard["rank"] <= _HARDEST], HARD).markdown(),
         worst=_worst(errors),
         limits={
             "images": shown.HEAT,
@@ -131,6 +119,8 @@ def write() -> None:
         },
         settings=shown_settings.shared(configs),
         varied=shown_settings.varied(configs),
+        **deep.values(),
+        **hard.values(),
     )
 
 

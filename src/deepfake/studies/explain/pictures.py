@@ -1,4 +1,4 @@
-"""The pictures that show photographs: heat over images, and what each run gets most wrong."""
+"""The pictures of heat, which show photographs."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake import tables
-from deepfake.evaluation import attention, hard_examples
+from deepfake.evaluation import attention
 from deepfake.project import paths
 from deepfake.reports import image_grid
 from deepfake.studies.explain.cases import Case
@@ -43,30 +43,6 @@ def heat(
         titles.append(f"{sample['source']}\n({'fake' if sample['label'] == tables.FAKE else 'real'})\n{sample['kind']}")
     columns = ["image", *cases]
     image_grid.draw(images, captions, paths().photograph(name), columns=columns, rows=titles)
-
-
-def hard(cases: Mapping[str, Case], count: int) -> None:
-    """Draw each run's errors farthest from the threshold: a row of false positives, one of false negatives.
-
-    Args:
-        cases: the runs.
-        count: images of a row at most.
-    """
-    images, captions, titles = [], [], []
-    for name, case in cases.items():
-        found = hard_examples.hardest(case.verdicts, count)
-        place_of = case.verdicts.set_index("sample_id")["row"]
-        for kind in hard_examples.KINDS.values():
-            rows = found[found["kind"] == kind]
-            empty = count - len(rows)
-            images.append([*(case.images[place_of[sample]] for sample in rows["sample_id"]), *[None] * empty])
-            texts = [
-                f"{row['source']}\nlogit {row['logit']:.2f}\nfold {row['fold']}, {row['margin']:+.1f} sd"
-                for _, row in rows.iterrows()
-            ]
-            captions.append([*texts, *[""] * empty])
-            titles.append(f"{name}\n{kind}")
-    image_grid.draw(images, captions, paths().photograph("hard_examples"), rows=titles)
 
 
 def _shortened(name: str) -> str:

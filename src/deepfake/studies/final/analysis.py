@@ -1,5 +1,6 @@
 """What the final model is worth: the detector that `deepfake predict` ships, on the test set, opened once."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from deepfake.evaluation import calibration, metrics, resampling
 from deepfake.evaluation.estimate import Estimate
 from deepfake.evaluation.evalset import EvalSet
 from deepfake.evaluation.influence import Influence
+from deepfake.evaluation.reliability import with_noise
 from deepfake.loading import views
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
@@ -20,6 +22,7 @@ from deepfake.reports.findings import Finding
 from deepfake.runs import detectors, shipped
 from deepfake.studies import comparison
 from deepfake.studies.final.page import NAME
+from deepfake.studies.operating_points import curves
 from deepfake.tables import results as result_tables
 
 _SCORED = {
@@ -48,8 +51,10 @@ def run(settings: Params, progress: Progress = SILENT) -> list[Finding]:
         for key, view in detector.views.items()
     }
     test = manifest.iloc[rows].assign(logit=shipped.logits(detector, images, rows), fold=0)
-    figures = measure(test, shipped.scale(detector).threshold, settings.evaluation.confidence)
+    threshold = shipped.scale(detector).threshold
+    figures = measure(test, threshold, settings.evaluation.confidence)
     result_tables.write(figures, "final_test")
+    write_curves(name, test, threshold, settings.evaluation.confidence)
     known: dict[Any, Any] = figures.set_index("metric").to_dict("index")
     auc = known["AUC"]
     headline = {f"auc{end}": round(float(auc[column]), 6) for end, column in _ENDS.items()}
@@ -75,6 +80,25 @@ _HEADLINE = {"balanced_accuracy": "balanced accuracy", "eer": "EER", "ece": "ECE
 def _verdict(auc: Any) -> findings.Verdict:
     """Return whether the interval of the AUC lies above chance; one figure, so nothing is corrected."""
     return "undecided" if pd.isna(auc["low"]) else "above_chance" if auc["low"] > 0.5 else "undecided"
+
+
+def write_curves(name: str, test: pd.DataFrame, threshold: float, confidence: float) -> None:
+    """Write the curves of calibrated logits of a test set, what they decide and how far they can be believed.
+
+    Args:
+        name: the model's.
+        test: with `label, group, logit` and `fold` 0.
+        threshold: from which logit on a sample is predicted fake.
+        confidence: of the intervals, by the jackknife over groups.
+    """
+    sure = partial(resampling.trained_models, confidence=confidence)
+    curves.write(NAME, {name: test}, sure)
+    curves.write_decided(NAME, {name: curves.Decided(test, {0: threshold})}, sure)
+    bins = with_noise(calibration.reliability(test["label"], test["logit"]))
+    result_tables.write(bins.assign(experiment=name, scaled=True), f"{NAME}_reliability")
+    counts = metrics.confusion(test["label"], test["logit"], threshold)
+    counts = counts.reset_index().melt("actual", var_name="predicted", value_name="count")
+    result_tables.write(counts.assign(experiment=name), f"{NAME}_confusion")
 
 
 def measure(test: pd.DataFrame, threshold: float, confidence: float) -> pd.DataFrame:

@@ -1,9 +1,14 @@
 """The page of the final model."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from deepfake.config import config_of, read_final
 from deepfake.project import paths
-from deepfake.reports import findings, pages, settings
+from deepfake.reports import figures, findings, pages, settings
 from deepfake.reports.columns import Table, estimate, number, text
+from deepfake.studies.operating_points import curves
+from deepfake.studies.operating_points import figures as points_figures
 from deepfake.tables import results as result_tables
 
 NAME = "final"
@@ -25,6 +30,7 @@ def write() -> None:
             text("Note", "note"),
         ],
     )
+    selective = _draw(name, rows.set_index("metric").to_dict("index"))
     pages.write(
         NAME,
         __package__ or "",
@@ -33,8 +39,21 @@ def write() -> None:
         found=findings.read(NAME),
         name=name,
         table=shown.markdown(),
+        selective=selective,
         held_out=held_out["auc"],
         settings=settings.shared([config_of(name)]),
         predict=f"deepfake predict FILE --run {name}",
         summary=paths().page("summary").name,
     )
+
+
+def _draw(name: str, known: Mapping[Any, Any]) -> str:
+    """Draw what the study's tables hold, and return the table of the area under the risk-coverage curve."""
+    titles, line = {name: name}, "the final model"
+    curves.draw(NAME, titles, {name: known["average precision"]["value"]}, line=line)
+    figures.confusion({name: result_tables.read(f"{NAME}_confusion")}, paths().figure(f"{NAME}_confusion"))
+    ece = known["ECE"]
+    told = {name: f"ECE {ece['value']:.3f}, {ece['note']}"}
+    bins = {name: result_tables.read(f"{NAME}_reliability")}
+    points_figures.reliability(bins, told, paths().figure(f"{NAME}_reliability"))
+    return curves.draw_decided(NAME, titles, line)

@@ -61,7 +61,8 @@ def write(settings: Params) -> None:
     if len(known):
         headings = {key: heading for key, heading in QUESTIONS.items() if key in known}
         tests = found.contrasts.assign(table=found.contrasts["question"], name=_names(found.contrasts))
-        forest.differences(tests, headings, settings.evaluation.rope, paths().figure(f"{NAME}_contrasts"))
+        path = paths().figure(f"{NAME}_contrasts")
+        forest.differences(tests, headings, settings.evaluation.rope, path, side_by_side="dataset")
     configs = [config_of(name) for name in found.trained["experiment"].unique()]
     first, why = ([one for one in named.values() if one.id.split(".")[0] in prefixes] for prefixes in (_FIRST, _WHY))
     rest = [one for one in named.values() if one not in first and one not in why]
@@ -87,7 +88,7 @@ def write(settings: Params) -> None:
 
 
 def _names(contrasts: pd.DataFrame) -> pd.Series:
-    return contrasts["experiment"] + " − " + contrasts["baseline"] + ", " + contrasts["dataset"]
+    return contrasts["experiment"] + " − " + contrasts["baseline"]
 
 
 def _design(shown: pd.DataFrame) -> str:

@@ -73,6 +73,8 @@ def run(settings: Params) -> Found:
         imbalance_tests.csv: one row a planned contrast (`contrasts`).
         imbalance_expectations.csv: one row a run and metric of `EXPECTED`: `value` with the interval of its verdict.
         imbalance_thresholds.csv, imbalance_calibration.csv, imbalance_reliability.csv: `Examined`, by run.
+        imbalance_roc.csv, imbalance_roc_band.csv: the ROC curves of `Examined`, by run.
+        imbalance_history.csv: the epochs of those runs that were trained by epochs, where there are any.
         imbalance_experiments.csv: one row a run: how it was trained, and the row of `comparison.compare`.
         metrics/imbalance.json.
 
@@ -97,6 +99,10 @@ def run(settings: Params) -> Found:
     )
     for part, frame in zip(PARTS, found, strict=True):
         result_tables.write(frame, f"{NAME}{part}")
+    result_tables.write(_stacked({name: each.roc for name, each in examined.items()}), f"{NAME}_roc")
+    result_tables.write(_stacked({name: each.band for name, each in examined.items()}), f"{NAME}_roc_band")
+    if by_epochs := [name for name in table if facts_of(name)["train"] == "all"]:
+        comparison.write_curves(NAME, by_epochs, ["history"])
     comparison.write_metrics(NAME, _metrics(found), table)
     return found
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from deepfake.reports.figures import COLOURS, STYLE, colours, save
+from deepfake.reports.figures import COLOURS, STYLE, WIDTH, colours, save, wrapped
 
 _CURVES = {
     "accuracy": {"train_accuracy": "train", "validation_accuracy": "validation"},
@@ -22,9 +21,9 @@ _CURVES = {
 """The panels of training progress: columns of the history, and what their lines are called."""
 _BEST = {
     "accuracy": "validation_accuracy",
-    "F1 macro": "validation_f1_macro",
-    "prec. real": "validation_precision_real",
-    "recall real": "validation_recall_real",
+    "F1": "validation_f1_macro",
+    "precision": "validation_precision_real",
+    "recall": "validation_recall_real",
 }
 """The bars of the best epochs."""
 
@@ -39,7 +38,7 @@ def training(history: Mapping[str, pd.DataFrame], best: Mapping[str, Sequence[in
     """
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
-            len(history), 4, figsize=(11, 0.9 + 1.75 * len(history)), sharey=True, squeeze=False, layout="constrained"
+            len(history), 4, figsize=(WIDTH, 1.1 + 1.5 * len(history)), sharey=True, squeeze=False
         )
         longest = max(epochs["epoch"].max() for epochs in history.values())
         for row, (name, epochs) in zip(panels, history.items(), strict=True):
@@ -49,11 +48,11 @@ def training(history: Mapping[str, pd.DataFrame], best: Mapping[str, Sequence[in
                 axes.set_xlim(0.5, longest + 0.5)
                 axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             _bars(row[3], epochs, best[name])
-            row[0].set_ylabel(fill(name, 20), fontsize=8)
-        for axes, heading in zip(panels[0], (*_CURVES, "best epochs, inner validation"), strict=True):
-            axes.set_title(heading)
+            row[0].set_ylabel(wrapped(name), fontsize=8)
+        for axes, heading in zip(panels[0], (*_CURVES, "best epochs,\ninner validation"), strict=True):
+            axes.set_title(heading.replace(", ", ",\n"), fontsize=8)
         for axes in panels[0, :3]:
-            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.14), ncols=2, fontsize=8)
+            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.24), fontsize=7)
         for axes in panels[-1, :3]:
             axes.set_xlabel("epoch")
         panels[0, 0].set_ylim(-0.02, 1.02)
@@ -75,8 +74,8 @@ def _bars(axes: Axes, epochs: pd.DataFrame, best: Sequence[int]) -> None:
     values = chosen[list(_BEST.values())]
     places = np.arange(len(_BEST))
     axes.bar(places, values.mean(), yerr=values.std(ddof=1), color=COLOURS[2], alpha=0.75, capsize=3, width=0.65)
-    labels = [f"{label}\n{value:.2f}" for label, value in zip(_BEST, values.mean(), strict=True)]
-    axes.set_xticks(places, labels, fontsize=7)
+    labels = [f"{label} {value:.2f}" for label, value in zip(_BEST, values.mean(), strict=True)]
+    axes.set_xticks(places, labels, fontsize=7, rotation=90)
 
 
 def domains(history: Mapping[str, pd.DataFrame], chance: Mapping[str, float], path: Path) -> None:
@@ -90,7 +89,8 @@ def domains(history: Mapping[str, pd.DataFrame], chance: Mapping[str, float], pa
         path: the PNG to write.
     """
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(1, 4, figsize=(11, 2.8), layout="constrained")
+        figure, grid = plt.subplots(2, 2, figsize=(WIDTH, 4.6), sharex=True)
+        panels = grid.flat
         for (name, epochs), colour in zip(history.items(), colours(len(history)), strict=True):
             columns = ("train_class_loss", "train_domain_loss", "train_domain_accuracy", "train_domain_weight")
             for axes, column in zip(panels, columns, strict=True):
@@ -102,12 +102,14 @@ def domains(history: Mapping[str, pd.DataFrame], chance: Mapping[str, float], pa
             panels[2].axhline(chance[name], color=colour, lw=1, ls="--")
         headings = ("class loss", "domain loss", "domain accuracy\n(dashed: most frequent domain)", "weight λ")
         for axes, heading in zip(panels, headings, strict=True):
-            axes.set(title=heading, xlabel="epoch")
+            axes.set_title(heading)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_axis_on() if history else axes.set_axis_off()
         panels[2].set_ylim(0, 1)
+        for axes in grid[1]:
+            axes.set_xlabel("epoch")
         if history:
-            figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+            figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         save(figure, path)
 
 
@@ -123,9 +125,10 @@ def decisions(
         path: the PNG to write.
     """
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            1, len(expected), figsize=(11, 1.4 + 0.5 * len(titles)), sharey=True, layout="constrained"
-        )
+        down = -(-len(expected) // 2)
+        size = (WIDTH, 0.9 + down * (0.5 + 0.33 * len(titles)))
+        figure, grid = plt.subplots(down, 2, figsize=size, sharey=True, squeeze=False)
+        panels = list(grid.flat[: len(expected)])
         places = np.arange(len(titles))[::-1]
         for axes, (metric, (heading, low, high)) in zip(panels, expected.items(), strict=True):
             axes.axvspan(low, high, color="0.9", lw=0)
@@ -140,7 +143,7 @@ def decisions(
                 axes.hlines(at, part[f"{metric}_low"], part[f"{metric}_high"], color=colour, lw=2)
                 axes.plot(part[metric], at, "o", color=colour, ms=5)
             axes.set(title=heading, ylim=(-0.6, len(titles) - 0.4), xlim=(0.35 if threshold_free else -0.02, 1.02))
-        panels[0].set_yticks(places, list(titles.values()))
+        panels[0].set_yticks(places, [wrapped(name, 24) for name in titles.values()])
         handles: list[Line2D | Patch] = [
             Line2D([], [], color=colour, marker="o", lw=2, label=label)
             for label, colour in zip(_DECISIONS.values(), COLOURS, strict=False)

@@ -19,6 +19,7 @@ from deepfake.studies.imbalance.results import Found
 from deepfake.studies.operating_points import page as operating_points
 from deepfake.studies.operating_points.analysis import HALF
 from deepfake.studies.operating_points.figures import title
+from deepfake.tables import results as result_tables
 
 HEADINGS = {"recall_real": "Recall (real)", F1: "F1 (macro)", GAP: "Gap", "auc": "AUC"}
 QUESTIONS = {
@@ -36,7 +37,7 @@ def write(settings: Params) -> str:
     detail = list(settings.studies.imbalance.detail) or [found.baseline]
     configs = {name: config_of(name) for name in found.labels}
     heads = [name for name, config in configs.items() if config.domain.column != "none"]
-    histories = {name: pd.read_csv(paths().history(name)) for name, run in configs.items() if run.train == "all"}
+    histories = _histories([name for name, run in configs.items() if run.train == "all"])
     _draw(found, detail, histories, heads)
     pages.write(
         NAME,
@@ -61,6 +62,11 @@ def write(settings: Params) -> str:
     return f"{first.question} {first.answer} ({first.figures})"
 
 
+def _histories(names: list[str]) -> dict[str, pd.DataFrame]:
+    """Return the epochs of runs that were trained by epochs."""
+    return dict(_of(result_tables.read(f"{NAME}_history"), names)) if names else {}
+
+
 def _of(frame: pd.DataFrame, names: list[str]) -> list[tuple[str, pd.DataFrame]]:
     """Return each run's rows."""
     return [(name, frame[frame["experiment"] == name].reset_index(drop=True)) for name in names]
@@ -79,9 +85,12 @@ def _draw(found: Found, detail: list[str], histories: dict[str, pd.DataFrame], h
     points, bins = (
         {labels[name]: rows for name, rows in _of(each, detail)} for each in (found.thresholds, found.reliability)
     )
-    curves = {labels[name]: pd.read_csv(paths().roc(name)) for name in detail}
+    curves, bands = (
+        {labels[name]: rows for name, rows in _of(result_tables.read(f"{NAME}_{kind}"), detail)}
+        for kind in ("roc", "roc_band")
+    )
     calibrations = found.calibration.assign(experiment=found.calibration["experiment"].map(labels))
-    operating_points.draw(NAME, points, bins, curves, calibrations)
+    operating_points.draw(NAME, points, bins, curves, bands, calibrations)
     reach = {metric: (0.0, one.target) if metric == GAP else (one.target, 1.0) for metric, one in EXPECTED.items()}
     expected = {metric: (HEADINGS[metric], *ends) for metric, ends in reach.items()}
     figures.decisions(found.rows, labels, expected, paths().figure(f"{NAME}_decisions"))

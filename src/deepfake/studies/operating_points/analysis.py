@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from deepfake.config.params import Params
-from deepfake.evaluation import calibration, decisions, influence, metrics, resampling, summary, thresholds
+from deepfake.config.params import Evaluation, Params
+from deepfake.evaluation import calibration, curves, decisions, influence, metrics, resampling, summary, thresholds
 from deepfake.evaluation.evalset import EvalSet, Floats
+from deepfake.evaluation.reliability import with_noise
 from deepfake.runs.checkpoint_metadata import Record, read_records
 from deepfake.studies import comparison
+from deepfake.studies.operating_points.curves import recipe
 
 HALF, BEST_F1 = "0.5", "best_f1"
 """Probability 0.5, and the threshold with the greatest macro F1 on each fold's inner validation."""
@@ -54,14 +56,16 @@ class Examined(NamedTuple):
             many `folds` it is the greatest that is looked for (`folds_at_bound`); ECE, log loss and Brier score
             `_before` and `_after` temperature scaling, means over folds; `ece_floor` of both, what a perfectly
             calibrated detector would show; the `log_loss_change` with its 95% CI.
-        reliability: one row a bin (`calibration.reliability`), `scaled` or not, over the samples of all folds.
+        reliability: one row a bin (`reliability.with_noise`), `scaled` or not, over the samples of all folds.
         roc: the ROC curve of each fold (`summary.roc`).
+        band: their mean with pointwise intervals (`curves.roc`).
     """
 
     points: pd.DataFrame
     calibration: dict[str, float]
     reliability: pd.DataFrame
     roc: pd.DataFrame
+    band: pd.DataFrame
 
 
 def read(experiments: Iterable[str], settings: Params) -> dict[str, Case]:
@@ -86,22 +90,30 @@ def examine(case: Case, settings: Params) -> Examined:
     fixed = [f"{probability:g}" for probability in sorted({0.5, *settings.studies.imbalance.thresholds})]
     # the rule `half` is probability 0.5, which is there
     rules = [*fixed, *(rule for rule in thresholds.RULES if rule != "half")]
-    temperatures = {fold: record.temperature for fold, record in case.records.items()}
-    scaled = held_out.assign(logit=held_out["logit"] / held_out["fold"].map(temperatures))
-    diagrams = [
-        calibration.reliability(rows["label"], rows["logit"]).assign(scaled=after)
-        for after, rows in ((False, held_out), (True, scaled))
-    ]
+    calibrated, bins = calibrate(case, settings.evaluation)
     return Examined(
         decisions.operating_points(case.joined, {rule: case.thresholds(rule) for rule in rules}),
-        _calibration(held_out, scaled, temperatures, settings),
-        pd.concat(diagrams, ignore_index=True),
+        calibrated,
+        bins,
         summary.roc(held_out),
+        curves.roc(EvalSet.of(held_out), recipe(settings.evaluation)),
     )
 
 
+def calibrate(case: Case, evaluation: Evaluation) -> tuple[dict[str, float], pd.DataFrame]:
+    """Return `Examined.calibration` and `Examined.reliability` of a run."""
+    held_out = case.joined[case.joined["subset"] == "held_out"]
+    temperatures = {fold: record.temperature for fold, record in case.records.items()}
+    scaled = held_out.assign(logit=held_out["logit"] / held_out["fold"].map(temperatures))
+    diagrams = [
+        with_noise(calibration.reliability(rows["label"], rows["logit"]), rows["repeat"].nunique()).assign(scaled=after)
+        for after, rows in ((False, held_out), (True, scaled))
+    ]
+    return _calibration(held_out, scaled, temperatures, evaluation), pd.concat(diagrams, ignore_index=True)
+
+
 def _calibration(
-    before: pd.DataFrame, after: pd.DataFrame, temperatures: Mapping[int, float], settings: Params
+    before: pd.DataFrame, after: pd.DataFrame, temperatures: Mapping[int, float], evaluation: Evaluation
 ) -> dict[str, float]:
     """Return what temperature scaling does to the probabilities of held-out samples."""
     values = np.array(list(temperatures.values()))
@@ -117,7 +129,7 @@ def _calibration(
         floors = [calibration.ece_floor(logits, seed=fold) for _, logits, fold in folds]
         found[f"ece_floor_{when}"] = float(np.mean(floors))
         losses += resampling.recomputed(EvalSet.of(rows), _log_loss, bounded=False)
-    change = resampling.recipe(influence.difference(*losses), confidence=settings.evaluation.confidence)
+    change = resampling.recipe(influence.difference(*losses), confidence=evaluation.confidence)
     return found | {"log_loss_change": change.value, "log_loss_low": change.low, "log_loss_high": change.high}
 
 

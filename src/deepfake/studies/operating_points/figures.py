@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from textwrap import fill
+from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from deepfake.reports.figures import COLOURS, STYLE, save
+from deepfake.reports import curve_figures
+from deepfake.reports.figures import COLOURS, STYLE, WIDTH, label_outer, matrix, panels_of, save, square, wrapped
 
 TITLES = {
     "0.5": "probability 0.5",
@@ -24,42 +23,32 @@ TITLES = {
 _TWIN = "best_balanced_accuracy"
 """The rule whose threshold is that of Youden's J: one of the two is drawn."""
 
-_MARKERS = "osD^vPX*"
-
 
 def title(rule: str) -> str:
     """Return what a threshold is called."""
     return TITLES.get(rule, rule)
 
 
-def roc(curves: Mapping[str, pd.DataFrame], points: Mapping[str, pd.DataFrame], path: Path) -> None:
-    """Draw held-out ROC curves, a line a fold, and the operating point of each threshold, pooled over folds.
+def roc(
+    curves: Mapping[str, pd.DataFrame],
+    bands: Mapping[str, pd.DataFrame],
+    points: Mapping[str, pd.DataFrame],
+    path: Path,
+) -> None:
+    """Draw held-out ROC curves, a line a fold and their mean, and the operating point of each threshold.
 
     Args:
         curves: of each run, `fold, fpr, tpr`.
-        points: of each run one row a threshold, with `false_positive_rate` and `recall_fake`.
+        bands: of each run, `evaluation.curves.roc`.
+        points: of each run one row a threshold, with `false_positive_rate` and `recall_fake`, pooled over folds.
         path: the PNG to write.
     """
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            1, len(curves), figsize=(3.9 * len(curves), 4.9), squeeze=False, sharey=True, layout="constrained"
-        )
-        for axes, (name, folds) in zip(panels.flat, curves.items(), strict=True):
-            for _, fold in folds.groupby("fold"):
-                axes.plot(fold["fpr"], fold["tpr"], color="0.55", lw=0.9, alpha=0.8)
-            axes.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
-            shown = operating(points[name])
-            for (_, row), marker, colour in zip(shown.iterrows(), _MARKERS, COLOURS, strict=False):
-                place, label = (row["false_positive_rate"], row["recall_fake"]), title(row["rule"])
-                axes.plot(
-                    *place, marker, color=colour, ms=8, mec="white", mew=0.8, label=label, clip_on=False, zorder=5
-                )
-            axes.set(title=name, xlabel="FPR (reals predicted fake)", aspect="equal", xlim=(0, 1), ylim=(0, 1))
-        panels[0, 0].set_ylabel("TPR (fakes predicted fake)")
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        handles.append(Line2D([], [], color="0.55", lw=0.9))
-        figure.legend(handles, [*labels, "held-out fold"], loc="outside lower center", ncols=3, fontsize=8)
-        save(figure, path)
+    shown = [operating(points[name]).set_index("rule") for name in curves]
+    marked = {
+        title(str(rule)): [(of.loc[rule, "false_positive_rate"], of.loc[rule, "recall_fake"]) for of in shown]
+        for rule in shown[0].index
+    }
+    curve_figures.roc(bands, curves, path, marked)
 
 
 def operating(points: pd.DataFrame) -> pd.DataFrame:
@@ -71,69 +60,56 @@ def confusion(points: Mapping[str, pd.DataFrame], path: Path) -> None:
     """Draw confusion matrices: a row a run, a column a threshold; counts over all folds, and shares of each row."""
     columns = operating(next(iter(points.values())))["rule"].tolist()
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            len(points),
-            len(columns),
-            figsize=(0.6 + 2 * len(columns), 0.5 + 2.1 * len(points)),
-            squeeze=False,
-            layout="constrained",
-        )
+        size = (WIDTH, 0.7 + 1.5 * len(points))
+        figure, panels = plt.subplots(len(points), len(columns), figsize=size, sharey=True, squeeze=False)
         for row, (name, each) in zip(panels, points.items(), strict=True):
             known = each.set_index("rule")
             for axes, rule in zip(row, columns, strict=True):
                 of = known.loc[rule]
-                _matrix(axes, np.array([[of["true_reals"], of["false_fakes"]], [of["false_reals"], of["true_fakes"]]]))
-                axes.set_title(f"{title(rule)}\n(median p = {of['probability']:.2f})", fontsize=8)
-            row[0].set_ylabel(f"{fill(name, 20)}\nactual", fontsize=8)
-        for axes in panels[-1]:
-            axes.set_xlabel("predicted", fontsize=8)
+                counts = [[of["true_reals"], of["false_fakes"]], [of["false_reals"], of["true_fakes"]]]
+                matrix(axes, pd.DataFrame(counts))
+                axes.set_title(f"{wrapped(title(rule), 15)}\nmedian p {of['probability']:.2f}", fontsize=8)
+            row[0].set_ylabel(f"{wrapped(name)}\nactual", fontsize=8)
+            # all of a row share their axis, so one of them turns it
+            row[0].set_ylim(2, 0)
+        figure.supxlabel("predicted", fontsize=8)
         save(figure, path)
 
 
-def _matrix(axes: Axes, counts: np.ndarray) -> None:
-    """Draw counts of real and fake, actual by predicted, and each row's shares as shades."""
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.6 else "black"
-        axes.text(
-            column, row, f"{count:,.0f}\n{shares[row, column]:.0%}", ha="center", va="center", color=colour, fontsize=8
-        )
-    axes.set_xticks([0, 1], ["real", "fake"], fontsize=8)
-    axes.set_yticks([0, 1], ["real", "fake"], fontsize=8)
-    axes.spines[:].set_visible(False)
+def eces(row: Any) -> str:
+    """Return the ECE of a run before and after temperature scaling, from its row of calibration."""
+    return f"ECE {row['ece_before']:.3f} → {row['ece_after']:.3f}, floor {row['ece_floor_after']:.3f}"
 
 
-def reliability(bins: Mapping[str, pd.DataFrame], calibration: pd.DataFrame, path: Path) -> None:
-    """Draw how often samples of a probability are fake, before and after temperature scaling.
+def reliability(bins: Mapping[str, pd.DataFrame], told: Mapping[str, str], path: Path) -> None:
+    """Draw how often samples of a probability are fake, before and after temperature scaling, and what chance allows.
 
     Args:
-        bins: of each run, the bins of `evaluation.calibration.reliability`, `scaled` or not.
-        calibration: one row a run, its name the index, with `ece_before`, `ece_after` and `ece_floor_after`.
+        bins: of each run, the bins of `evaluation.reliability.with_noise`, `scaled` or not; of some there may be none.
+        told: what each run's ECE is, below its name.
         path: the PNG to write.
     """
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            1, len(bins), figsize=(3.6 * len(bins), 4.3), squeeze=False, sharey=True, layout="constrained"
-        )
-        for axes, (name, rows) in zip(panels.flat, bins.items(), strict=True):
+        figure, panels = panels_of(len(bins), square(len(bins)) + 0.2, sharey=True, sharex=True)
+        for axes, (name, rows) in zip(panels, bins.items(), strict=True):
             axes.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
-            for scaled, label, colour in (
-                (False, "before temperature", COLOURS[0]),
-                (True, "after temperature", COLOURS[1]),
-            ):
-                part = rows[rows["scaled"] == bool(scaled)]
+            for scaled, colour in zip((False, True), _SCALED.values(), strict=True):
+                part = rows[rows["scaled"] == scaled]
                 # a bin of a few samples is still seen
                 sizes = 8 + 220 * part["samples"] / part["samples"].sum()
                 axes.plot(part["probability"], part["fakes"], color=colour, lw=1.2, alpha=0.8)
-                axes.scatter(part["probability"], part["fakes"], s=sizes, color=colour, alpha=0.75, label=label)
-            row = calibration.loc[name]
-            axes.set_title(
-                f"{name}\nECE {row['ece_before']:.3f} → {row['ece_after']:.3f} (floor {row['ece_floor_after']:.3f})"
+                axes.scatter(part["probability"], part["fakes"], s=sizes, color=colour, alpha=0.75)
+            after = rows[rows["scaled"]]
+            axes.vlines(after["probability"], after["noise_low"], after["noise_high"], color="0.8", lw=5, zorder=0)
+            axes.set(
+                title=f"{wrapped(name, 38)}\n{told[name]}", xlabel="probability of being fake", ylabel="share of fakes"
             )
-            axes.set(xlabel="probability of being fake", aspect="equal", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-        panels[0, 0].set_ylabel("share of fakes")
-        handles = [Line2D([], [], color=colour, marker="o", label=label) for label, colour in _SCALED.items()]
+            axes.set(aspect="equal", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        label_outer(panels)
+        shown = sorted({bool(scaled) for rows in bins.values() for scaled in rows["scaled"]})
+        kinds = [list(_SCALED.items())[scaled] for scaled in shown]
+        handles = [Line2D([], [], color=colour, marker="o", label=label) for label, colour in kinds]
+        handles.append(Line2D([], [], color="0.8", lw=5, label="95% of the noise, if calibrated"))
         figure.legend(handles=handles, loc="outside lower center", ncols=2)
         save(figure, path)
 

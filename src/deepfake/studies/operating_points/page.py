@@ -14,6 +14,7 @@ from deepfake.reports.columns import Column, Table, interval, number, text
 from deepfake.studies.operating_points import figures
 from deepfake.studies.operating_points.analysis import DECISIONS, Examined
 from deepfake.studies.operating_points.figures import title
+from deepfake.tables import results as result_tables
 
 _SHOWN = {
     "recall_real": "Recall (real)",
@@ -83,7 +84,17 @@ def write(experiment: str, found: Examined, settings: Params) -> str:
     """Write reports/thresholds_RUN.md with its pictures, and return its threshold table."""
     name, titles = name_of(experiment), {experiment: experiment}
     calibrations = pd.DataFrame([{"experiment": experiment, **found.calibration}])
-    draw(name, {experiment: found.points}, {experiment: found.reliability}, {experiment: found.roc}, calibrations)
+    tables = {"points": found.points, "reliability": found.reliability, "roc": found.roc, "roc_band": found.band}
+    for kind, rows in tables.items():
+        result_tables.write(rows.assign(experiment=experiment), f"{name}_{kind}")
+    draw(
+        name,
+        {experiment: found.points},
+        {experiment: found.reliability},
+        {experiment: found.roc},
+        {experiment: found.band},
+        calibrations,
+    )
     shown = table(found.points)
     pages.write(
         name,
@@ -104,9 +115,11 @@ def draw(
     points: Mapping[str, pd.DataFrame],
     bins: Mapping[str, pd.DataFrame],
     curves: Mapping[str, pd.DataFrame],
+    bands: Mapping[str, pd.DataFrame],
     calibrations: pd.DataFrame,
 ) -> None:
     """Draw ROC curves with thresholds, confusion matrices and reliability diagrams, all by what runs are called."""
-    figures.roc(curves, points, paths().figure(f"{name}_roc"))
+    figures.roc(curves, bands, points, paths().figure(f"{name}_roc"))
     figures.confusion(points, paths().figure(f"{name}_confusion"))
-    figures.reliability(bins, calibrations.set_index("experiment"), paths().figure(f"{name}_reliability"))
+    told = {row["experiment"]: figures.eces(row) for row in calibrations.to_dict("records")}
+    figures.reliability(bins, told, paths().figure(f"{name}_reliability"))

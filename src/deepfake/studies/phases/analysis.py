@@ -10,10 +10,12 @@ from deepfake import tables
 from deepfake.config import facts_of, read_finalists, scaled, shares, table
 from deepfake.config.params import Evaluation, Params
 from deepfake.errors import InputError
-from deepfake.evaluation import influence, metrics, resampling
+from deepfake.evaluation import influence, metrics, resampling, thresholds
 from deepfake.evaluation.evalset import EvalSet
 from deepfake.studies import comparison
 from deepfake.studies.comparison import Comparison
+from deepfake.studies.operating_points import analysis as operating_points
+from deepfake.studies.operating_points import curves
 from deepfake.tables import results as result_tables
 
 PHASES = {
@@ -40,8 +42,12 @@ def run(phase: str, settings: Params) -> list[str]:
         return _phase4(settings).cautions
     comparisons = {name: table(settings, name) for name in PHASES[phase]}
     found = comparison.run(phase, comparisons, settings.dataset, settings.evaluation)
-    if phase in ("phase1", "custom"):
+    if phase in ("phase1", "phase3", "custom"):
+        joined = comparison.read(comparisons[phase], settings.dataset)
         comparison.write_curves(phase, comparisons[phase])
+        curves.write(
+            phase, {name: _held_out(rows) for name, rows in joined.items()}, curves.recipe(settings.evaluation)
+        )
     if phase == "phase2":
         names = dict.fromkeys(name for one in comparisons.values() for name in one)
         joined = comparison.read(names, settings.dataset)
@@ -197,5 +203,22 @@ def _phase4(settings: Params) -> Comparison:
     scaling = {scaled(name, share): () if share == "small" else (name,) for name in names for share in shares(settings)}
     joined = comparison.read(scaling, settings.dataset)
     comparison.write("phase4a", {"phase4a": scaling}, joined, settings.evaluation)
+    _write_decided(final, settings)
     pairs = {name: tuple(final[:place]) for place, name in enumerate(final)}
     return comparison.write("phase4b", {"phase4b": pairs}, joined, settings.evaluation)
+
+
+def _write_decided(names: list[str], settings: Params) -> None:
+    """Write the curves of the finalists, what they decide at each threshold, and how far they can be believed."""
+    cases = operating_points.read(names, settings)
+    sure = curves.recipe(settings.evaluation)
+    runs = {
+        name: curves.Decided(_held_out(case.joined), case.thresholds(thresholds.TUNED)) for name, case in cases.items()
+    }
+    comparison.write_curves("phase4", names, ("roc", "confusion"))
+    curves.write("phase4", {name: one.held_out for name, one in runs.items()}, sure)
+    curves.write_decided("phase4", runs, sure)
+    found = {name: operating_points.calibrate(case, settings.evaluation) for name, case in cases.items()}
+    result_tables.write(curves.stacked({name: bins for name, (_, bins) in found.items()}), "phase4_reliability")
+    calibrations = pd.DataFrame([{"experiment": name} | figures for name, (figures, _) in found.items()])
+    result_tables.write(calibrations, "phase4_calibration")

@@ -10,10 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from deepfake.reports.figures import STYLE, colours, save
+from deepfake.reports.figures import MARKERS, STYLE, WIDTH, colours, save
 from deepfake.reports.forest import point
-
-_MARKERS = "osD^vPX*"
 
 
 def shortcuts(changes: pd.DataFrame, headings: Mapping[str, str], path: Path) -> None:
@@ -32,7 +30,7 @@ def shortcuts(changes: pd.DataFrame, headings: Mapping[str, str], path: Path) ->
         figure, panels = plt.subplots(
             2,
             len(headings),
-            figsize=(8.5, 0.9 + 0.42 * sum(heights)),
+            figsize=(WIDTH, 1.1 + 0.36 * sum(heights)),
             sharex="row",
             sharey="row",
             height_ratios=heights,
@@ -43,14 +41,13 @@ def shortcuts(changes: pd.DataFrame, headings: Mapping[str, str], path: Path) ->
                 _changes(axes, part[part["table"] == table], models)
             column[0].set_title(heading)
             column[1].set_xlabel("with minus without augmentation")
-            column[1].locator_params(axis="x", nbins=4)  # variances are small numbers, long to write
-        figure.align_ylabels()
-        figure.tight_layout()
+            for axes in column:
+                axes.locator_params(axis="x", nbins=4)  # small numbers, long to write
         handles = [
             Line2D([], [], color=colour, marker=marker, mfc="white", mew=1.5, lw=1.8, label=model)
-            for model, colour, marker in zip(models, colours(len(models)), _MARKERS, strict=False)
+            for model, colour, marker in zip(models, colours(len(models)), MARKERS, strict=False)
         ]
-        figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, -0.07), ncols=len(models))
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(models), 3))
         save(figure, path)
 
 
@@ -62,7 +59,7 @@ def _changes(axes: Axes, changes: pd.DataFrame, models: list[str]) -> None:
         for _, row in changes[changes["model"] == model].iterrows():
             place = len(metrics) - 1 - metrics.index(row["metric"]) + shift
             full = not row["low"] <= 0 <= row["high"]
-            point(axes, row["change"], place, (row["low"], row["high"]), colour, full=full, marker=_MARKERS[number % 8])
+            point(axes, row["change"], place, (row["low"], row["high"]), colour, full=full, marker=MARKERS[number % 8])
     axes.axvline(0, color="0.6", lw=0.8, ls="--")
     axes.set_yticks(range(len(metrics)), metrics[::-1])
     axes.set_ylim(-0.6, len(metrics) - 0.4)
@@ -71,7 +68,7 @@ def _changes(axes: Axes, changes: pd.DataFrame, models: list[str]) -> None:
 def size(rows: pd.DataFrame, titles: Mapping[str, str], path: Path) -> None:
     """Draw AUC against the number of parameters."""
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(5.2, 3.6))
+        figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
         ordered = rows.sort_values("parameters")
         for number, ((_, row), colour) in enumerate(zip(ordered.iterrows(), colours(len(rows)), strict=True)):
             error = [[max(0.0, row["auc"] - row["auc_low"])], [max(0.0, row["auc_high"] - row["auc"])]]
@@ -79,7 +76,7 @@ def size(rows: pd.DataFrame, titles: Mapping[str, str], path: Path) -> None:
                 row["parameters"],
                 row["auc"],
                 yerr=error,
-                fmt=_MARKERS[number % len(_MARKERS)],
+                fmt=MARKERS[number % len(MARKERS)],
                 color=colour,
                 mfc=colour,
                 mew=1.5,
@@ -93,9 +90,8 @@ def size(rows: pd.DataFrame, titles: Mapping[str, str], path: Path) -> None:
         axes.set(xlabel="parameters (millions, log scale)", ylabel="held-out AUC with the interval of its test")
         axes.xaxis.set_major_formatter(FuncFormatter(_millions))
         axes.xaxis.set_minor_formatter(FuncFormatter(_millions))
-        axes.tick_params(axis="x", which="both", labelsize=8)
         axes.set_ylim(bottom=min(0.45, axes.get_ylim()[0]))
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        figure.legend(loc="outside lower center", ncols=2)
         save(figure, path)
 
 
@@ -115,19 +111,19 @@ def scaling(numbers: pd.DataFrame, rows: pd.DataFrame, fractions: list[str], pat
     """
     points = [rows.set_index("experiment").loc[list(model[fractions])] for _, model in numbers.iterrows()]
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(5.2, 3.6))
+        figure, axes = plt.subplots(figsize=(WIDTH, 3.4))
         shares = points[0]["fraction"].to_numpy(np.float64) * 100
         step = 0.012 * max(float(np.ptp(shares)), 1)
         each = zip(numbers["title"], points, colours(len(numbers)), strict=True)
         for number, (title, model, colour) in enumerate(each):
             shifted = shares + step * (number - (len(numbers) - 1) / 2)
             axes.vlines(shifted, model["auc_low"], model["auc_high"], color=colour, lw=4, alpha=0.25)
-            marker = _MARKERS[number % len(_MARKERS)]
+            marker = MARKERS[number % len(MARKERS)]
             axes.plot(shifted, model["auc"], f"{marker}-", color=colour, ms=6, lw=1.6, label=title)
         axes.set_xticks(shares, [f"{share:.0f}%" for share in shares])
         axes.set(
             xlabel="share of the training groups",
             ylabel="AUC on the same held-out samples\n(bands: intervals of their tests)",
         )
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        figure.legend(loc="outside lower center", ncols=2)
         save(figure, path)

@@ -9,10 +9,13 @@ from deepfake import tables
 from deepfake.config import candidates, config_of, read_decision, read_final, scaled, shares
 from deepfake.config.params import Params
 from deepfake.project import paths
-from deepfake.reports import figures, findings, forest, pages
+from deepfake.reports import figures, findings, forest, heatmap, pages
 from deepfake.reports import settings as shown_settings
-from deepfake.reports.columns import Table
+from deepfake.reports.columns import Table, source_columns
 from deepfake.studies import results
+from deepfake.studies.operating_points import curves
+from deepfake.studies.operating_points import figures as points_figures
+from deepfake.studies.operating_points import page as operating_points
 from deepfake.studies.phases import design_tables
 from deepfake.studies.phases import figures as study_figures
 from deepfake.studies.results import Results
@@ -51,12 +54,34 @@ def _models(phase: str) -> dict[str, Any]:
     names = found.names() if phase == "phase1" else {name: name for name in found.titles}
     figures.auc(found.rows, found.folds, names, paths().figure(f"{phase}_auc"))
     _curves(phase, names)
-    figures.roc(
-        {told: pd.read_csv(paths().roc(name)) for name, told in names.items()},
-        {told: pd.read_csv(paths().confusion(name)) for name, told in names.items()},
-        paths().figure(f"{phase}_roc"),
-    )
+    _held_out(phase, found.rows, names)
+    _confusion(phase, names)
     return _common([found]) | {"table": design_tables.models(found).markdown()}
+
+
+def _held_out(phase: str, rows: pd.DataFrame, names: dict[str, str]) -> None:
+    """Draw the AUC by source, ROC and precision-recall curves of those runs that have a name."""
+    _by_source(phase, rows, names)
+    areas = rows.set_index("experiment")["average_precision"]
+    folds = result_tables.read(f"{phase}_roc")
+    curves.draw(phase, names, {name: areas[name] for name in names}, folds)
+
+
+def _by_source(phase: str, rows: pd.DataFrame, names: dict[str, str]) -> None:
+    """Draw the AUC of each run by source of the fakes."""
+    values = rows.set_index("experiment")[source_columns(rows)].rename(index=names, columns=_source)
+    heatmap.sources(values, paths().figure(f"{phase}_sources_heatmap"))
+
+
+def _source(column: str) -> str:
+    return column.removeprefix("auc_")
+
+
+def _confusion(phase: str, names: dict[str, str]) -> None:
+    """Draw what is decided at each fold's own threshold."""
+    counts = result_tables.read(f"{phase}_confusion")
+    each = {told: counts[counts["experiment"] == name] for name, told in names.items()}
+    figures.confusion(each, paths().figure(f"{phase}_confusion"))
 
 
 def _common(found: list[Results]) -> dict[str, Any]:
@@ -72,7 +97,8 @@ def _common(found: list[Results]) -> dict[str, Any]:
 
 def _curves(phase: str, names: dict[str, str]) -> None:
     """Draw the learning curves of those runs that were trained by epochs."""
-    trained = {told: pd.read_csv(paths().history(name)) for name, told in names.items() if _by_epochs(name)}
+    history = result_tables.read(f"{phase}_history")
+    trained = {told: history[history["experiment"] == name] for name, told in names.items() if _by_epochs(name)}
     figures.curves(trained, paths().figure(f"{phase}_curves"))
 
 
@@ -135,12 +161,14 @@ def _phase2_figures(found: Results, changes: pd.DataFrame, settings: Params) -> 
     forest.differences(found.tests.assign(name=names), headings, settings.evaluation.rope, path)
     both = {table: heading for table, heading in headings.items() if table in ("phase2d", "phase2e")}
     study_figures.shortcuts(changes, both, paths().figure("phase2_shortcuts"))
+    _by_source("phase2", found.rows, {name: name for name in found.titles})
 
 
 def _phase3(settings: Params) -> dict[str, Any]:
     found = results.read("phase3")
     study_figures.size(found.rows, found.titles, paths().figure("phase3_size"))
     _curves("phase3", found.names())
+    _held_out("phase3", found.rows, found.names())
     rationales = {name: run.rationale for name, run in candidates(settings).items() if run.rationale}
     return _common([found]) | {
         "table": design_tables.models(found, rationales).markdown(),
@@ -158,14 +186,36 @@ def _phase4(settings: Params) -> dict[str, Any]:
     named = numbers[["title"]].assign(**{str(key): [scaled(name, key) for name in numbers["baseline"]] for key in keys})
     study_figures.scaling(named, by_share.rows, list(map(str, keys)), paths().figure("phase4_scaling"))
     figures.auc(final.rows, final.folds, final.titles, paths().figure("phase4_sources"))
+    _by_source("phase4", by_share.rows, {name: name for name in by_share.titles})
+    told = {name: final.titles[name] for name in final.rows["experiment"]}
+    curves.draw(
+        "phase4",
+        told,
+        dict(zip(final.rows["experiment"], final.rows["average_precision"], strict=True)),
+        result_tables.read("phase4_roc"),
+    )
+    _confusion("phase4", told)
+    selective = curves.draw_decided("phase4", told)
+    calibrations = result_tables.read("phase4_calibration")
+    _reliability(calibrations, told)
     chosen = read_final()
     return _common([by_share]) | {
         "scaling": shown.markdown(),
         "table": design_tables.models(final).markdown(),
+        "selective": selective,
+        "calibration": operating_points.calibration(calibrations, told),
         "chosen": chosen,
         "chosen_title": final.titles[chosen],
         "rope": settings.evaluation.rope,
     }
+
+
+def _reliability(calibrations: pd.DataFrame, names: dict[str, str]) -> None:
+    """Draw how often the probabilities of the finalists come true."""
+    bins = result_tables.read("phase4_reliability")
+    each = {told: bins[bins["experiment"] == name] for name, told in names.items()}
+    eces = {names[row["experiment"]]: points_figures.eces(row) for row in calibrations.to_dict("records")}
+    points_figures.reliability(each, eces, paths().figure("phase4_reliability"))
 
 
 _PAGES: dict[str, Callable[[Params], dict[str, Any]]] = {

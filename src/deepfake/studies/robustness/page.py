@@ -1,5 +1,7 @@
 """The page on robustness: what AUC is retained under corruption."""
 
+from itertools import cycle
+
 import matplotlib.pyplot as plt
 import pandas as pd
 
@@ -88,26 +90,20 @@ def _section(name: str, conditions: pd.DataFrame, corruptions: pd.DataFrame) -> 
 def curves(conditions: pd.DataFrame) -> None:
     """Draw AUC over strength: a panel a corruption, a line a run with its 95% CI as a band."""
     corruptions = [name for name in conditions["corruption"].unique() if name != CLEAN]
-    columns = min(3, len(corruptions))
-    rows = -(-len(corruptions) // columns)
     with plt.rc_context(figures.STYLE):
-        figure, panels = plt.subplots(
-            rows, columns, figsize=(3.1 * columns, 2.5 * rows), sharey=True, squeeze=False, layout="constrained"
-        )
-        for panel in panels.flat[len(corruptions) :]:
-            panel.set_axis_off()
-        colours = figures.colours(conditions["experiment"].nunique())
-        for panel, corruption in zip(panels.flat, corruptions, strict=False):
+        figure, panels = figures.panels_of(len(corruptions), 1.75, across=3, sharey=True)
+        names = conditions["experiment"].unique().tolist()
+        for panel, corruption in zip(panels, corruptions, strict=True):
             shown = conditions[conditions["corruption"].isin([CLEAN, corruption])]
-            for (name, part), colour in zip(shown.groupby("experiment", sort=False), colours, strict=True):
+            for name, colour, marker in zip(names, figures.colours(len(names)), cycle(figures.MARKERS), strict=False):
+                part = shown[shown["experiment"] == name]
                 panel.fill_between(part["level"], part["auc_low"], part["auc_high"], color=colour, alpha=0.18, lw=0)
-                panel.plot(part["level"], part["auc"], "o-", color=colour, ms=3, lw=1.5, label=name)
+                panel.plot(part["level"], part["auc"], f"{marker}-", color=colour, ms=3.5, lw=1.5, label=name)
             strengths = shown.drop_duplicates("level")["strength"]
-            panel.set_xticks(range(len(strengths)), ["clean", *(f"{value:g}" for value in strengths[1:])])
+            panel.set_xticks(range(len(strengths)), ["clean", *(f"{value:g}" for value in strengths[1:])], fontsize=7.5)
             panel.axhline(0.5, color="0.6", lw=0.8, ls="--")
             panel.set(title=corruption, xlabel=CORRUPTIONS[corruption].strength)
-        for panel in panels[:, 0]:
+        for panel in panels[::3]:
             panel.set_ylabel("AUC")
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=3)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
         figures.save(figure, paths().figure(NAME))

@@ -18,7 +18,7 @@ from deepfake.project import paths
 from deepfake.reports import findings, pages
 from deepfake.reports import settings as shown_settings
 from deepfake.reports.columns import Column, Table, estimate, number, text
-from deepfake.reports.figures import STYLE, save
+from deepfake.reports.figures import STYLE, WIDTH, save, wrapped
 from deepfake.tables import results as result_tables
 
 SEVERITIES = ("none", "weak", "moderate", "severe")
@@ -135,9 +135,9 @@ def figure(rows: pd.DataFrame, path: Path) -> None:
     tallest = max(map(len, panels.values()), default=1)
     across = min(len(panels), 2) or 1
     down = -(-len(panels) // across)
-    with plt.rc_context(STYLE | {"font.size": 8}):
-        size = (4.4 * across, 0.6 + down * (0.8 + 0.19 * tallest))
-        drawn, axes = plt.subplots(down, across, figsize=size, squeeze=False, sharex=True, layout="constrained")
+    with plt.rc_context(STYLE):
+        size = (WIDTH, 0.6 + down * (0.7 + 0.17 * tallest))
+        drawn, axes = plt.subplots(down, across, figsize=size, squeeze=False, sharex=True)
         for panel in axes.flat[len(panels) :]:
             panel.set_visible(False)
         for panel, (subject, seen) in zip(axes.flat, panels.items(), strict=False):
@@ -148,9 +148,9 @@ def figure(rows: pd.DataFrame, path: Path) -> None:
             panel.set_yticks(places, seen["label"].tolist())
             panel.set_ylim(tallest - 0.5, -0.5)
             panel.axvline(0.5, color="0.4", lw=0.8)
-            panel.set(title=str(subject), xlim=(0.35, 1.02))
+            panel.set(title=wrapped(str(subject), 38), xlim=(0.35, 1.02))
             panel.tick_params(labelbottom=True)
-        drawn.supxlabel("AUC of the probe (0.5: chance)", fontsize=8)
+        drawn.supxlabel("AUC of the probe (0.5: chance)", fontsize=9)
         handles = [Patch(color=_COLOURS[severity]) for severity in SEVERITIES]
         drawn.legend(handles, SEVERITIES, loc="outside upper center", ncols=len(SEVERITIES))
         save(drawn, path)

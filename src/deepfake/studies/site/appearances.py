@@ -10,7 +10,7 @@ from deepfake.errors import InputError
 from deepfake.project import paths
 from deepfake.reports.columns import Column, Table, estimate, text
 from deepfake.studies.phases.page import SECTIONS
-from deepfake.studies.site.navigation import address
+from deepfake.studies.site import navigation
 from deepfake.studies.site.run_facts import RunFacts
 from deepfake.tables import results as result_tables
 
@@ -44,11 +44,18 @@ _USES = {
     "imbalance_thresholds": ("imbalance", "examined at every threshold"),
 }
 """The tables of studies that use finished runs, each with its study and what that does."""
+CARDS = ("phase1", "phase3", "phase4")
+"""The studies whose runs have a model card: those that ask which model is best."""
 CONTRASTS = [
     text("Asked", "asked"),
     text("Data set", "dataset"),
     text("Against", "other"),
-    Column("Change [interval]", {"": "difference", "low": "low", "high": "high"}, "{:+.3f} [{:+.3f}, {:+.3f}]".format, "{:+.3f}".format),
+    Column(
+        "Change [interval]",
+        {"": "difference", "low": "low", "high": "high"},
+        "{:+.3f} [{:+.3f}, {:+.3f}]".format,
+        "{:+.3f}".format,
+    ),
     text("Verdict on this run", "verdict"),
 ]
 FIGURES = [
@@ -75,7 +82,7 @@ class Place:
     @property
     def address(self) -> str:
         """Return its page below reports/site."""
-        return address(self.study)
+        return navigation.address(self.study)
 
 
 class Tables:
@@ -158,6 +165,17 @@ def uses(run: RunFacts, tables: Tables) -> list[Place]:
     found += [Place("phase4", "trained on more data")] if run.name in _finalists() else []
     found += [Place("final", "the final model, on the test set")] if run.name == final() else []
     return list(dict.fromkeys(found))
+
+
+def address(name: str) -> str:
+    """Return the page of a run below reports/site."""
+    return f"runs/{name}.html"
+
+
+def card(run: RunFacts) -> str:
+    """Return the model card of a run below reports/site, or nothing where it has none."""
+    carded = run.config is not None and (run.study in CARDS or run.name == final())
+    return f"models/{run.name}.html" if carded else ""
 
 
 def final() -> str:

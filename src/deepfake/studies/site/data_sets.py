@@ -13,12 +13,11 @@ from deepfake import config, tables
 from deepfake.config.params import Params
 from deepfake.datasets import catalog
 from deepfake.datasets.entries import DataSet
-from deepfake.errors import InputError
 from deepfake.project import UNION, paths
 from deepfake.reports.columns import Column, Table, estimate, number, text
 from deepfake.reports.site import html, markdown
 from deepfake.reports.site.html import Entry
-from deepfake.studies.site import navigation, runs
+from deepfake.studies.site import appearances, navigation, runs
 from deepfake.studies.site.appearances import Tables
 from deepfake.studies.site.run_facts import RunFacts
 
@@ -34,8 +33,11 @@ _SIZES = [
     text("Label", "label"),
     number("Samples", "samples", "{:,}"),
     *(
-        Column(f"{side.capitalize()} in px: median (least to greatest)", {"": side, "low": f"{side}_low", "high": f"{side}_high"},
-               "{:.0f} ({:.0f} to {:.0f})".format)
+        Column(
+            f"{side.capitalize()} in px: median (least to greatest)",
+            {"": side, "low": f"{side}_low", "high": f"{side}_high"},
+            "{:.0f} ({:.0f} to {:.0f})".format,
+        )
         for side in ("width", "height")
     ),
     text("Formats", "formats"),
@@ -47,6 +49,12 @@ _FACES = [
     number("Face found", "share", "{:.1%}"),
     number("Several faces", "several", "{:,}"),
     number("Median confidence", "median_confidence"),
+]
+_CHECKS = [
+    text("Check", "check"),
+    Column("Found", {"": "value", "of": "of"}, "{:,.0f} of {:,.0f}".format, "{:,.0f}".format),
+    text("Outcome", "outcome"),
+    text("What it means", "meaning"),
 ]
 _PROBES = [
     text("In", "subject"),
@@ -84,9 +92,15 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
     rows = [_row(name, entry, known, compared, settings) for name, entry in entries.items()]
     headings = ["Data set", "What it is", "Sources", "Samples", "Groups", "Runs", "Licence"]
     html.page(
-        INDEX, __package__ or "", "data_sets.html.j2", title="Data sets", navigation=shared, headings=headings, rows=rows
+        INDEX,
+        __package__ or "",
+        "data_sets.html.j2",
+        title="Data sets",
+        navigation=shared,
+        headings=headings,
+        rows=rows,
     )
-    return runs.tidy(FOLDER, [address(name) for name in entries], INDEX)
+    return [paths().site / page for page in (*(address(name) for name in entries), INDEX)]
 
 
 def address(name: str) -> str:
@@ -94,9 +108,7 @@ def address(name: str) -> str:
     return f"{FOLDER}/{name}.html"
 
 
-def _shown(
-    name: str, entry: DataSet, known: Sequence[RunFacts], compared: Tables, settings: Params
-) -> dict[str, Any]:
+def _shown(name: str, entry: DataSet, known: Sequence[RunFacts], compared: Tables, settings: Params) -> dict[str, Any]:
     """Return what the page of a data set shows."""
     manifest, card = _manifest(name), paths().data_card(name)
     return {
@@ -109,6 +121,7 @@ def _shown(
         "faces": _faces(name, compared),
         "collection": _collection(name, entry),
         "card": below_heading(card.read_text(encoding="utf-8")) if card.exists() else "",
+        "checks": _checks(name, compared),
         "probes": _probes(name, compared, settings),
         "uses": uses(name, known, compared, settings),
     }
@@ -190,6 +203,13 @@ def _collection(name: str, entry: DataSet) -> list[tuple[str, str]]:
     return [*rows, ("Made", "by this program, from a fixed seed" if made else "by others")]
 
 
+def _checks(name: str, compared: Tables) -> Table | None:
+    """Return the quality checks of a data set, or None where the data have not been described."""
+    rows = compared.of("eda_quality")
+    own = rows[rows["dataset"] == name] if len(rows) else rows
+    return Table(own, _CHECKS) if len(own) else None
+
+
 def _probes(name: str, compared: Tables, settings: Params) -> Table | None:
     """Return what families of features without a face say of the label, in the files and in each view."""
     rows = compared.of("probes" if name == settings.dataset else f"own_{name}_probes")
@@ -200,9 +220,7 @@ def _probes(name: str, compared: Tables, settings: Params) -> Table | None:
     return Table(joint.assign(verdict=joint["verdict"].str.replace("_", " ")), _PROBES)
 
 
-def uses(
-    name: str, known: Sequence[RunFacts], compared: Tables, settings: Params
-) -> list[list[str | tuple[str, str]]]:
+def uses(name: str, known: Sequence[RunFacts], compared: Tables, settings: Params) -> list[list[str | tuple[str, str]]]:
     """Return the runs that a data set trains or evaluates, as cells that lead to them."""
     crossed = compared.of("generalization_cells")
     evaluated = set(crossed.loc[crossed["dataset"] == name, "experiment"]) if len(crossed) else set()
@@ -213,7 +231,7 @@ def uses(
         if own or run.name in evaluated:
             page = navigation.address(run.study) if navigation.ran(run.study) else ""
             use = "trained and evaluated" if own else "evaluated"
-            found.append([(run.name, runs.address(run.name)), (run.study, page), use])
+            found.append([(run.name, appearances.address(run.name)), (run.study, page), use])
     return found
 
 

@@ -19,7 +19,12 @@ _SIZES = ("Share of training groups", "Cross-validation")
 COLUMNS = [
     text("Limit", "limit"),
     text("Measure", "measure"),
-    Column("Value [95% CI]", {"": "value", "low": "low", "high": "high"}, "{:+.3f} [{:+.3f}, {:+.3f}]".format, "{:+.3f}".format),
+    Column(
+        "Value [95% CI]",
+        {"": "value", "low": "low", "high": "high"},
+        "{:+.3f} [{:+.3f}, {:+.3f}]".format,
+        "{:+.3f}".format,
+    ),
     text("Verdict", "verdict"),
     text("Measured on", "run"),
     text("How near", "relation"),
@@ -58,9 +63,7 @@ def relation(own: RunConfig, other: RunConfig) -> Relation | None:
         return Relation(0, "this run")
     if (own.model, own.train, own.pretrained) != (other.model, other.train, other.pretrained):
         return None
-    differ = [
-        name for name, tell in shown_settings.SETTINGS.items() if name not in _SIZES and tell(own) != tell(other)
-    ]
+    differ = [name for name, tell in shown_settings.SETTINGS.items() if name not in _SIZES and tell(own) != tell(other)]
     if not differ:
         return Relation(1, f"same recipe, {other.fraction:.0%} of the training groups")
     return Relation(1 + len(differ), "same model; other " + ", ".join(name[0].lower() + name[1:] for name in differ))
@@ -87,11 +90,13 @@ def of(run: RunFacts, others: Sequence[RunFacts], tables: Tables) -> Limits:
         rows = tables.of(table)
         found = told(rows) if len(rows) else pd.DataFrame({"run": []})
         found = found[found["run"].isin(list(related))]
-        ranks = found["run"].map(lambda name: related[name].rank)
+        ranks = found["run"].map({name: near.rank for name, near in related.items()})
         if found.empty:
             unmeasured.append(topic)
         parts.append(found[ranks == ranks.min()])
-    rows = pd.concat(parts, ignore_index=True).reindex(columns=["limit", "measure", "value", "low", "high", "verdict", "run"])
+    rows = pd.concat(parts, ignore_index=True).reindex(
+        columns=["limit", "measure", "value", "low", "high", "verdict", "run"]
+    )
     rows = rows.assign(relation=[related[name].said for name in rows["run"]])
     return Limits(Table(rows, COLUMNS), _in_view(run.config.view.view), unmeasured)
 
@@ -99,7 +104,10 @@ def of(run: RunFacts, others: Sequence[RunFacts], tables: Tables) -> Limits:
 def _corruption(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what the strongest corruption leaves of the AUC, over all kinds of it."""
     worst = rows[rows["level"] == rows["level"].max()]
-    limits = [f"corruption of level {level:.0f}; worst: {kind}" for level, kind in zip(worst["level"], worst["worst"], strict=True)]
+    limits = [
+        f"corruption of level {level:.0f}; worst: {kind}"
+        for level, kind in zip(worst["level"], worst["worst"], strict=True)
+    ]
     return _limit(worst, limits, "ΔAUC", ("difference", "low", "high"))
 
 

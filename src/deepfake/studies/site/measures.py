@@ -23,13 +23,17 @@ _DECIDED = {
     "f1_macro": "macro F1",
 }
 _OVERALL = {
-    "average_precision": "average precision",
-    "eer": "equal error rate",
-    "tpr_at_fpr_5": "true positive rate at 5% false positives",
+    "average_precision": "Average precision",
+    "eer": "Equal error rate",
+    "tpr_at_fpr_5": "True positive rate at 5% false positives",
     "brier": "Brier score",
-    "train_val_gap": "train AUC less held-out AUC",
+    "train_val_gap": "Train AUC less held-out AUC",
 }
-ESTIMATES = [text("Figure", "figure"), estimate("Value [95% CI]", "value", "low", "high"), number("Held-out samples", "samples", "{:,}")]
+ESTIMATES = [
+    text("Figure", "figure"),
+    estimate("Value [95% CI]", "value", "low", "high"),
+    number("Held-out samples", "samples", "{:,}"),
+]
 
 
 def overall(row: pd.Series) -> list[tuple[str, str]]:
@@ -64,7 +68,8 @@ def calibration(run: RunFacts, settings: Params) -> Table | None:
         return None
     found = analysis.examine(Case(run.joined, run.records), settings).calibration
     rows = [
-        {"when": f"{when} temperature scaling"} | {key: found[f"{key}_{when}"] for key in ("ece", "ece_floor", "log_loss", "brier")}
+        {"when": f"{when} temperature scaling"}
+        | {key: found[f"{key}_{when}"] for key in ("ece", "ece_floor", "log_loss", "brier")}
         for when in ("before", "after")
     ]
     shown: list[Column] = [
@@ -73,7 +78,9 @@ def calibration(run: RunFacts, settings: Params) -> Table | None:
         number("ECE by chance alone", "ece_floor"),
         number("Log loss", "log_loss"),
         number("Brier score", "brier"),
-        estimate("Temperature: median [least, greatest]", "temperature", "temperature_low", "temperature_high", "{:.2f}"),
+        estimate(
+            "Temperature: median [least, greatest]", "temperature", "temperature_low", "temperature_high", "{:.2f}"
+        ),
     ]
     scaled = {key: found[key] for key in ("temperature", "temperature_low", "temperature_high")}
     rows[1] |= scaled

@@ -22,6 +22,8 @@ from deepfake.studies.explain.page import ATTENTION
 from deepfake.studies.site import appearances, limits, measures, navigation, runs
 from deepfake.studies.site.appearances import Tables
 from deepfake.studies.site.run_facts import RunFacts
+from deepfake.studies.site.run_page import capital
+from deepfake.studies.summary.page import PAGES
 
 FOLDER = "models"
 INDEX = f"{FOLDER}/index.html"
@@ -50,23 +52,23 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
     """
     known, settings, compared = runs.read_all() if found is None else found, config.load(), Tables()
     shared = navigation.read()
-    carded = [run for run in known if runs.card(run) and run.config is not None]
+    carded = [run for run in known if appearances.card(run)]
     for run in carded:
         html.page(
-            runs.card(run),
+            appearances.card(run),
             __package__ or "",
             "model.html.j2",
-            title=f"{run.title} ({run.name})",
+            title=f"{capital(run.title)} ({run.name})",
             navigation=shared,
             crumbs=[Entry("Models", INDEX)],
             **_shown(run, known, compared, settings),
         )
-    headings = ["Model", "Run", "Phase", "Images", "Share of the data", "Parameters", "AUC [95% CI]", "Test AUC [95% CI]"]
+    headings = ["Model", "Run", "AUC [95% CI]", "Test AUC [95% CI]", "Phase", "View", "Share", "Parameters"]
     rows = [_row(run, compared) for run in carded]
     html.page(
         INDEX, __package__ or "", "models.html.j2", title="Models", navigation=shared, headings=headings, rows=rows
     )
-    return runs.tidy(FOLDER, [runs.card(run) for run in carded], INDEX)
+    return [paths().site / page for page in (*(appearances.card(run) for run in carded), INDEX)]
 
 
 def _shown(run: RunFacts, known: Sequence[RunFacts], compared: Tables, settings: Params) -> dict[str, Any]:
@@ -78,8 +80,10 @@ def _shown(run: RunFacts, known: Sequence[RunFacts], compared: Tables, settings:
     told = {name: tell(run.config) for name, tell in shown_settings.SETTINGS.items()}
     return {
         "run": run,
+        "study": PAGES.get(run.study, run.study),
+        "data_set": f"data/{run.config.dataset}.html" if run.config.dataset in catalog.load() else "",
         "final": final,
-        "lead": f"One of the models of {run.study}, shown {run.shown}.",
+        "lead": f"It is shown {run.shown}. A model of {PAGES.get(run.study, run.study)}.",
         "details": _details(run, told),
         "origin": origin(run),
         "wrong": _wrong(decided),
@@ -90,8 +94,9 @@ def _shown(run: RunFacts, known: Sequence[RunFacts], compared: Tables, settings:
         "overall": [] if row is None else measures.overall(row),
         "sources": measures.by_source(run, confidence),
         "test": _test(compared) if final else None,
-        "untested": "The test set has not been opened yet: deepfake final." if final else
-        "The test set was not opened for it: only the final model has figures there.",
+        "untested": "The test set has not been opened yet: deepfake final."
+        if final
+        else "The test set was not opened for it: only the final model has figures there.",
         "decided": decided,
         "threshold": _threshold(run),
         "calibration": measures.calibration(run, settings),
@@ -108,8 +113,12 @@ def _details(run: RunFacts, told: dict[str, str]) -> list[tuple[str, str]]:
     assert run.config is not None
     parameters = run.facts.get("parameters")
     return [
-        ("Architecture", f"{run.title}, a convolutional network" if run.config.model in config.FROM_SCRATCH else
-         f"{run.title} ({run.config.model} of timm)"),
+        (
+            "Architecture",
+            f"{run.title}, a convolutional network"
+            if run.config.model in config.FROM_SCRATCH
+            else f"{run.title} ({run.config.model} of timm)",
+        ),
         ("Parameters", f"{parameters:,}" if isinstance(parameters, int) else "unknown"),
         ("Trained", told["Trained"]),
         ("Input", told["Images"]),
@@ -182,12 +191,12 @@ def _row(run: RunFacts, compared: Tables) -> list[str | tuple[str, str]]:
     test = _test(compared) if final else None
     parameters = run.facts.get("parameters")
     return [
-        (run.title, runs.card(run)),
-        (run.name, runs.address(run.name)),
+        (capital(run.title), appearances.card(run)),
+        (run.name, appearances.address(run.name)),
+        "-" if figures is None else str(figures.shown()["AUC [95% CI]"].iloc[0]),
+        "-" if test is None else str(test.shown()["Value [95% CI]"].iloc[0]),
         (run.study, navigation.address(run.study) if navigation.ran(run.study) else ""),
-        run.shown,
+        run.config.view.view,
         f"{run.config.fraction:.0%}",
         f"{parameters:,}" if isinstance(parameters, int) else "-",
-        "-" if figures is None else str(figures.shown()["AUC [95% CI]"].iloc[0]),
-        "not opened" if test is None else str(test.shown()["Value [95% CI]"].iloc[0]),
     ]

@@ -1,18 +1,34 @@
 """The whole site, from what the studies left in reports/ and runs/."""
 
+from pathlib import Path
+
 from deepfake.config.params import Params
+from deepfake.project import paths
 from deepfake.reports.site import glossary, html
 from deepfake.reports.site.templates import PACKAGE
+from deepfake.studies.site import data_sets, models, runs, start, study_pages
 from deepfake.studies.site import navigation as site_navigation
-from deepfake.studies.site import start, study_pages
 
 
-def write(settings: Params) -> None:
-    """Write reports/site; what was not run is said there."""
+def write(settings: Params) -> list[Path]:
+    """Write reports/site; what was not run is said there.
+
+    Args:
+        settings: params.yaml.
+
+    Returns:
+        The pages, in alphabetical order. Older pages, of what is gone, are deleted.
+
+    Raises:
+        InputError: params.yaml, the catalog, a findings file or a table is damaged.
+    """
     navigation = site_navigation.read()
     html.write_assets()
-    html.page(
-        "glossary.html", PACKAGE, "glossary.html.j2", title="Glossary", navigation=navigation, terms=glossary.terms()
-    )
-    study_pages.write(navigation)
-    start.write(settings, navigation)
+    terms = glossary.terms()
+    html.page("glossary.html", PACKAGE, "glossary.html.j2", title="Glossary", navigation=navigation, terms=terms)
+    known = runs.read_all()
+    pages = [paths().site / "glossary.html", *study_pages.write(navigation), start.write(settings, navigation)]
+    pages += [*runs.write(known), *models.write(known), *data_sets.write(known)]
+    for page in set(paths().site.rglob("*.html")) - set(pages):
+        page.unlink()
+    return sorted(pages)

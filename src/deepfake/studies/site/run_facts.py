@@ -67,8 +67,15 @@ class RunFacts:
         if self.config is None:
             return str(self.facts.get("model", "unknown"))
         if self.kind == "ensemble":
-            return f"ensemble of {' and '.join(self.facts['ensemble']['experiments'])}"
+            return f"ensemble of {' and '.join(self.members) or 'unknown members'}"
         return results.title(self.config.model_dump() | {"recipe": self.kind})
+
+    @property
+    def members(self) -> list[str]:
+        """Return the runs that an ensemble sums."""
+        combination = self.facts.get("ensemble")
+        found = combination.get("experiments") if isinstance(combination, dict) else None
+        return [str(name) for name in found] if isinstance(found, list) else []
 
     @property
     def shown(self) -> str:

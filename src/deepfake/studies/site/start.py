@@ -1,6 +1,9 @@
 """The start page: what was studied, the key findings, a figure a phase, and the way to everything else."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
 
 from deepfake.config.params import Params
 from deepfake.project import paths
@@ -21,8 +24,9 @@ _FIGURES = {
     "phase4": "phase4_scaling",
 }
 """The figure by which each phase is shown."""
-_STUDY, _HOW = "The study", "How to read this"
-"""Sections of the summary that the start page repeats."""
+_STUDY = "summary_study"
+_HOW = "How to read this"
+"""The table and the section of the summary that the start page repeats."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ class Shown:
     caption: str
 
 
-def write(settings: Params, navigation: Navigation) -> None:
-    """Write reports/site/index.html from the findings of all studies that were run."""
+def write(settings: Params, navigation: Navigation) -> Path:
+    """Write reports/site/index.html from the findings of all studies that were run, and return it."""
     keys = summary.key_findings()
     html.page(
         PATH,
@@ -59,9 +63,11 @@ def write(settings: Params, navigation: Navigation) -> None:
         resolution=_resolution(),
         phases=[_shown(study, figure, keys) for study, figure in _FIGURES.items() if site_navigation.ran(study)],
         absent=[title for study, title in summary.PAGES.items() if not site_navigation.ran(study)],
-        study=_section(_STUDY, navigation),
-        how=_section(_HOW, navigation),
+        study=_study(),
+        left_out=", ".join(f"`{name}`" for name in summary.left_out(settings)),
+        how=_how(),
     )
+    return paths().site / PATH
 
 
 def _shown(study: str, figure: str, keys: list[tuple[str, Finding]]) -> Shown:
@@ -77,9 +83,16 @@ def _resolution() -> str:
     return results.resolution([result_tables.read(name) for name in names if paths().table(name).is_file()])
 
 
-def _section(heading: str, navigation: Navigation) -> str:
-    """Return a section of the summary as HTML without its heading, or nothing where there is no summary."""
+def _study() -> pd.DataFrame | None:
+    """Return the design's summary table but for what the findings say, or None where there is no summary."""
+    if not paths().table(_STUDY).is_file():
+        return None
+    return result_tables.read(_STUDY).drop(columns="Conclusion")
+
+
+def _how() -> str:
+    """Return how to read the findings, in the summary's words, or nothing where there is no summary."""
     page = paths().page("summary")
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
-    body = next((part for part in text.split("\n## ") if part.startswith(f"{heading}\n")), "")
-    return markdown.to_html(body.removeprefix(heading), 0, runs=navigation.runs)
+    body = next((part for part in text.split("\n## ") if part.startswith(f"{_HOW}\n")), "")
+    return markdown.to_html(body.removeprefix(_HOW), 0)

@@ -1,6 +1,7 @@
 """The studies' pages: each is the report's Markdown page inside the layout, so that its text is said once."""
 
 import re
+from pathlib import Path
 
 from deepfake.project import paths
 from deepfake.reports.site import html, markdown
@@ -24,30 +25,25 @@ _LONG = 4
 """A page with more sections has a table of contents."""
 
 
-def write(navigation: Navigation) -> None:
-    """Write the page of every study; that of one that was not run says so."""
+def write(navigation: Navigation) -> list[Path]:
+    """Write the page of every study, that of one that was not run says so; return them."""
     for study, title in site_navigation.titles().items():
-        if not site_navigation.ran(study):
-            html.page(
-                site_navigation.address(study),
-                __package__ or "",
-                "absent.html.j2",
-                title=title,
-                navigation=navigation,
-                study=study,
-            )
-            continue
-        text = _UP.sub("", paths().page(study).read_text(encoding="utf-8"), count=1)
-        shown = markdown.render(text, 0, runs=navigation.runs)
+        page = _read(study, navigation) if site_navigation.ran(study) else None
         html.page(
             site_navigation.address(study),
             __package__ or "",
             "study.html.j2",
-            title=shown.title or title,
+            title=page.title if page and page.title else title,
             navigation=navigation,
-            body=shown.below_title,
-            sections=shown.sections if len(shown.sections) > _LONG else [],
+            study=study,
+            page=page,
+            contents=page is not None and len(page.sections) > _LONG,
             notebooks=NOTEBOOKS.get(study, ()),
             unrecorded=study in site_navigation.CONCLUDING and not paths().findings(study).is_file(),
-            study=study,
         )
+    return [paths().site / site_navigation.address(study) for study in site_navigation.titles()]
+
+
+def _read(study: str, navigation: Navigation) -> markdown.Rendered:
+    text = _UP.sub("", paths().page(study).read_text(encoding="utf-8"), count=1)
+    return markdown.render(text, 0, runs=navigation.runs)
