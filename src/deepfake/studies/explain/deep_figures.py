@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from deepfake import tables
 from deepfake.project import paths
-from deepfake.reports import figures, image_grid
+from deepfake.reports import figures, image_grid, svg
 
 _ACROSS = 16
 """Filters in a row."""
@@ -58,16 +58,17 @@ def filters(networks: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> None:
 
 
 def _mosaic(kernels: np.ndarray) -> np.ndarray:
-    """Return filters [n, 3, h, w] in [-1, 1] side by side, as a picture with white lines between them."""
+    """Return filters [n, 3, h, w] in [-1, 1] side by side, as a picture with nothing between them."""
     count, _, high, wide = kernels.shape
     scale = -(-12 // max(high, wide))  # lines are thin beside small filters, too
     high, wide = high * scale, wide * scale
     across = min(count, _ACROSS)
-    canvas = np.ones((-(-count // across) * (high + 1) - 1, across * (wide + 1) - 1, 3))
+    canvas = np.zeros((-(-count // across) * (high + 1) - 1, across * (wide + 1) - 1, 4))
     for number, kernel in enumerate(kernels):
         top, left = number // across * (high + 1), number % across * (wide + 1)
         picture = (kernel.transpose(1, 2, 0) + 1) / 2
-        canvas[top : top + high, left : left + wide] = picture.repeat(scale, axis=0).repeat(scale, axis=1)
+        shown = canvas[top : top + high, left : left + wide]
+        shown[..., :3], shown[..., 3] = picture.repeat(scale, axis=0).repeat(scale, axis=1), 1
     return canvas
 
 
@@ -140,7 +141,7 @@ def _heatmap(axes: Axes, values: np.ndarray, names: list[str]) -> AxesImage:
             if np.isfinite(value):
                 text = f"{value:.2f}".replace("0.", ".")
                 axes.text(column, row, text, ha="center", va="center", fontsize=7,
-                          color="white" if value > 0.6 else "black")  # fmt: skip
+                          color=svg.ON_DARK if value > 0.6 else svg.ON_LIGHT)  # fmt: skip
     broken = [image_grid.broken(name) for name in names]
     axes.set_xticks(range(len(names)), broken, rotation=90, fontsize=7)
     axes.set_yticks(range(len(names)), broken, fontsize=7)
