@@ -9,14 +9,16 @@ import pandas as pd
 import pytest
 import timm
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from deepfake import config as configs
 from deepfake import models, tables
+from deepfake.config.training import PENALTIES, Probe
 from deepfake.evaluation import influence
 from deepfake.loading import views
 from deepfake.project import paths
-from deepfake.runs import fold
+from deepfake.runs import cross_validation, fold
+from deepfake.runs import weights as pretrained
 from deepfake.studies.explain import deep, deep_figures, embedding, filters, panel
 from deepfake.tables import results as result_tables
 from stored_runs import add_run
@@ -173,6 +175,31 @@ def test_the_features_are_what_the_logits_are_computed_from(copied):
         rows = (samples["fold"] == number).to_numpy()
         logits = values[rows] @ weights["head.weight"][0].double().numpy() + float(weights["head.bias"][0])
         np.testing.assert_allclose(logits, samples.loc[rows, "logit"], rtol=1e-4, atol=1e-4)
+
+
+def test_the_features_of_a_frozen_trunk_are_what_its_head_reads(copied):
+    torch.manual_seed(1)
+    path = paths().weights("test_resnet")
+    path.parent.mkdir(parents=True)
+    save_file(timm.create_model("test_resnet").state_dict(), path)
+    facts = pretrained.Facts(model="test_resnet", sha256="0" * 64, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    paths().weights_facts("test_resnet").write_text(facts.model_dump_json())
+    own = {"model": "test_resnet", "pretrained": True, "train": "head", "probe": Probe(stage="penultimate", draws=1)}
+    cross_validation.run(config("custom", epochs=len(PENALTIES), **own))
+    model = panel.read(["custom"])["custom"]
+    samples = model.verdicts.sample(frac=1, random_state=0)
+    values = embedding.read(model, samples)
+    for number in range(2):
+        weights = load_file(paths().checkpoint("custom", number))
+        rows = (samples["fold"] == number).to_numpy()
+        logits = values[rows] @ weights["linear.weight"][0].double().numpy() + float(weights["linear.bias"][0])
+        np.testing.assert_allclose(logits, samples.loc[rows, "logit"], rtol=1e-4, atol=1e-4)
+    # a frozen trunk is as its weights say, and training has not moved it
+    filters.run(["custom"])
+    row = pd.read_csv(paths().table("explain_filters")).iloc[0]
+    assert row["change"] == 0 and row["folds"] == 1
+    filters.draw_maps([model])
+    assert paths().photograph("feature_maps").exists()
 
 
 def made(samples: int = 240, sources: int = 3, seed: int = 0) -> tuple[pd.DataFrame, np.random.Generator]:
