@@ -118,7 +118,7 @@ VIEWS = [
     _CLASS,
     number("Cut out around a face", "face", "{:.1%}"),
     number("Shown of the image", "shown", "{:.1%}"),
-    number("Black beyond it", "beyond", "{:.1%}"),
+    number("Black beyond it", "black", "{:.1%}"),
     number("Image pixels a pixel", "scale", "{:.2f}"),
     number("Different scales", "scales", "{:,}"),
 ]
