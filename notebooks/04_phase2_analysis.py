@@ -317,7 +317,7 @@ nb.table("phase2_experiments", "all runs: conditions", columns)
 figures = ["experiment", "auc", "train_val_gap", "source_auc_sd", "hardest_source", "balanced_accuracy", "ece"]
 nb.table("phase2_experiments", "all runs: figures", figures)
 nb.figure("phase2_differences", "differences in AUC; the band is the region of practical equivalence", "phase2_tests")
-nb.figure("phase2_sources_heatmap", "AUC by run and source")
+nb.figure("phase2_sources_heatmap", "AUC by run and source", "phase2_experiments")
 nb.figure("explain_attention_changes", "how attribution moves from condition to condition")
 
 # %% [markdown]

@@ -196,6 +196,14 @@ def test_what_was_not_run_says_what_runs_it(shown, call, command):
     assert command in Cells(shown[0]).text
 
 
+def test_what_a_study_that_was_run_did_not_make_is_said_in_other_words(shown):
+    _tests()
+    nb.figure("phase1_auc", "AUC of each")
+    nb.figure("phase2_differences", "differences of each")
+    assert "Not among these results" in Cells(shown[0]).text and "dvc repro phase1" in Cells(shown[0]).text
+    assert "Not run" in Cells(shown[1]).text
+
+
 def test_an_svg_goes_before_its_png_and_both_are_saved(shown):
     figure = paths().figure("phase1_auc")
     figure.parent.mkdir(parents=True)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from deepfake import tables
 from deepfake.errors import InputError
-from deepfake.project import STUDIES
+from deepfake.project import STUDIES, paths
 from deepfake.reports.columns import Table
 
 INDEX = "index.csv"
@@ -44,14 +44,16 @@ def open_in(folder: Path) -> None:
 
 
 def not_run(name: str, caption: str) -> None:
-    """Say that something was not made, and what makes it.
+    """Say that something was not made, and what makes it; not every preset makes all that a study can show.
 
     Args:
         name: of what was not made, which begins with that of its study.
         caption: what it would show.
     """
     known = max((begin for begin in (*STUDIES, *_STAGES) if name.startswith(begin)), key=len, default=name)
-    note("Not run. Make it by", f"dvc repro {_STAGES.get(known, known)}", caption)
+    ran = any(paths().results(name).glob("*.csv"))
+    said = "Not among these results (not every preset makes it)" if ran else "Not run. Make it by"
+    note(said, f"dvc repro {_STAGES.get(known, known)}", caption)
 
 
 def note(said: str, command: str, caption: str) -> None:
