@@ -145,13 +145,16 @@ def write(outcome: Outcome, settings: Params) -> None:
         figures.faces(found["faces"], figures.largest(found["faces"]), paths().figure(f"{name}_faces"))
     if outcome.scales is not None:
         figures.zscores(outcome.scales.zscores, paths().figure(f"{name}_normalization"))
+    rest = found["summary"]["dataset"].iloc[1:]
+    others = [one for one in outcome.found.values() if one.id.endswith(tuple(f".{each}" for each in rest))]
     pages.write(
         name,
         __package__ or "",
         "page.md.j2",
         name=name,
         datasets=[plain(each) for each in found["summary"]["dataset"]],
-        found=_plain(outcome.found.values()),
+        found=_plain(one for one in outcome.found.values() if one not in others),
+        others=_plain(others),
         sources=len(found["sources"].drop_duplicates(["dataset", "source"])),
         shown=len(shown),
         scales=outcome.scales,
