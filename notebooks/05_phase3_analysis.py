@@ -68,7 +68,7 @@ nb.table("phase1_experiments", "phase 1", columns)
 tests = ["experiment", "baseline", "difference", "p", "verdict", "reason", "detectable", "samples", "groups", "repeats"]
 nb.table("phase3_tests", "planned contrasts: difference in AUC; detectable: with a power of 80%", tests)
 nb.findings("phase3", "candidate")
-nb.figure("explain_agreement", "how far detectors agree on the same images")
+nb.figure("explain_agreement", "agreement of each two models: decisions, scores, errors")
 
 # %% [markdown]
 # ## Grad-CAM visualizations for top models (10-20 images each)

@@ -78,8 +78,14 @@ nb.findings("explain", "face")
 nb.photograph("hard_examples", "the high-confidence errors farthest from the threshold")
 columns = ["experiment", "kind", "rank", "sample_id", "source", "probability", "threshold", "margin"]
 nb.table("explain_hard_examples", "the worst false positives and negatives; margin: in SD from the threshold", columns)
-nb.table("explain_hard_others", "how the other models score the same images")
-nb.table("explain_agreement", "how far the models agree")
+nb.table(
+    "explain_hard_others",
+    "how the other models rank the three worst, and whether they are wrong too",
+    rows={"rank": [1, 2, 3]},
+)
+nb.table("explain_errors", "of a model's errors, the share that the others get right", interval="right")
+nb.table("explain_agreement", "agreement of each two models: decisions, scores, errors")
+nb.findings("explain", "errors", "rescued")
 
 # %% [markdown]
 # ## Confidence distribution analysis (histograms)

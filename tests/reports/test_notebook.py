@@ -1,6 +1,7 @@
 """What cells of a notebook show, without a kernel: the display is caught."""
 
 import json
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Cells(HTMLParser):
 
 
 @pytest.fixture
-def shown(tmp_path, monkeypatch) -> list[str]:
+def shown(tmp_path, monkeypatch) -> Iterator[list[str]]:
     """An open notebook in a project of its own, and the HTML that its cells show."""
     for name in ("params.yaml", "data/catalog.yaml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

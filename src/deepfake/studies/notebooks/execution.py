@@ -161,15 +161,14 @@ def _environment(scratch: Path) -> dict[str, str]:
     """Return a kernel's environment: this package, and no file of the user's read or written."""
     package = str(Path(deepfake.__file__).resolve().parents[1])
     found = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    own = {"IPYTHONDIR": str(scratch / "ipython"), "PYTHONPATH": found, "PYTHONDONTWRITEBYTECODE": "1"}
+    own = {"IPYTHONDIR": str(scratch / "ipython"), "PYTHONPATH": found}
     return dict(os.environ) | own | {RESULTS_VARIABLE: str(scratch / "results")}
 
 
 def _failure(name: str, notebook: nbformat.NotebookNode, begun: list[int], error: Exception) -> str:
     """Return in one line which cell failed, the last that had begun, and how."""
-    cell = notebook.cells[begun[-1]] if begun else nbformat.from_dict({"source": ""})
-    raised = [output for output in cell.get("outputs", []) if output.output_type == "error"]
-    if raised:
+    cell: Any = notebook.cells[begun[-1]] if begun else {}
+    if raised := [output for output in cell.get("outputs", []) if output.output_type == "error"]:
         what = f"{raised[0].ename}: {raised[0].evalue}"
     else:
         what = f"took longer than {TIMEOUT} s" if isinstance(error, CellTimeoutError) else str(error) or "kernel died"
