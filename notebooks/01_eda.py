@@ -35,7 +35,7 @@ nb.table("eda_sources", "the same as numbers")
 
 # %%
 nb.figure("eda_sizes", "sizes, bytes and JPEG quality of each source")
-quantiles = ["dataset", "source", "label", "measure", "samples", "q05", "median", "q95", "min", "max"]
+quantiles = ["dataset", "source", "label", "measure", "min", "q05", "median", "q95", "max"]
 nb.table("eda_sizes", "width, height and aspect ratio", quantiles, {"measure": ["width", "height", "aspect"]})
 nb.table("eda_sizes", "storage", quantiles, {"measure": ["bytes_per_pixel", "quality"]})
 
@@ -50,9 +50,10 @@ nb.table("eda_differences", "AUC of each", judged, {"family": ["geometry", "size
 # %%
 nb.figure("eda_colours", "brightness, contrast and colour of each source")
 moments = ["dataset", "source", "label", "measure", "mean", "sd", "q05", "median", "q95"]
-measures = ["brightness", "contrast", "saturation", "gray"]
-nb.table("eda_colours", "brightness, contrast, saturation, share of gray images", moments, {"measure": measures})
-nb.table("eda_colours", "channels", moments, {"measure": ["mean_r", "mean_g", "mean_b", "std_r", "std_g", "std_b"]})
+measures = ["brightness", "contrast", "saturation"]
+nb.table(
+    "eda_colours", "the same as numbers; eda_colours.csv has those of each channel", moments, {"measure": measures}
+)
 
 # %%
 nb.findings("eda", "colours")

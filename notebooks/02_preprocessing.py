@@ -27,7 +27,7 @@ nb.start("02_preprocessing")
 
 # %%
 nb.photograph("views", "one image of each source, as each view shows it")
-framing = ["dataset", "view", "size", "label", "samples", "shown", "beyond", "scale", "scales"]
+framing = ["dataset", "view", "size", "label", "samples", "shown", "black", "scale", "scales"]
 nb.table("eda_views", "what views show: medians of the share shown, the black beyond it, and the scale", framing)
 
 # %%
@@ -81,15 +81,14 @@ nb.findings("phase2", "colour")
 # ## Data split verification (group-aware by basename, no overlap)
 #
 # Counted anew from the manifest: groups, and files bit for bit the same, that stand in two parts of a fold. Findings
-# are about all repeats; the tables show the first one.
+# are about all parts of all repeats; the table shows the first one's held-out parts.
 
 # %%
 nb.findings("eda", "splits")
-overlaps = ["dataset", "repeat", "fold", "part", "samples", "groups", "shared_groups", "shared_files"]
-nb.table("eda_splits", "every part of every fold, and what it shares with the others", overlaps, {"repeat": 0})
+overlaps = ["dataset", "fold", "part", "samples", "groups", "shared_groups", "shared_files"]
+held_out = {"repeat": 0, "part": ["held_out", "test"]}
+nb.table("eda_splits", "held-out parts: overlaps and balance", [*overlaps, "share_fake", "source_gap"], held_out)
 nb.figure("eda_splits", "share of fakes in each fold and in the test set")
-balance = {"repeat": 0, "part": ["held_out", "test"]}
-nb.table("eda_splits", "balance of classes and sources", [*overlaps[:4], "share_fake", "source_gap"], balance)
 
 # %% [markdown]
 # ## Preprocessing impact visualization

@@ -44,11 +44,12 @@ nb.photograph("gradcam_phase4", "phase 4: the same images by the final models")
 # ConvNeXt belongs to the preset `full`; what was explained is named in the pictures.
 
 # %%
-nb.figure("explain_filters", "filters of the first layer")
+nb.figure("explain_filters", "filters of the first layer, before and after training")
+nb.table("explain_filters", "how far training moved them; high: share of their power at high frequencies")
 nb.photograph("feature_maps", "maps of the middle layers for one image of each source")
 nb.figure("explain_embedding", "features before the last layer in two dimensions, by source and class")
-nb.table("explain_embedding", "how well the features separate classes and sources")
-nb.table("explain_neighbours", "the class and the source of nearest neighbours, against chance")
+nb.table("explain_neighbours", "what nearest neighbours say of class and source, against chance", interval="accuracy")
+nb.findings("explain", "sources")
 
 # %% [markdown]
 # ## Comparison of what different models focus on (face regions, backgrounds, artifacts)
@@ -59,7 +60,7 @@ nb.table("explain_neighbours", "the class and the source of nearest neighbours, 
 # %%
 nb.table("explain_gradcam", "all images of a run and source", rows={"verdict": "all"})
 nb.findings("explain")
-nb.figure("explain_agreement", "how far the models agree on the same images")
+nb.figure("explain_agreement", "agreement of each two models: decisions, scores, errors")
 
 # %% [markdown]
 # ## Evidence of shortcut removal (or lack thereof) across phases
@@ -101,6 +102,6 @@ nb.conclude(
     "explain",
     "face",
     above_chance="It looks at the face more than its area explains",
-    undecided="Whether it looks at the face is open",
-    otherwise="It does not look at the face",
+    undecided="Open",
+    otherwise="It looks at the face no more than its area explains",
 )

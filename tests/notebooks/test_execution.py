@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch) -> Path:
+def project(tmp_path, monkeypatch) -> Iterator[Path]:
     """A project in which no study was run, with one notebook."""
     for name in ("params.yaml", "data/catalog.yaml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -1,5 +1,7 @@
 """The pages of the runs of a synthetic study: their figures, computed again from the predictions by other means."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import parsed_pages
@@ -100,7 +102,7 @@ def test_the_interval_is_that_of_the_studys_table(known):
 
 
 def test_a_contrast_is_seen_from_either_side(known):
-    row = result_tables.read("phase1_tests").set_index("experiment").loc["backbone_low"]
+    row: Any = result_tables.read("phase1_tests").set_index("experiment").loc["backbone_low"]
     own, other = page("backbone_low"), page("simple_cnn_low")
     change = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
     assert change in own.column("Planned contrasts", "Change [interval]")

@@ -255,10 +255,10 @@ def test_quality_checks_count_what_there_is(settings):
     assert found["files in several groups"] == (2, "caution")
     assert found["files with something odd"] == (1, "caution")
     assert found["images with a side under 40 px"] == (0, "passed")
-    assert found["images without a face"] == (11, "caution")
-    assert found["share of the minority class"][1] == "passed"
+    assert found["share of images without a face"] == (pytest.approx(11 / 108), "caution")
+    assert found["share of the minority class, at least"] == (pytest.approx(1 / 3), "passed")
     # 12 groups: 2 for the test set, 5 a fold
-    assert found["fewest groups in a fold or the test set"] == (2, "caution")
+    assert found["groups in the smallest fold or test set, at least"] == (2, "caution")
 
 
 def test_faces_are_counted_by_source(settings):
@@ -279,7 +279,7 @@ def test_faces_that_were_not_looked_for_are_not_judged(settings):
     write("mine", faces=False)
     outcome = run(settings, "mine", name="own_mine_eda")
     assert not len(outcome.tables["faces"]) and not outcome.found.below("faces")
-    assert by(outcome.tables["quality"], "check")["images without a face"]["outcome"] == "not_checked"
+    assert by(outcome.tables["quality"], "check")["share of images without a face"]["outcome"] == "not_checked"
     page.write(outcome, settings)
     assert "Not looked for" in paths().page("own_mine_eda").read_text("utf-8")
     assert not paths().page("eda").exists()
@@ -358,7 +358,7 @@ def test_whether_real_images_are_standardised_is_judged(settings, pixels):
 
 def test_views_show_what_regions_say(settings, pixels):
     rows = by(framing.views(samples.read("sample"), settings), "label")
-    shown = {label: [row[figure] for figure in ("shown", "beyond", "scale")] for label, row in rows.items()}
+    shown = {label: [row[figure] for figure in ("shown", "black", "scale")] for label, row in rows.items()}
     # reals are 48 x 48; fakes 64 x 48, of which the lower half of a square of 48 px is the image's
     assert shown[0] == pytest.approx([1, 0, 48 / 32])
     assert shown[1] == pytest.approx([48 * 24 / (64 * 48), 0.5, 48 / 32])
@@ -445,6 +445,14 @@ def test_unknown_data_sets_and_other_features_are_refused(settings):
     tables.write(faces.iloc[1:], paths().faces("sample"), tables.FACES)
     with pytest.raises(InputError, match="faces were not looked for in all samples; run deepfake faces sample again"):
         samples.read("sample")
+
+
+def test_a_view_of_other_samples_is_refused(settings, pixels):
+    regions = tables.read(paths().regions("sample", "crop_low"), tables.REGIONS)
+    tables.write(regions.iloc[::-1], paths().regions("sample", "crop_low"), tables.REGIONS)
+    with pytest.raises(InputError, match="not of the samples in the manifest; run deepfake views sample"):
+        run(settings)
+    assert not paths().reports.exists()
 
 
 def test_the_command_writes_a_page_whose_links_exist(settings, pixels):

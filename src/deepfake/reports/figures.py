@@ -193,6 +193,7 @@ def save(figure: Figure, path: Path) -> None:
 
     It is cut to what is drawn from above and below, but never narrower than it was made.
     """
+    figure.draw_without_rendering()  # which lays it out
     drawn, margin = figure.get_tightbbox(), 0.06
     sides = min(0.0, drawn.x0 - margin), max(float(figure.get_figwidth()), drawn.x1 + margin)
     cut = Bbox.from_extents(sides[0], drawn.y0 - margin, sides[1], drawn.y1 + margin)

@@ -68,17 +68,22 @@ def spread(folds: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
 
 
 def questions(found: list[Finding]) -> Table:
-    """Return findings as a table."""
-    rows = [
+    """Return findings as a table, without columns that are empty."""
+    rows = pd.DataFrame(
         {"question": one.question, "answer": one.answer, "effect": one.figures, "p": one.p, "size": one.size}
         | {"note": one.note}
         for one in found
-    ]
-    headings = {"question": "Question", "answer": "Answer", "effect": "Effect [95% CI]"}
-    last = {"size": "n (groups) × repeats", "note": "Note"}
-    words_ = [text(heading, key) for key, heading in headings.items()]
-    after = [text(heading, key) for key, heading in last.items()]
-    return Table(pd.DataFrame(rows), [*words_, p_value("p (Holm)", "p"), *after])
+    )
+    shown = {
+        "question": text("Question", "question"),
+        "answer": text("Answer", "answer"),
+        "effect": text("Effect [95% CI]", "effect"),
+        "p": p_value("p (Holm)", "p"),
+        "size": text("n (groups) × repeats", "size"),
+        "note": text("Note", "note"),
+    }
+    told = rows.replace("", None).notna().any()
+    return Table(rows, [column for key, column in shown.items() if told[key]])
 
 
 def absent(shown: Table, frame: pd.DataFrame, wanted: dict[str, dict[str, str]]) -> list[list[str]]:
@@ -128,7 +133,7 @@ def _column(frame: pd.DataFrame, key: str, parts: tuple[str, ...]) -> Column:
     form = "{:+.3f}" if key.split("_")[-1] in _SIGNED or key in _SIGNED else "{:.3f}"
     if values.dtype.kind == "b":
         return Column(heading, {"": key}, words)
-    if key in _VERDICTS:
+    if key in _VERDICTS and values.dtype.kind not in "iuf":
         return Column(heading, {"": key}, lambda value: value.replace("_", " "))
     if key == "p" or key.startswith("p_") or key.endswith("_p"):
         return p_value(heading, key)

@@ -194,7 +194,7 @@ RESULTS: dict[str, ResultTable] = {
         key=("dataset", "source", "label"),
     ),
     "eda_views": ResultTable(
-        columns(str="dataset view", int="size label samples scales", float="face shown beyond scale"),
+        columns(str="dataset view", int="size label samples scales", float="face shown black scale"),
         key=("dataset", "view", "label"),
     ),
     "probes": ResultTable(

@@ -11,7 +11,7 @@ MISSING = ("", "-", "–", "nan")
 """What stands in a cell that has no value; it is sorted last, whichever way."""
 WIDE = 9
 """Columns of a table that paper holds in small print only, when it has more."""
-_LONG = 70
+_LONG = 100
 _NUMBER = re.compile(
     r"(?P<measure>[^\W\d_][^\[\]<>:,;]*?\s)?"  # ΔAUC +0.078, shift in SD 1.259
     r"(?P<below><\s?)?"

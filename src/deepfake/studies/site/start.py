@@ -72,7 +72,7 @@ def write(settings: Params, navigation: Navigation) -> Path:
 
 def _shown(study: str, figure: str, keys: list[tuple[str, Finding]]) -> Shown:
     first = next((one for name, one in keys if name == study), None)
-    said = " ".join(filter(None, (first.question, f"{first.answer.capitalize()}.", first.figures))) if first else ""
+    said = f"{first.question} {first.answer.capitalize()}: {first.figures}." if first else ""
     title = summary.PAGES[study]
     return Shown(study, title, site_navigation.address(study), figure, said or title)
 

@@ -18,6 +18,7 @@ from deepfake.studies.results import Results
 from deepfake.tables import results as result_tables
 
 PAGES = {
+    "eda": "The data",
     **{name: title for name, title in phases_page.TITLES.items() if name != "custom"},
     "final": final_page.TITLE,
     "shortcuts": "Shortcuts",
