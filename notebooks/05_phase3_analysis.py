@@ -78,7 +78,9 @@ nb.figure("explain_agreement", "agreement of each two models: decisions, scores,
 # %%
 nb.photograph("gradcam_phase3", "Grad-CAM of held-out images by the models of phase 3")
 runs = nb.runs("phase3", "phase3")
-nb.table("explain_gradcam", "share of the attribution by region, source and verdict", rows={"experiment": runs})
+regions = ["experiment", "images", "groups", "without_heat", "face_excess", "border_excess", "background_excess"]
+nb.table("explain_regions", "attribution on a region less its area", regions, {"experiment": runs})
+nb.table("explain_gradcam", "the same by source and verdict", ["source", "verdict", *regions], {"experiment": runs})
 
 # %% [markdown]
 # ## Parameter count vs performance analysis
