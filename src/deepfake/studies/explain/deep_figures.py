@@ -6,12 +6,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
+from matplotlib.collections import QuadMesh
 from matplotlib.lines import Line2D
 
 from deepfake import tables
 from deepfake.project import paths
-from deepfake.reports import figures, image_grid
+from deepfake.reports import figures, image_grid, svg
 
 _ACROSS = 16
 """Filters in a row."""
@@ -43,7 +43,7 @@ def filters(networks: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> None:
     lines = [drawn[start : start + 2] for start in range(0, len(drawn), 2)]
     heights = [max(picture.shape[0] / picture.shape[1] for _, picture in line) for line in lines]
     with plt.rc_context(figures.STYLE):
-        size = (8.5, 0.2 + sum(0.35 + 4.1 * height for height in heights))
+        size = (figures.WIDTH, 0.1 + sum(0.3 + 2.9 * height for height in heights))
         figure, panels = plt.subplots(
             *(len(lines), 2), figsize=size, squeeze=False, height_ratios=heights, layout="constrained"
         )
@@ -53,21 +53,22 @@ def filters(networks: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> None:
             for axes, (title, picture) in zip(line, pictures, strict=False):
                 axes.imshow(picture, interpolation="none")
                 axes.set_anchor("N")
-                axes.set_title(title, fontsize=8.5, loc="left")
+                axes.set_title(title, fontsize=8, loc="left")
         figures.save(figure, paths().figure("explain_filters"))
 
 
 def _mosaic(kernels: np.ndarray) -> np.ndarray:
-    """Return filters [n, 3, h, w] in [-1, 1] side by side, as a picture with white lines between them."""
+    """Return filters [n, 3, h, w] in [-1, 1] side by side, as a picture with nothing between them."""
     count, _, high, wide = kernels.shape
     scale = -(-12 // max(high, wide))  # lines are thin beside small filters, too
     high, wide = high * scale, wide * scale
     across = min(count, _ACROSS)
-    canvas = np.ones((-(-count // across) * (high + 1) - 1, across * (wide + 1) - 1, 3))
+    canvas = np.zeros((-(-count // across) * (high + 1) - 1, across * (wide + 1) - 1, 4))
     for number, kernel in enumerate(kernels):
         top, left = number // across * (high + 1), number % across * (wide + 1)
         picture = (kernel.transpose(1, 2, 0) + 1) / 2
-        canvas[top : top + high, left : left + wide] = picture.repeat(scale, axis=0).repeat(scale, axis=1)
+        shown = canvas[top : top + high, left : left + wide]
+        shown[..., :3], shown[..., 3] = picture.repeat(scale, axis=0).repeat(scale, axis=1), 1
     return canvas
 
 
@@ -83,15 +84,15 @@ def embedding(points: pd.DataFrame, titles: Mapping[str, str]) -> None:
     shown = dict(zip(sources["source"], figures.COLOURS[: len(figures.COLOURS) - 1], strict=False))
     real = sources.loc[sources["label"] == tables.REAL, "source"].tolist()
     with plt.rc_context(figures.STYLE):
-        size = (4.2 * len(methods), 3.6 * len(titles) + 0.6)
+        size = (figures.WIDTH, 2.7 * len(titles) + 0.4)
         figure, panels = plt.subplots(len(titles), len(methods), figsize=size, squeeze=False, layout="constrained")
         for line, (name, title) in zip(panels, titles.items(), strict=True):
             for axes, method in zip(line, methods, strict=True):
                 part = points[(points["experiment"] == name) & (points["method"] == method)]
                 for source, rows in part.groupby("source"):
                     colour, marker = shown.get(str(source), figures.COLOURS[-1]), _marker(source in real)
-                    axes.plot(rows["x"], rows["y"], marker, color=colour, ms=4.5, mew=1.2, alpha=0.8, mfc="none")
-                axes.set(xticks=[], yticks=[], title=f"{title}: {method}")
+                    axes.plot(rows["x"], rows["y"], marker, color=colour, ms=3.5, mew=1, alpha=0.8, mfc="none")
+                axes.set(xticks=[], yticks=[], title=f"{title}\n{method}")
                 axes.spines[["top", "right"]].set_visible(True)
         handles = [
             Line2D([], [], ls="", marker=_marker(source in real), color=colour, mfc="none", mew=1.2,
@@ -110,7 +111,7 @@ def _marker(real: bool) -> str:
 
 
 def agreement(rows: pd.DataFrame) -> None:
-    """Draw who agrees with whom: decisions below the diagonal and logits above it, and errors beside them.
+    """Draw who agrees with whom: decisions below the diagonal and logits above it; below them, errors.
 
     Args:
         rows: the table `explain_agreement`.
@@ -122,28 +123,34 @@ def agreement(rows: pd.DataFrame) -> None:
     decided[first, second], decided[second, first] = rows["spearman"], rows["kappa"]
     errors[second, first] = rows["error_kappa"]
     with plt.rc_context(figures.STYLE):
-        side = 1.2 + 0.42 * len(names)
-        figure, panels = plt.subplots(1, 2, figsize=(2 * side + 1.8, side + 1.2), sharey=True, layout="constrained")
-        titles = ("κ of decisions (below), rank\ncorrelation of logits (above)", "κ of errors\nwithin sources")
-        for axes, values, title in zip(panels, (decided, errors), titles, strict=True):
-            shades = _heatmap(axes, values, names)
+        size = (figures.WIDTH, 1.8 + 0.5 * len(names))
+        figure, panels = plt.subplots(2, 1, figsize=size, sharex=True, layout="constrained")
+        titles = (
+            "κ of decisions (below the diagonal), rank correlation of logits (above)",
+            "κ of errors within sources",
+        )
+        shades = [_heatmap(axes, values, names) for axes, values in zip(panels, (decided, errors), strict=True)]
+        for axes, title in zip(panels, titles, strict=True):
             axes.set_title(title)
-        figure.colorbar(shades, ax=panels, shrink=0.6, aspect=30, extend="min")  # pyright: ignore
+        panels[0].tick_params(labelbottom=False)
+        panels[1].tick_params(axis="x", rotation=90)
+        figure.colorbar(shades[0], ax=panels, shrink=0.6, aspect=30, extend="min")
         figures.save(figure, paths().figure("explain_agreement"))
 
 
-def _heatmap(axes: Axes, values: np.ndarray, names: list[str]) -> AxesImage:
+def _heatmap(axes: Axes, values: np.ndarray, names: list[str]) -> QuadMesh:
     """Draw a matrix in shades from 0 to 1, with its numbers where there is room."""
-    shades = axes.imshow(values, cmap="Blues", vmin=0, vmax=1)
+    shades = axes.pcolormesh(np.ma.masked_invalid(values), cmap="Blues", vmin=0, vmax=1)
     if len(names) <= _NUMBERED:
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
+                ink = svg.ON_DARK if value > 0.6 else svg.ON_LIGHT
                 text = f"{value:.2f}".replace("0.", ".")
-                axes.text(column, row, text, ha="center", va="center", fontsize=7,
-                          color="white" if value > 0.6 else "black")  # fmt: skip
-    broken = [image_grid.broken(name) for name in names]
-    axes.set_xticks(range(len(names)), broken, rotation=90, fontsize=7)
-    axes.set_yticks(range(len(names)), broken, fontsize=7)
+                axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=7, color=ink)
+    places, broken = np.arange(len(names)) + 0.5, [image_grid.broken(name) for name in names]
+    axes.set_xticks(places, broken, fontsize=7)
+    axes.set_yticks(places, broken, fontsize=7)
+    axes.set_ylim(len(names), 0)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return shades

@@ -1,7 +1,7 @@
 """What a detector's features separate: sources of fakes, or real from fake."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ _WORDS: dict[str, Verdict] = {"better": "above_chance", "worse": "at_chance"}
 class Answer(NamedTuple):
     """What neighbours say of one question: a row of the table, and the accuracy on the scale of 0 (chance) to 1."""
 
-    row: dict[str, object]
+    row: dict[str, Any]
     adjusted: Influence
 
 
@@ -165,8 +165,8 @@ def ask(samples: pd.DataFrame, values: Floats, confidence: float) -> dict[str, A
 def projected(samples: pd.DataFrame, values: Floats) -> pd.DataFrame:
     """Return the samples of one fold on two axes, by t-SNE and by PCA: columns `method, sample_id, ..., x, y`.
 
-    t-SNE is the exact one in double precision from the first two principal components: it takes the same steps
-    wherever it runs, where the approximate one would not.
+    t-SNE is the exact one, from the first two principal components and without early exaggeration. With it, a
+    difference in the last bit (another processor) ends in another picture, and here in no better one.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -175,14 +175,22 @@ def projected(samples: pd.DataFrame, values: Floats) -> pd.DataFrame:
     inside = np.flatnonzero(samples["fold"] == samples["fold"].iloc[0])[:DRAWN]
     part, kept = samples.iloc[inside], values[inside].astype(np.float64)
     known = part[["sample_id", "source", "label", "fold"]]
-    found = []
+    found, axes = [], np.zeros((len(part), 2))
     with threadpool_limits(1):
-        axes = PCA(2, svd_solver="full", random_state=0).fit_transform(kept)
+        if np.ptp(kept, axis=0).any():
+            axes[:, : kept.shape[1]] = PCA(min(2, kept.shape[1]), svd_solver="full").fit_transform(kept)
         found.append(known.assign(method="PCA", x=axes[:, 0], y=axes[:, 1]))
         spread = axes[:, 0].std()
         if len(part) > 3 and spread > 0:
-            perplexity = min(_PERPLEXITY, (len(part) - 1) / 3)
-            tsne = TSNE(2, init=1e-4 * axes / spread, perplexity=perplexity, method="exact", random_state=0)
+            tsne = TSNE(
+                2,
+                init=1e-4 * axes / spread,
+                perplexity=min(_PERPLEXITY, (len(part) - 1) / 3),
+                early_exaggeration=1.0,
+                learning_rate=50.0,  # pyright: ignore[reportArgumentType]
+                method="exact",
+                random_state=0,
+            )
             axes = tsne.fit_transform(kept)
             found.insert(0, known.assign(method="t-SNE", x=axes[:, 0], y=axes[:, 1]))
     both = pd.concat(found)
