@@ -62,7 +62,7 @@ nb.table("phase2_tests", "resolution: planned contrasts", tests, {"table": "phas
 # %% [markdown]
 # ### Grad-CAM visualizations (10-20 images per condition)
 #
-# The pictures of all conditions: here for all sections.
+# The pictures of all conditions stand here, once.
 
 # %%
 nb.photograph("gradcam_phase2", "Grad-CAM of held-out images under each condition of phase 2")
