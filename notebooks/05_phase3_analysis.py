@@ -42,7 +42,7 @@ metrics = ["auc", "average_precision", "accuracy", "balanced_accuracy", "f1_macr
 nb.spread("phase3", "mean ± std over folds, at each fold's own threshold", metrics)
 nb.figure("phase3_roc", "ROC: mean over folds with pointwise 95% CI, and each held-out fold", "phase3_roc_band")
 nb.figure("phase3_pr", "precision and recall: mean over folds with pointwise 95% CI")
-nb.figure("phase3_curves", "AUC over epochs (or over C, for a linear head), a thin line a fold", "phase3_history")
+nb.figure("phase3_curves", "AUC over epochs, a thin line a fold; linear heads have no epochs", "phase3_history")
 
 # %% [markdown]
 # ## Per-source metrics for each model
