@@ -122,8 +122,8 @@ def _contrast(row: Any) -> str:
     title = results.title(facts)
     what: str | None = changes.cause(str(row["table"]), facts)
     if what:
-        return f"{title}: {what}"
-    return f"{title} against {_against(facts, baseline)}{', all data' if row['table'] == 'phase4b' else ''}"
+        return f"{title}:\n{what}"
+    return f"{title}\nagainst {_against(facts, baseline)}{', all data' if row['table'] == 'phase4b' else ''}"
 
 
 def _against(facts: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
