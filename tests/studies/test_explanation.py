@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 import shutil
 
 import numpy as np
@@ -15,7 +16,7 @@ from deepfake.project import paths
 from deepfake.reports import findings, image_grid
 from deepfake.studies import face_tables
 from deepfake.studies.explain import analysis as explain
-from deepfake.studies.explain import cases, changes, deletion, gradcam, hard, heat, page
+from deepfake.studies.explain import cases, changes, deletion, figures, gradcam, hard, heat, page
 from deepfake.studies.explain import shown as choice
 from heard import Heard
 from tiny_study import manifest
@@ -317,6 +318,17 @@ def test_images_behind_the_figures_are_chosen_by_their_names_as_many_of_each_sou
     chosen = choice.measured(rows, 20)
     assert (chosen["source"].value_counts() == 5).all()
     assert set(choice.measured(rows.assign(wrong=True, margin=0.0)[::-1], 20)["sample_id"]) == set(chosen["sample_id"])
+
+
+def test_of_very_many_sources_those_with_most_confident_errors_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bins = pd.DataFrame({"bin": range(20), "low": np.arange(20) / 20, "high": np.arange(1, 21) / 20, "count": 5})
+    parts = [bins.assign(source=f"source{number:03d}", label=int(number > 0), share=0.05) for number in range(200)]
+    for number in (7, 190):
+        parts[number].loc[0, "share"] = 0.5
+    figures.histogram(pd.concat(parts).assign(experiment="run"))
+    drawn = set(re.findall(r"source\d{3}", paths().figure("explain_confidence").with_suffix(".svg").read_text("utf-8")))
+    assert {"source007", "source190"} <= drawn and len(drawn) == 12
 
 
 def test_an_overlay_leaves_cold_pixels_as_they_are():

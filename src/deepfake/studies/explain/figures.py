@@ -16,8 +16,8 @@ from deepfake.reports import figures
 from deepfake.reports.forest import point
 
 _SHADES = dict(zip(attention.REGIONS, (figures.COLOURS[0], figures.COLOURS[4], figures.COLOURS[7]), strict=True))
-_ACROSS = 4
-"""Panels side by side."""
+_ACROSS, _MOST = 4, 12
+"""Panels side by side, and sources that are drawn at most."""
 ORDERS = {"heat": "hottest first", "random": "random order", "reverse": "coldest first"}
 """What the orders of deletion are called."""
 
@@ -119,10 +119,16 @@ def deletion(rows: pd.DataFrame) -> None:
 def histogram(rows: pd.DataFrame) -> None:
     """Draw how the probability of being fake is distributed: a panel a source, the next experiment below.
 
+    Of very many sources those are drawn of which most samples are high-confidence errors.
+
     Args:
         rows: the table `confidence`.
     """
-    names, sources = rows["experiment"].unique(), rows.drop_duplicates("source").sort_values(["label", "source"])
+    rows = rows.assign(sure=_sure(rows))
+    errors = rows["share"].where(rows["sure"], 0.0).groupby(rows["source"]).sum()
+    most = errors.sort_values(ascending=False, kind="stable").index[:_MOST]
+    shown = rows[rows["source"].isin(most)]
+    names, sources = rows["experiment"].unique(), shown.drop_duplicates("source").sort_values(["label", "source"])
     across = min(len(sources), _ACROSS)
     down = -(-len(sources) // across)
     with plt.rc_context(figures.STYLE):
@@ -138,11 +144,17 @@ def histogram(rows: pd.DataFrame) -> None:
             for panel, (_, source) in zip(lines.flat, sources.iterrows(), strict=False):
                 part = rows[(rows["experiment"] == name) & (rows["source"] == source["source"])]
                 real = source["label"] == tables.REAL
-                sure = part["low"] >= SURE - 1e-9 if real else part["high"] <= 1 - SURE + 1e-9
-                colours = np.where(sure, figures.COLOURS[1], figures.COLOURS[0])
+                colours = np.where(part["sure"], figures.COLOURS[1], figures.COLOURS[0])
                 panel.bar(part["low"], part["share"], 1 / len(part), align="edge", color=colours)
                 title = f"{source['source']} ({'real' if real else 'fake'})"
                 panel.set_title(figures.wrapped(title, 18) if number == 0 or down > 1 else "", fontsize=8.5)
         figure.supxlabel("probability of being fake; orange: high-confidence errors", fontsize=9)
         figure.supylabel("share of the source's samples", fontsize=9)
         figures.save(figure, paths().figure("explain_confidence"))
+
+
+def _sure(rows: pd.DataFrame) -> pd.Series:
+    """Tell which bins of the table `confidence` hold high-confidence errors."""
+    return ((rows["label"] == tables.REAL) & (rows["low"] >= SURE - 1e-9)) | (
+        (rows["label"] == tables.FAKE) & (rows["high"] <= 1 - SURE + 1e-9)
+    )
