@@ -9,6 +9,7 @@ from deepfake import models
 from deepfake.errors import InputError
 from deepfake.models import grids
 from deepfake.studies.explain import gradcam
+from heatmaps import heatmaps
 
 
 def simple_cnn(seed: int = 0) -> models.SimpleCNN:
@@ -41,7 +42,7 @@ def test_heatmaps_are_those_of_the_paper():
     expected = by_hand(features, model.head(features.mean(dim=(2, 3))), 24)
     layer, cells = gradcam.feature_layer(model, 24)
     assert cells == 6
-    found = gradcam.heatmaps(model, layer, inputs)
+    found = heatmaps(model, layer, inputs)
     torch.testing.assert_close(found, expected)
     assert found.min() >= 0 and found.std() > 0.05
 
@@ -54,7 +55,7 @@ def test_a_backbone_of_timm_is_explained_at_its_last_feature_map():
     expected = by_hand(features, model.forward_head(features), 64)
     layer, cells = gradcam.feature_layer(model, 64)
     assert layer is None and cells == 2
-    torch.testing.assert_close(gradcam.heatmaps(model, layer, inputs), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(heatmaps(model, layer, inputs), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_where_nothing_speaks_for_a_fake_there_is_no_heat():
@@ -62,14 +63,14 @@ def test_where_nothing_speaks_for_a_fake_there_is_no_heat():
     with torch.no_grad():
         model.head.weight.copy_(-model.head.weight.abs())
     layer, _ = gradcam.feature_layer(model, 24)
-    assert (gradcam.heatmaps(model, layer, images()) == 0).all()
+    assert (heatmaps(model, layer, images()) == 0).all()
 
 
 def test_an_image_is_explained_alike_alone_and_among_others():
     model, inputs = simple_cnn(), images()
     layer, _ = gradcam.feature_layer(model, 24)
-    together = gradcam.heatmaps(model, layer, inputs)
-    torch.testing.assert_close(gradcam.heatmaps(model, layer, inputs[3:4])[0], together[3])
+    together = heatmaps(model, layer, inputs)
+    torch.testing.assert_close(heatmaps(model, layer, inputs[3:4])[0], together[3])
 
 
 def test_a_frozen_trunk_is_explained_at_its_stage_through_both_means_and_deviations():
@@ -82,7 +83,7 @@ def test_a_frozen_trunk_is_explained_at_its_stage_through_both_means_and_deviati
     expected = by_hand(maps, probe.forward_head(maps), 64)
     layer, cells = gradcam.feature_layer(probe, 64)
     assert cells == 8
-    found = gradcam.heatmaps(probe, layer, inputs)
+    found = heatmaps(probe, layer, inputs)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert found.std() > 0.05
 
@@ -171,7 +172,7 @@ def test_heat_lands_on_the_patch_that_decides(name):
     inputs, labels, places = planted(64, 1000)
     with torch.no_grad():
         assert ((model(inputs)[:, 0] > 0) == (labels == 1)).float().mean() > 0.8
-    found = found_at(gradcam.heatmaps(model, layer, inputs[labels == 1]))
+    found = found_at(heatmaps(model, layer, inputs[labels == 1]))
     assert (found == places[labels == 1]).all()
 
 
@@ -194,7 +195,7 @@ def test_a_class_token_is_explained_by_what_the_last_attention_reads(name):
     expected = nn.Upsample(size=(SIDE, SIDE), mode="bilinear")(expected.clamp(min=0)[:, None])[:, 0]
     expected /= expected.amax((1, 2), keepdim=True).clamp(min=1e-12)
     layer, _ = gradcam.feature_layer(model, SIDE)
-    found = gradcam.heatmaps(model, layer, inputs)
+    found = heatmaps(model, layer, inputs)
     torch.testing.assert_close(found, expected.detach(), rtol=0, atol=1e-4)
     assert found.std() > 0.05
 
@@ -214,7 +215,7 @@ def test_a_mean_of_tokens_is_explained_by_the_output_of_the_last_block(name):
     expected = nn.Upsample(size=(SIDE, SIDE), mode="bilinear")(expected[:, None])[:, 0]
     expected /= expected.amax((1, 2), keepdim=True).clamp(min=1e-12)
     layer, _ = gradcam.feature_layer(model, SIDE)
-    found = gradcam.heatmaps(model, layer, inputs)
+    found = heatmaps(model, layer, inputs)
     torch.testing.assert_close(found, expected.detach(), rtol=0, atol=1e-3)
     assert found.std() > 0.05
 
@@ -242,7 +243,7 @@ def test_heat_of_images_that_are_not_square_lands_on_the_patch_that_decides():
     for row, column in ((0, 5), (3, 0), (2, 4)):
         inputs = dark.clone()
         inputs[:, :, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 1.0
-        heat = gradcam.heatmaps(model, None, inputs)[0]
+        heat = heatmaps(model, None, inputs)[0]
         assert heat.shape == (32, 48)
         hottest = int(heat.argmax())
         assert (hottest // 48 // 8, hottest % 48 // 8) == (row, column)
@@ -283,5 +284,5 @@ def test_a_head_on_a_frozen_transformer_is_explained(name, stage):
         probe.head.linear.weight.copy_((pooled[labels == 1].mean(0) - pooled[labels == 0].mean(0))[None])
     layer, cells = gradcam.feature_layer(probe, SIDE)
     assert cells == (12 if (name, stage) == ("swin", "penultimate") else 6)  # before patches are joined
-    heat = gradcam.heatmaps(probe, layer, inputs[labels == 1])
+    heat = heatmaps(probe, layer, inputs[labels == 1])
     assert (found_at(heat) == places[labels == 1]).all(1).float().mean() > 0.9

@@ -123,6 +123,11 @@ class Project:
         return self.root / ".store" / "provenance"
 
     @property
+    def heat(self) -> Path:
+        """Return the folder of heat maps that need not be computed again; they can always be made again."""
+        return self.store / "heat"
+
+    @property
     def runs(self) -> Path:
         """Return the folder of all studies' runs."""
         return self.root / "runs"

@@ -31,9 +31,10 @@ from deepfake.loading import views
 from deepfake.project import paths
 from deepfake.runs import cross_validation, detectors, features, fold, heads, store, trained
 from deepfake.runs import weights as pretrained
-from deepfake.studies.explain import gradcam
+from deepfake.studies.explain import gradcam, heat
 from deepfake.training import heads as fitting
 from heard import Heard
+from heatmaps import heatmaps
 from stored_runs import RUN
 from tiny_study import config, manifest
 
@@ -335,9 +336,49 @@ def test_a_head_is_explained_at_its_stage(project_with_trunk):
         expected /= torch.where(highest > 0, highest, 1)
         with torch.no_grad():
             model.head.linear.weight.mul_(sign)
-        found.append(gradcam.heatmaps(model, layer, images))
+        found.append(heatmaps(model, layer, images))
         torch.testing.assert_close(found[-1], expected, rtol=0, atol=1e-3)
     assert (torch.maximum(*found).amax((1, 2)) == 1).all()
+
+
+def turn(name: str, by: int) -> None:
+    """Let the heads of a run see heat where they saw none, and in other channels: negate and roll their weights."""
+    for path in paths().checkpoints(name).glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            facts = file.metadata()
+        values = load_file(path)
+        values["linear.weight"] = -values["linear.weight"].roll(by, dims=1)
+        save_file(values, path, metadata=facts)
+
+
+def test_heads_on_one_trunk_share_its_pass_and_are_explained_as_by_themselves(project_with_trunk, monkeypatch):
+    for by, name in enumerate(("custom", "simple_cnn_low")):
+        cross_validation.run(head_run(name))
+        turn(name, by)
+    file = views.pixels(config().view, manifest(), threads=1)
+    parts = {0: np.arange(0, 40, 2), 1: np.arange(1, 30, 2)}
+    wanted = [
+        heat.Wanted(trained.read(name), fold, file, rows, random)
+        for name in ("custom", "simple_cnn_low")
+        for fold, rows in parts.items()
+        for random in ("", "head", "all")
+    ]
+    passes = []
+    monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
+    whole = gradcam.features
+    monkeypatch.setattr(gradcam, "features", lambda model, images: passes.append(len(images)) or whole(model, images))
+    found = heat.maps(wanted).found
+    # each image once by the trunk and once by the random one; to find the layer, two more
+    assert sum(count for count in passes if count > 2) == 2 * len(np.union1d(*parts.values()))
+    images = np.load(file)
+    for number, each in enumerate(wanted):
+        pixels = torch.from_numpy((images[each.rows] / 255 - 0.5) / 0.25).float().permute(0, 3, 1, 2)
+        alone = gradcam.heat(heat.model_of(each, torch.device("cpu")), None, pixels).numpy()
+        np.testing.assert_allclose(found[number], alone, rtol=1e-3, atol=1e-4)
+        # a random model may see no heat
+        assert found[number].any() or each.random
+    # what was learned differs from run to run
+    assert not np.allclose(found[0], found[6], atol=1e-3) and not np.allclose(found[3], found[9], atol=1e-3)
 
 
 def test_a_fine_tuned_run_goes_on_from_trunk_and_head(project_with_trunk):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -5,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from conftest import FACE_BOX
 from deepfake import config as configs
@@ -13,7 +15,8 @@ from deepfake.project import paths
 from deepfake.reports import findings, image_grid
 from deepfake.studies import face_tables
 from deepfake.studies.explain import analysis as explain
-from deepfake.studies.explain import hard, page
+from deepfake.studies.explain import cases, changes, deletion, gradcam, hard, heat, page
+from deepfake.studies.explain import shown as choice
 from heard import Heard
 from tiny_study import manifest
 
@@ -36,6 +39,30 @@ def held_out() -> pd.DataFrame:
     return predictions[predictions["subset"] == "held_out"].merge(manifest(), on=["sample_id", "fold"])
 
 
+OTHER = "another"
+
+
+@pytest.fixture
+def pair(copied, monkeypatch) -> None:
+    """A second run, with other weights, and a contrast of both in every phase."""
+    shutil.copytree(paths().run(NAME), paths().run(NAME).with_name(OTHER))
+    facts = json.loads(paths().config(OTHER).read_text()) | {"experiment": OTHER}
+    tables.write_text(json.dumps(facts), paths().config(OTHER))
+    predictions = tables.read(paths().predictions(OTHER), tables.PREDICTIONS).assign(experiment=OTHER)
+    tables.write(predictions, paths().predictions(OTHER), tables.PREDICTIONS)
+    for path in paths().checkpoints(OTHER).glob("*.safetensors"):
+        values = load_file(path)
+        values["head.weight"] = values["head.weight"].roll(7, dims=1)
+        save_file(values, path)
+    phases = list(changes.PHASES)
+    planned = pd.DataFrame({"phase": phases, "table": phases, "baseline": NAME, "experiment": OTHER})
+    monkeypatch.setattr(changes, "planned", lambda: planned)
+
+
+def study(**options) -> None:
+    explain.study([NAME], NAME, configs.load().evaluation, **options)
+
+
 @pytest.fixture
 def one_process(monkeypatch) -> None:
     monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
@@ -54,14 +81,16 @@ def test_heat_is_held_against_the_area_of_the_face(copied, one_process, monkeypa
     outside[21:] = 1
     heat = {"everywhere": torch.ones(SIDE, SIDE), "inside": inside, "outside": outside}[where]
     monkeypatch.setattr(
-        "deepfake.studies.explain.gradcam.heatmaps", lambda model, layer, images: heat.repeat(len(images), 1, 1)
+        "deepfake.studies.explain.gradcam.heat", lambda model, layer, images, known: heat.repeat(len(images), 1, 1)
     )
     run()
     rows = table("gradcam")
     area = (BOX[2] - BOX[0]) * (BOX[3] - BOX[1]) / SIDE**2
-    np.testing.assert_allclose(rows["area"].dropna(), area, rtol=1e-4)
+    np.testing.assert_allclose(rows["face_area"].dropna(), area, rtol=1e-4)
     expected = {"everywhere": area, "inside": 1.0, "outside": 0.0}[where]
-    np.testing.assert_allclose(rows["heat"].dropna(), expected, rtol=1e-4)
+    np.testing.assert_allclose(rows["face"].dropna(), expected, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(rows[["face", "border", "background"]].dropna().sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(rows[["face_area", "border_area", "background_area"]].dropna().sum(axis=1), 1, atol=1e-5)
     assert (rows["without_heat"] == 0).all()
     # the same in all groups has no spread, and heat on the face alone is no matter of chance
     told = findings.read("explain")[f"face.{NAME}"]
@@ -79,42 +108,37 @@ def test_every_held_out_image_with_a_face_counts_once(copied):
     assert (rows["cells"] == 2).all()  # 32 pixels, halved four times
 
 
-def test_where_no_faces_were_looked_for_no_image_counts_and_the_page_is_written(copied):
+def test_where_no_faces_were_looked_for_no_image_counts_and_the_page_is_written(pair):
     face_tables.write_none("sample")
-    run()
-    assert table("gradcam").empty
+    study()
+    assert table("gradcam").empty and table("attention_changes").empty
     assert findings.read("explain")[f"face.{NAME}"].verdict == "not_run"
     page.write()
     assert "not run" in paths().page("explain").read_text("utf-8")
 
 
-def test_a_backbone_that_cannot_be_explained_does_not_end_the_others(copied, one_process, monkeypatch):
-    other = "another"
-    shutil.copytree(paths().run(NAME), paths().run(NAME).with_name(other))
-    facts = json.loads(paths().config(other).read_text()) | {"experiment": other}
-    tables.write_text(json.dumps(facts), paths().config(other))
-    predictions = tables.read(paths().predictions(other), tables.PREDICTIONS).assign(experiment=other)
-    tables.write(predictions, paths().predictions(other), tables.PREDICTIONS)
-    models = explain.trained.model_of
+def test_a_backbone_that_cannot_be_explained_does_not_end_the_others(pair, one_process, monkeypatch):
+    models = explain.finished.trained.model_of
     monkeypatch.setattr(
-        explain.trained,
+        explain.finished.trained,
         "model_of",
-        lambda run, fold, device: Headless().eval() if run.config.experiment == other else models(run, fold, device),
+        lambda run, fold, device: Headless().eval() if run.config.experiment == OTHER else models(run, fold, device),
     )
-    explain.run((other, NAME), configs.load().evaluation, progress=(heard := Heard()))
-    assert set(table("gradcam")["experiment"]) == {NAME}
-    assert set(table("confidence")["experiment"]) == {NAME, other}
+    explain.study([OTHER, NAME], NAME, configs.load().evaluation, progress=(heard := Heard()))
+    assert set(table("gradcam")["experiment"]) == set(table("regions")["experiment"]) == {NAME}
+    assert set(table("confidence")["experiment"]) == {NAME, OTHER}
+    assert table("attention_changes").empty
     said = "Headless has no feature map that Grad-CAM could explain; choose another backbone"
-    assert heard.lines.count(f"{other}: no heatmaps: {said}") == 1
+    assert heard.lines.count(f"{OTHER}: no heatmaps: {said}") == 1
     found = findings.read("explain")
-    assert found[f"face.{other}"].verdict == "not_run" and found[f"face.{other}"].note == f"{said}."
+    assert found[f"face.{OTHER}"].verdict == "not_run" and found[f"face.{OTHER}"].note == f"{said}."
     assert found[f"face.{NAME}"].verdict != "not_run"
     page.write()
     text = paths().page("explain").read_text("utf-8")
-    assert f"The map of {NAME} has 2×2 cells" in text and said in text and f"The map of {other}" not in text
+    assert f"| {NAME} " in text and "| 2×2 " in text and said in text
     # none at all
-    explain.run((other,), configs.load().evaluation)
-    assert table("gradcam").empty
+    explain.run((OTHER,), configs.load().evaluation)
+    assert table("gradcam").empty and table("regions").empty
 
 
 class Headless(torch.nn.Module):
@@ -133,11 +157,14 @@ class Headless(torch.nn.Module):
     def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
         return features if pre_logits else self.head(features)
 
+    def get_classifier(self) -> torch.nn.Module:
+        return self.head
+
 
 def test_verdicts_are_those_of_the_thresholds_that_training_wrote(copied):
     run()
     predictions = held_out()
-    thresholds = explain.trained.read(NAME).thresholds
+    thresholds = cases.trained.read(NAME).thresholds
     called = predictions["logit"] >= np.array(thresholds)[predictions["fold"]]
     wrong = predictions[called != (predictions["label"] == 1)]
     errors = table("confident_errors").set_index("source")["errors"]
@@ -148,27 +175,126 @@ def test_verdicts_are_those_of_the_thresholds_that_training_wrote(copied):
     assert table("confidence")["count"].sum() == len(predictions)
 
 
-def test_a_second_run_writes_the_same_bytes(copied, monkeypatch):
-    files = [
-        paths().table(f"explain_{name}") for name in ("gradcam", "hard_examples", "confidence", "confident_errors")
-    ]
-    files += [paths().photograph(name) for name in ("gradcam", "hard_examples")]
+def test_a_second_run_writes_the_same_bytes(pair, monkeypatch):
     written = []
     for cores in (2, 1):
         monkeypatch.setattr("deepfake.runtime.cores", lambda cores=cores: cores)
-        run(progress=(heard := Heard()))
-        assert heard.steps[-1] == ("explaining", len(held_out()), len(held_out()))
-        written.append([path.read_bytes() for path in files])
+        shutil.rmtree(paths().heat, ignore_errors=True)
+        study()
+        page.write()
+        files = [*paths().results("explain").iterdir(), *paths().photograph("").parent.glob("gradcam*")]
+        files += [paths().page("explain"), paths().findings("explain")]
+        written.append({str(path): path.read_bytes() for path in files})
     assert written[0] == written[1]
+    assert {f"gradcam_{phase}.png" for phase in changes.PHASES} <= {path.split("/")[-1] for path in written[0]}
 
 
-def test_images_are_chosen_by_their_names_and_of_every_kind(copied):
-    verdicts = explain.hard_examples.judged(explain.trained.predicted(NAME, manifest()))
-    shown = explain._shown(verdicts)
-    kinds = verdicts.groupby(["source", "wrong"]).size().clip(upper=2)
-    assert shown.groupby(["source", "wrong"]).size().to_dict() == kinds.to_dict()
-    shuffled = verdicts.sample(frac=1, random_state=0)
-    assert explain._shown(shuffled)["sample_id"].tolist() == shown["sample_id"].tolist()
+def test_a_second_run_computes_nothing_and_a_damaged_file_is_computed_again(pair, one_process, monkeypatch):
+    counted = []
+    for module, name in ((gradcam, "heat"), (gradcam, "feature_layer"), (deletion, "painted")):
+        whole = getattr(module, name)
+
+        def count(*given, name=name, whole=whole):
+            counted.append(name)
+            return whole(*given)
+
+        monkeypatch.setattr(module, name, count)
+    study()
+    assert set(counted) == {"heat", "feature_layer", "painted"}
+    first = {path: path.read_bytes() for path in paths().results("explain").iterdir()}
+    counted.clear()
+    study(progress=(heard := Heard()))
+    assert not counted and not heard.steps
+    files = sorted(paths().heat.iterdir())
+    whole = {path: path.read_bytes() for path in files}
+    for number, path in enumerate(files):
+        data = bytearray(whole[path])
+        # cut short, emptied, changed in one bit, or no archive at all
+        data[len(data) // 2] ^= 1
+        path.write_bytes((whole[path][:-20], b"", bytes(data), b"no archive")[number % 4])
+    study()
+    assert {"heat", "painted"} <= set(counted)
+    assert {path: path.read_bytes() for path in files} == whole
+    assert {path: path.read_bytes() for path in paths().results("explain").iterdir()} == first
+
+
+def test_other_weights_images_and_rows_have_files_of_their_own(copied):
+    case = cases.read([NAME])[NAME]
+    rows = np.arange(4)
+    plain = heat.Wanted(case.weights, 0, case.file, rows)
+    names = {heat.path_of(plain)}
+    names |= {heat.path_of(dataclasses.replace(plain, rows=rows[:3])), heat.path_of(dataclasses.replace(plain, fold=1))}
+    names |= {heat.path_of(dataclasses.replace(plain, random="head", draw=draw)) for draw in (0, 1)}
+    changed = np.load(case.file)
+    changed[2, 0, 0, 0] ^= 1
+    other = case.file.with_name("changed.npy")
+    np.save(other, changed)
+    names.add(heat.path_of(dataclasses.replace(plain, file=other)))
+    assert len(names) == 6
+    # what a picture looks like that nobody asked for decides nothing
+    changed[2, 0, 0, 0] ^= 1
+    changed[9] ^= 1
+    np.save(other, changed)
+    assert heat.path_of(dataclasses.replace(plain, file=other)) == heat.path_of(plain)
+
+
+def test_progress_counts_every_image_once(copied):
+    run(progress=(heard := Heard()))
+    assert heard.steps[-1] == ("explaining", len(held_out()), len(held_out()))
+
+
+def verdicts(sources: int, per_source: int = 30) -> pd.DataFrame:
+    """Return verdicts on made samples; every third is wrong."""
+    draw = np.random.default_rng(0)
+    count = sources * per_source
+    return pd.DataFrame(
+        {
+            "sample_id": [f"sample{number:04d}" for number in range(count)],
+            "source": [f"source{number % sources:03d}" for number in range(count)],
+            "label": (np.arange(count) % sources > 0).astype(int),
+            "margin": draw.normal(size=count),
+            "wrong": np.arange(count) // sources % 3 == 0,
+        }
+    )
+
+
+def test_a_picture_shows_the_surest_verdicts_and_the_borderline_of_every_source():
+    rows = verdicts(4)
+    shown = choice.shown(rows)
+    assert len(shown) == choice.SHOWN and shown["sample_id"].is_unique
+    first = shown.drop_duplicates(["source", "kind"]).set_index(["source", "kind"])
+    sizes = rows.assign(distance=rows["margin"].abs())
+    for source, part in sizes.groupby("source"):
+        right, wrong = part[~part["wrong"]], part[part["wrong"]]
+        expected = {
+            "confident right": right.loc[right["distance"].idxmax(), "sample_id"],
+            "confident wrong": wrong.loc[wrong["distance"].idxmax(), "sample_id"],
+            "borderline": part.loc[part["distance"].idxmin(), "sample_id"],
+        }
+        assert {kind: first.loc[(source, kind), "sample_id"] for kind in choice.KINDS} == expected
+    shuffled = rows.sample(frac=1, random_state=0)
+    assert choice.shown(shuffled)["sample_id"].tolist() == shown["sample_id"].tolist()
+
+
+@pytest.mark.parametrize("sources", [1, 2, 7, 40, 200])
+def test_a_picture_never_grows_with_the_number_of_sources(sources):
+    shown = choice.shown(verdicts(sources))
+    assert len(shown) == min(choice.SHOWN, 30 * sources)
+    # all kinds, and as many sources as there is room for
+    assert set(shown["kind"]) == set(choice.KINDS)
+    assert shown["source"].nunique() == min(sources, choice.SHOWN)
+
+
+def test_a_model_that_is_never_wrong_shows_what_there_is():
+    shown = choice.shown(verdicts(4).assign(wrong=False))
+    assert len(shown) == choice.SHOWN and set(shown["kind"]) == {"confident right", "borderline"}
+
+
+def test_images_behind_the_figures_are_chosen_by_their_names_as_many_of_each_source():
+    rows = verdicts(4)
+    chosen = choice.measured(rows, 20)
+    assert (chosen["source"].value_counts() == 5).all()
+    assert set(choice.measured(rows.assign(wrong=True, margin=0.0)[::-1], 20)["sample_id"]) == set(chosen["sample_id"])
 
 
 def test_an_overlay_leaves_cold_pixels_as_they_are():

@@ -11,9 +11,8 @@ from deepfake.evaluation import agreement
 from deepfake.evaluation.agreement import Panel
 from deepfake.project import paths
 from deepfake.reports import image_grid
-from deepfake.studies.explain import deep_figures, hard, panel
+from deepfake.studies.explain import cases, deep_figures, hard
 from stored_runs import add_run, edit
-from tiny_study import manifest
 
 RUN = "simple_cnn_low"
 OTHER = "another"
@@ -50,7 +49,7 @@ def table(name: str) -> pd.DataFrame:
 
 
 def verdicts(name: str) -> pd.DataFrame:
-    return panel.verdicts(name, manifest()).set_index("sample_id")
+    return cases.read([name])[name].verdicts.set_index("sample_id")
 
 
 def test_each_example_has_the_verdict_and_the_place_of_each_other_run(written):

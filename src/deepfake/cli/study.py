@@ -92,9 +92,9 @@ def robustness(experiment: str | None) -> None:
 @click.command()
 @click.argument("experiments", nargs=-1, metavar="[RUN]...")
 def explain(experiments: tuple[str, ...]) -> None:
-    """Explain each RUN (default: the best on all data): Grad-CAM, hard examples, confidence.
+    """Explain each RUN: Grad-CAM, hard examples, confidence.
 
-    Without a name: write the page of the study, too.
+    Without a name: explain the runs of all planned contrasts of the phases, and write the page of the study.
     """
     from deepfake import config
     from deepfake.cli import console
@@ -104,11 +104,11 @@ def explain(experiments: tuple[str, ...]) -> None:
 
     settings = config.load()
     with console.shown() as progress:
-        explanation.run(
-            experiments or phases.finalists(settings),
-            settings.evaluation,
-            progress=progress,
-        )
+        if experiments:
+            explanation.run(experiments, settings.evaluation, progress=progress)
+        else:
+            finalists, final = phases.finalists(settings), config.read_final()
+            explanation.study(finalists, final, settings.evaluation, progress=progress)
     if not experiments:
         page.write()
     click.echo(f"wrote {paths().table('explain_gradcam') if experiments else paths().page(page.NAME)}")

@@ -34,6 +34,8 @@ _RANKED = _FOLD_METRICS | columns(
 _TEST = columns(str="verdict reason?", float="difference low high p detectable", int="samples groups repeats")
 _CHANGE = ("_change", "_low", "_high")
 _OPERATING_POINT = _DECIDED | floats("false_positive_rate precision_recall_gap")
+_LOOKS = floats("face border background", "", "_area", "_excess", "_low", "_high")
+"""Shares of the heat on parts of images, what share of the area these are, and the excess with its interval."""
 _AGAINST_CLEAN = _TEST | {"verdict": "str?"}  # of clean images there is none
 
 _EXPERIMENTS = ResultTable(
@@ -227,9 +229,27 @@ RESULTS: dict[str, ResultTable] = {
         key=("baseline", "experiment", "corruption"),
     ),
     "explain_gradcam": ResultTable(
-        columns(str="experiment source verdict", int="label images groups without_heat cells")
-        | floats("heat area excess low high"),
+        columns(str="experiment source verdict", int="label images groups without_heat cells") | _LOOKS,
         key=("experiment", "source", "verdict"),
+    ),
+    "explain_regions": ResultTable(
+        columns(str="experiment", int="cells images groups without_heat") | _LOOKS, key=("experiment",)
+    ),
+    "explain_attention_changes": ResultTable(
+        columns(str="phase table baseline experiment") | _TEST | floats("border background", *_CHANGE),
+        key=("table", "baseline", "experiment"),
+    ),
+    "explain_sanity": ResultTable(
+        columns(str="experiment compared", int="images groups without_heat", float="correlation low high"),
+        key=("experiment", "compared"),
+    ),
+    "explain_deletion": ResultTable(
+        columns(str="experiment order", int="images groups", float="deleted probability low high"),
+        key=("experiment", "order", "deleted"),
+    ),
+    "explain_deletion_area": ResultTable(
+        columns(str="experiment order", float="area area_low area_high") | _TEST | {"verdict": "str?"},
+        key=("experiment", "order"),
     ),
     "explain_hard_examples": ResultTable(
         columns(str="experiment kind sample_id source group", int="rank fold")

@@ -7,7 +7,7 @@ from deepfake.config.params import Evaluation
 from deepfake.progress import SILENT, Progress
 from deepfake.reports.columns import Column, Table, estimate, number, text
 from deepfake.reports.findings import Finding
-from deepfake.studies.explain import embedding, filters, panel
+from deepfake.studies.explain import cases, embedding, filters, panel
 from deepfake.tables import results as result_tables
 
 _FILTERS = [
@@ -38,11 +38,11 @@ def run(experiments: Sequence[str], evaluation: Evaluation, progress: Progress =
         evaluation: confidence and region of practical equivalence.
         progress: told of images decoded and features computed.
     """
-    filters.run(panel.names(experiments))
-    names = panel.pair(experiments)
-    models = panel.read(names, progress)
+    known = cases.read(panel.names(experiments), progress)
+    filters.run(known.values())
+    models = {name: known[name] for name in panel.pair(experiments)}
     filters.draw_maps(models.values())
-    return embedding.run(models, panel.labels(names), evaluation, progress)
+    return embedding.run(models, cases.labels(models), evaluation, progress)
 
 
 def values() -> dict[str, Any]:

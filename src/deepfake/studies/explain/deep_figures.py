@@ -129,8 +129,9 @@ def agreement(rows: pd.DataFrame) -> None:
             "κ of decisions (below the diagonal), rank correlation of logits (above)",
             "κ of errors within sources",
         )
-        for axes, values, title in zip(panels, (decided, errors), titles, strict=True):
-            shades = _heatmap(axes, values, names)
+        shades = _heatmap(panels[0], decided, names)
+        _heatmap(panels[1], errors, names)
+        for axes, title in zip(panels, titles, strict=True):
             axes.set_title(title)
         panels[0].tick_params(labelbottom=False)
         panels[1].tick_params(axis="x", rotation=90)

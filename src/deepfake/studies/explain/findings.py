@@ -1,37 +1,36 @@
-"""What explanations conclude: whether a detector looks at the face."""
+"""What explanations conclude of single runs: whether a detector looks at the face."""
 
 from collections.abc import Mapping
 
-from deepfake.config import facts_of
+import pandas as pd
+
 from deepfake.config.params import Evaluation
-from deepfake.evaluation import verdicts
-from deepfake.evaluation.estimate import Estimate
+from deepfake.evaluation import attention, verdicts
 from deepfake.reports.findings import Finding, Verdict
-from deepfake.studies import results
 
 _WORDS: dict[str, Verdict] = {"better": "above_chance", "worse": "at_chance"}
 """More heat on the face than its area explains is what `compare` calls better than 0."""
 
 
-def of(
-    excess: Mapping[str, Estimate | None], evaluation: Evaluation, refused: Mapping[str, str] | None = None
+def faces(
+    looks: Mapping[str, pd.DataFrame], labels: Mapping[str, str], refused: Mapping[str, str], evaluation: Evaluation
 ) -> list[Finding]:
-    """Return the findings of the study.
+    """Return whether each run looks at the face.
 
     Args:
-        excess: for each run the share of heat on the face less the face's share of the image (`attention.on_faces`).
-        evaluation: confidence of the conclusions.
+        looks: where the runs that have heat look (`cases.looks`).
+        labels: what to call each run, in the order of the findings.
         refused: the runs without heatmaps, and why there are none.
+        evaluation: confidence of the conclusions.
     """
-    titles = {name: results.title(facts_of(name)) for name in excess}
+    excess = {name: attention.on_faces(looks[name], evaluation.confidence) for name in labels if name in looks}
     known = {name: each for name, each in excess.items() if each is not None}
     judged = dict(zip(known, verdicts.compare(list(known.values()), 0.0, evaluation.confidence), strict=True))
     found = []
-    for name, title in titles.items():
-        label = title if list(titles.values()).count(title) == 1 else name
+    for name, label in labels.items():
         id_, question = f"face.{name}", f"Does {label} look at the face more than the face's area explains?"
         if name not in judged:
-            note = f"{refused[name]}." if refused and name in refused else "No image has both a face and heat."
+            note = f"{refused[name]}." if name in refused else "No image has both a face and heat."
             found.append(Finding(id=id_, question=question, verdict="not_run", note=note))
             continue
         verdict, estimate = judged[name], known[name]

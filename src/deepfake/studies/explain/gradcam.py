@@ -36,31 +36,37 @@ def feature_layer(model: nn.Module, size: int) -> tuple[nn.Module | None, int]:
     images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
     norm, attention = _last_layers(model, images)
     for layer in (norm, attention) if attention is not None else (norm,):
-        features, gradients = _gradients(model, layer, images)
-        maps = _maps(model, features, images)
+        found, gradients = _gradients(model, layer, images)
+        maps = _maps(model, found, images)
         # a head that is all zero explains nothing anywhere
         reads_positions = not gradients.any() or _maps(model, gradients, images).any()
-        if reads_positions and maps.ndim == 4 and (features.ndim == 4 or maps.shape[3] > 1):
+        if reads_positions and maps.ndim == 4 and (found.ndim == 4 or maps.shape[3] > 1):
             return layer, maps.shape[2]
     raise _unexplainable(model)
 
 
-def heatmaps(model: nn.Module, layer: nn.Module | None, images: torch.Tensor) -> torch.Tensor:
-    """Return where each image speaks for a fake.
+def features(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return a model's last feature map, which heads on one frozen trunk have in common."""
+    with torch.no_grad():
+        return model.forward_features(images)  # pyright: ignore[reportCallIssue]
+
+
+def heat(
+    model: nn.Module, layer: nn.Module | None, images: torch.Tensor, known: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return where each image speaks for a fake, cell by cell (`evaluation.attention.enlarged` enlarges it).
 
     Args:
         model: in evaluation mode.
         layer: that of `feature_layer`.
         images: float [b, 3, h, w], normalised.
+        known: the images' `features`, where the layer is None and somebody has them.
 
     Returns:
-        Float [b, h, w], bilinearly enlarged, 1 where it is hottest; 0 everywhere when nothing speaks for a fake.
+        Float [b, h', w'] at the map's own resolution; 0 everywhere when nothing speaks for a fake.
     """
-    maps, gradients = (_maps(model, each, images) for each in _gradients(model, layer, images))
-    heat = (gradients.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1, keepdim=True).relu()
-    heat = nn.functional.interpolate(heat, size=images.shape[-2:], mode="bilinear", align_corners=False).squeeze(1)
-    highest = heat.amax(dim=(1, 2), keepdim=True)
-    return heat / torch.where(highest > 0, highest, 1)
+    maps, gradients = (_maps(model, each, images) for each in _gradients(model, layer, images, known))
+    return (gradients.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1).relu()
 
 
 def _last_layers(model: nn.Module, images: torch.Tensor) -> tuple[nn.Module | None, nn.Module | None]:
@@ -74,32 +80,32 @@ def _last_layers(model: nn.Module, images: torch.Tensor) -> tuple[nn.Module | No
     layers = [module for name, module in trunk.named_modules() if module is norm or name.rpartition(".")[2] == "attn"]
     hooks = [layer.register_forward_hook(lambda layer, _, output: called.append((layer, output))) for layer in layers]
     try:
-        with torch.no_grad():
-            features = model.forward_features(images)  # pyright: ignore[reportCallIssue]
+        found = features(model, images)
     finally:
         for hook in hooks:
             hook.remove()
-    if not isinstance(features, torch.Tensor):  # of several branches
+    if not isinstance(found, torch.Tensor):  # of several branches
         raise _unexplainable(model)
-    tokens = features.ndim == 3 or getattr(trunk, "output_fmt", "") == "NHWC"
-    last = called[-1][0] if called and tokens and called[-1][1] is features else None
+    tokens = found.ndim == 3 or getattr(trunk, "output_fmt", "") == "NHWC"
+    last = called[-1][0] if called and tokens and called[-1][1] is found else None
     attentions = [layer for layer, _ in called if layer is not norm]
     return last if last is norm else None, attentions[-1] if attentions else None
 
 
-def _gradients(model: nn.Module, layer: nn.Module | None, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _gradients(
+    model: nn.Module, layer: nn.Module | None, images: torch.Tensor, known: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what is explained and the gradient of each image's logit there, both as the model has them."""
     kept: list[torch.Tensor] = []
 
-    def keep(features: torch.Tensor) -> torch.Tensor:
-        kept.append(features.detach().requires_grad_())
+    def keep(inputs: torch.Tensor) -> torch.Tensor:
+        kept.append(inputs.detach().requires_grad_())
         return kept[-1].clone()  # which what follows may change in place
 
     if layer is None:
-        with torch.no_grad():
-            features = model.forward_features(images)  # pyright: ignore[reportCallIssue]
+        inputs = features(model, images) if known is None else known
         with torch.enable_grad():
-            logits = model.forward_head(keep(features))  # pyright: ignore[reportCallIssue]
+            logits = model.forward_head(keep(inputs))  # pyright: ignore[reportCallIssue]
     else:
         hook = layer.register_forward_pre_hook(lambda _, inputs: (keep(inputs[0]), *inputs[1:]))
         try:
@@ -116,9 +122,9 @@ def _trunk(model: nn.Module) -> nn.Module:
     return model.trunk if isinstance(model, LinearProbe) and model.final else model
 
 
-def _maps(model: nn.Module, features: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+def _maps(model: nn.Module, found: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """Return features or gradients as maps [b, c, h', w']."""
-    return grids.as_maps(features, _trunk(model), (images.shape[2], images.shape[3]))
+    return grids.as_maps(found, _trunk(model), (images.shape[2], images.shape[3]))
 
 
 def _unexplainable(model: nn.Module) -> InputError:

@@ -5,8 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake import tables
-from deepfake.config import config_of, facts_of
+from deepfake.config import facts_of
 from deepfake.config.params import Evaluation
 from deepfake.evaluation import agreement, hard_examples, resampling, verdicts
 from deepfake.evaluation.agreement import Panel, Rescued
@@ -15,8 +14,8 @@ from deepfake.project import paths
 from deepfake.reports import image_grid
 from deepfake.reports.columns import Column, Table, estimate, number, text
 from deepfake.reports.findings import Finding, Verdict
-from deepfake.studies.explain import deep_figures, panel
-from deepfake.studies.explain.panel import Model
+from deepfake.studies.explain import cases, deep_figures, panel
+from deepfake.studies.explain.cases import Case
 from deepfake.tables import results as result_tables
 
 HARD = 10
@@ -57,8 +56,8 @@ def run(experiments: Sequence[str], evaluation: Evaluation, progress: Progress =
         progress: told of images decoded.
     """
     names = panel.names(experiments)
-    manifest = tables.read(paths().manifest(config_of(experiments[0]).dataset), tables.MANIFEST)
-    judged = {name: panel.verdicts(name, manifest) for name in names}
+    opened = cases.read(names, progress)
+    judged = {name: case.verdicts for name, case in opened.items()}
     sides = Panel.of(judged, {name: facts_of(name)["model"] for name in names})
     hard = {name: hard_examples.hardest(judged[name], HARD) for name in experiments}
     listed = pd.concat(hard, names=["experiment"]).reset_index("experiment")
@@ -72,8 +71,9 @@ def run(experiments: Sequence[str], evaluation: Evaluation, progress: Progress =
     result_tables.write(_errors(rescued, len(sides.samples)), "explain_errors")
     if len(pairs):
         deep_figures.agreement(pairs)
-    _draw(panel.read(experiments, progress), listed, others)
-    labels = panel.labels(experiments)
+    explained = {name: opened[name] for name in experiments}
+    _draw(explained, listed, others)
+    labels = cases.labels(explained)
     return [same_errors(sides, found, evaluation), *_rescues(rescued, labels, evaluation)]
 
 
@@ -156,7 +156,7 @@ def _finding(id_: str, question: str, verdict: verdicts.Verdict, word: Verdict, 
     )
 
 
-def _draw(models: Mapping[str, Model], listed: pd.DataFrame, others: pd.DataFrame) -> None:
+def _draw(models: Mapping[str, Case], listed: pd.DataFrame, others: pd.DataFrame) -> None:
     """Draw each run's most confidently wrong samples: a row of false positives, one of false negatives."""
     right = others.assign(right=~others["wrong"].astype(bool)).groupby(["experiment", "sample_id"])["right"]
     counts = {key: f"\n{part.sum()} of {len(part)} others right" for key, part in right}

@@ -1,27 +1,57 @@
-"""The page on the explanations: where the final models look, what they get wrong, how sure they are."""
+"""The page on the explanations: where models look, whether that moves, what they get wrong, how sure they are."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
-from deepfake.config import config_of
+from deepfake.config import config_of, facts_of
+from deepfake.evaluation import attention
 from deepfake.evaluation.hard_examples import SURE
 from deepfake.reports import findings, pages
 from deepfake.reports import settings as shown_settings
 from deepfake.reports.columns import Column, Table, estimate, number, text
-from deepfake.studies.explain import deep, figures, hard
-from deepfake.studies.explain.analysis import HEAT, NAME
+from deepfake.studies import results
+from deepfake.studies.explain import changes, deep, deletion, figures, hard, sanity, shown
+from deepfake.studies.explain.analysis import NAME
 from deepfake.tables import results as result_tables
 
-TITLE = "Explanations of the final models"
+TITLE = "Explanations"
 _SIGNED = "{:+.1%}"
+_SIZE = Column("n (groups)", {"": "images", "groups": "groups"}, "{:,} ({})".format)
+_LOOKS = [
+    number("Heat on the face", "face", "{:.1%}"),
+    number("Its area", "face_area", "{:.1%}"),
+    estimate("Excess [95% CI]", "face_excess", "face_low", "face_high", _SIGNED),
+    estimate("Border: excess", "border_excess", "border_low", "border_high", _SIGNED),
+    estimate("Background: excess", "background_excess", "background_low", "background_high", _SIGNED),
+    _SIZE,
+    number("No heat", "without_heat", "{:,}"),
+]
 ATTENTION = [
     text("Experiment", "experiment"),
     text("Source", "source"),
     text("Decided", "verdict"),
-    number("Heat on the face", "heat", "{:.1%}"),
-    number("Its area", "area", "{:.1%}"),
-    estimate("Excess [95% CI]", "excess", "low", "high", _SIGNED),
-    Column("n (groups)", {"": "images", "groups": "groups"}, "{:,} ({})".format),
+    *_LOOKS,
+]
+_REGIONS = [text("Experiment", "experiment"), number("Cells", "cells", "{0}×{0}"), *_LOOKS]
+_SANITY = [
+    text("Experiment", "experiment"),
+    text("Compared with", "with"),
+    estimate("Rank correlation [95% CI]", "correlation", "low", "high", "{:+.2f}"),
+    _SIZE,
     number("No heat", "without_heat", "{:,}"),
+]
+_COMPARED = {
+    "retrained": "another training",
+    "head": "a random head on the same trunk",
+    "all": "a random model",
+}
+_AREAS = [
+    text("Painted over", "name"),
+    estimate("Area under the curve [95% CI]", "area", "area_low", "area_high"),
+    estimate("Random minus this [interval]", "difference", "low", "high", "{:+.3f}"),
+    Column("n (groups)", {"": "samples", "groups": "groups"}, "{:,.0f} ({:.0f})".format),
 ]
 ERRORS = [
     text("Experiment", "experiment"),
@@ -31,34 +61,86 @@ ERRORS = [
     estimate("Share [95% CI]", "share", "low", "high", "{:.1%}"),
     number("Groups", "groups", "{:,}"),
 ]
+_HEADINGS = {
+    "phase1": "Phase 1: architectures",
+    "phase2": "Phase 2: preprocessing",
+    "phase3": "Phase 3: more architectures",
+    "phase4": "Phase 4: more data",
+}
 
 
 def write() -> None:
-    """Write the page and its figure from what `analysis.run` left behind.
+    """Write the page and its figures from what `analysis.study` left behind.
 
     Raises:
         InputError: nothing has been explained yet.
     """
-    heat, errors = (result_tables.read(f"{NAME}_{part}") for part in ("gradcam", "confident_errors"))
+    heat, errors, looks, moved, similar, curves, areas = (
+        result_tables.read(f"{NAME}_{part}")
+        for part in (
+            *("gradcam", "confident_errors", "regions"),
+            *("attention_changes", "sanity", "deletion", "deletion_area"),
+        )
+    )
     figures.histogram(result_tables.read(f"{NAME}_confidence"))
-    configs = [config_of(name) for name in errors["experiment"].unique()]
+    if len(looks):
+        figures.regions(looks)
+    if len(moved):
+        figures.changes(moved, {int(str(index)): _contrast(row) for index, row in moved.iterrows()}, _HEADINGS)
+    if len(curves):
+        figures.deletion(curves)
+    finalists = list(errors["experiment"].unique())
+    configs = [config_of(name) for name in finalists]
+    contrasts = changes.planned()
     pages.write(
         NAME,
         __package__ or "",
         "page.md.j2",
         title=TITLE,
         found=findings.read(NAME),
-        attention=Table(heat, ATTENTION).markdown(),
-        cells=heat.groupby("experiment", sort=False)["cells"].first().to_dict(),
+        attention=Table(heat[heat["experiment"].isin(finalists)], ATTENTION).markdown() if len(heat) else "",
+        looks=Table(looks, _REGIONS).markdown() if len(looks) else "",
+        coarse=looks.loc[looks["cells"] <= _COARSE, "experiment"].tolist(),
+        moved=len(moved),
+        similar=Table(similar.assign(**{"with": similar["compared"].map(_COMPARED)}), _SANITY).markdown(),
+        areas=Table(areas.assign(name=areas["order"].map(figures.ORDERS)), _AREAS).markdown(),
+        curves=len(curves),
+        choosers={phase: changes.runs(rows)[0] for phase, rows in contrasts.groupby("phase", sort=False)},
         errors=Table(errors, ERRORS).markdown(),
         worst=_worst(errors),
-        limit=HEAT,
-        sure=SURE,
+        limits={
+            "images": shown.HEAT,
+            "shown": shown.SHOWN,
+            "ring": attention.RING,
+            "random": sanity.DRAWS,
+            "compared": sanity.IMAGES,
+            "painted": deletion.IMAGES,
+            "sure": SURE,
+        },
         settings=shown_settings.shared(configs),
         varied=shown_settings.varied(configs),
         **deep.values(),
         **hard.values(),
     )
+
+
+_COARSE = 4
+"""A map of so many cells a side says no more than which part of the image."""
+
+
+def _contrast(row: Any) -> str:
+    """Return what a planned contrast is called in the figure."""
+    facts, baseline = facts_of(row["experiment"]), facts_of(row["baseline"])
+    title = results.title(facts)
+    what: str | None = changes.cause(str(row["table"]), facts)
+    if what:
+        return f"{title}: {what}"
+    return f"{title} against {_against(facts, baseline)}{', all data' if row['table'] == 'phase4b' else ''}"
+
+
+def _against(facts: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
+    title = results.title(baseline)
+    return title if title != results.title(facts) else str(baseline["experiment"])
 
 
 def _worst(errors: pd.DataFrame) -> dict[str, str]:
