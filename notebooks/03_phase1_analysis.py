@@ -49,7 +49,7 @@ nb.spread("phase1", "mean ± std over folds, at each fold's own threshold", metr
 nb.spread("phase1", "AUC of each source's fakes against all reals, mean ± std over folds", ["auc_*"])
 sources = ["experiment", "hardest_source", "source_auc_sd", "source_auc_variance"]
 nb.table("phase1_experiments", "how far the sources lie apart", sources)
-nb.figure("phase1_sources_heatmap", "AUC by model and source")
+nb.figure("phase1_sources_heatmap", "AUC by model and source", "phase1_experiments")
 
 # %% [markdown]
 # ## Train/val/test performance curves across epochs
@@ -69,11 +69,10 @@ nb.spread(
 # ## Confusion matrices for each model
 
 # %%
-nb.figure("phase1_roc", "ROC on the held-out folds, and confusion matrices at each fold's threshold", "phase1_roc")
-nb.table("phase1_confusion", "counts over all held-out folds")
-nb.figure("phase1_pr", "precision and recall on the held-out folds, with a band")
-nb.figure("phase1_thresholds", "metrics against the threshold")
-nb.figure("phase1_reliability", "share of fakes by predicted probability, with the noise floor")
+nb.figure("phase1_confusion", "confusion matrices over all held-out folds; shares are of a row")
+nb.table("phase1_confusion", "the same as counts")
+nb.figure("phase1_roc", "ROC: mean over folds with pointwise 95% CI, and each held-out fold", "phase1_roc_band")
+nb.figure("phase1_pr", "precision and recall: mean over folds with pointwise 95% CI")
 
 # %% [markdown]
 # ## Statistical significance testing between models

@@ -59,6 +59,8 @@ nb.table("phase2_tests", "resolution: planned contrasts", tests, {"table": "phas
 
 # %% [markdown]
 # ### Grad-CAM visualizations (10-20 images per condition)
+#
+# The pictures of all conditions: here for all sections.
 
 # %%
 nb.photograph("gradcam_phase2", "Grad-CAM of held-out images under each condition of phase 2")
@@ -107,9 +109,10 @@ nb.table("phase2_tests", "face crop: planned contrasts", tests, {"table": "phase
 
 # %% [markdown]
 # ### Grad-CAM visualizations (10-20 images per condition)
+#
+# The pictures of all conditions stand in section 2A.
 
 # %%
-nb.photograph("gradcam_phase2", "Grad-CAM of held-out images under each condition of phase 2")
 nb.table("explain_gradcam", "face crop: where the attribution lies", rows={"experiment": phase2c})
 nb.table("explain_attention_changes", "face crop: how it moves", rows={"experiment": phase2c})
 
@@ -180,9 +183,10 @@ nb.figure("shortcuts", "shortcut probes of files and views")
 
 # %% [markdown]
 # ### Grad-CAM visualizations (10-20 images per condition)
+#
+# The pictures of all conditions stand in section 2A.
 
 # %%
-nb.photograph("gradcam_phase2", "Grad-CAM of held-out images under each condition of phase 2")
 nb.table("explain_gradcam", "shape: where the attribution lies", rows={"experiment": phase2a_geometry})
 nb.table("explain_attention_changes", "shape: how it moves", rows={"experiment": phase2a_geometry})
 
@@ -230,9 +234,10 @@ nb.table("phase2_tests", "augmentation of whole images: planned contrasts", test
 
 # %% [markdown]
 # ### Grad-CAM visualizations (10-20 images per condition)
+#
+# The pictures of all conditions stand in section 2A.
 
 # %%
-nb.photograph("gradcam_phase2", "Grad-CAM of held-out images under each condition of phase 2")
 nb.table("explain_gradcam", "augmentation of whole images: where the attribution lies", rows={"experiment": phase2d})
 nb.table("explain_attention_changes", "augmentation of whole images: how it moves", rows={"experiment": phase2d})
 
@@ -285,9 +290,10 @@ nb.table("phase2_tests", "augmentation of face crops: planned contrasts", tests,
 
 # %% [markdown]
 # ### Grad-CAM visualizations (10-20 images per condition)
+#
+# The pictures of all conditions stand in section 2A.
 
 # %%
-nb.photograph("gradcam_phase2", "Grad-CAM of held-out images under each condition of phase 2")
 nb.table("explain_gradcam", "augmentation of face crops: where the attribution lies", rows={"experiment": phase2e})
 nb.table("explain_attention_changes", "augmentation of face crops: how it moves", rows={"experiment": phase2e})
 
@@ -317,7 +323,7 @@ nb.table("phase2_experiments", "all runs: conditions", columns)
 figures = ["experiment", "auc", "train_val_gap", "source_auc_sd", "hardest_source", "balanced_accuracy", "ece"]
 nb.table("phase2_experiments", "all runs: figures", figures)
 nb.figure("phase2_differences", "differences in AUC; the band is the region of practical equivalence", "phase2_tests")
-nb.figure("phase2_sources_heatmap", "AUC by run and source")
+nb.figure("phase2_sources_heatmap", "AUC by run and source", "phase2_experiments")
 nb.figure("explain_attention_changes", "how attribution moves from condition to condition")
 
 # %% [markdown]

@@ -40,6 +40,8 @@ figures = ["experiment", "auc", "auc_all", "chance", "train_val_gap", "samples",
 nb.table("phase3_experiments", "held-out AUC with its interval, and over all pairs with its spread", figures)
 metrics = ["auc", "average_precision", "accuracy", "balanced_accuracy", "f1_macro", "eer", "tpr_at_fpr_1"]
 nb.spread("phase3", "mean ± std over folds, at each fold's own threshold", metrics)
+nb.figure("phase3_roc", "ROC: mean over folds with pointwise 95% CI, and each held-out fold", "phase3_roc_band")
+nb.figure("phase3_pr", "precision and recall: mean over folds with pointwise 95% CI")
 nb.figure("phase3_curves", "AUC over epochs (or over C, for a linear head), a thin line a fold", "phase3_history")
 
 # %% [markdown]
@@ -48,7 +50,7 @@ nb.figure("phase3_curves", "AUC over epochs (or over C, for a linear head), a th
 # %%
 nb.spread("phase3", "AUC of each source's fakes against all reals, mean ± std over folds", ["auc_*"])
 nb.table("phase3_experiments", "how far the sources lie apart", ["experiment", "hardest_source", "source_auc_sd"])
-nb.figure("phase3_sources_heatmap", "AUC by model and source")
+nb.figure("phase3_sources_heatmap", "AUC by model and source", "phase3_experiments")
 
 # %% [markdown]
 # ## Comparison with Phase 1 baselines (ResNet18, SimpleCNN)

@@ -47,11 +47,16 @@ nb.conclude(
 # %%
 figures = ["experiment", "model", "parameters", "auc", "average_precision", "balanced_accuracy", "eer", "ece", "brier"]
 nb.table("phase4b_experiments", "the finalists on all data", figures)
-nb.figure("phase4_roc", "ROC on the held-out folds, with a band")
-nb.figure("phase4_pr", "precision and recall on the held-out folds, with a band")
-nb.figure("phase4_thresholds", "metrics against the threshold")
-nb.figure("phase4_reliability", "share of fakes by predicted probability, with the noise floor")
-nb.figure("phase4_risk_coverage", "error against the share of images that are decided")
+nb.figure("phase4_roc", "ROC: mean over folds with pointwise 95% CI, and each held-out fold", "phase4_roc_band")
+nb.figure("phase4_pr", "precision and recall: mean over folds with pointwise 95% CI")
+nb.figure("phase4_confusion", "confusion matrices over all held-out folds; shares are of a row")
+nb.figure("phase4_thresholds", "recall, balanced accuracy and F1 against the threshold, with pointwise 95% CIs")
+
+# %%
+nb.figure("phase4_reliability", "share of fakes by predicted probability; bars: noise of a calibrated detector")
+nb.table("phase4_calibration", "calibration, before and after temperature scaling")
+nb.figure("phase4_risk_coverage", "errors when the least confident images are left undecided")
+nb.table("phase4_aurc", "area under that curve; excess: over the least that as many errors allow")
 
 # %% [markdown]
 # ## Detailed per-source metrics for final models
@@ -60,7 +65,7 @@ nb.figure("phase4_risk_coverage", "error against the share of images that are de
 nb.spread("phase4b", "AUC of each source's fakes against all reals, mean ± std over folds", ["auc_*"])
 nb.table("phase4b_experiments", "how far the sources lie apart", ["experiment", "hardest_source", "source_auc_sd"])
 nb.figure("phase4_sources", "AUC of the final models, over all fakes and for each source", "phase4b_experiments")
-nb.figure("phase4_sources_heatmap", "AUC by model and source")
+nb.figure("phase4_sources_heatmap", "AUC by run and source", "phase4a_experiments")
 
 # %% [markdown]
 # ## Grad-CAM visualizations for final models (10-20 images each)
@@ -116,6 +121,8 @@ nb.table("phase4b_tests", "planned contrasts between the finalists", tests)
 nb.findings("phase4", "finalist")
 nb.decision("final", "the final model")
 nb.table("final_test", "the final model on the test set: people whom no run has seen")
+nb.figure("final_roc", "test set: ROC with pointwise 95% CI", "final_roc_band")
+nb.figure("final_confusion", "test set: confusion matrix at the shipped threshold")
 nb.conclusions("final")
 
 # %% [markdown]

@@ -115,10 +115,24 @@ nb.table("imbalance_tests", "planned contrasts, Holm-corrected within one questi
 nb.conclusions("imbalance", "any", "auc", "f1_tuned")
 
 # %% [markdown]
+# ## Class balancing: training progress
+#
+# Runs that are trained by epochs have curves. A linear head on frozen features, as in the preset `quick`, has none:
+# its C is chosen on the inner validation.
+
+# %%
+nb.figure("imbalance_training", "training at probability 0.5: mean and SD over folds", "imbalance_history")
+nb.table(
+    "imbalance_experiments",
+    "what each fold chose, and how far training fits what it has seen",
+    ["experiment", "monitor", "best_epochs", "train_auc", "validation_auc", "train_val_gap"],
+)
+
+# %% [markdown]
 # ## Class balancing: threshold tuning
 
 # %%
-nb.figure("imbalance_roc", "ROC of each held-out fold, with the operating points")
+nb.figure("imbalance_roc", "ROC with pointwise 95% CI, and the operating points", "imbalance_roc_band")
 columns = ["experiment", "rule", "probability", "recall_real", "precision_real", "f1_real", "recall_fake", "f1_macro"]
 nb.table(
     "imbalance_thresholds",

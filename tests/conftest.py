@@ -363,7 +363,7 @@ def study(tmp_path, monkeypatch):
         found = changed(values, {path.replace("__", "."): value for path, value in changes.items()})
         paths().params.write_text(yaml.safe_dump(found, sort_keys=False))
         settings = config.load()
-        synthetic_study.write_study(settings, quality, candidates=candidates, own=0.0, plots=False)
+        synthetic_study.write_study(settings, quality, candidates=candidates, own=0.0, plots=candidates)
         return settings
 
     return write

@@ -89,6 +89,7 @@ DESIGN: dict[str, list[str]] = {
         "Is the issue with the model architecture or training data?",
         "Recommendations",
         "Class balancing: mitigations (focal loss, WeightedRandomSampler, pos_weight)",
+        "Class balancing: training progress",
         "Class balancing: threshold tuning",
         "Class balancing: expected improvements",
     ],

@@ -1,14 +1,17 @@
 """What cells of a notebook show, without a kernel: the display is caught."""
 
 import json
+from base64 import b64decode
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 
 import IPython.display
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from conftest import ROOT
 from deepfake.errors import InputError
@@ -196,6 +199,14 @@ def test_what_was_not_run_says_what_runs_it(shown, call, command):
     assert command in Cells(shown[0]).text
 
 
+def test_what_a_study_that_was_run_did_not_make_is_said_in_other_words(shown):
+    _tests()
+    nb.figure("phase1_auc", "AUC of each")
+    nb.figure("phase2_differences", "differences of each")
+    assert "Not among these results" in Cells(shown[0]).text and "dvc repro phase1" in Cells(shown[0]).text
+    assert "Not run" in Cells(shown[1]).text
+
+
 def test_an_svg_goes_before_its_png_and_both_are_saved(shown):
     figure = paths().figure("phase1_auc")
     figure.parent.mkdir(parents=True)
@@ -206,6 +217,19 @@ def test_an_svg_goes_before_its_png_and_both_are_saved(shown):
     assert 'src="data:image/svg+xml;base64,PHN2Zy8+"' in shown[0]
     saved = sorted(path.name for path in paths().executed_notebook("09_x").iterdir())
     assert saved == ["01_phase1_auc.png", "01_phase1_auc.svg", "index.csv"]
+
+
+def test_a_photograph_is_embedded_as_jpeg_and_saved_as_it_is(shown):
+    path = paths().photograph("views")
+    path.parent.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 3200, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((3200, 400)).save(path)
+    nb.photograph("views", "each view")
+    head, data = shown[0].split('src="', 1)[1].split('"', 1)[0].split(",")
+    assert head == "data:image/jpeg;base64"
+    with Image.open(BytesIO(b64decode(data))) as embedded:
+        assert (embedded.format, embedded.size) == ("JPEG", (1600, 200))
+    assert (paths().executed_notebook("09_x") / "01_views.png").read_bytes() == path.read_bytes()
 
 
 def test_the_stage_that_is_named_is_one_of_the_pipeline():

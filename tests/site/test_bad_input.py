@@ -20,6 +20,7 @@ from deepfake.project import paths
 from deepfake.runs import store
 from deepfake.studies.data_cards import page as data_card
 from deepfake.studies.site import data_sets, models, run_facts, run_page, runs
+from deepfake.tables import results as result_tables
 from stored_runs import RUN, copy_run, edit
 
 LONG = "a_name_of_forty_characters_" + "x" * 13
@@ -240,3 +241,18 @@ def test_a_raw_configuration_can_be_read_as_json(copied):
     text = page(RUN).text
     raw = text[text.index("The resolved configuration as JSON") + len("The resolved configuration as JSON") :]
     assert json.JSONDecoder().raw_decode(raw)[0] == json.loads(paths().config(RUN).read_text())
+
+
+def test_quality_checks_are_shown_as_they_were_counted(copied):
+    rows = pd.DataFrame({"check": ["no face", "minority", "faces"], "value": [12, 0.25, None]})
+    rows["of"] = [1600, None, None]
+    rows = rows.assign(dataset="sample", limit=0, outcome=["caution", "passed", "not_checked"], meaning="so it is")
+    result_tables.write(pd.concat([rows, rows.assign(dataset="another")]), "eda_quality")
+    data_sets.write()
+    models.write()
+    shown = parsed_pages.read(paths().site / "data/sample.html")
+    assert shown.column("Quality checks", "Found") == ["12 of 1,600", "0.250", "-"]
+    assert shown.column("Quality checks", "Outcome") == ["caution", "passed", "not checked"]
+    card = parsed_pages.read(paths().site / f"models/{RUN}.html")
+    said = "Of 3 quality checks of sample, 1 passed; the others: no face (caution), faces (not checked)."
+    assert said in " ".join(card.text.split())

@@ -255,10 +255,10 @@ def test_quality_checks_count_what_there_is(settings):
     assert found["files in several groups"] == (2, "caution")
     assert found["files with something odd"] == (1, "caution")
     assert found["images with a side under 40 px"] == (0, "passed")
-    assert found["images without a face"] == (11, "caution")
-    assert found["share of the minority class"][1] == "passed"
+    assert found["share of images without a face"] == (pytest.approx(11 / 108), "caution")
+    assert found["share of the minority class, at least"] == (pytest.approx(1 / 3), "passed")
     # 12 groups: 2 for the test set, 5 a fold
-    assert found["fewest groups in a fold or the test set"] == (2, "caution")
+    assert found["groups in the smallest fold or test set, at least"] == (2, "caution")
 
 
 def test_faces_are_counted_by_source(settings):
@@ -279,7 +279,7 @@ def test_faces_that_were_not_looked_for_are_not_judged(settings):
     write("mine", faces=False)
     outcome = run(settings, "mine", name="own_mine_eda")
     assert not len(outcome.tables["faces"]) and not outcome.found.below("faces")
-    assert by(outcome.tables["quality"], "check")["images without a face"]["outcome"] == "not_checked"
+    assert by(outcome.tables["quality"], "check")["share of images without a face"]["outcome"] == "not_checked"
     page.write(outcome, settings)
     assert "Not looked for" in paths().page("own_mine_eda").read_text("utf-8")
     assert not paths().page("eda").exists()

@@ -122,6 +122,16 @@ def test_runs_that_make_the_same_errors_are_said_to(copied):
     assert table("agreement")[["kappa", "spearman", "error_kappa"]].iloc[0].tolist() == pytest.approx([1, 1, 1])
 
 
+def test_of_many_groups_the_first_by_a_hash_are_compared_whatever_their_order(monkeypatch):
+    groups = pd.Series([f"g{number % 50}" for number in range(200)])
+    assert hard._chosen(groups).all()
+    monkeypatch.setattr(hard, "GROUPS", 7)
+    chosen = hard._chosen(groups)
+    assert groups[chosen].nunique() == 7 and chosen.sum() == 28
+    shuffled = groups.sample(frac=1, random_state=0)
+    assert set(shuffled[hard._chosen(shuffled)]) == set(groups[chosen])
+
+
 def test_an_example_that_not_all_held_out_has_no_row_and_no_count():
     samples = pd.DataFrame({"sample_id": ["a", "b"], "fold": 0, "label": [0, 1], "source": "s", "group": ["g", "h"]})
     frame = samples.assign(logit=[1.0, 0.0], wrong=True)

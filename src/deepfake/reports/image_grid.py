@@ -19,8 +19,8 @@ _GAP, _LINE = 6, 15
 """Pixels between images, and the height of a line of text."""
 _MARGIN = 112
 """Pixels left of the grid, for titles of rows."""
-_TITLE = 22
-"""Characters in a line of a title."""
+_TITLE, _COLUMN = 22, 17
+"""Characters in a line of a title left of the grid and above it."""
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -30,12 +30,12 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return np.rint(image * (1 - weight) + colours * weight).astype(np.uint8)
 
 
-def broken(title: str) -> str:
+def broken(title: str, width: int = _TITLE) -> str:
     """Return a title with its long lines broken, at an underscore where there is one."""
     lines = []
     for line in title.split("\n"):
         spaced = line.replace("_", "_ ")
-        lines += [part.replace("_ ", "_") for part in textwrap.wrap(spaced, _TITLE)]
+        lines += [part.replace("_ ", "_") for part in textwrap.wrap(spaced, width)]
     return "\n".join(lines)
 
 
@@ -58,7 +58,9 @@ def draw(
     """
     lines = 1 + max(caption.count("\n") for row in captions for caption in row)
     high, wide = CELL + lines * _LINE + _GAP, CELL + _GAP
-    left, top = (_MARGIN if rows else 0), (2 * _LINE + 4 if columns else 0)
+    above = [broken(title, _COLUMN) for title in columns]
+    left = _MARGIN if rows else 0
+    top = max((title.count("\n") for title in above), default=-1) * _LINE + _LINE + 4 * bool(above)
     canvas = np.full((top + high * len(images), left + wide * len(images[0]), 3), 255, np.uint8)
     figure = plt.figure(figsize=(canvas.shape[1] / 100, canvas.shape[0] / 100), dpi=100)
     # one picture instead of a hundred axes, which would take many times as long
@@ -72,8 +74,8 @@ def draw(
             enlarged = cv2.resize(picture, (CELL, CELL), interpolation=cv2.INTER_CUBIC)
             canvas[start[0] : start[0] + CELL, start[1] : start[1] + CELL] = enlarged
             axes.text(start[1], start[0] + CELL + 3, text, fontsize=6.5, va="top", linespacing=1.3)
-    for x, title in enumerate(columns):
-        axes.text(left + x * wide, top - 4, broken(title), fontsize=6.5, va="bottom", weight="bold")
+    for x, title in enumerate(above):
+        axes.text(left + x * wide, top - 4, title, fontsize=6.5, va="bottom", weight="bold")
     for y, title in enumerate(rows):
         axes.text(4, top + y * high + CELL / 2, broken(title), fontsize=6.5, va="center", weight="bold")
     axes.imshow(canvas, interpolation="none", aspect="auto")

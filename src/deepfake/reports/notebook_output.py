@@ -5,15 +5,17 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
+from PIL import Image
 
 from deepfake import tables
 from deepfake.errors import InputError
-from deepfake.project import STUDIES
+from deepfake.project import STUDIES, paths
 from deepfake.reports.columns import Table
 
 INDEX = "index.csv"
@@ -24,6 +26,10 @@ _STAGES = {
     "sample": "sample",
 }
 """The stage that makes a picture, by how its name begins, where it does not begin with its study."""
+
+
+_WIDEST = 1600
+"""Pixels that a photograph is shown with; the copy beside the notebook has them all."""
 
 
 @dataclass
@@ -44,14 +50,16 @@ def open_in(folder: Path) -> None:
 
 
 def not_run(name: str, caption: str) -> None:
-    """Say that something was not made, and what makes it.
+    """Say that something was not made, and what makes it; not every preset makes all that a study can show.
 
     Args:
         name: of what was not made, which begins with that of its study.
         caption: what it would show.
     """
     known = max((begin for begin in (*STUDIES, *_STAGES) if name.startswith(begin)), key=len, default=name)
-    note("Not run. Make it by", f"dvc repro {_STAGES.get(known, known)}", caption)
+    ran = any(paths().results(name).glob("*.csv"))
+    said = "Not among these results (not every preset makes it)" if ran else "Not run. Make it by"
+    note(said, f"dvc repro {_STAGES.get(known, known)}", caption)
 
 
 def note(said: str, command: str, caption: str) -> None:
@@ -74,9 +82,19 @@ def picture(there: list[Path], kind: str, name: str, caption: str, data: list[Pa
     for path in (*there, *data):
         with tables.atomic(_saved(kind, name, caption, path.suffix)) as temporary:
             shutil.copyfile(path, temporary)
-    media = {".svg": "image/svg+xml", ".png": "image/png"}[there[0].suffix]
-    source = f"data:{media};base64,{b64encode(there[0].read_bytes()).decode()}"
-    _display(_cells().picture(source, kind, caption), f"[{caption}]")
+    _display(_cells().picture(_embedded(there[0], kind), kind, caption), f"[{caption}]")
+
+
+def _embedded(path: Path, kind: str) -> str:
+    """Return a picture as an address that holds all of it; photographs as JPEG, a tenth of a PNG's size."""
+    media, data = {".svg": "image/svg+xml", ".png": "image/png"}[path.suffix], path.read_bytes()
+    if kind == "photograph":
+        with Image.open(path) as picture, BytesIO() as stream:
+            shown = picture.convert("RGB")
+            shown.thumbnail((_WIDEST, shown.height))
+            shown.save(stream, "JPEG", quality=80)
+            media, data = "image/jpeg", stream.getvalue()
+    return f"data:{media};base64,{b64encode(data).decode()}"
 
 
 def table(shown: Table, name: str, caption: str, more: Sequence[Sequence[str]] = ()) -> None:

@@ -29,6 +29,11 @@ class Term:
         """Return the term's place on the page of the glossary."""
         return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
 
+    @property
+    def synonyms(self) -> list[str]:
+        """Return the other ways to write it that are not forms of the same words."""
+        return [other for other in self.also if not other.startswith(self.name[:-1])]
+
 
 @dataclass(frozen=True)
 class Piece:

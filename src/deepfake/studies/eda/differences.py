@@ -68,7 +68,7 @@ def judge(data: Iterable[Samples], settings: Params) -> pd.DataFrame:
 
 def _taken(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the answers of `deepfake probe` to what is asked here."""
-    asked = {family: {family, *names} for family, names in PROBED.items()}
+    asked = {family: {*names, *([family] if len(names) > 1 else [])} for family, names in PROBED.items()}
     rows = rows[(rows["subject"] == _FILES) & rows["level"].isin(["feature", "family"])]
     wanted = [name in asked.get(family, ()) for family, name in zip(rows["family"], rows["name"], strict=True)]
     return rows[wanted].assign(judged_by="probe", reason=rows["reason"].fillna(""))

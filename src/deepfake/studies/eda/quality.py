@@ -85,15 +85,14 @@ def _of_files(each: Samples, smallest_side: int) -> Iterator[Check]:
 def _of_faces(each: Samples) -> Iterator[Check]:
     """Yield the checks of the faces found in a data set."""
     rows, total = each.rows, len(each.rows)
-    none, several = "images without a face", "images with several faces"
+    none, several = "share of images without a face", "share of images with several faces"
     if not each.looked_for:
         for check in (none, several):
             yield Check(each.name, check, None, total, _FEW, "not_checked", "No view in use cuts out faces.")
         return
-    missing, more = int((rows["face_found"] == 0).sum()), int((rows["faces"] > 1).sum())
-    limit = _FEW * total
-    yield _at_most(each.name, none, missing, total, "caution", "A face crop shows their central square.", limit)
-    yield _at_most(each.name, several, more, total, "caution", "A face crop shows the largest face.", limit)
+    missing, more = (rows["face_found"] == 0).mean(), (rows["faces"] > 1).mean()
+    yield _at_most(each.name, none, missing, total, "caution", "A face crop shows their central square.", _FEW)
+    yield _at_most(each.name, several, more, total, "caution", "A face crop shows the largest face.", _FEW)
 
 
 def _of_splits(each: Samples, splits: pd.DataFrame) -> Iterator[Check]:
@@ -106,7 +105,13 @@ def _of_splits(each: Samples, splits: pd.DataFrame) -> Iterator[Check]:
     fewest = int(splits.loc[splits["part"].isin(["held_out", "test"]), "groups"].min())
     outcome: Outcome = "passed" if fewest >= FEW_GROUPS else "caution"
     yield Check(
-        name, "fewest groups in a fold or the test set", fewest, groups, FEW_GROUPS, outcome, "Intervals are wide."
+        name,
+        "groups in the smallest fold or test set, at least",
+        fewest,
+        groups,
+        FEW_GROUPS,
+        outcome,
+        "Intervals are wide.",
     )
     gap = splitting.imbalance(splits)
     meaning = "Accuracy differs between folds for this alone."
@@ -115,7 +120,7 @@ def _of_splits(each: Samples, splits: pd.DataFrame) -> Iterator[Check]:
     minority = min((development == label).mean() for label in (tables.REAL, tables.FAKE))
     outcome = "passed" if minority >= _MINORITY else "caution"
     meaning = "Accuracy says little; see the study on class imbalance."
-    yield Check(name, "share of the minority class", minority, None, _MINORITY, outcome, meaning)
+    yield Check(name, "share of the minority class, at least", minority, None, _MINORITY, outcome, meaning)
 
 
 def _at_most(

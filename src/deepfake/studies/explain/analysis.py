@@ -42,11 +42,11 @@ class Explained:
 
 
 def run(experiments: Sequence[str], evaluation: Evaluation, *, progress: Progress = SILENT) -> None:
-    """Explain some finished runs: write tables and the findings, and draw pictures.
+    """Explain some finished runs: write tables and findings, and draw pictures.
 
-    The tables: `explain_gradcam` (`attention.summary`), `explain_confidence` and `explain_confident_errors`, each with
-    the column `experiment`, and those of `deep` and `hard`. The pictures `gradcam`, `feature_maps` and `hard_examples`
-    show photographs. A backbone that Grad-CAM cannot explain has no heat, and a finding says why.
+    The tables: `explain_gradcam` (`attention.summary`), `explain_regions` (`attention.overall`), `explain_confidence`
+    and `explain_confident_errors`, each with the column `experiment`, and those of `deep.run` and `hard.run`. The
+    picture `gradcam` shows photographs. A backbone that Grad-CAM cannot explain has no heat, and a finding says why.
 
     Args:
         experiments: names of finished runs of one data set; the first one's verdicts choose what is shown.
@@ -72,8 +72,8 @@ def study(
 ) -> list[Finding]:
     """Explain the runs of all planned contrasts of the phases: write tables and findings, and draw the photographs.
 
-    Beside the tables of `run`: `explain_regions` (`attention.overall`, a row a run), `explain_attention_changes`,
-    `explain_sanity`, `explain_deletion` and `explain_deletion_area`. One picture of heat a phase.
+    Beside the tables of `run`: `explain_attention_changes`, `explain_sanity`, `explain_deletion` and
+    `explain_deletion_area`. One picture of heat a phase.
 
     Args:
         finalists: the runs whose verdicts and faces are reported.

@@ -129,13 +129,12 @@ def agreement(rows: pd.DataFrame) -> None:
             "κ of decisions (below the diagonal), rank correlation of logits (above)",
             "κ of errors within sources",
         )
-        shades = _heatmap(panels[0], decided, names)
-        _heatmap(panels[1], errors, names)
+        shades = [_heatmap(axes, values, names) for axes, values in zip(panels, (decided, errors), strict=True)]
         for axes, title in zip(panels, titles, strict=True):
             axes.set_title(title)
         panels[0].tick_params(labelbottom=False)
         panels[1].tick_params(axis="x", rotation=90)
-        figure.colorbar(shades, ax=panels, shrink=0.6, aspect=30, extend="min")
+        figure.colorbar(shades[0], ax=panels, shrink=0.6, aspect=30, extend="min")
         figures.save(figure, paths().figure("explain_agreement"))
 
 

@@ -63,6 +63,12 @@ class Wanted:
     random: Random = ""
     draw: int = 0
 
+    @property
+    def seed(self) -> tuple[Random, int, int]:
+        """Return what random weights depend on: with the fold, except for trunks, which folds share to save time."""
+        shared = self.random == "all" and self.run.config.train == "head"
+        return (self.random, self.draw, -1 if shared or not self.random else self.fold)
+
 
 @dataclass
 class Maps:
@@ -135,7 +141,7 @@ def path_of(wanted: Wanted) -> Path:
         "model": [config.model, config.resolution, config.probe and config.probe.stage],
         "scale": wanted.run.scales[wanted.fold].model_dump(),
         "pixels": pixels_hash(wanted),
-        "random": [wanted.random, wanted.draw],
+        "random": wanted.seed,
         "code": _code(),
         "packages": _versions(),
         "gpu": runtime.has_gpu(),
@@ -259,7 +265,7 @@ def _head_of(wanted: Wanted, model: LinearProbe, device: torch.device) -> Linear
 def _seeded(wanted: Wanted) -> Iterator[None]:
     """Let torch initialise what is random of a model, and leave its generator as it was."""
     with torch.random.fork_rng(devices=[]):
-        runtime.seed_torch("random", wanted.random, wanted.draw)
+        runtime.seed_torch("random", *wanted.seed)
         yield
 
 

@@ -1,4 +1,4 @@
-"""The pictures that show photographs: heat over images, and what each run gets most wrong."""
+"""The pictures of heat, which show photographs."""
 
 from collections.abc import Mapping
 

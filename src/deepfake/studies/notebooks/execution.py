@@ -14,7 +14,7 @@ import nbformat
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellControlSignal, CellTimeoutError
 
 import deepfake
 from deepfake import tables
@@ -42,7 +42,18 @@ class _ThisPython(KernelSpecManager):
 
 
 class _Died(InputError):
-    """A kernel died, for lack of memory or because the user interrupts, so no other is worth a try."""
+    """A kernel died, most likely for lack of memory, so no other is worth a try."""
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Leaves signals alone: nbclient's own handlers would stop one kernel, and the rest would go on."""
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+        """Do nothing: Ctrl-C cancels all, and each kernel is stopped."""
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """Do nothing."""
+        return False
 
 
 def names(wanted: Iterable[str]) -> list[str]:
@@ -71,8 +82,8 @@ def run(wanted: list[str], tell: Callable[[str, int, int], None]) -> None:
     Raises:
         InputError: a cell failed; the notebooks that did not are written all the same.
     """
-    with tempfile.TemporaryDirectory(prefix="deepfake-") as scratch:
-        failed = asyncio.run(_all(wanted, Path(scratch), tell))
+    with tempfile.TemporaryDirectory(prefix="deepfake-") as scratch, asyncio.Runner(loop_factory=_Loop) as runner:
+        failed = runner.run(_all(wanted, Path(scratch), tell))
     if failed:
         raise failed[0]
 
@@ -143,15 +154,20 @@ async def _execute(name: str, notebook: nbformat.NotebookNode, scratch: Path) ->
         km=manager,
         timeout=TIMEOUT,
         record_timing=False,
-        shutdown_kernel="immediate",
         on_cell_start=lambda cell, cell_index: begun.append(cell_index),
     )
     try:
-        await client.async_execute(cwd=str(root), env=_environment(scratch), cleanup_kc=True)
-    except DeadKernelError as error:
-        raise _Died(_failure(name, notebook, begun, error)) from None
+        await client.async_execute(cwd=str(root), env=_environment(scratch))
     except CellControlSignal as error:
         raise InputError(_failure(name, notebook, begun, error)) from None
+    except RuntimeError as error:  # a kernel that died, or did not come up
+        raise _Died(_failure(name, notebook, begun, error)) from None
+    finally:
+        if client.kc is not None:
+            client.kc.stop_channels()
+        if manager.has_kernel:
+            await manager.shutdown_kernel(now=True)
+        client.km = manager  # where it was interrupted nbclient has lost it, and would fail at exit
     # without the version of Python, and whatever else differs between machines
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata = nbformat.from_dict({"kernelspec": kernel})
@@ -168,12 +184,15 @@ def _environment(scratch: Path) -> dict[str, str]:
 def _failure(name: str, notebook: nbformat.NotebookNode, begun: list[int], error: Exception) -> str:
     """Return in one line which cell failed, the last that had begun, and how."""
     cell: Any = notebook.cells[begun[-1]] if begun else {}
+    remedy = "fix the cell"
     if raised := [output for output in cell.get("outputs", []) if output.output_type == "error"]:
         what = f"{raised[0].ename}: {raised[0].evalue}"
+    elif isinstance(error, CellTimeoutError):
+        what = f"took longer than {TIMEOUT} s"
     else:
-        what = f"took longer than {TIMEOUT} s" if isinstance(error, CellTimeoutError) else str(error) or "kernel died"
+        what, remedy = str(error), "run it again, with more memory if it was killed"
     where = f"cell {begun[-1] + 1} ({_first_line(cell)})" if begun else "its kernel"
-    return f"{paths().notebook(name)}: {where}: {_short(what)}; fix the cell"
+    return f"{paths().notebook(name)}: {where}: {_short(what)}; {remedy}"
 
 
 def _first_line(cell: Any) -> str:

@@ -52,7 +52,12 @@ _FACES = [
 ]
 _CHECKS = [
     text("Check", "check"),
-    Column("Found", {"": "value", "of": "of"}, "{:,.0f} of {:,.0f}".format, "{:,.0f}".format),
+    Column(
+        "Found",
+        {"": "value", "of": "of"},
+        lambda value, of: f"{_counted(value)} of {of:,.0f}",
+        lambda value: _counted(value),
+    ),
     text("Outcome", "outcome"),
     text("What it means", "meaning"),
 ]
@@ -207,7 +212,12 @@ def _checks(name: str, compared: Tables) -> Table | None:
     """Return the quality checks of a data set, or None where the data have not been described."""
     rows = compared.of("eda_quality")
     own = rows[rows["dataset"] == name] if len(rows) else rows
-    return Table(own, _CHECKS) if len(own) else None
+    return Table(own.assign(outcome=own["outcome"].str.replace("_", " ")), _CHECKS) if len(own) else None
+
+
+def _counted(value: float) -> str:
+    """Return a count, or a share to three places."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:.3f}"
 
 
 def _probes(name: str, compared: Tables, settings: Params) -> Table | None:

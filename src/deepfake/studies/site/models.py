@@ -100,8 +100,10 @@ def _shown(run: RunFacts, known: Sequence[RunFacts], compared: Tables, settings:
         "decided": decided,
         "threshold": _threshold(run),
         "calibration": measures.calibration(run, settings),
+        "reliability": f"{'final' if final else run.study}_reliability",
         "gradcam": f"gradcam_{run.study}",
         "attention": _attention(run, compared),
+        "data_limits": _data_limits(run.config.dataset, row, compared),
         "limits": limits.of(run, known, compared),
         "licence": _licence(run.config.dataset),
         "provenance": _provenance(run),
@@ -159,6 +161,22 @@ def _test(compared: Tables) -> Table | None:
         return None
     rows = compared.of("final_test")
     return Table(rows.assign(note=rows["note"].fillna("")), _TEST)
+
+
+def _data_limits(dataset: str, row: pd.Series | None, compared: Tables) -> str:
+    """Say what is known of the limits of the data."""
+    said = [] if row is None else [f"All figures on held-out folds rest on {row['groups']} groups."]
+    checks = compared.of("eda_quality")
+    own = checks[checks["dataset"] == dataset] if len(checks) else checks
+    if len(own):
+        others = own[own["outcome"] != "passed"]
+        told = [
+            f"{check} ({outcome.replace('_', ' ')})"
+            for check, outcome in zip(others["check"], others["outcome"], strict=True)
+        ]
+        rest = f"; the others: {', '.join(told)}." if told else "."
+        said.append(f"Of {len(own)} quality checks of {dataset}, {len(own) - len(told)} passed{rest}")
+    return " ".join(said) or "Nothing is known yet of the limits of the data."
 
 
 def _attention(run: RunFacts, compared: Tables) -> Table | None:

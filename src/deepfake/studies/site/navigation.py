@@ -15,6 +15,7 @@ _SHORT = {
     "phase4": "4 All data",
     "final": "Final model",
     "explain": "Explanations",
+    EDA: "Data analysis",
 }
 """What the navigation calls pages whose titles are long."""
 _GROUPS = {
