@@ -90,7 +90,9 @@ nb.findings("phase1")
 # %%
 nb.photograph("gradcam_phase1", "Grad-CAM of held-out images: confident right, confident wrong, borderline")
 runs = nb.runs("phase1", "phase1")
-nb.table("explain_gradcam", "share of the attribution by region, source and verdict", rows={"experiment": runs})
+regions = ["experiment", "images", "groups", "without_heat", "face_excess", "border_excess", "background_excess"]
+nb.table("explain_regions", "attribution on a region less its area", regions, {"experiment": runs})
+nb.table("explain_gradcam", "the same by source and verdict", ["source", "verdict", *regions], {"experiment": runs})
 
 # %% [markdown]
 # ## Conclusions: Which baseline is better and why

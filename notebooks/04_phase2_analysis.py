@@ -28,6 +28,8 @@ metrics = ["auc", "average_precision", "balanced_accuracy", "f1_macro", "eer"]
 tests = ["experiment", "baseline", "difference", "p", "verdict", "reason", "detectable", "samples", "groups", "repeats"]
 gaps = ["experiment", "baseline", "train_val_gap_change"]
 variances = ["experiment", "baseline", "source_auc_variance_change"]
+regions = ["experiment", "images", "groups", "without_heat", "face_excess", "border_excess", "background_excess"]
+moves = ["experiment", "baseline", "difference", "p", "verdict", "border_change", "background_change"]
 
 # %% [markdown]
 # ## 2A: Resolution impact (128×128 vs 224×224)
@@ -60,12 +62,13 @@ nb.table("phase2_tests", "resolution: planned contrasts", tests, {"table": "phas
 # %% [markdown]
 # ### Grad-CAM visualizations (10-20 images per condition)
 #
-# The pictures of all conditions: here for all sections.
+# The pictures of all conditions stand here, once.
 
 # %%
 nb.photograph("gradcam_phase2", "Grad-CAM of held-out images under each condition of phase 2")
-nb.table("explain_gradcam", "resolution: where the attribution lies", rows={"experiment": phase2b})
-nb.table("explain_attention_changes", "resolution: how it moves", rows={"experiment": phase2b})
+nb.table("explain_regions", "resolution: attribution on a region less its area", regions, {"experiment": phase2b})
+nb.table("explain_attention_changes", "resolution: how the excess moves", moves, {"table": "phase2b"})
+nb.conclusions("explain", "attention.phase2b")
 
 # %% [markdown]
 # ### Analysis of train/val gap changes
@@ -113,8 +116,9 @@ nb.table("phase2_tests", "face crop: planned contrasts", tests, {"table": "phase
 # The pictures of all conditions stand in section 2A.
 
 # %%
-nb.table("explain_gradcam", "face crop: where the attribution lies", rows={"experiment": phase2c})
-nb.table("explain_attention_changes", "face crop: how it moves", rows={"experiment": phase2c})
+nb.table("explain_regions", "face crop: attribution on a region less its area", regions, {"experiment": phase2c})
+nb.table("explain_attention_changes", "face crop: how the excess moves", moves, {"table": "phase2c"})
+nb.conclusions("explain", "attention.phase2c")
 
 # %% [markdown]
 # ### Analysis of train/val gap changes
@@ -187,8 +191,9 @@ nb.figure("shortcuts", "shortcut probes of files and views")
 # The pictures of all conditions stand in section 2A.
 
 # %%
-nb.table("explain_gradcam", "shape: where the attribution lies", rows={"experiment": phase2a_geometry})
-nb.table("explain_attention_changes", "shape: how it moves", rows={"experiment": phase2a_geometry})
+nb.table("explain_regions", "shape: attribution on a region less its area", regions, {"experiment": phase2a_geometry})
+nb.table("explain_attention_changes", "shape: how the excess moves", moves, {"table": "phase2a_geometry"})
+nb.conclusions("explain", "attention.phase2a_geometry")
 
 # %% [markdown]
 # ### Analysis of train/val gap changes
@@ -238,8 +243,14 @@ nb.table("phase2_tests", "augmentation of whole images: planned contrasts", test
 # The pictures of all conditions stand in section 2A.
 
 # %%
-nb.table("explain_gradcam", "augmentation of whole images: where the attribution lies", rows={"experiment": phase2d})
-nb.table("explain_attention_changes", "augmentation of whole images: how it moves", rows={"experiment": phase2d})
+nb.table(
+    "explain_regions",
+    "augmentation of whole images: attribution on a region less its area",
+    regions,
+    {"experiment": phase2d},
+)
+nb.table("explain_attention_changes", "augmentation of whole images: how the excess moves", moves, {"table": "phase2d"})
+nb.conclusions("explain", "attention.phase2d")
 
 # %% [markdown]
 # ### Analysis of train/val gap changes
@@ -294,8 +305,14 @@ nb.table("phase2_tests", "augmentation of face crops: planned contrasts", tests,
 # The pictures of all conditions stand in section 2A.
 
 # %%
-nb.table("explain_gradcam", "augmentation of face crops: where the attribution lies", rows={"experiment": phase2e})
-nb.table("explain_attention_changes", "augmentation of face crops: how it moves", rows={"experiment": phase2e})
+nb.table(
+    "explain_regions",
+    "augmentation of face crops: attribution on a region less its area",
+    regions,
+    {"experiment": phase2e},
+)
+nb.table("explain_attention_changes", "augmentation of face crops: how the excess moves", moves, {"table": "phase2e"})
+nb.conclusions("explain", "attention.phase2e")
 
 # %% [markdown]
 # ### Analysis of train/val gap changes

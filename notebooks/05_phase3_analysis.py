@@ -42,7 +42,7 @@ metrics = ["auc", "average_precision", "accuracy", "balanced_accuracy", "f1_macr
 nb.spread("phase3", "mean ± std over folds, at each fold's own threshold", metrics)
 nb.figure("phase3_roc", "ROC: mean over folds with pointwise 95% CI, and each held-out fold", "phase3_roc_band")
 nb.figure("phase3_pr", "precision and recall: mean over folds with pointwise 95% CI")
-nb.figure("phase3_curves", "AUC over epochs (or over C, for a linear head), a thin line a fold", "phase3_history")
+nb.figure("phase3_curves", "AUC over epochs, a thin line a fold; linear heads have no epochs", "phase3_history")
 
 # %% [markdown]
 # ## Per-source metrics for each model
@@ -78,7 +78,9 @@ nb.figure("explain_agreement", "agreement of each two models: decisions, scores,
 # %%
 nb.photograph("gradcam_phase3", "Grad-CAM of held-out images by the models of phase 3")
 runs = nb.runs("phase3", "phase3")
-nb.table("explain_gradcam", "share of the attribution by region, source and verdict", rows={"experiment": runs})
+regions = ["experiment", "images", "groups", "without_heat", "face_excess", "border_excess", "background_excess"]
+nb.table("explain_regions", "attribution on a region less its area", regions, {"experiment": runs})
+nb.table("explain_gradcam", "the same by source and verdict", ["source", "verdict", *regions], {"experiment": runs})
 
 # %% [markdown]
 # ## Parameter count vs performance analysis

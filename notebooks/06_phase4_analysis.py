@@ -73,7 +73,9 @@ nb.figure("phase4_sources_heatmap", "AUC by run and source", "phase4a_experiment
 # %%
 nb.photograph("gradcam_phase4", "Grad-CAM of held-out images by the final models")
 runs = nb.runs("phase4b", "phase4b")
-nb.table("explain_gradcam", "share of the attribution by region, source and verdict", rows={"experiment": runs})
+regions = ["experiment", "images", "groups", "without_heat", "face_excess", "border_excess", "background_excess"]
+nb.table("explain_regions", "attribution on a region less its area", regions, {"experiment": runs})
+nb.table("explain_gradcam", "the same by source and verdict", ["source", "verdict", *regions], {"experiment": runs})
 nb.findings("explain", "face")
 
 # %% [markdown]

@@ -26,17 +26,31 @@ nb.start("07_gradcam_deep_dive")
 # ## Comprehensive Grad-CAM analysis across all phases and models
 
 # %%
-nb.table("explain_sanity", "maps against those of the same model with random weights")
-nb.table("explain_gradcam", "share of the attribution by region, run, source and verdict")
+regions = ["experiment", "images", "groups", "without_heat", "face_excess", "border_excess", "background_excess"]
+nb.table("explain_regions", "all runs: attribution on a region less its area", regions)
 nb.figure("explain_regions", "share of the attribution on face, border and background, by run")
-nb.figure("explain_deletion", "score while the most attributed pixels are deleted, against random ones")
-nb.table("explain_deletion", "deletion: how much sooner the score falls than with random pixels")
+nb.table("explain_gradcam", "the same by source and verdict", ["source", "verdict", *regions])
 
 # %%
 nb.photograph("gradcam_phase1", "phase 1: the same images by each model")
 nb.photograph("gradcam_phase2", "phase 2: the same images under each condition")
 nb.photograph("gradcam_phase3", "phase 3: the same images by each architecture")
 nb.photograph("gradcam_phase4", "phase 4: the same images by the final models")
+
+# %% [markdown]
+# ## Sanity checks: do maps depend on what was learned?
+#
+# Rank correlation of a model's maps with those of a twin: trained again, with a random head, or random
+# throughout. Maps of a trained twin should agree, those of a random one should not. Deletion: painting over what a map
+# marks should lower the score sooner than painting over random places.
+
+# %%
+nb.table("explain_sanity", "maps against those of retrained and of randomised models", interval="correlation")
+nb.findings("explain", "sanity")
+nb.figure("explain_deletion", "score while the most attributed places are painted over, against other orders")
+area = ["experiment", "order", "area", "difference", "p", "verdict", "samples", "groups"]
+nb.table("explain_deletion_area", "area under that curve, against a random order", area)
+nb.findings("explain", "deletion")
 
 # %% [markdown]
 # ## Feature visualization for different model architectures (CNN vs EfficientNet vs ConvNeXt)
@@ -58,8 +72,9 @@ nb.findings("explain", "sources")
 # shows attribution on the border (where a face was pasted) or the background.
 
 # %%
-nb.table("explain_gradcam", "all images of a run and source", rows={"verdict": "all"})
-nb.findings("explain")
+columns = ["source", "experiment", "images", "groups", "face_excess", "border_excess", "background_excess"]
+nb.table("explain_gradcam", "all images of a run and source", columns, {"verdict": "all"})
+nb.findings("explain", "face")
 nb.figure("explain_agreement", "agreement of each two models: decisions, scores, errors")
 
 # %% [markdown]
@@ -79,9 +94,10 @@ nb.table("shortcuts_runs", "how much of the scores the shortcuts explain; matche
 # change. A row is a planned contrast; the change is that of a region's share of the attribution.
 
 # %%
-nb.table("explain_attention_changes", "change of the share of attribution with each planned change")
+moves = ["table", "experiment", "baseline", "difference", "p", "verdict", "border_change", "background_change"]
+nb.table("explain_attention_changes", "change of the excess on the face, the border and the background", moves)
 nb.figure("explain_attention_changes", "the same as a forest plot; band: the region of practical equivalence")
-nb.findings("explain", "attention")
+nb.conclusions("explain", "attention")
 
 # %% [markdown]
 # ## Visual explanations suitable for presentation
@@ -97,7 +113,7 @@ nb.photograph("hard_examples", "the high-confidence errors farthest from the thr
 # ## Conclusions
 
 # %%
-nb.conclusions("explain")
+nb.conclusions("explain", "face", "sanity", "deletion", "sources")
 nb.conclude(
     "explain",
     "face",

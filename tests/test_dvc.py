@@ -219,13 +219,16 @@ def test_the_pipeline_runs_under_dvc(repository):
         assert {row["rev"] for row in rows} == {"HEAD", "workspace"}, title
         assert {row["experiment"] for row in rows} == {"simple_cnn_low", "backbone_low", "custom"}, title
     lines = shown["ROC on the held-out folds"]
-    parts = [lines["encoding"]["strokeDash"], lines["encoding"]["color"], *lines["encoding"]["detail"]]
+    parts = [lines["facet"], lines["spec"]["encoding"]["color"], *lines["spec"]["encoding"]["detail"]]
     # a line is one curve: its points never go back
     curves: dict[tuple, list[float]] = {}
     for row in lines["data"]["values"]:
         curves.setdefault(tuple(row[part["field"]] for part in parts), []).append(row["fpr"])
     assert len(curves) == 2 * 2 * 4  # revisions, folds, rows of both tables
     assert all(points == sorted(points) for points in curves.values())
+    # Vega-Lite puts the panels of an unsorted facet below the names of others
+    facets = [lines["facet"], *shown["decisions on the held-out folds"]["facet"].values()]
+    assert all(facet["sort"] == {"field": "order", "op": "min"} for facet in facets)
 
 
 def test_queued_experiments_find_linked_raw_data_and_share_what_they_train(repository, tmp_path):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
+import nbformat
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -109,6 +110,7 @@ def test_what_is_shown_is_in_page_notebook_and_folder_and_has_the_same_bytes_aga
     assert "http" not in html and "@import" not in html and "url(" not in html
     assert "<title>Of &lt;b&gt;one&lt;/b&gt; &amp; all</title>" in html
     notebook = json.loads((project / "reports/notebooks/01_x.ipynb").read_text("utf-8"))
+    nbformat.validate(notebook)
     assert "Take A" in "".join(notebook["cells"][-1]["outputs"][0]["data"]["text/plain"])
     assert [cell["id"] for cell in notebook["cells"]] == ["cell-01", "cell-02", "cell-03", "cell-04"]
     assert "iopub" not in json.dumps(notebook) and "version" not in json.dumps(notebook["metadata"])

@@ -9,6 +9,7 @@ import jupytext
 import pytest
 
 from conftest import ROOT
+from deepfake.project import Project, paths
 from deepfake.reports import notebook as shown_by
 from deepfake.tables.results import RESULTS, find
 
@@ -105,6 +106,8 @@ EACH_EXPERIMENT = [
 ]
 """What the design wants of each experiment of phase 2."""
 SHOW = {"table", "spread", "figure", "photograph", "findings", "conclusions", "conclude", "decision"}
+OF_OTHER_PRESETS = {"imbalance_training"}
+"""Figures that the committed results, of the preset `quick`, lack."""
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.py"))
 
 
@@ -222,6 +225,14 @@ def test_tables_and_their_columns_are_known(name):
         assert not unknown, call.arguments["name"]
     for call in _calls(name, "spread"):
         assert all(metric == "auc_*" or RESULTS["*_folds"].kind(metric) for metric in call.arguments["metrics"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_are_among_the_committed_results(name):
+    """A name that no study draws would be taken for a figure that this preset does not make."""
+    named = {call.arguments["name"] for call in _calls(name, "figure")} - OF_OTHER_PRESETS
+    with Project(ROOT).entered():
+        assert sorted(figure for figure in named if not paths().figure(figure).exists()) == []
 
 
 @pytest.mark.parametrize("name", NAMES)

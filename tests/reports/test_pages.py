@@ -51,6 +51,20 @@ def test_no_number_is_missing_and_no_word_left_empty(there, name):
 
 
 @pytest.mark.parametrize("name", PAGES[:-1])
+def test_each_figure_is_there_as_png_and_svg_and_its_numbers_stand_beside_it(there, name):
+    found = 0
+    for section in re.split(r"^## ", text_of(name), flags=re.MULTILINE):
+        for picture in re.findall(r"!\[[^]]+\]\(([^)]+)\)", section):
+            found += 1
+            path = paths().reports / picture
+            assert path.exists() and path.with_suffix(".svg").exists(), picture
+            linked = re.findall(r"\[CSV\]\(([^)]+)\)", section)
+            assert linked, picture
+            assert all((paths().reports / csv).exists() for csv in linked), section
+    assert found
+
+
+@pytest.mark.parametrize("name", PAGES[:-1])
 def test_a_page_begins_with_its_findings(there, name):
     rows = table(text_of(name), "Question", "Answer")
     assert tables(text_of(name))[0] == rows

@@ -1,59 +1,21 @@
-"""Pages of the site as a browser would take them apart, by html.parser alone: tables, links, tags, text."""
+"""Pages of models, data sets and runs taken apart by html.parser: tables, settings, links."""
 
-from html.parser import HTMLParser
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source"}
+from site_parsed import Node, parse
 
 
-class Page(HTMLParser):
+class Page:
     """A page: its `tables` by their labels (rows of texts, headings first), `links`, `tags` and `text`."""
 
     def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tables: dict[str, list[list[str]]] = {}
-        self.links: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._label = ""
-        self._cell: list[str] | None = None
-        self._open: list[str] = []
-        self.feed(html)
-        assert not self._open, f"never closed: {self._open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = dict(attrs)
-        self.tags.append((tag, named))
-        if tag not in VOID and tag not in ("path", "polyline"):
-            self._open.append(tag)
-        if tag == "a" and (link := named.get("href")):
-            self.links.append(link)
-        if named.get("role") == "group":
-            self._label = named.get("aria-label") or ""
-        if tag == "table":
-            self.tables[self._label] = []
-        if tag == "tr":
-            self.tables[self._label].append([])
-        if tag in ("td", "th"):
-            self._cell = []
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in VOID or tag in ("path", "polyline"):
-            return
-        assert self._open and self._open[-1] == tag, f"</{tag}> closes {self._open[-3:]}"
-        self._open.pop()
-        if tag in ("td", "th") and self._cell is not None:
-            self.tables[self._label][-1].append("".join(self._cell).strip())
-            self._cell = None
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-        if self._cell is not None:
-            self._cell.append(data)
+        self.root = parse(html)
+        self.tags = [(node.tag, node.attributes) for node in _below(self.root)]
+        self.text = self.root.text
+        self.links = [node.attributes["href"] for node in self.root.all("a")]
+        self.tables = {box.attributes["aria-label"]: _rows(box) for box in self.root.all("div", role="group")}
 
     def column(self, label: str, heading: str) -> list[str]:
         """Return the cells of a column of a table."""
@@ -62,7 +24,7 @@ class Page(HTMLParser):
 
     def settings(self, label: str) -> dict[str, str]:
         """Return a table of names and values."""
-        return {name: value for name, value in self.tables[label]}
+        return dict((name, value) for name, value in self.tables[label])
 
 
 def read(path: Path) -> Page:
@@ -70,7 +32,7 @@ def read(path: Path) -> Page:
 
 
 def dead_links(path: Path) -> list[str]:
-    """Return the links of a page that lead to no file; those within the page and to other hosts are not followed."""
+    """Return the links of a page that lead to no file; those within the page are not followed."""
     found = []
     for link in read(path).links:
         parts = urlsplit(link)
@@ -78,3 +40,13 @@ def dead_links(path: Path) -> list[str]:
         if parts.path and not (path.parent / unquote(parts.path)).exists():
             found.append(link)
     return found
+
+
+def _below(node: Node) -> Iterator[Node]:
+    for child in node.children:
+        yield child
+        yield from _below(child)
+
+
+def _rows(box: Node) -> list[list[str]]:
+    return [[cell.text for cell in row.children if cell.tag in ("td", "th")] for row in box.one("table").all("tr")]

@@ -118,6 +118,16 @@ def test_predictions_of_other_samples_are_not_shown(copied):
     assert "are not here" in lines(RUN) and "Predictions by source" not in page(RUN).tables
 
 
+@pytest.mark.parametrize("subset", ["held_out", "validation"])
+def test_predictions_of_one_class_are_no_crash(copied, subset):
+    predictions = pd.read_parquet(paths().predictions(RUN))
+    fakes = ~predictions["sample_id"].str.startswith("wiki") | (predictions["subset"] != subset)
+    tables.write(predictions[fakes], paths().predictions(RUN), tables.PREDICTIONS)
+    for write in (runs.write, models.write, data_sets.write):
+        write()
+    assert "are not here" in lines(RUN)
+
+
 @pytest.mark.parametrize("name", [HTML, LONG, ARABIC])
 def test_odd_names_are_text_and_lead_to_their_page(copied, name):
     copy_run(name)

@@ -11,9 +11,11 @@ import pytest
 
 from deepfake import config
 from deepfake.project import Project, paths
+from deepfake.reports.site import html, markdown
+from deepfake.reports.site.html import Entry, Navigation
 from deepfake.studies.site import page as site
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+playwright: Any = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 ROOT = Path(__file__).resolve().parents[2]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium and no Chrome on the PATH")]
@@ -81,7 +83,25 @@ def built(tmp_path_factory) -> Path:
             there = paths().site / path.relative_to(ROOT / "reports/site")
             if not there.exists():
                 shutil.copy(path, there)
+        _write_odd_page()
         return paths().site
+
+
+def _write_odd_page() -> None:
+    """Write a page of all that is odd: long names, many sources, right-to-left text, names that are HTML."""
+    name, odd = "a_name_of_forty_characters_" + "x" * 13, "<img src=x onerror=alert(1)>"
+    columns = [f"source{number} AUC" for number in range(22)]
+    many = "".join(f"| source_{number} | 0.{number:03d} |\n" for number in range(200))
+    text = (
+        f"# {odd} {name} {'x' * 120}\n\n{'unbroken' * 40} `{'code' * 60}`\n\n## مجموعة بيانات {name}\n\n"
+        f"| Run | {' | '.join(columns)} |\n|---|{'---|' * 22}\n| {name} | {'0.604 [0.564, 0.643] | ' * 22}\n\n"
+        f"| Source | AUC |\n|---|---|\n{many}\n\n| {odd} |\n|---|\n| مصدر {odd} {name} |\n\n"
+        f"```\n{'a long line ' * 40}\n```\n\n![{odd}](phase1/there_is_none.png)\n\n![{odd}](photographs/{name}.png)\n"
+    )
+    page = markdown.render(text, 0, runs={name: f"runs/{name}.html"})
+    values = {"page": page, "contents": True, "study": name, "notebooks": [name], "unrecorded": True}
+    shared = Navigation({odd: [Entry(name, "odd.html"), Entry("مجموعة", "odd.html", absent=True)]})
+    html.page("odd.html", "deepfake.studies.site", "study.html.j2", title=page.title, navigation=shared, **values)
 
 
 @pytest.fixture(scope="module")
@@ -200,13 +220,19 @@ def _unsorted(column: dict[str, Any]) -> list[str]:
         "rows are lost": sorted(up) == sorted(down) == sorted(before),
         "not as before": column["after"]["texts"] == before,
         "missing is not last": all(text in MISSING for text in [*up[known:], *down[known:]]),
-        "not sorted": None in rising or rising == sorted(rising, key=float),
-        "not sorted down": None in falling or falling == sorted(falling, key=float, reverse=True),
+        "not sorted": _in_order(rising),
+        "not sorted down": _in_order(falling[::-1]),
         "words not sorted": any(re.search(r"[^a-z]", text) for text in up[:known]) or up[:known] == sorted(up[:known]),
     }
     return [
         f"table {column['number']}, column {column['place']}: {fault}" for fault, fine in checks.items() if not fine
     ]
+
+
+def _in_order(values: list[float | None]) -> bool:
+    """Return whether a column rises, if all of it is numbers."""
+    numbers = [value for value in values if value is not None]
+    return len(numbers) < len(values) or numbers == sorted(numbers)
 
 
 def _first_number(text: str) -> float | None:

@@ -238,6 +238,28 @@ def test_other_weights_images_and_rows_have_files_of_their_own(copied):
     assert heat.path_of(dataclasses.replace(plain, file=other)) == heat.path_of(plain)
 
 
+def test_random_heads_share_the_pass_of_what_was_learned_and_leave_it_as_it_was(copied, one_process, monkeypatch):
+    case = cases.read([NAME])[NAME]
+    plain = heat.Wanted(case.weights, 0, case.file, np.arange(20))
+    wanted = [dataclasses.replace(plain, random="head", draw=draw) for draw in (0, 1)]
+    wanted += [plain, dataclasses.replace(plain, random="all")]
+    passes = []
+    whole = gradcam.features
+    monkeypatch.setattr(gradcam, "features", lambda model, images: passes.append(len(images)) or whole(model, images))
+    found = heat.maps(wanted).found
+    # besides the two images by which the layer is found
+    assert sum(count for count in passes if count > 2) == 2 * 20
+    scale = case.weights.scales[0]
+    pixels = (np.load(case.file)[:20] / 255 - np.array(scale.mean)) / np.array(scale.std)
+    images = torch.from_numpy(pixels).float().permute(0, 3, 1, 2)
+    for number, each in enumerate(wanted):
+        model = heat.model_of(each, torch.device("cpu"))
+        np.testing.assert_allclose(found[number], gradcam.heat(model, None, images), rtol=1e-3, atol=1e-5)
+    learned = cases.trained.model_of(case.weights, 0, torch.device("cpu"))
+    np.testing.assert_allclose(found[2], gradcam.heat(learned, None, images), rtol=1e-3, atol=1e-5)
+    assert len({each.tobytes() for each in found.values()}) == 4
+
+
 def test_progress_counts_every_image_once(copied):
     run(progress=(heard := Heard()))
     assert heard.steps[-1] == ("explaining", len(held_out()), len(held_out()))

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from deepfake.reports.figures import COLOURS, MARKERS, STYLE, colours, label_outer, panels_of, save, square, wrapped
+from deepfake.reports.figures import COLOURS, MARKERS, STYLE, colours, heading, label_outer, panels_of, save, square
 
 Points = Mapping[str, Sequence[tuple[Any, Any]]]
 """Operating points by their name, FPR and TPR of each run in the order of the panels."""
@@ -51,7 +51,11 @@ def roc(
             axes.plot([0, 1], [0, 1], color="0.6", lw=0.8, ls="--")
             for (label, places), marker, ink in zip(points.items(), MARKERS, COLOURS, strict=False):
                 axes.plot(*places[number], marker, color=ink, ms=8, mec="white", mew=0.8, label=label, zorder=5)
-            axes.set(title=wrapped(name, 38), xlabel="FPR (reals predicted fake)", ylabel="TPR (fakes predicted fake)")
+            axes.set(
+                title=heading(name, len(panels)),
+                xlabel="FPR (reals predicted fake)",
+                ylabel="TPR (fakes predicted fake)",
+            )
             axes.set(aspect="equal", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         label_outer(panels)
         handles = [*panels[0].get_legend_handles_labels()[0]]
@@ -77,7 +81,7 @@ def precision_recall(
         for axes, (name, rows), colour in zip(panels, curves.items(), colours(len(curves)), strict=True):
             _band(axes, rows, "recall", "precision", colour)
             axes.axhline(rows["prevalence"].iloc[0], color="0.6", lw=0.8, ls="--")
-            axes.set(title=f"{wrapped(name, 38)}\nAP {areas[name]:.3f}", xlabel="recall (fake)")
+            axes.set(title=f"{heading(name, len(panels))}\nAP {areas[name]:.3f}", xlabel="recall (fake)")
             axes.set(ylabel="precision (fake)", xlim=(-0.02, 1.02))
         label_outer(panels)
         # at the least recalls a single group moves the precision of a few images far: those ends are in the table
@@ -105,7 +109,7 @@ def thresholds(curves: Mapping[str, pd.DataFrame], chosen: Mapping[str, Sequence
                 _band(axes, rows.rename(columns=columns), "probability", metric, colour, style, label)
             axes.axvline(float(pd.Series(chosen[name]).median()), color="0.3", lw=1)
             axes.plot(chosen[name], [0.0] * len(chosen[name]), "|", color="0.3", ms=8, clip_on=False)
-            axes.set(title=wrapped(name, 38), xlabel="threshold (probability)", ylim=(0, 1.02), xlim=(0, 1))
+            axes.set(title=heading(name, len(panels)), xlabel="threshold (probability)", ylim=(0, 1.02), xlim=(0, 1))
         label_outer(panels)
         handles = panels[0].get_legend_handles_labels()[0]
         label = "chosen" if all(len(each) == 1 for each in chosen.values()) else "chosen: each fold, median"
@@ -128,7 +132,9 @@ def risk_coverage(curves: Mapping[str, pd.DataFrame], areas: Mapping[str, float]
         for axes, (name, rows), colour in zip(panels, curves.items(), colours(len(curves)), strict=True):
             _band(axes, rows, "coverage", "risk", colour)
             axes.axhline(rows["risk"].iloc[-1], color="0.6", lw=0.8, ls="--")
-            axes.set(title=f"{wrapped(name, 38)}\nAURC {areas[name]:.3f}", xlabel="share of the images decided")
+            axes.set(
+                title=f"{heading(name, len(panels))}\nAURC {areas[name]:.3f}", xlabel="share of the images decided"
+            )
             axes.set(ylabel="errors among them", xlim=(0, 1.01), ylim=(0, None))
         label_outer(panels)
         mean = Line2D([], [], color="0.3", lw=1.8, label=line)

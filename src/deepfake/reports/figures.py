@@ -95,6 +95,11 @@ def panels_of(count: int, height: float, across: int = 2, **shared: Any) -> tupl
     return figure, list(panels.flat[:count])
 
 
+def heading(name: str, count: int) -> str:
+    """Return what stands above one of so many panels, on as many lines as it needs."""
+    return wrapped(name, 24 if count == 3 else 38)
+
+
 def square(count: int) -> float:
     """Return how high so many square panels are, inches."""
     return 2.2 if count == 3 else 3.0
@@ -130,7 +135,7 @@ def curves(history: Mapping[str, pd.DataFrame], path: Path) -> None:
                 mean = rows.groupby("epoch")[column].mean()
                 axes.plot(mean.index, mean, color=colour, lw=2.2, label=label)
             axes.axhline(0.5, color="0.6", lw=0.8, ls="--")
-            axes.set(title=wrapped(name, 38), xlabel="epoch", ylabel="AUC")
+            axes.set(title=heading(name, len(panels)), xlabel="epoch", ylabel="AUC")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         label_outer(panels)
         handles, labels = panels[0].get_legend_handles_labels()
@@ -179,8 +184,8 @@ def _chance(axes: Axes) -> None:
 
 def wrapped(name: str, width: int = 20) -> str:
     """Return a name with its long lines broken, at an underscore where there is one."""
-    lines = [part for line in name.split("\n") for part in wrap(line.replace("_", "_ "), width, break_on_hyphens=False)]
-    return "\n".join(line.replace("_ ", "_") for line in lines)
+    spaced = [wrap(line.replace("_", "_ "), width, break_on_hyphens=False) for line in name.split("\n")]
+    return "\n".join(part.replace("_ ", "_") for parts in spaced for part in parts)
 
 
 def colours(count: int) -> list[str]:

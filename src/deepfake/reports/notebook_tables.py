@@ -116,7 +116,7 @@ def words(value: Any) -> str:
 def _parts(frame: pd.DataFrame, column: str, interval: str | None) -> tuple[str, ...]:
     """Return the columns that stand in a figure's cell: its interval, or its standard deviation."""
     owner = interval or next((name for name in _ENDS if name in frame), None)
-    stems = (column, column.removesuffix("_change"))
+    stems = (column, column.removesuffix("_change"), column.removesuffix("_excess"))
     pairs = [(f"{stem}_low", f"{stem}_high") for stem in stems] + [("low", "high")] * (column == owner)
     for pair in pairs:
         if all(end in frame for end in pair):

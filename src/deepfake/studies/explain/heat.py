@@ -3,15 +3,16 @@
 Runs that are heads on one frozen trunk share its pass over an image: a map costs one gradient at the head's input.
 """
 
+import copy
 import functools
 import hashlib
 import json
 import zipfile
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -177,13 +178,13 @@ def write(path: Path, values: np.ndarray) -> None:
 
 
 def _jobs(wanted: Sequence[Wanted], files: Sequence[Path]) -> list[_Job]:
-    """Return the jobs, the longest first: heads on the same trunk that look at the same images are one."""
+    """Return the jobs, the longest first: heads on one trunk that look at the same images are one job."""
     together: dict[object, _Job] = defaultdict(lambda: _Job([], []))
     for each, file in zip(wanted, files, strict=True):
         config = each.run.config
-        key: object = (config.experiment, each.fold, each.file, each.random, each.draw)
+        trunk = each.draw if each.random == "all" else None
+        key: object = (config.experiment, each.fold, each.file, trunk)
         if config.train == "head":
-            trunk = each.draw if each.random == "all" else None
             scale = each.run.scales[each.fold].model_dump_json()
             key = (config.model, config.resolution, config.probe and config.probe.stage, each.file, scale, trunk)
         job = together[key]
@@ -197,14 +198,14 @@ def _compute(job: _Job, tell: Tell[_News]) -> None:
     runtime.one_thread()
     runtime.keep_memory()
     device, first = runtime.device(), job.wanted[0]
-    model = model_of(first, device)
+    model = model_of(replace(first, random="all" if first.random == "all" else ""), device)
     images = sum(len(each.rows) for each in job.wanted)
     try:
         layer, _ = gradcam.feature_layer(model, first.run.config.resolution)
     except InputError as error:
         tell(_News(images, {each.run.config.experiment: str(error) for each in job.wanted}))
         return
-    heads = [_head_of(each, model, device) for each in job.wanted] if isinstance(model, LinearProbe) else []
+    put_head = _heads(job, model, device)
     found: list[list[np.ndarray]] = [[] for _ in job.wanted]
     rows = np.unique(np.concatenate([each.rows for each in job.wanted]))
     for batch, batch_images in _batches(first, rows, device):
@@ -213,8 +214,7 @@ def _compute(job: _Job, tell: Tell[_News]) -> None:
             chosen = np.flatnonzero(np.isin(batch, each.rows))
             if not len(chosen):
                 continue
-            if isinstance(model, LinearProbe):
-                model.head = heads[place_of]
+            put_head(place_of)
             part = None if known is None else known[chosen]
             found[place_of].append(gradcam.heat(model, layer, batch_images[chosen], part).cpu().numpy())
     for parts, file in zip(found, job.files, strict=True):
@@ -244,8 +244,30 @@ def model_of(wanted: Wanted, device: torch.device) -> nn.Module:
     model = trained.model_of(wanted.run, wanted.fold, device)
     if wanted.random == "head":
         with _seeded(wanted):
-            _forget(model.get_classifier())  # pyright: ignore[reportCallIssue]
+            _forget(_classifiers(model))
     return model
+
+
+def _heads(job: _Job, model: nn.Module, device: torch.device) -> Callable[[int], None]:
+    """Return what gives a job's model the head of the wanted maps at a place."""
+    if isinstance(model, LinearProbe):
+        heads = [_head_of(each, model, device) for each in job.wanted]
+
+        def put(number: int) -> None:
+            model.head = heads[number]
+
+        return put
+    classifiers: tuple[nn.Module, ...] = _classifiers(model)
+    learned = copy.deepcopy([each.state_dict() for each in classifiers])
+
+    def put_again(number: int) -> None:
+        for each, values in zip(classifiers, learned, strict=True):
+            each.load_state_dict(values)
+        if job.wanted[number].random == "head":
+            with _seeded(job.wanted[number]):
+                _forget(classifiers)
+
+    return put_again
 
 
 def _head_of(wanted: Wanted, model: LinearProbe, device: torch.device) -> LinearHead:
@@ -257,8 +279,14 @@ def _head_of(wanted: Wanted, model: LinearProbe, device: torch.device) -> Linear
     head = checkpoint.head(wanted.run.config, file, features).to(device)
     if wanted.random == "head":
         with _seeded(wanted):
-            _forget(head.linear)
+            _forget((head.linear,))
     return head
+
+
+def _classifiers(model: nn.Module) -> tuple[nn.Module, ...]:
+    """Return the layers that give the logit; a distilled transformer has two."""
+    found = model.get_classifier()  # pyright: ignore[reportCallIssue]
+    return found if isinstance(found, tuple) else (found,)
 
 
 @contextmanager
@@ -269,9 +297,9 @@ def _seeded(wanted: Wanted) -> Iterator[None]:
         yield
 
 
-def _forget(classifier: nn.Module | tuple[nn.Module, ...]) -> None:
-    """Give a model's last layer the weights of its initialisation."""
-    for each in classifier if isinstance(classifier, tuple) else (classifier,):
+def _forget(classifiers: tuple[nn.Module, ...]) -> None:
+    """Give a model's last layers the weights of their initialisation."""
+    for each in classifiers:
         for module in each.modules():
             if hasattr(module, "reset_parameters"):
                 module.reset_parameters()  # pyright: ignore[reportCallIssue]

@@ -89,6 +89,7 @@ def write() -> None:
         figures.changes(moved, {int(str(index)): _contrast(row) for index, row in moved.iterrows()}, _HEADINGS)
     if len(curves):
         figures.deletion(curves)
+    found = findings.read(NAME)
     finalists = list(errors["experiment"].unique())
     configs = [config_of(name) for name in finalists]
     contrasts = changes.planned()
@@ -97,7 +98,8 @@ def write() -> None:
         __package__ or "",
         "page.md.j2",
         title=TITLE,
-        found=findings.read(NAME),
+        found=found,
+        others=[one for id_, one in found.items() if id_.partition(".")[0] not in _PLACED],
         attention=Table(heat[heat["experiment"].isin(finalists)], ATTENTION).markdown() if len(heat) else "",
         looks=Table(looks, _REGIONS).markdown() if len(looks) else "",
         coarse=looks.loc[looks["cells"] <= _COARSE, "experiment"].tolist(),
@@ -124,6 +126,8 @@ def write() -> None:
     )
 
 
+_PLACED = ("face", "attention", "sanity", "deletion")
+"""The findings that stand in sections of their own."""
 _COARSE = 4
 """A map of so many cells a side says no more than which part of the image."""
 

@@ -6,6 +6,7 @@ can be at all is what another training of the same recipe says, which also held 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -29,8 +30,9 @@ from deepfake.tables import results as result_tables
 Kind = Literal["retrained", "head", "all"]
 IMAGES = 96
 """Images whose maps are compared, as many of each source."""
-DRAWS = 3
-"""Random models of each kind; an image's correlations with them are averaged."""
+DRAWS: dict[Random, int] = {"head": 10, "all": 5}
+"""Random models of each kind, other ones in each fold (frozen trunks in all folds the same), whose correlations with an
+image's map are averaged."""
 ROPE = 0.05
 """A difference of correlations up to this much is of no account."""
 KINDS: tuple[Kind, ...] = ("retrained", "head", "all")
@@ -66,9 +68,12 @@ def checks(cases: Mapping[str, Case], names: Sequence[str]) -> list[Check]:
         rows = shown.measured(case.verdicts, IMAGES)
         for fold, part in rows.groupby("fold"):
             places = np.sort(part["row"].to_numpy(np.int64))
-            for kind in ("head", "all"):
-                wanted = Wanted(case.weights, int(str(fold)), case.file, places, kind)
-                found += [Check(name, kind, wanted_of) for wanted_of in _draws(wanted)]
+            plain = Wanted(case.weights, int(str(fold)), case.file, places)
+            found += [
+                Check(name, kind, replace(plain, random=kind, draw=draw))
+                for kind in ("head", "all")
+                for draw in range(DRAWS[kind])
+            ]
         if case.config.repeats > 1:
             other = _second(name)
             folds = rows["sample_id"].map(other)
@@ -81,10 +86,6 @@ def checks(cases: Mapping[str, Case], names: Sequence[str]) -> list[Check]:
 def learned(case: Case) -> Random:
     """Return what of a run's model was learned, and is random in the model that it is judged by: its head, or all."""
     return "head" if case.config.train == "head" else "all"
-
-
-def _draws(wanted: Wanted) -> list[Wanted]:
-    return [Wanted(wanted.run, wanted.fold, wanted.file, wanted.rows, wanted.random, draw) for draw in range(DRAWS)]
 
 
 def _second(name: str) -> pd.Series:

@@ -9,7 +9,18 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from deepfake.reports import curve_figures
-from deepfake.reports.figures import COLOURS, STYLE, WIDTH, label_outer, matrix, panels_of, save, square, wrapped
+from deepfake.reports.figures import (
+    COLOURS,
+    STYLE,
+    WIDTH,
+    heading,
+    label_outer,
+    matrix,
+    panels_of,
+    save,
+    square,
+    wrapped,
+)
 
 TITLES = {
     "0.5": "probability 0.5",
@@ -102,7 +113,9 @@ def reliability(bins: Mapping[str, pd.DataFrame], told: Mapping[str, str], path:
             after = rows[rows["scaled"]]
             axes.vlines(after["probability"], after["noise_low"], after["noise_high"], color="0.8", lw=5, zorder=0)
             axes.set(
-                title=f"{wrapped(name, 38)}\n{told[name]}", xlabel="probability of being fake", ylabel="share of fakes"
+                title=f"{heading(name, len(panels))}\n{told[name]}",
+                xlabel="probability of being fake",
+                ylabel="share of fakes",
             )
             axes.set(aspect="equal", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
         label_outer(panels)

@@ -9,6 +9,8 @@ from deepfake.reports.site.templates import PACKAGE
 from deepfake.studies.site import data_sets, models, runs, start, study_pages
 from deepfake.studies.site import navigation as site_navigation
 
+_GLOSSARY = "glossary.html"
+
 
 def write(settings: Params) -> list[Path]:
     """Write reports/site; what was not run is said there.
@@ -22,13 +24,12 @@ def write(settings: Params) -> list[Path]:
     Raises:
         InputError: params.yaml, the catalog, a findings file or a table is damaged.
     """
-    navigation = site_navigation.read()
+    navigation, known, terms = site_navigation.read(), runs.read_all(), glossary.terms()
+    # the start page reads all findings: were one damaged, nothing is written
+    pages = [start.write(settings, navigation), *study_pages.write(navigation)]
+    html.page(_GLOSSARY, PACKAGE, "glossary.html.j2", title="Glossary", navigation=navigation, terms=terms)
     html.write_assets()
-    terms = glossary.terms()
-    html.page("glossary.html", PACKAGE, "glossary.html.j2", title="Glossary", navigation=navigation, terms=terms)
-    known = runs.read_all()
-    pages = [paths().site / "glossary.html", *study_pages.write(navigation), start.write(settings, navigation)]
-    pages += [*runs.write(known), *models.write(known), *data_sets.write(known)]
+    pages += [paths().site / _GLOSSARY, *runs.write(known), *models.write(known), *data_sets.write(known)]
     for page in set(paths().site.rglob("*.html")) - set(pages):
         page.unlink()
     return sorted(pages)

@@ -14,6 +14,7 @@ from deepfake import tables
 from deepfake.config import RunConfig, config_of
 from deepfake.errors import InputError
 from deepfake.evaluation import hard_examples, metrics, summary
+from deepfake.evaluation.evalset import EvalSet
 from deepfake.project import ENTRY, paths
 from deepfake.reports import settings as shown_settings
 from deepfake.runs import checkpoint_metadata
@@ -89,11 +90,11 @@ class RunFacts:
 
     @cached_property
     def held_out(self) -> pd.DataFrame | None:
-        """Return the predictions of samples that were held out, of all repeats."""
+        """Return the held-out predictions of all repeats; None where nothing can be said of them."""
         if self.joined is None:
             return None
         rows = self.joined[self.joined["subset"] == "held_out"]
-        return rows if len(rows) else None
+        return None if _or_none(lambda: EvalSet.of(rows)) is None else rows
 
     @cached_property
     def folds(self) -> pd.DataFrame:
@@ -114,7 +115,7 @@ class RunFacts:
         if self.joined is None or self.held_out is None:
             return None
         first = self.joined[self.joined["repeat"] == self.joined["repeat"].min()]
-        return hard_examples.confidence(hard_examples.judged(first))
+        return _or_none(lambda: hard_examples.confidence(hard_examples.judged(first)))
 
 
 def names() -> list[tuple[str, str]]:

@@ -78,9 +78,9 @@ def _shown(study: str, figure: str, keys: list[tuple[str, Finding]]) -> Shown:
 
 
 def _resolution() -> str:
-    """Return what differences the comparisons that were run can see."""
-    names = [f"{name}_tests" for name in summary.COMPARED]
-    return results.resolution([result_tables.read(name) for name in names if paths().table(name).is_file()])
+    """Return what differences the comparisons that were run can see, or nothing where none was."""
+    names = [name for name in (f"{one}_tests" for one in summary.COMPARED) if paths().table(name).is_file()]
+    return results.resolution(map(result_tables.read, names)) if names else ""
 
 
 def _study() -> pd.DataFrame | None:
