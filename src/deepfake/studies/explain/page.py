@@ -14,32 +14,16 @@ from deepfake.reports.columns import Column, Table, estimate, number, text
 from deepfake.studies import results
 from deepfake.studies.explain import changes, deep, deletion, figures, hard, sanity, shown
 from deepfake.studies.explain.analysis import NAME
+from deepfake.studies.explain.columns import ATTENTION, LOOKS, SIZE
 from deepfake.tables import results as result_tables
 
 TITLE = "Explanations"
-_SIGNED = "{:+.1%}"
-_SIZE = Column("n (groups)", {"": "images", "groups": "groups"}, "{:,} ({})".format)
-_LOOKS = [
-    number("Heat on the face", "face", "{:.1%}"),
-    number("Its area", "face_area", "{:.1%}"),
-    estimate("Excess [95% CI]", "face_excess", "face_low", "face_high", _SIGNED),
-    estimate("Border: excess", "border_excess", "border_low", "border_high", _SIGNED),
-    estimate("Background: excess", "background_excess", "background_low", "background_high", _SIGNED),
-    _SIZE,
-    number("No heat", "without_heat", "{:,}"),
-]
-ATTENTION = [
-    text("Experiment", "experiment"),
-    text("Source", "source"),
-    text("Decided", "verdict"),
-    *_LOOKS,
-]
-_REGIONS = [text("Experiment", "experiment"), number("Cells", "cells", "{0}×{0}"), *_LOOKS]
+_REGIONS = [text("Experiment", "experiment"), number("Cells", "cells", "{0}×{0}"), *LOOKS]
 _SANITY = [
     text("Experiment", "experiment"),
     text("Compared with", "with"),
     estimate("Rank correlation [95% CI]", "correlation", "low", "high", "{:+.2f}"),
-    _SIZE,
+    SIZE,
     number("No heat", "without_heat", "{:,}"),
 ]
 _COMPARED = {

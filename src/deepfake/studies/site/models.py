@@ -18,7 +18,7 @@ from deepfake.reports.columns import Table, estimate, number, text
 from deepfake.reports.site import html
 from deepfake.reports.site.html import Entry
 from deepfake.runs.weights import PACKAGED
-from deepfake.studies.explain.page import ATTENTION
+from deepfake.studies.explain.columns import ATTENTION
 from deepfake.studies.site import appearances, limits, measures, navigation, runs
 from deepfake.studies.site.appearances import Tables
 from deepfake.studies.site.run_facts import RunFacts
