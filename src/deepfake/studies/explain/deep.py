@@ -22,9 +22,8 @@ _NEIGHBOURS = [
     text("Experiment", "experiment"),
     text("Asked", "asked"),
     Column("n (groups)", {"": "samples", "groups": "groups"}, "{:,} ({})".format),
-    number("Chance", "chance"),
     estimate("Balanced accuracy [95% CI]", "accuracy", "low", "high"),
-    number("0 chance, 1 perfect", "adjusted"),
+    number("Adjusted", "adjusted"),
     estimate("Silhouette [95% CI]", "silhouette", "silhouette_low", "silhouette_high", "{:+.3f}"),
     Column("Same group (chance)", {"": "own_group", "chance": "own_group_chance"}, "{:.0%} ({:.0%})".format),
 ]
