@@ -341,5 +341,5 @@ def test_the_start_page_is_small(built):
     loaded = [built / "index.html", built / "assets/style.css", built / "assets/sort.js"]
     shown = re.findall(r'srcset="([^"]+)"|<img src="([^"]+)"', loaded[0].read_text("utf-8"))
     pictures = [built / (svg or png) for svg, png in shown]
-    assert sum(path.resolve().stat().st_size for path in [*loaded, *pictures]) < 600_000
+    assert sum(path.resolve().stat().st_size for path in [*loaded, *pictures]) < 300_000
     assert sum(path.stat().st_size for path in built.rglob("*") if path.is_file()) < 3_000_000

@@ -84,6 +84,15 @@ def test_every_link_of_the_site_leads_somewhere(committed):
     assert dead == []
 
 
+def test_study_pages_lead_to_notebooks_that_exist(committed):
+    known = {path.stem for path in (ROOT / "notebooks").glob("*.py")}
+    linked = set()
+    for path in (committed / "reports/site").glob("*.html"):
+        links = [link.attributes["href"] for link in read(path).all("a")]
+        linked |= {Path(link).stem for link in links if link.startswith("../notebooks/")}
+    assert linked == known
+
+
 def test_the_start_page_has_the_key_findings(committed):
     root = read(committed / "reports/site/index.html")
     rows = [row.all("td") for row in root.one("table", class_="findings").one("tbody").all("tr")]
