@@ -20,7 +20,7 @@ from deepfake.project import paths
 from deepfake.reports.findings import Finding, Verdict
 from deepfake.runs import features, heads, trained
 from deepfake.studies.explain import deep_figures
-from deepfake.studies.explain.panel import Model
+from deepfake.studies.explain.cases import Case
 from deepfake.tables import results as result_tables
 from deepfake.training import checkpoint
 
@@ -46,7 +46,7 @@ class Answer(NamedTuple):
 
 
 def run(
-    models: Mapping[str, Model], labels: Mapping[str, str], evaluation: Evaluation, progress: Progress = SILENT
+    models: Mapping[str, Case], labels: Mapping[str, str], evaluation: Evaluation, progress: Progress = SILENT
 ) -> list[Finding]:
     """Write the tables `explain_neighbours` and `explain_embedding` and the figure, and return the findings.
 
@@ -197,21 +197,21 @@ def projected(samples: pd.DataFrame, values: Floats) -> pd.DataFrame:
     return both[["method", *both.columns.drop("method")]]
 
 
-def read(model: Model, samples: pd.DataFrame, progress: Progress = SILENT) -> Floats:
+def read(model: Case, samples: pd.DataFrame, progress: Progress = SILENT) -> Floats:
     """Return what each sample's logit is computed from, float [n, d]: by the network of the fold that held it out.
 
     Of a frozen trunk these are its features (`runs.features` keeps them), standardised as the fold's head does it.
     """
     rows = {int(str(fold)): part["row"].to_numpy(copy=True) for fold, part in samples.groupby("fold")}
-    config = model.run.config
+    config = model.weights.config
     if config.train == "head":
-        wanted = {fold: heads.wanted_of(model.run, fold, model.file, np.sort(part)) for fold, part in rows.items()}
+        wanted = {fold: heads.wanted_of(model.weights, fold, model.file, np.sort(part)) for fold, part in rows.items()}
         heads.ensure(list(wanted.values()), progress)
     device = runtime.device()
     found: Floats | None = None
     for fold, part in rows.items():
         if config.train == "head":
-            known = features.read(heads.wanted_of(model.run, fold, model.file, part))
+            known = features.read(heads.wanted_of(model.weights, fold, model.file, part))
             path = paths().checkpoint(config.experiment, fold)
             head = checkpoint.head(config, path, known.shape[1])
             values = head.standardised(torch.from_numpy(known)).numpy()
@@ -223,10 +223,10 @@ def read(model: Model, samples: pd.DataFrame, progress: Progress = SILENT) -> Fl
     return found
 
 
-def _computed(model: Model, fold: int, rows: np.ndarray, device: torch.device) -> Floats:
+def _computed(model: Case, fold: int, rows: np.ndarray, device: torch.device) -> Floats:
     """Return what the classifier of a fold's network reads of images, [n, d]."""
-    network = trained.model_of(model.run, fold, device)
-    loader = Loader(place(model.images, rows, device), np.zeros(len(model.images)), model.run.scales[fold])
+    network = trained.model_of(model.weights, fold, device)
+    loader = Loader(place(model.images, rows, device), np.zeros(len(model.images)), model.weights.scales[fold])
     parts = []
     with torch.inference_mode():
         for batch in loader.batches(rows, _BATCH):
