@@ -19,7 +19,11 @@ from deepfake.studies.site import page as site
 playwright: Any = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 ROOT = Path(__file__).resolve().parents[2]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium and no Chrome on the PATH")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("browser"),  # one browser, and each page is opened once
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium and no Chrome on the PATH"),
+]
 AUDIT = (Path(__file__).parent / "audit.js").read_text("utf-8")
 PHONE, DESK = 375, 1280
 MILLIMETRE, A4, MARGIN = 96 / 25.4, (210, 297), 13

@@ -20,6 +20,7 @@ from deepfake.reports.site import cells, glossary, html
 from deepfake.reports.site.html import Entry, Navigation
 from deepfake.studies.site import navigation, page
 
+pytestmark = pytest.mark.xdist_group("site")  # it is built once
 PHASES = ("phase1", "phase2", "phase3", "phase4")
 
 
