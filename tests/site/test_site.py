@@ -140,6 +140,17 @@ def test_one_study_that_was_not_run_is_said(there):
     assert "Not run" in read(there.site / "phase3.html").text
 
 
+def test_a_study_without_a_summary_has_a_start_page(there):
+    there.page("summary").unlink()
+    there.table("summary_study").unlink()
+    page.write(config.load())
+    root = read(there.site / "index.html")
+    links = [link.attributes["href"] for link in root.all("a")]
+    assert root.all("table", class_="findings")
+    assert "#how-to-read-this" not in links
+    assert not [link for link in links if "summary_study" in link]
+
+
 def test_a_page_without_findings_says_so(there):
     there.findings("phase3").unlink()
     page.write(config.load())

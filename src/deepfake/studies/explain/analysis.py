@@ -148,7 +148,7 @@ def _explain(
     for name, case in cases.items():
         maps = explained.maps[name]
         if not maps:
-            explained.refused[name] = result.refused[case.config.experiment]
+            explained.refused[name] = result.refused.get(case.config.experiment, "its maps are gone; explain it again")
             progress.say(f"{name}: no heatmaps: {explained.refused[name]}")
             continue
         explained.cells[name] = len(next(iter(maps.values())))

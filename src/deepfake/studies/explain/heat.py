@@ -111,6 +111,8 @@ def maps(wanted: Sequence[Wanted], progress: Progress = SILENT) -> Maps:
     files = [path_of(each) for each in wanted]
     missing = [number for number, file in enumerate(files) if read(file, len(wanted[number].rows)) is None]
     jobs = _jobs([wanted[number] for number in missing], [files[number] for number in missing])
+    if any(wanted[number].run.config.model != models.SIMPLE_CNN for number in missing):
+        import timm  # noqa: F401  # which takes seconds: once here, instead of in every process
     result = Maps()
     total, done = sum(len(wanted[number].rows) for number in missing), 0
 
@@ -137,8 +139,9 @@ def path_of(wanted: Wanted) -> Path:
     weights = paths().checkpoint(config.experiment, wanted.fold)
     if not weights.exists():
         raise InputError(f"{weights}: not found; run deepfake train {config.experiment} again, or dvc repro")
+    stat = weights.stat()
     facts = {
-        "weights": runtime.file_hash(weights),
+        "weights": _file_hash(weights.resolve(), stat.st_mtime_ns, stat.st_size),
         "model": [config.model, config.resolution, config.probe and config.probe.stage],
         "scale": wanted.run.scales[wanted.fold].model_dump(),
         "pixels": pixels_hash(wanted),
@@ -148,6 +151,12 @@ def path_of(wanted: Wanted) -> Path:
         "gpu": runtime.has_gpu(),
     }
     return paths().heat / f"{store.key(json.dumps(facts, sort_keys=True))}.npz"
+
+
+@functools.lru_cache(maxsize=64)
+def _file_hash(path: Path, changed: int, size: int) -> str:
+    """Return the hash of a file, computed once while it stays as it is: many maps are of one checkpoint."""
+    return runtime.file_hash(path)
 
 
 _code = functools.cache(functools.partial(runtime.code_hash, _CODE))

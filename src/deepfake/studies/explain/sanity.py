@@ -95,11 +95,20 @@ def _second(name: str) -> pd.Series:
     return held_out.set_index("sample_id")["fold"]
 
 
-def correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Return Spearman's correlation of two maps over their cells; NaN where one of them is the same everywhere."""
-    if np.ptp(first) == 0 or np.ptp(second) == 0:
-        return float("nan")
-    return float(scipy.stats.spearmanr(first.ravel(), second.ravel())[0])  # pyright: ignore[reportArgumentType]
+def correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return Spearman's correlation of maps over their cells, image by image.
+
+    Args:
+        first: float [n, r, c].
+        second: float [n, r, c].
+
+    Returns:
+        Float [n]; NaN where one of the two maps is the same everywhere.
+    """
+    ranks = [scipy.stats.rankdata(each.reshape(len(each), -1), axis=1) for each in (first, second)]
+    apart = [each - each.mean(axis=1, keepdims=True) for each in ranks]
+    sizes = np.sqrt(np.prod([(each**2).sum(axis=1) for each in apart], axis=0))
+    return (apart[0] * apart[1]).sum(axis=1) / np.where(sizes > 0, sizes, np.nan)
 
 
 def write(
@@ -160,12 +169,20 @@ def correlations(
         maps: each run's own, by row of the manifest.
         found: what they are compared with.
     """
-    rows = [
-        (check.name, check.kind, row, correlation(maps[check.name][row], other))
+    parts = [
+        pd.DataFrame(
+            {
+                "name": check.name,
+                "kind": check.kind,
+                "row": list(others),
+                "value": correlation(
+                    np.stack([maps[check.name][row] for row in others]), np.stack(list(others.values()))
+                ),
+            }
+        )
         for check, others in found
-        for row, other in others.items()
     ]
-    frame = pd.DataFrame(rows, columns=["name", "kind", "row", "value"])
+    frame = pd.concat(parts) if parts else pd.DataFrame(columns=["name", "kind", "row", "value"])
     return frame.groupby(["name", "kind", "row"], sort=False)["value"].mean().reset_index()
 
 
