@@ -71,7 +71,8 @@ def stages_run(output: str) -> set[str]:
 
 DATA = "sample", "sample_edited", "sample_resent"
 STUDIES = {"custom", "phase1", "phase2", "phase3", "phase4", "final", "imbalance", "generalization"}
-EXAMINED = {"probes", "shortcuts", "robustness", "explain"}
+EXAMINED = {"probes", "shortcuts", "robustness", "explain", "eda"}
+SHOWN = {"summary", "notebooks", "site"}
 DECISION = '{"resolution": "low", "face_crop": %s, "augmentation": "none"}'
 
 
@@ -129,6 +130,7 @@ def pipeline(repository) -> Pipeline:
     """The pipeline; weights and what phases decide are what lies below prepared/, whatever params say."""
     shutil.rmtree(paths().raw("sample"))
     shutil.copytree(ROOT / paths().external_predictions, paths().external_predictions)
+    shutil.copytree(ROOT / "notebooks", "notebooks")
     prepare("data/weights/content", "weights")
     prepare(paths().decision, DECISION % "false")
     prepare(paths().finalists, '{"runs": ["backbone_best", "mobilenetv2_best"]}')
@@ -142,7 +144,7 @@ def prepare(path: str | Path, text: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # DVC's own
 def test_a_change_runs_what_it_decides_and_nothing_else(pipeline):
-    everything = STUDIES | EXAMINED | {"raw", "sample", "conditions", "weights", "union", "summary"}
+    everything = STUDIES | EXAMINED | SHOWN | {"raw", "sample", "conditions", "weights", "union"}
     everything |= of_each("ingest", "faces", "views", "features")
     everything |= {f"{name}@{other}" for name in ("sample_derived", "split_others") for other in DATA[1:]} | {"split"}
     assert pipeline() == everything
@@ -150,10 +152,12 @@ def test_a_change_runs_what_it_decides_and_nothing_else(pipeline):
     assert pipeline() == set()
 
     def after(**changes) -> set[str]:
-        """Return what runs, but for the weights, which any run's model may change, and the summary of all."""
+        """Return what runs, but for the weights, which any run's model may change, and what shows all."""
         run = pipeline(**changes)
-        assert "summary" in run or not run & (STUDIES | EXAMINED)
-        return run - {"weights", "summary"}
+        assert {"summary", "site"} <= run or not run & (STUDIES | EXAMINED)
+        # no notebook shows the custom run
+        assert "notebooks" in run or not run & (STUDIES | EXAMINED) - {"custom"}
+        return run - SHOWN - {"weights"}
 
     # what nothing reads yet
     assert after(presets__full__epochs__short=3) == set()
@@ -162,9 +166,10 @@ def test_a_change_runs_what_it_decides_and_nothing_else(pipeline):
     assert after(custom__augmentation="light") == {"custom"}
     # a run of a study: whoever reads its runs runs too, and takes its own from the store
     studies = "studies__{}__runs__{}__optimizer"
-    phase2 = {"phase2", "shortcuts", "robustness"}
+    phase2 = {"phase2", "shortcuts", "robustness", "explain"}
     assert after(**{studies.format("phase1", "backbone_low"): {"lr": 0.0002}}) == {"phase1", "custom"} | phase2
-    assert after(**{studies.format("phase2", "simple_cnn_high"): {"lr": 0.0002}}) == phase2
+    # the statistics of real images are those of phase 2's runs
+    assert after(**{studies.format("phase2", "simple_cnn_high"): {"lr": 0.0002}}) == {"eda"} | phase2
     follow = {"phase3", "phase4", "final", "explain"}
     assert after(**{studies.format("phase3", "resnet34_best"): {"lr": 0.0002}}) == follow
     assert after(**{studies.format("imbalance", "balance_bce"): {"seed": 1}}) == {"imbalance"}
@@ -176,18 +181,18 @@ def test_a_change_runs_what_it_decides_and_nothing_else(pipeline):
 def test_only_a_decision_that_changes_re_runs_what_follows_from_it(pipeline):
     pipeline()
     commit("results")
-    follow = {"phase3", "phase4", "final", "explain"}
+    follow, reads = {"phase3", "phase4", "final"}, {"shortcuts", "robustness", "explain", "eda"}
     # another result of phase 2, the same decision
     run = pipeline(studies__phase2__runs__simple_cnn_face__seed=1)
     assert run & ({"phase2"} | follow) == {"phase2"}
     # the decision flips: phase 3 and what follows, and nothing above it
     prepare(paths().decision, DECISION % "true")
     run = pipeline(studies__phase2__runs__simple_cnn_face__seed=2)
-    assert run & (STUDIES | EXAMINED) == {"phase2", "shortcuts", "robustness"} | follow
+    assert run & (STUDIES | EXAMINED) == {"phase2"} | reads | follow
     assert pipeline() == set()
     # others go on
     prepare(paths().finalists, '{"runs": ["backbone_best", "simple_cnn_best"]}')
-    assert pipeline(studies__phase3__runs__resnet50_best__seed=1) & (STUDIES | EXAMINED) == follow
+    assert pipeline(studies__phase3__runs__resnet50_best__seed=1) & (STUDIES | EXAMINED) == {"explain"} | follow
 
 
 # --- the commands themselves

@@ -156,6 +156,7 @@ def traced(tmp_path_factory, tiny_raw, imported_before_the_fork):
     root = make_project(folder / "project", tiny_raw)
     write_tiny_away(root)
     shutil.copytree(ROOT / paths().external_predictions, root / paths().external_predictions)
+    shutil.copytree(ROOT / "notebooks", root / "notebooks")
     values = small_params()
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     found, seen, trained = stages(values), {}, 0
@@ -172,7 +173,10 @@ def traced(tmp_path_factory, tiny_raw, imported_before_the_fork):
                 write_tiny_faces()
                 opened = tracing.Opened(set(), set())
             elif "src/deepfake" in declared_paths(found[name], "deps"):
-                opened = run_here(command, log)
+                with pytest.MonkeyPatch.context() as kernels:
+                    if kind == "notebooks":
+                        kernels.setenv("PYTHONPATH", tracing.in_processes(folder / "startup", log))
+                    opened = run_here(command, log)
                 trained += log.with_suffix(".err").read_text().count("fold 0,")
             else:
                 opened = run_alone(command, log)
@@ -257,7 +261,12 @@ def test_pages_leave_no_hole_and_the_summary_shows_at_most_twelve_findings(trace
 def test_links_of_the_pages_lead_somewhere(traced):
     root, *_ = traced
     for page in (root / paths().reports).glob("*.md"):
-        for link in re.findall(r"\]\(([^):]+)\)", page.read_text()):
+        text = page.read_text()
+        headings = {re.sub(r"[^a-z0-9]+", "-", line.lower()) for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+        for link in re.findall(r"\]\(([^):]+)\)", text):
+            if link.startswith("#"):
+                assert link[1:] in headings
+                continue
             there = (page.parent / link).exists() or (ROOT / "reports" / link).resolve().is_relative_to(ROOT / "docs")
             assert link.startswith("photographs/sample") or there, f"{page.name}: {link}"
 

@@ -29,6 +29,20 @@ def install(log: Path) -> None:
         os.close(before)
 
 
+def in_processes(folder: Path, log: Path) -> str:
+    """Return the PYTHONPATH with which other Pythons, as kernels of notebooks are, append what they open to a log, too.
+
+    Args:
+        folder: an empty one, for what a Python imports when it starts.
+        log: the log.
+    """
+    folder.mkdir()
+    lines = ("import sys", f"sys.path.append({str(Path(__file__).parent)!r})", "import tracing")
+    lines += ("from pathlib import Path", f"tracing.install(Path({str(log)!r}))")
+    (folder / "sitecustomize.py").write_text("\n".join(lines))
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+
+
 def _hook(event: str, arguments: tuple) -> None:
     if event != "open" or _log is None:
         return

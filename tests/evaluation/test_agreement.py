@@ -55,6 +55,15 @@ def test_samples_that_one_of_them_did_not_hold_out_in_that_fold_are_left_out():
         Panel.of(found)
 
 
+def test_rows_are_taken_by_mask_or_number():
+    panel = Panel.of(verdicts())
+    mask = (panel.samples["group"] != "3").to_numpy()
+    for found in (panel.take(mask), panel.take(np.flatnonzero(mask))):
+        assert "3" not in set(found.samples["group"]) and found.samples.index.tolist() == list(range(mask.sum()))
+        np.testing.assert_array_equal(found.logits, panel.logits[mask])
+        np.testing.assert_array_equal(found.called_fake, panel.called_fake[mask])
+
+
 def test_the_kappa_of_decisions_is_sklearns():
     panel = Panel.of(verdicts())
     rows = table(panel)
@@ -70,6 +79,20 @@ def test_the_rank_correlation_is_scipys_within_folds():
     for first, second in rows.index:
         expected = [spearmanr(part[first], part[second])[0] for _, part in logits.groupby(fold)]
         assert rows.loc[(first, second), "spearman"] == pytest.approx(np.mean(np.array(expected, float)))
+
+
+def test_without_a_group_logits_are_ranked_as_if_it_had_never_been_there():
+    panel = Panel.of(verdicts())  # logits with ties
+    figure = agreement.agreements(panel)["m0", "m2"].spearman
+    variance = 0.0
+    for _, rows in panel.samples.groupby("fold"):
+        without = []
+        for name in rows["group"].unique():
+            left = panel.logits[rows.index[rows["group"] != name]]
+            without.append(float(np.array(spearmanr(left[:, 0], left[:, 2]))[0]))
+        # of the mean of two folds
+        variance += (len(without) - 1) * np.var(np.array(without)) / 4
+    assert resampling.trained_models(figure).se == pytest.approx(np.sqrt(variance))
 
 
 def test_another_scale_in_each_fold_changes_nothing():

@@ -57,7 +57,8 @@ def texts(figure: Figure) -> list[Text]:
         found += legend.get_texts() if legend is not None else []
     found += [text for legend in figure.legends for text in legend.get_texts()] + list(figure.texts)
     found += [label for label in (figure._supxlabel, figure._supylabel) if label is not None]  # pyright: ignore
-    return [text for text in found if text.get_text().strip()]
+    # the label of a whole figure is also one of its texts
+    return list({id(text): text for text in found if text.get_text().strip()}.values())
 
 
 def faults(figure: Figure) -> list[str]:

@@ -44,6 +44,24 @@ def test_a_figure_is_written_as_png_and_as_svg_of_the_same_shape(drawn):
     assert wide / high == pytest.approx(width / height, rel=0.02)
 
 
+def test_lines_are_where_matplotlib_draws_them(tmp_path):
+    """The points of a path, read as SVG says: numbers after a pair go on as straight lines."""
+    with plt.rc_context(figures.STYLE):
+        figure, axes = plt.subplots()
+        x = np.linspace(0, 1, 40)
+        axes.plot(x, x**2, gid="curve", color=figures.COLOURS[2])
+        figures.save(figure, tmp_path / "figure.png")
+    root = ET.fromstring((tmp_path / "figure.svg").read_text("utf-8"))
+    group = next(one for one in root.iter(f"{SVG}g") if one.get("id") == "curve")
+    path = group.find(f"{SVG}path")
+    assert path is not None
+    numbers = np.array(re.findall(r"[\d.]+", path.attrib["d"]), float).reshape(-1, 2)
+    shape = (numbers - numbers[0]) / (numbers[-1] - numbers[0])
+    # points that a straight line goes through are left out
+    assert 5 < len(shape) <= 40 and shape[:, 1] == pytest.approx(shape[:, 0] ** 2, abs=0.003)
+    assert figures.COLOURS[2] in path.attrib["style"]
+
+
 def test_text_stays_text_and_nothing_in_it_is_markup(drawn):
     root = ET.fromstring(drawn.read_text("utf-8"))
     said = [text.text for text in root.iter(f"{SVG}text")]

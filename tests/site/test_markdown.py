@@ -142,6 +142,19 @@ def test_nothing_is_loaded_from_elsewhere():
     assert not found.all("object")
 
 
+def test_a_picture_within_a_line_is_a_link_to_it():
+    found = page("See ![the curve](phase1/phase1_roc.png) there.", 1).one("p")
+    assert found.one("a").attributes["href"] == "../../phase1/phase1_roc.png"
+    assert found.text == "See the curve there."
+    assert not found.all("figure")
+
+
+def test_a_picture_outside_the_report_is_not_shown(project):
+    picture(project.root / "secret.png")
+    for source in ("../secret.png", (project.root / "secret.png").as_posix()):
+        assert not page(f"![x]({source})").all("img")
+
+
 def test_html_in_names_is_text():
     name = "<img src=x onerror=alert(1)>"
     found = page(f"# {name}\n\n{name}\n\n| Sample |\n|---|\n| {name} |\n\n[{name}](phase1/a.csv)")

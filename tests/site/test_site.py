@@ -20,6 +20,7 @@ from deepfake.reports.site import cells, glossary, html
 from deepfake.reports.site.html import Entry, Navigation
 from deepfake.studies.site import navigation, page
 
+pytestmark = pytest.mark.xdist_group("site")  # it is built once
 PHASES = ("phase1", "phase2", "phase3", "phase4")
 
 
@@ -84,6 +85,15 @@ def test_every_link_of_the_site_leads_somewhere(committed):
     assert dead == []
 
 
+def test_study_pages_lead_to_notebooks_that_exist(committed):
+    known = {path.stem for path in (ROOT / "notebooks").glob("*.py")}
+    linked = set()
+    for path in (committed / "reports/site").glob("*.html"):
+        links = [link.attributes["href"] for link in read(path).all("a")]
+        linked |= {Path(link).stem for link in links if link.startswith("../notebooks/")}
+    assert linked == known
+
+
 def test_the_start_page_has_the_key_findings(committed):
     root = read(committed / "reports/site/index.html")
     rows = [row.all("td") for row in root.one("table", class_="findings").one("tbody").all("tr")]
@@ -138,6 +148,17 @@ def test_one_study_that_was_not_run_is_said(there):
     assert len(root.all("section", class_="phase")) == 3
     assert not [link for link in root.one("table", class_="findings").all("a") if "phase3" in link.attributes["href"]]
     assert "Not run" in read(there.site / "phase3.html").text
+
+
+def test_a_study_without_a_summary_has_a_start_page(there):
+    there.page("summary").unlink()
+    there.table("summary_study").unlink()
+    page.write(config.load())
+    root = read(there.site / "index.html")
+    links = [link.attributes["href"] for link in root.all("a")]
+    assert root.all("table", class_="findings")
+    assert "#how-to-read-this" not in links
+    assert not [link for link in links if "summary_study" in link]
 
 
 def test_a_page_without_findings_says_so(there):

@@ -17,9 +17,9 @@ from deepfake.config.training import PENALTIES, Probe
 from deepfake.evaluation import influence
 from deepfake.loading import views
 from deepfake.project import paths
-from deepfake.runs import cross_validation, fold
+from deepfake.runs import cross_validation, fold, trained
 from deepfake.runs import weights as pretrained
-from deepfake.studies.explain import deep, deep_figures, embedding, filters, panel
+from deepfake.studies.explain import cases, deep, deep_figures, embedding, filters, panel
 from deepfake.tables import results as result_tables
 from stored_runs import add_run
 from tiny_study import config, manifest
@@ -35,6 +35,10 @@ def evaluation(copied):
 def held_out() -> pd.DataFrame:
     predictions = tables.read(paths().predictions(RUN), tables.PREDICTIONS)
     return predictions[predictions["subset"] == "held_out"].set_index("sample_id")
+
+
+def opened(name: str) -> cases.Case:
+    return cases.read([name])[name]
 
 
 # --- first layers
@@ -85,7 +89,7 @@ def test_before_training_means_what_training_started_from(copied, tmp_path, monk
 
 
 def test_the_change_is_the_norm_of_the_difference_over_that_before(copied):
-    filters.run([RUN])
+    filters.run([opened(RUN)])
     row = pd.read_csv(paths().table("explain_filters")).iloc[0]
     ratios = []
     for number in range(2):
@@ -98,7 +102,7 @@ def test_the_change_is_the_norm_of_the_difference_over_that_before(copied):
 
 def test_of_runs_of_one_kind_the_first_is_shown(copied):
     add_run("twice", factor=2.0)
-    filters.run(["twice", RUN])
+    filters.run([opened("twice"), opened(RUN)])
     assert pd.read_csv(paths().table("explain_filters"))["experiment"].tolist() == ["twice"]
 
 
@@ -141,14 +145,14 @@ def test_maps_of_a_frozen_trunk_are_those_of_timm(name, stage):
 
 
 def test_the_channel_that_varies_most_is_shown(copied):
-    model = panel.read([RUN])[RUN]
+    model = opened(RUN)
     rows = model.verdicts.query("fold == 1")["row"].to_numpy(copy=True)[:5]
     found = filters.maps_of(model, 1, rows)
     assert list(found) == ["layer 1", "layer 3", "layer 5"]
     images = np.load(views.pixels(config().view, manifest(), threads=1))[rows] / 255.0
-    scale = model.run.scales[1]
+    scale = model.weights.scales[1]
     pixels = (images - np.array(scale.mean)) / np.array(scale.std)
-    network: Any = panel.trained.model_of(model.run, 1, torch.device("cpu"))
+    network: Any = trained.model_of(model.weights, 1, torch.device("cpu"))
     outputs = network.features(torch.from_numpy(pixels).float().permute(0, 3, 1, 2)).detach().numpy()
     channel, maps = found["layer 5"]
     assert channel == max(range(outputs.shape[1]), key=lambda number: outputs[:, number].std())
@@ -156,7 +160,7 @@ def test_the_channel_that_varies_most_is_shown(copied):
 
 
 def test_the_images_shown_were_held_out_by_the_networks_that_see_them(copied):
-    model = panel.read([RUN])[RUN]
+    model = opened(RUN)
     chosen = filters._images([model])
     assert chosen["fold"].nunique() == 1 and chosen["source"].is_unique
     fold_of = held_out()["fold"]
@@ -167,7 +171,7 @@ def test_the_images_shown_were_held_out_by_the_networks_that_see_them(copied):
 
 
 def test_the_features_are_what_the_logits_are_computed_from(copied):
-    model = panel.read([RUN])[RUN]
+    model = opened(RUN)
     samples = model.verdicts.sample(frac=1, random_state=0)
     values = embedding.read(model, samples)
     for number in range(2):
@@ -186,7 +190,7 @@ def test_the_features_of_a_frozen_trunk_are_what_its_head_reads(copied):
     paths().weights_facts("test_resnet").write_text(facts.model_dump_json())
     own = {"model": "test_resnet", "pretrained": True, "train": "head", "probe": Probe(stage="penultimate", draws=1)}
     cross_validation.run(config("custom", epochs=len(PENALTIES), **own))
-    model = panel.read(["custom"])["custom"]
+    model = opened("custom")
     samples = model.verdicts.sample(frac=1, random_state=0)
     values = embedding.read(model, samples)
     for number in range(2):
@@ -195,7 +199,7 @@ def test_the_features_of_a_frozen_trunk_are_what_its_head_reads(copied):
         logits = values[rows] @ weights["linear.weight"][0].double().numpy() + float(weights["linear.bias"][0])
         np.testing.assert_allclose(logits, samples.loc[rows, "logit"], rtol=1e-4, atol=1e-4)
     # a frozen trunk is as its weights say, and training has not moved it
-    filters.run(["custom"])
+    filters.run([model])
     row = pd.read_csv(paths().table("explain_filters")).iloc[0]
     assert row["change"] == 0 and row["folds"] == 1
     filters.draw_maps([model])
@@ -237,9 +241,12 @@ def test_features_of_nothing_are_undecided_or_equal(evaluation):
     samples, rng = made(960)
     found = judged(samples, rng.normal(size=(960, 5)), evaluation)
     assert found.verdict in ("undecided", "equivalent") and abs(found.effect) < 0.2
+    own = embedding.ask(samples, rng.normal(size=(960, 5)), 0.95)[embedding.CLASS].own
+    (finding,) = embedding.together({"run": own}, {"run": "the model"}, evaluation)
+    assert finding.answer == "no" and (finding.effect or 1) < 0.2
 
 
-def test_neighbours_never_share_the_group_so_people_alone_are_no_answer():
+def test_neighbours_never_share_the_group_so_people_alone_are_no_answer(evaluation):
     """Each person has one source of fakes and a place of his own: only himself could vote for it."""
     samples, rng = made(480)
     samples = samples.assign(group=[f"{source}{number % 40}" for number, source in enumerate(samples["source"])])
@@ -248,6 +255,8 @@ def test_neighbours_never_share_the_group_so_people_alone_are_no_answer():
     values = rng.normal(size=(codes.max() + 1, 6))[codes] * 50
     answers = embedding.ask(samples, values + 0.01 * rng.normal(size=values.shape), 0.95)
     assert answers[embedding.CLASS].row["own_group"] > 0.9
+    (finding,) = embedding.together({"run": answers[embedding.CLASS].own}, {"run": "the model"}, evaluation)
+    assert finding.answer == "yes" and finding.effect == pytest.approx(1, abs=0.1)
     assert abs(answers[embedding.CLASS].row["adjusted"]) < 0.35
     assert abs(answers[embedding.SOURCE].row["adjusted"]) < 0.35
 
@@ -324,7 +333,7 @@ def test_the_study_writes_the_same_bytes_again(evaluation):
         files += [path.with_suffix(".svg") for path in files[3:]] + [paths().photograph("feature_maps")]
         written.append([path.read_bytes() for path in files])
     assert written[0] == written[1]
-    assert [one.id for one in found] == [f"sources.{RUN}"]
+    assert [one.id for one in found] == [f"sources.{RUN}", f"groups.{RUN}"]
     assert "SimpleCNN" in deep.values()["filters"]
 
 

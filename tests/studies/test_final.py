@@ -9,6 +9,7 @@ from sklearn.metrics import (
     average_precision_score,
     balanced_accuracy_score,
     brier_score_loss,
+    confusion_matrix,
     recall_score,
     roc_auc_score,
     roc_curve,
@@ -91,6 +92,22 @@ def test_all_figures_are_there_and_fit_their_table(measured, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     results.write(measured.reset_index(), "final_test")
     assert len(results.read("final_test")) == len(FIGURES)
+
+
+def test_curves_of_the_test_set_agree_with_its_figures(measured, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    analysis.write_curves("a_model", TEST, THRESHOLD, 0.95)
+    band = results.read("final_roc_band")
+    assert np.trapezoid(band["tpr"], band["fpr"]) == pytest.approx(measured.loc["AUC, all pairs", "value"], abs=0.02)
+    counts = results.read("final_confusion").pivot(index="actual", columns="predicted", values="count")
+    expected = confusion_matrix(TEST["label"], called(TEST))
+    assert counts.loc[["real", "fake"], ["real", "fake"]].to_numpy().tolist() == expected.tolist()
+    wrong = results.read("final_aurc").loc[0, "risk_100"]
+    assert wrong == pytest.approx(1 - np.trace(expected) / expected.sum())
+    bins = results.read("final_reliability")
+    distance = (bins["fakes"] - bins["probability"]).abs()
+    assert np.average(distance, weights=bins["samples"]) == pytest.approx(measured.loc["ECE", "value"])
+    assert results.read("final_chosen").loc[0, "probability"] == pytest.approx(expit(THRESHOLD))
 
 
 @pytest.mark.parametrize("name", FIGURES)

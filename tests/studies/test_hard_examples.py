@@ -11,9 +11,8 @@ from deepfake.evaluation import agreement
 from deepfake.evaluation.agreement import Panel
 from deepfake.project import paths
 from deepfake.reports import image_grid
-from deepfake.studies.explain import deep_figures, hard, panel
+from deepfake.studies.explain import cases, deep_figures, hard
 from stored_runs import add_run, edit
-from tiny_study import manifest
 
 RUN = "simple_cnn_low"
 OTHER = "another"
@@ -50,7 +49,7 @@ def table(name: str) -> pd.DataFrame:
 
 
 def verdicts(name: str) -> pd.DataFrame:
-    return panel.verdicts(name, manifest()).set_index("sample_id")
+    return cases.read([name])[name].verdicts.set_index("sample_id")
 
 
 def test_each_example_has_the_verdict_and_the_place_of_each_other_run(written):
@@ -121,6 +120,16 @@ def test_runs_that_make_the_same_errors_are_said_to(copied):
     found = {one.id: one for one in hard.run([RUN, OTHER], configs.load().evaluation)}
     assert found["errors"].effect == pytest.approx(1) and table("errors")["right"].tolist() == [0, 0]
     assert table("agreement")[["kappa", "spearman", "error_kappa"]].iloc[0].tolist() == pytest.approx([1, 1, 1])
+
+
+def test_of_many_groups_the_first_by_a_hash_are_compared_whatever_their_order(monkeypatch):
+    groups = pd.Series([f"g{number % 50}" for number in range(200)])
+    assert hard._chosen(groups).all()
+    monkeypatch.setattr(hard, "GROUPS", 7)
+    chosen = hard._chosen(groups)
+    assert groups[chosen].nunique() == 7 and chosen.sum() == 28
+    shuffled = groups.sample(frac=1, random_state=0)
+    assert set(shuffled[hard._chosen(shuffled)]) == set(groups[chosen])
 
 
 def test_an_example_that_not_all_held_out_has_no_row_and_no_count():

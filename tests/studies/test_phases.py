@@ -199,6 +199,17 @@ def test_phase_4_measures_all_shares_on_the_same_samples_and_every_pair_on_all_d
     final = result_tables.read("phase4b_experiments").set_index("experiment")
     assert list(final.index) == [f"{name}_all" for name in config.read_finalists()]
     assert len(result_tables.read("phase4b_tests")) == len(final) * (len(final) - 1) / 2
+    thresholds = result_tables.read("phase4b_folds").set_index(["experiment", "fold"])["threshold"]
+    areas = result_tables.read("phase4_aurc").set_index("experiment").to_dict("index")
+    for name in final.index:
+        errors = [
+            np.mean((rows["logit"] >= thresholds[name, fold]) != rows["label"])
+            for fold, rows in held_out(joined_of(name)).groupby("fold")
+        ]
+        assert areas[name]["risk_100"] == pytest.approx(np.mean(errors), abs=1e-5)
+        assert areas[name]["aurc"] < areas[name]["risk_100"]
+    assert set(result_tables.read("phase4_chosen")["experiment"]) == set(final.index)
+    assert set(result_tables.read("phase4_reliability")["experiment"]) == set(final.index)
     # far better than the others, so no tie that a smaller one would win
     assert selection.final(settings) == config.read_final() == "backbone_best_all"
 

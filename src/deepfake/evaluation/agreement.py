@@ -61,6 +61,11 @@ class Panel:
         named = tuple(kinds[name] if kinds else name for name in verdicts)
         return cls(tuple(verdicts), named, samples, columns[0].astype(np.float64), columns[1].astype(bool))
 
+    def take(self, rows: NDArray) -> "Panel":
+        """Return the chosen rows: a mask of shape [n] or row numbers."""
+        samples = self.samples[rows] if rows.dtype == bool else self.samples.iloc[rows]
+        return Panel(self.names, self.kinds, samples.reset_index(drop=True), self.logits[rows], self.wrong[rows])
+
     @property
     def called_fake(self) -> NDArray[np.bool_]:
         """Return the decisions, bool [n, m]."""

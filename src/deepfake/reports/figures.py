@@ -97,7 +97,7 @@ def panels_of(count: int, height: float, across: int = 2, **shared: Any) -> tupl
 
 def heading(name: str, count: int) -> str:
     """Return what stands above one of so many panels, on as many lines as it needs."""
-    return wrapped(name, 24 if count == 3 else 38)
+    return wrapped(name, 26 if count == 3 else 38)
 
 
 def square(count: int) -> float:

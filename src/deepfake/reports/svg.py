@@ -22,14 +22,16 @@ def drawn(figure: Figure, cut: Bbox) -> str:
         nameless = {"Date": None, "Creator": None}
         figure.savefig(file, format="svg", bbox_inches=cut, transparent=True, metadata=nameless)
     text = re.sub(r' (?:d|x|y|transform)="[^"]*"', _shortened, file.getvalue())
-    text = re.sub(r" ?font-family: [^;\"]*;?", "", text)
+    # fonts stand once in the style; a turn by nothing and indents say nothing
+    text = re.sub(r' ?font-family: [^;"]*;?| transform="rotate\(-?0 [^"]*"|(?<=\n) +', "", text)
     style = f"text{{font-family:{FONTS}}}{_dark(text)}"
-    return text.replace(" <defs>\n  <style", f" <style>{style}</style>\n <defs>\n  <style", 1)
+    return text.replace("<defs>\n<style", f"<style>{style}</style>\n<defs>\n<style", 1)
 
 
 def _shortened(attribute: re.Match[str]) -> str:
-    """Return places to a hundredth of a point: half the bytes, and nobody sees it."""
-    return re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), attribute[0])
+    """Return places to a hundredth of a point, half the bytes and nobody sees it, and straight lines without L."""
+    short = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), attribute[0])
+    return short if re.search("[CQ]", short) else short.replace(" \nL ", " ")
 
 
 def _dark(text: str) -> str:

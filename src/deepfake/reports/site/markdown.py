@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from markdown_it import MarkdownIt
@@ -12,13 +13,11 @@ from markdown_it.token import Token
 from markupsafe import Markup, escape
 
 from deepfake.project import paths
-from deepfake.reports.site import cells, files, glossary, templates
+from deepfake.reports.site import files, glossary, markdown_tables, templates
 
 SUMMARY = "summary.md"
 """The page whose place the site's start page takes."""
 _CARDS = "data_cards"
-_VERDICT = "Verdict"
-"""The heading of columns that hold verdicts."""
 _TABLE = "CSV"
 """How the report's Markdown links a table, which the site calls by its name."""
 _RUN = re.compile(r"(?:^|(?<=\()|(?<=[(,;] ))[\w.\-]+(?=$|[,;)])|(?<![^\s(])\w+_\w+(?![^\s),;])")
@@ -150,7 +149,7 @@ class _Page:
             token = tokens[place]
             if token.type == "table_open":
                 end = next(n for n in range(place, len(tokens)) if tokens[n].type == "table_close")
-                yield from self._table(tokens[place : end + 1], heading)
+                yield from markdown_tables.shown(tokens[place : end + 1], heading, self._cell)
                 place = end + 1
                 continue
             if token.type == "heading_open":
@@ -178,7 +177,7 @@ class _Page:
             if linked and child.content == _TABLE and child.type == "text":
                 child.content = posixpath.basename(href)
             if child.type == "image":
-                yield _html(self._figure(child), inline=True)
+                yield _html(self._picture_link(child), inline=True)
             elif child.type == "text" and terms and not linked:
                 yield from self._with_terms(child)
             elif child.type == "code_inline" and not linked and child.content in self.runs:
@@ -195,46 +194,17 @@ class _Page:
             link = Markup('<a class="term" href="{}glossary.html#{}" title="{}">{}</a>')
             yield _html(link.format(self.root, piece.term.id, piece.term.meaning, piece.text), inline=True)
 
-    def _table(self, tokens: list[Token], heading: str) -> Iterator[Token]:
-        """Return a table that scrolls by itself, sorts, and has numbers to the right."""
-        texts = _column_texts(tokens)
-        right = [cells.numeric(column) for column in texts]
-        scroll = Markup('<div class="scroll" tabindex="0" role="group" aria-label="{}">\n')
-        yield _html(scroll.format(f"Table: {heading}" if heading else "Table"))
-        headings = [_text(inline) for inline in _headings(tokens)]
-        tokens[0].attrs["class"] = _table_class(headings)
-        column = 0
-        for token, inline in zip(tokens, [*tokens[1:], None], strict=True):
-            column = 0 if token.type == "tr_open" else column
-            if token.type in ("th_open", "td_open") and inline is not None:
-                text = _text(inline)
-                token.attrs = {"scope": "col"} if token.type == "th_open" else {}
-                token.attrs["dir"] = "auto"
-                if right[column]:
-                    token.attrs["class"] = "number"
-                elif cells.long(texts[column]):
-                    token.attrs["class"] = "long"
-                if token.type == "th_open":
-                    term = glossary.find(text)
-                    token.attrs |= {"title": term.meaning} if term else {}
-                elif (key := cells.sort_key(text)) is not None:
-                    token.attrs["data-sort"] = key
-                verdict = headings[column] == _VERDICT and token.type == "td_open"
-                inline.children = list(self._cell(inline.children or [], verdict, head=token.type == "th_open"))
-                column += 1
-            yield token
-        yield _html(Markup("</div>\n"))
-
-    def _cell(self, children: list[Token], verdict: bool, *, head: bool) -> Iterator[Token]:
+    def _cell(self, cell: markdown_tables.Shown) -> Iterator[Token]:
         """Return what stands in a cell: an answer or a verdict as a badge, the names of runs as links."""
-        shown = [child for child in children if child.type != "text" or child.content]
-        strong = [child.type for child in shown] == ["strong_open", "text", "strong_close"]
-        word = shown[1].content if strong and not head else _text_of(shown).replace("_", " ") if verdict else ""
-        if templates.badge(word):
-            yield _html(str(self.show.answer(word)).strip(), inline=True)
+        if templates.badge(cell.verdict):
+            yield _html(str(self.show.answer(cell.verdict)).strip(), inline=True)
             return
-        for child in self._inline(children, terms=False):
-            if child.type == "text" and not head and any(word in self.runs for word in _RUN.findall(child.content)):
+        for child in self._inline(cell.children, terms=False):
+            if (
+                child.type == "text"
+                and not cell.head
+                and any(word in self.runs for word in _RUN.findall(child.content))
+            ):
                 yield _html(self._with_runs(child.content), inline=True)
             else:
                 yield child
@@ -261,14 +231,25 @@ class _Page:
 
     def _figure(self, image: Token) -> Markup:
         """Return a picture of the report with its caption, or what stands in its place."""
-        source = unquote(str(image.attrs["src"]))
-        if urlsplit(source).scheme:
-            return Markup("<p>{}</p>").format(image.content)  # nothing is loaded from elsewhere
-        file = paths().reports / posixpath.normpath(posixpath.join(self.base, source))
-        caption = image.content[:1].upper() + image.content[1:]
+        file, caption = self._file(image), image.content[:1].upper() + image.content[1:]
+        if file is None:
+            return Markup("<p>{}</p>").format(caption)
         if file.parent == paths().photograph("any").parent:
             return Markup(self.show.held(file, caption))
         return Markup(self.show.framed(files.picture(file), caption, file))
+
+    def _picture_link(self, image: Token) -> Markup:
+        """Return a picture within a line as a link to it: a figure stands by itself."""
+        address = self._address(str(image.attrs["src"]))
+        link = Markup('<a href="{}">{}</a>').format(address, image.content)
+        return escape(image.content) if self._file(image) is None else link
+
+    def _file(self, image: Token) -> Path | None:
+        """Return the file of a picture; None for one that lies elsewhere, since nothing is loaded from there."""
+        parts = urlsplit(str(image.attrs["src"]))
+        place = posixpath.normpath(posixpath.join(self.base, unquote(parts.path)))
+        elsewhere = parts.scheme or parts.netloc or place.startswith(("/", ".."))
+        return None if elsewhere else paths().reports / place
 
 
 def _pictures(inline: Token) -> list[Token]:
@@ -282,37 +263,6 @@ def _only_links(inline: Token) -> bool:
     children = inline.children or []
     outside = "".join(child.content for child in children if child.type == "text" and child.level == 0)
     return any(child.type == "link_open" for child in children) and not outside.strip(" ·")
-
-
-def _headings(tokens: list[Token]) -> list[Token]:
-    """Return the texts of a table's first row."""
-    return [inline for token, inline in pairwise(tokens) if token.type == "th_open"]
-
-
-def _table_class(headings: list[str]) -> str:
-    """Return the CSS classes of a table: one of findings, or one that paper holds in small print only."""
-    kinds = {"findings": headings[:2] == ["Question", "Answer"], "wide": len(headings) > cells.WIDE}
-    return " ".join(["sortable", *(name for name, holds in kinds.items() if holds)])
-
-
-def _column_texts(tokens: list[Token]) -> list[list[str]]:
-    """Return the texts of a table's cells, column by column, without its headings."""
-    columns: list[list[str]] = [[] for _ in _headings(tokens)]
-    column = 0
-    for token, inline in pairwise(tokens):
-        column = 0 if token.type == "tr_open" else column
-        if token.type == "td_open":
-            columns[column].append(_text(inline))
-            column += 1
-    return columns
-
-
-def _text(inline: Token) -> str:
-    return _text_of(inline.children or [])
-
-
-def _text_of(children: list[Token]) -> str:
-    return "".join(" " if child.type == "softbreak" else child.content for child in children)
 
 
 def _html(text: str, *, inline: bool = False) -> Token:

@@ -7,7 +7,7 @@ from deepfake.config.params import Evaluation
 from deepfake.progress import SILENT, Progress
 from deepfake.reports.columns import Column, Table, estimate, number, text
 from deepfake.reports.findings import Finding
-from deepfake.studies.explain import embedding, filters, panel
+from deepfake.studies.explain import cases, embedding, filters, panel
 from deepfake.tables import results as result_tables
 
 _FILTERS = [
@@ -22,9 +22,8 @@ _NEIGHBOURS = [
     text("Experiment", "experiment"),
     text("Asked", "asked"),
     Column("n (groups)", {"": "samples", "groups": "groups"}, "{:,} ({})".format),
-    number("Chance", "chance"),
     estimate("Balanced accuracy [95% CI]", "accuracy", "low", "high"),
-    number("0 chance, 1 perfect", "adjusted"),
+    number("Adjusted", "adjusted"),
     estimate("Silhouette [95% CI]", "silhouette", "silhouette_low", "silhouette_high", "{:+.3f}"),
     Column("Same group (chance)", {"": "own_group", "chance": "own_group_chance"}, "{:.0%} ({:.0%})".format),
 ]
@@ -38,11 +37,11 @@ def run(experiments: Sequence[str], evaluation: Evaluation, progress: Progress =
         evaluation: confidence and region of practical equivalence.
         progress: told of images decoded and features computed.
     """
-    filters.run(panel.names(experiments))
-    names = panel.pair(experiments)
-    models = panel.read(names, progress)
+    known = cases.read(panel.names(experiments), progress)
+    filters.run(known.values())
+    models = {name: known[name] for name in panel.pair(experiments)}
     filters.draw_maps(models.values())
-    return embedding.run(models, panel.labels(names), evaluation, progress)
+    return embedding.run(models, cases.labels(models), evaluation, progress)
 
 
 def values() -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 from deepfake import runtime, tables
 from deepfake.config.params import Evaluation
 from deepfake.evaluation import influence, neighbours, resampling, verdicts
+from deepfake.evaluation.estimate import Estimate
 from deepfake.evaluation.evalset import Floats
 from deepfake.evaluation.group_means import mean_over_groups
 from deepfake.evaluation.influence import Influence
@@ -20,7 +21,7 @@ from deepfake.project import paths
 from deepfake.reports.findings import Finding, Verdict
 from deepfake.runs import features, heads, trained
 from deepfake.studies.explain import deep_figures
-from deepfake.studies.explain.panel import Model
+from deepfake.studies.explain.cases import Case
 from deepfake.tables import results as result_tables
 from deepfake.training import checkpoint
 
@@ -39,14 +40,21 @@ _WORDS: dict[str, Verdict] = {"better": "above_chance", "worse": "at_chance"}
 
 
 class Answer(NamedTuple):
-    """What neighbours say of one question: a row of the table, and the accuracy on the scale of 0 (chance) to 1."""
+    """What neighbours say of one question.
+
+    Args:
+        row: of the table.
+        adjusted: the accuracy on the scale of 0 (chance) to 1.
+        own: the share of nearest neighbours, where none is left out, that is of the sample's own group.
+    """
 
     row: dict[str, Any]
     adjusted: Influence
+    own: Estimate
 
 
 def run(
-    models: Mapping[str, Model], labels: Mapping[str, str], evaluation: Evaluation, progress: Progress = SILENT
+    models: Mapping[str, Case], labels: Mapping[str, str], evaluation: Evaluation, progress: Progress = SILENT
 ) -> list[Finding]:
     """Write the tables `explain_neighbours` and `explain_embedding` and the figure, and return the findings.
 
@@ -56,7 +64,7 @@ def run(
         evaluation: confidence and region of practical equivalence.
         progress: told of features computed.
     """
-    rows, points, contrasts = [], [], {}
+    rows, points, contrasts, own = [], [], {}, {}
     for name, model in models.items():
         samples = _drawn(model.verdicts)
         values = read(model, samples, progress)
@@ -64,12 +72,15 @@ def run(
         rows += [{"experiment": name} | answer.row for answer in answers.values()]
         if len(answers) == 2:
             contrasts[name] = influence.difference(answers[CLASS].adjusted, answers[SOURCE].adjusted)
+        if CLASS in answers:
+            own[name] = answers[CLASS].own
         points.append(projected(samples, values).assign(experiment=name))
     result_tables.write(pd.DataFrame(rows, columns=_COLUMNS), "explain_neighbours")
     embedded = pd.concat(points)
     result_tables.write(embedded[["experiment", *embedded.columns.drop("experiment")]], "explain_embedding")
     deep_figures.embedding(embedded, {name: model.title for name, model in models.items()})
-    return conclusions(contrasts, {name: labels[name] for name in models}, evaluation)
+    named = {name: labels[name] for name in models}
+    return conclusions(contrasts, named, evaluation) + together(own, named, evaluation)
 
 
 def conclusions(contrasts: Mapping[str, Influence], labels: Mapping[str, str], evaluation: Evaluation) -> list[Finding]:
@@ -107,6 +118,33 @@ def conclusions(contrasts: Mapping[str, Influence], labels: Mapping[str, str], e
             )
         )
     return found
+
+
+def together(own: Mapping[str, Estimate], labels: Mapping[str, str], evaluation: Evaluation) -> list[Finding]:
+    """Return a finding a run: whether its features show first of all whose sample it is.
+
+    Args:
+        own: `Answer.own` of the runs that have it.
+        labels: what each run is called.
+        evaluation: confidence of the conclusions.
+    """
+    judged = verdicts.against_chance(list(own.values()), evaluation.rope, evaluation.confidence)
+    return [
+        Finding(
+            id=f"groups.{name}",
+            question=f"Are most nearest neighbours in the features of {labels[name]} of the sample's own group?",
+            verdict=verdict.word,
+            measure="share of neighbours",
+            effect=verdict.estimate.value,
+            low=verdict.low,
+            high=verdict.high,
+            p=verdict.p,
+            n_samples=verdict.estimate.n_samples,
+            n_groups=verdict.estimate.n_groups,
+            note="Undecided: too few groups for an interval." if verdict.reason else "",
+        )
+        for name, verdict in zip(own, judged, strict=True)
+    ]
 
 
 _COLUMNS = [
@@ -158,7 +196,8 @@ def ask(samples: pd.DataFrame, values: Floats, confidence: float) -> dict[str, A
         row |= {"low": estimate.low, "high": estimate.high, "adjusted": float(adjusted.values[0])}
         row |= {"silhouette": apart.value, "silhouette_low": apart.low, "silhouette_high": apart.high}
         row |= {"own_group": own.mean(), "own_group_chance": alike.mean()}
-        found[question] = Answer(row, adjusted)
+        share = mean_over_groups(own, groups, bounded=True, confidence=confidence)
+        found[question] = Answer(row, adjusted, share)
     return found
 
 
@@ -197,21 +236,21 @@ def projected(samples: pd.DataFrame, values: Floats) -> pd.DataFrame:
     return both[["method", *both.columns.drop("method")]]
 
 
-def read(model: Model, samples: pd.DataFrame, progress: Progress = SILENT) -> Floats:
+def read(model: Case, samples: pd.DataFrame, progress: Progress = SILENT) -> Floats:
     """Return what each sample's logit is computed from, float [n, d]: by the network of the fold that held it out.
 
     Of a frozen trunk these are its features (`runs.features` keeps them), standardised as the fold's head does it.
     """
     rows = {int(str(fold)): part["row"].to_numpy(copy=True) for fold, part in samples.groupby("fold")}
-    config = model.run.config
+    config = model.weights.config
     if config.train == "head":
-        wanted = {fold: heads.wanted_of(model.run, fold, model.file, np.sort(part)) for fold, part in rows.items()}
+        wanted = {fold: heads.wanted_of(model.weights, fold, model.file, np.sort(part)) for fold, part in rows.items()}
         heads.ensure(list(wanted.values()), progress)
     device = runtime.device()
     found: Floats | None = None
     for fold, part in rows.items():
         if config.train == "head":
-            known = features.read(heads.wanted_of(model.run, fold, model.file, part))
+            known = features.read(heads.wanted_of(model.weights, fold, model.file, part))
             path = paths().checkpoint(config.experiment, fold)
             head = checkpoint.head(config, path, known.shape[1])
             values = head.standardised(torch.from_numpy(known)).numpy()
@@ -223,10 +262,10 @@ def read(model: Model, samples: pd.DataFrame, progress: Progress = SILENT) -> Fl
     return found
 
 
-def _computed(model: Model, fold: int, rows: np.ndarray, device: torch.device) -> Floats:
+def _computed(model: Case, fold: int, rows: np.ndarray, device: torch.device) -> Floats:
     """Return what the classifier of a fold's network reads of images, [n, d]."""
-    network = trained.model_of(model.run, fold, device)
-    loader = Loader(place(model.images, rows, device), np.zeros(len(model.images)), model.run.scales[fold])
+    network = trained.model_of(model.weights, fold, device)
+    loader = Loader(place(model.images, rows, device), np.zeros(len(model.images)), model.weights.scales[fold])
     parts = []
     with torch.inference_mode():
         for batch in loader.batches(rows, _BATCH):

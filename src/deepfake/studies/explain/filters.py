@@ -11,16 +11,15 @@ import torch
 from torch import nn
 
 from deepfake import models, runtime, tables
-from deepfake.config import RunConfig, config_of, facts_of
+from deepfake.config import RunConfig
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import place
 from deepfake.models import LinearProbe, SimpleCNN, grids
 from deepfake.project import paths
 from deepfake.reports import image_grid
 from deepfake.runs import trained
-from deepfake.studies import results
 from deepfake.studies.explain import deep_figures
-from deepfake.studies.explain.panel import Model
+from deepfake.studies.explain.cases import Case
 from deepfake.tables import results as result_tables
 
 HIGH = 0.25
@@ -48,16 +47,16 @@ class Filters(NamedTuple):
         return float(np.mean([np.linalg.norm(after - before) / np.linalg.norm(before) for before, after in pairs]))
 
 
-def run(experiments: Iterable[str]) -> None:
+def run(opened: Iterable[Case]) -> None:
     """Write the table `explain_filters` and its figure: a network a row, of runs of the same kind the first.
 
     A run whose network does not begin with a convolution of three channels has no row.
     """
-    kinds: dict[tuple[object, ...], str] = {}
-    for name in experiments:
-        facts = facts_of(name)
-        kinds.setdefault((facts["model"], facts["train"], facts["pretrained"]), name)
-    found = [each for name in kinds.values() if (each := _filters(name)) is not None]
+    kinds: dict[tuple[object, ...], Case] = {}
+    for model in opened:
+        config = model.config
+        kinds.setdefault((config.model, config.train, config.pretrained, config.start_from), model)
+    found = [each for model in kinds.values() if (each := _filters(model)) is not None]
     rows = [
         {
             "experiment": each.name,
@@ -97,17 +96,16 @@ def first_layer(model: nn.Module) -> nn.Conv2d | None:
     return layer if layer is not None and layer.in_channels == 3 else None
 
 
-def _filters(name: str) -> Filters | None:
-    config = config_of(name)
-    run, device = trained.read(name), torch.device("cpu")
+def _filters(model: Case) -> Filters | None:
+    config, device = model.config, torch.device("cpu")
     # a frozen trunk is the same in all folds
     folds = range(1 if config.train == "head" else config.folds)
-    after = [_weights(trained.model_of(run, fold, device)) for fold in folds]
+    after = [_weights(trained.model_of(model.weights, fold, device)) for fold in folds]
     before = [_weights(_untrained(config, fold)) for fold in folds]
     if after[0] is None:
         return None
     known = [[each for each in one if each is not None] for one in (before, after)]
-    return Filters(name, results.title(facts_of(name)), *known)
+    return Filters(model.name, model.title, *known)
 
 
 def _untrained(config: RunConfig, fold: int) -> nn.Module:
@@ -127,7 +125,7 @@ def _weights(model: nn.Module) -> np.ndarray | None:
 # --- maps
 
 
-def draw_maps(pair: Iterable[Model]) -> None:
+def draw_maps(pair: Iterable[Case]) -> None:
     """Draw what layers of networks make of an image of each source, the photograph `feature_maps`.
 
     All images are of one fold, so that none was trained on. Of each layer the channel is shown that varies most over
@@ -150,7 +148,7 @@ def draw_maps(pair: Iterable[Model]) -> None:
     image_grid.draw(pictures, captions, paths().photograph("feature_maps"), columns=columns, rows=titles)
 
 
-def _images(pair: list[Model]) -> pd.DataFrame:
+def _images(pair: list[Case]) -> pd.DataFrame:
     """Return an image of each source, of the fold that holds most sources out, the first by a hash of its name."""
     common = set.intersection(*(set(zip(one.verdicts["row"], one.verdicts["fold"], strict=True)) for one in pair))
     found = pair[0].verdicts
@@ -162,7 +160,7 @@ def _images(pair: list[Model]) -> pd.DataFrame:
     return drawn.groupby("source").head(1).sort_values(["label", "source"]).head(most)
 
 
-def maps_of(model: Model, fold: int, rows: np.ndarray) -> dict[str, tuple[int, np.ndarray]]:
+def maps_of(model: Case, fold: int, rows: np.ndarray) -> dict[str, tuple[int, np.ndarray]]:
     """Return maps of some layers of a fold's network: the number of the channel that varies most, and float [n, h, w].
 
     Args:
@@ -171,8 +169,8 @@ def maps_of(model: Model, fold: int, rows: np.ndarray) -> dict[str, tuple[int, n
         rows: of the images in the manifest, [n].
     """
     device = runtime.device()
-    network = trained.model_of(model.run, fold, device)
-    loader = Loader(place(model.images, rows, device), np.zeros(len(model.images)), model.run.scales[fold])
+    network = trained.model_of(model.weights, fold, device)
+    loader = Loader(place(model.images, rows, device), np.zeros(len(model.images)), model.weights.scales[fold])
     images = next(loader.batches(rows, len(rows))).images
     outputs = layer_outputs(network, images)
     names = list(outputs)

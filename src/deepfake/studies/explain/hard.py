@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from deepfake import tables
-from deepfake.config import config_of, facts_of
+from deepfake import runtime
+from deepfake.config import facts_of
 from deepfake.config.params import Evaluation
 from deepfake.evaluation import agreement, hard_examples, resampling, verdicts
 from deepfake.evaluation.agreement import Panel, Rescued
@@ -15,12 +16,14 @@ from deepfake.project import paths
 from deepfake.reports import image_grid
 from deepfake.reports.columns import Column, Table, estimate, number, text
 from deepfake.reports.findings import Finding, Verdict
-from deepfake.studies.explain import deep_figures, panel
-from deepfake.studies.explain.panel import Model
+from deepfake.studies.explain import cases, deep_figures, panel
+from deepfake.studies.explain.cases import Case
 from deepfake.tables import results as result_tables
 
 HARD = 10
 """False positives, and as many false negatives, of each explained run."""
+GROUPS = 1000
+"""Groups that agreement is measured on: each is left out in turn, which of tens of thousands would take hours."""
 _ON_PAGE = 3
 """Of each kind of error, on the page; the others are in the CSV and in the picture."""
 _WORDS: dict[str, Verdict] = {"better": "above_chance", "worse": "at_chance"}
@@ -57,24 +60,32 @@ def run(experiments: Sequence[str], evaluation: Evaluation, progress: Progress =
         progress: told of images decoded.
     """
     names = panel.names(experiments)
-    manifest = tables.read(paths().manifest(config_of(experiments[0]).dataset), tables.MANIFEST)
-    judged = {name: panel.verdicts(name, manifest) for name in names}
+    opened = cases.read(names, progress)
+    judged = {name: case.verdicts for name, case in opened.items()}
     sides = Panel.of(judged, {name: facts_of(name)["model"] for name in names})
     hard = {name: hard_examples.hardest(judged[name], HARD) for name in experiments}
     listed = pd.concat(hard, names=["experiment"]).reset_index("experiment")
     result_tables.write(listed, "explain_hard_examples")
     others = of_others(listed, sides)
     result_tables.write(others, "explain_hard_others")
-    found = agreement.agreements(sides)
-    pairs = agreement.table(sides, found, evaluation.confidence)
+    some = sides.take(_chosen(sides.samples["group"]))
+    found = agreement.agreements(some)
+    pairs = agreement.table(some, found, evaluation.confidence)
     result_tables.write(pairs, "explain_agreement")
     rescued = agreement.rescued(sides, evaluation.confidence)
     result_tables.write(_errors(rescued, len(sides.samples)), "explain_errors")
     if len(pairs):
         deep_figures.agreement(pairs)
-    _draw(panel.read(experiments, progress), listed, others)
-    labels = panel.labels(experiments)
-    return [same_errors(sides, found, evaluation), *_rescues(rescued, labels, evaluation)]
+    explained = {name: opened[name] for name in experiments}
+    _draw(explained, listed, others)
+    labels = cases.labels(explained)
+    return [same_errors(some, found, evaluation), *_rescues(rescued, labels, evaluation)]
+
+
+def _chosen(groups: pd.Series) -> np.ndarray:
+    """Return which samples agreement is measured on, bool [n]: of the first `GROUPS` groups by a hash of names."""
+    order = sorted(groups.unique(), key=lambda name: (runtime.derived_seed(name), name))
+    return groups.isin(order[:GROUPS]).to_numpy()
 
 
 def of_others(listed: pd.DataFrame, sides: Panel) -> pd.DataFrame:
@@ -156,7 +167,7 @@ def _finding(id_: str, question: str, verdict: verdicts.Verdict, word: Verdict, 
     )
 
 
-def _draw(models: Mapping[str, Model], listed: pd.DataFrame, others: pd.DataFrame) -> None:
+def _draw(models: Mapping[str, Case], listed: pd.DataFrame, others: pd.DataFrame) -> None:
     """Draw each run's most confidently wrong samples: a row of false positives, one of false negatives."""
     right = others.assign(right=~others["wrong"].astype(bool)).groupby(["experiment", "sample_id"])["right"]
     counts = {key: f"\n{part.sum()} of {len(part)} others right" for key, part in right}
