@@ -130,6 +130,7 @@ def pipeline(repository) -> Pipeline:
     """The pipeline; weights and what phases decide are what lies below prepared/, whatever params say."""
     shutil.rmtree(paths().raw("sample"))
     shutil.copytree(ROOT / paths().external_predictions, paths().external_predictions)
+    shutil.copytree(ROOT / "notebooks", "notebooks")
     prepare("data/weights/content", "weights")
     prepare(paths().decision, DECISION % "false")
     prepare(paths().finalists, '{"runs": ["backbone_best", "mobilenetv2_best"]}')
