@@ -137,6 +137,7 @@ def test_a_backbone_that_cannot_be_explained_does_not_end_the_others(pair, one_p
     page.write()
     text = paths().page("explain").read_text("utf-8")
     assert f"| {NAME} " in text and "| 2×2 " in text and said in text
+    assert all(text.count(f"| {one.question} |") == 1 for one in found.values())
     # none at all
     explain.run((OTHER,), configs.load().evaluation)
     assert table("gradcam").empty and table("regions").empty
@@ -183,7 +184,7 @@ def test_a_second_run_writes_the_same_bytes(pair, monkeypatch):
         shutil.rmtree(paths().heat, ignore_errors=True)
         study()
         page.write()
-        files = [*paths().results("explain").iterdir(), *paths().photograph("").parent.glob("gradcam*")]
+        files = [*paths().results("explain").iterdir(), *paths().photograph("").parent.iterdir()]
         files += [paths().page("explain"), paths().findings("explain")]
         written.append({str(path): path.read_bytes() for path in files})
     assert written[0] == written[1]
