@@ -17,6 +17,7 @@ from conftest import ROOT
 from deepfake.errors import InputError
 from deepfake.project import Project, paths
 from deepfake.reports import notebook as nb
+from deepfake.reports import notebook_tables
 from deepfake.reports.findings import Finding, write
 
 
@@ -92,6 +93,12 @@ def test_figures_stand_in_one_cell_with_their_intervals(shown):
     saved = pd.read_csv(paths().executed_notebook("09_x") / "01_phase1_tests.csv")
     assert saved["difference [95% CI]"].tolist()[0] == 0.1
     assert saved["difference [95% CI] low"].tolist()[0] == 0.05
+
+
+def test_a_ratio_among_large_numbers_keeps_its_digits():
+    sizes = pd.DataFrame({"median": [184.0, 75.95, 22400.0, 0.8214, 1.0, np.nan]})
+    lines = notebook_tables.described(sizes, ["median"], None).markdown().splitlines()[2:]
+    assert [line.strip("| ") for line in lines] == ["184", "76", "22,400", "0.821", "1", "-"]
 
 
 def test_rows_that_are_wanted_and_runs_of_a_contrast(shown):

@@ -146,8 +146,13 @@ def _column(frame: pd.DataFrame, key: str, parts: tuple[str, ...]) -> Column:
     if key in _SHARES:
         return number(heading, key, "{:.0%}")
     if values.dtype.kind == "f":
-        return number(heading, key, "{:,.0f}" if values.abs().median() >= 100 else form)
+        return Column(heading, {"": key}, _mixed) if values.abs().median() >= 100 else number(heading, key, form)
     return text(heading, key)
+
+
+def _mixed(value: float) -> str:
+    """Return a number of a column that holds large ones and ratios alike."""
+    return f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3f}"
 
 
 def _heading(key: str, parts: tuple[str, ...]) -> str:
