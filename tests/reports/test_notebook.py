@@ -96,9 +96,9 @@ def test_figures_stand_in_one_cell_with_their_intervals(shown):
 
 
 def test_a_ratio_among_large_numbers_keeps_its_digits():
-    sizes = pd.DataFrame({"median": [184.0, 75.95, 22400.0, 0.8214, 1.0, np.nan]})
+    sizes = pd.DataFrame({"median": [184.0, 175.95, 22400.0, 0.8214, 1.0, np.nan]})
     lines = notebook_tables.described(sizes, ["median"], None).markdown().splitlines()[2:]
-    assert [line.strip("| ") for line in lines] == ["184", "76", "22,400", "0.821", "1", "-"]
+    assert [line.strip("| ") for line in lines] == ["184", "176", "22,400", "0.821", "1", "-"]
 
 
 def test_rows_that_are_wanted_and_runs_of_a_contrast(shown):
