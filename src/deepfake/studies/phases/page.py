@@ -73,7 +73,12 @@ def _held_out(phase: str, rows: pd.DataFrame, names: dict[str, str]) -> None:
 
 def _by_source(phase: str, rows: pd.DataFrame, names: dict[str, str]) -> None:
     """Draw the AUC of each run by source of the fakes."""
-    values = rows.set_index("experiment")[source_columns(rows)].rename(index=names, columns=_source)
+    # what a label tells is not broken at its ends of lines, but between one condition and the next
+    labels = {
+        name: ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in of.split(", "))
+        for name, of in names.items()
+    }
+    values = rows.set_index("experiment")[source_columns(rows)].rename(index=labels, columns=_source)
     heatmap.sources(values, paths().figure(f"{phase}_sources_heatmap"))
 
 

@@ -25,7 +25,7 @@ PAGES = {
     "robustness": "Robustness",
     "imbalance": "Class imbalance",
     "generalization": "Other data sets",
-    "explain": "Explanations of the final models",
+    "explain": "Explanations",
     "custom": phases_page.TITLES["custom"],
 }
 """The pages that the summary links."""
