@@ -82,7 +82,7 @@ nb.findings("explain", "face")
 # ## Hard example analysis (false positives/negatives) with visualizations
 
 # %%
-nb.photograph("hard_examples", "the high-confidence errors farthest from the threshold")
+nb.photograph("hard_examples", "the errors farthest from their fold's threshold")
 columns = ["experiment", "kind", "rank", "sample_id", "source", "probability", "threshold", "margin"]
 nb.table("explain_hard_examples", "the worst false positives and negatives; margin: in SD from the threshold", columns)
 nb.table(
