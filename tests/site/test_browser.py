@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from site_parsed import parse
 
 from deepfake import config
 from deepfake.project import Project, paths
@@ -18,7 +19,11 @@ from deepfake.studies.site import page as site
 playwright: Any = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 ROOT = Path(__file__).resolve().parents[2]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium and no Chrome on the PATH")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("browser"),  # one browser, and each page is opened once
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium and no Chrome on the PATH"),
+]
 AUDIT = (Path(__file__).parent / "audit.js").read_text("utf-8")
 PHONE, DESK = 375, 1280
 MILLIMETRE, A4, MARGIN = 96 / 25.4, (210, 297), 13
@@ -339,7 +344,10 @@ def test_what_stands_beside_the_page_is_found(opened):
 def test_the_start_page_is_small(built):
     assert (built / "index.html").stat().st_size < 300_000
     loaded = [built / "index.html", built / "assets/style.css", built / "assets/sort.js"]
-    shown = re.findall(r'srcset="([^"]+)"|<img src="([^"]+)"', loaded[0].read_text("utf-8"))
-    pictures = [built / (svg or png) for svg, png in shown]
-    assert sum(path.resolve().stat().st_size for path in [*loaded, *pictures]) < 600_000
+    pages = parse(loaded[0].read_text("utf-8").removeprefix("<!doctype html>")).all("picture")
+    svgs = [source.attributes["srcset"] for page in pages for source in page.all("source")]
+    pngs = [page.one("img").attributes["src"] for page in pages if not page.all("source")]
+    pictures = [built / name for name in (*svgs, *pngs)]
+    assert len(pictures) == 4
+    assert sum(path.resolve().stat().st_size for path in [*loaded, *pictures]) < 300_000
     assert sum(path.stat().st_size for path in built.rglob("*") if path.is_file()) < 3_000_000

@@ -20,6 +20,7 @@ from deepfake.reports.site import cells, glossary, html
 from deepfake.reports.site.html import Entry, Navigation
 from deepfake.studies.site import navigation, page
 
+pytestmark = pytest.mark.xdist_group("site")  # it is built once
 PHASES = ("phase1", "phase2", "phase3", "phase4")
 
 
@@ -82,6 +83,15 @@ def test_every_link_of_the_site_leads_somewhere(committed):
                 if unquote(parts.fragment) not in ids:
                     dead.append((path.name, link))
     assert dead == []
+
+
+def test_study_pages_lead_to_notebooks_that_exist(committed):
+    known = {path.stem for path in (ROOT / "notebooks").glob("*.py")}
+    linked = set()
+    for path in (committed / "reports/site").glob("*.html"):
+        links = [link.attributes["href"] for link in read(path).all("a")]
+        linked |= {Path(link).stem for link in links if link.startswith("../notebooks/")}
+    assert linked == known
 
 
 def test_the_start_page_has_the_key_findings(committed):

@@ -241,9 +241,12 @@ def test_features_of_nothing_are_undecided_or_equal(evaluation):
     samples, rng = made(960)
     found = judged(samples, rng.normal(size=(960, 5)), evaluation)
     assert found.verdict in ("undecided", "equivalent") and abs(found.effect) < 0.2
+    own = embedding.ask(samples, rng.normal(size=(960, 5)), 0.95)[embedding.CLASS].own
+    (finding,) = embedding.together({"run": own}, {"run": "the model"}, evaluation)
+    assert finding.answer == "no" and (finding.effect or 1) < 0.2
 
 
-def test_neighbours_never_share_the_group_so_people_alone_are_no_answer():
+def test_neighbours_never_share_the_group_so_people_alone_are_no_answer(evaluation):
     """Each person has one source of fakes and a place of his own: only himself could vote for it."""
     samples, rng = made(480)
     samples = samples.assign(group=[f"{source}{number % 40}" for number, source in enumerate(samples["source"])])
@@ -252,6 +255,8 @@ def test_neighbours_never_share_the_group_so_people_alone_are_no_answer():
     values = rng.normal(size=(codes.max() + 1, 6))[codes] * 50
     answers = embedding.ask(samples, values + 0.01 * rng.normal(size=values.shape), 0.95)
     assert answers[embedding.CLASS].row["own_group"] > 0.9
+    (finding,) = embedding.together({"run": answers[embedding.CLASS].own}, {"run": "the model"}, evaluation)
+    assert finding.answer == "yes" and finding.effect == pytest.approx(1, abs=0.1)
     assert abs(answers[embedding.CLASS].row["adjusted"]) < 0.35
     assert abs(answers[embedding.SOURCE].row["adjusted"]) < 0.35
 
@@ -328,7 +333,7 @@ def test_the_study_writes_the_same_bytes_again(evaluation):
         files += [path.with_suffix(".svg") for path in files[3:]] + [paths().photograph("feature_maps")]
         written.append([path.read_bytes() for path in files])
     assert written[0] == written[1]
-    assert [one.id for one in found] == [f"sources.{RUN}"]
+    assert [one.id for one in found] == [f"sources.{RUN}", f"groups.{RUN}"]
     assert "SimpleCNN" in deep.values()["filters"]
 
 

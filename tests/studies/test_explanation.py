@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 import shutil
 
 import numpy as np
@@ -15,7 +16,7 @@ from deepfake.project import paths
 from deepfake.reports import findings, image_grid
 from deepfake.studies import face_tables
 from deepfake.studies.explain import analysis as explain
-from deepfake.studies.explain import cases, changes, deletion, gradcam, hard, heat, page
+from deepfake.studies.explain import cases, changes, deletion, figures, gradcam, hard, heat, page
 from deepfake.studies.explain import shown as choice
 from heard import Heard
 from tiny_study import manifest
@@ -136,6 +137,7 @@ def test_a_backbone_that_cannot_be_explained_does_not_end_the_others(pair, one_p
     page.write()
     text = paths().page("explain").read_text("utf-8")
     assert f"| {NAME} " in text and "| 2×2 " in text and said in text
+    assert all(text.count(f"| {one.question} |") == 1 for one in found.values())
     # none at all
     explain.run((OTHER,), configs.load().evaluation)
     assert table("gradcam").empty and table("regions").empty
@@ -182,7 +184,7 @@ def test_a_second_run_writes_the_same_bytes(pair, monkeypatch):
         shutil.rmtree(paths().heat, ignore_errors=True)
         study()
         page.write()
-        files = [*paths().results("explain").iterdir(), *paths().photograph("").parent.glob("gradcam*")]
+        files = [*paths().results("explain").iterdir(), *paths().photograph("").parent.iterdir()]
         files += [paths().page("explain"), paths().findings("explain")]
         written.append({str(path): path.read_bytes() for path in files})
     assert written[0] == written[1]
@@ -317,6 +319,17 @@ def test_images_behind_the_figures_are_chosen_by_their_names_as_many_of_each_sou
     chosen = choice.measured(rows, 20)
     assert (chosen["source"].value_counts() == 5).all()
     assert set(choice.measured(rows.assign(wrong=True, margin=0.0)[::-1], 20)["sample_id"]) == set(chosen["sample_id"])
+
+
+def test_of_very_many_sources_those_with_most_confident_errors_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bins = pd.DataFrame({"bin": range(20), "low": np.arange(20) / 20, "high": np.arange(1, 21) / 20, "count": 5})
+    parts = [bins.assign(source=f"source{number:03d}", label=int(number > 0), share=0.05) for number in range(200)]
+    for number in (7, 190):
+        parts[number].loc[0, "share"] = 0.5
+    figures.histogram(pd.concat(parts).assign(experiment="run"))
+    drawn = set(re.findall(r"source\d{3}", paths().figure("explain_confidence").with_suffix(".svg").read_text("utf-8")))
+    assert {"source007", "source190"} <= drawn and len(drawn) == 12
 
 
 def test_an_overlay_leaves_cold_pixels_as_they_are():

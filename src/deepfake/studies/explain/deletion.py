@@ -173,7 +173,7 @@ def _write_curves(name: str, by_order: Mapping[str, np.ndarray], groups: np.ndar
     rows = []
     for order, curve in by_order.items():
         for step, values in enumerate(curve.T) if len(curve) else ():
-            mean = mean_over_groups(values, groups, bounded=True, confidence=evaluation.confidence)
+            mean = mean_over_groups(values, groups, confidence=evaluation.confidence)
             size = {"images": mean.n_samples, "groups": mean.n_groups}
             figures = {"probability": mean.value, "low": mean.low, "high": mean.high}
             rows.append({"experiment": name, "order": order, "deleted": step / STEPS} | size | figures)
@@ -194,7 +194,7 @@ def _write_areas(
         ]
         judged = dict(zip(orders, verdicts.compare(gained, ROPE, evaluation.confidence), strict=True))
         for order in ORDERS:
-            area = mean_over_groups(areas[order], groups, bounded=True, confidence=evaluation.confidence)
+            area = mean_over_groups(areas[order], groups, confidence=evaluation.confidence)
             rows[order] = {"experiment": name, "order": order, "area": area.value}
             rows[order] |= {"area_low": area.low, "area_high": area.high}
             if order in judged:

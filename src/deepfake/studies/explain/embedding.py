@@ -10,6 +10,7 @@ import torch
 from deepfake import runtime, tables
 from deepfake.config.params import Evaluation
 from deepfake.evaluation import influence, neighbours, resampling, verdicts
+from deepfake.evaluation.estimate import Estimate
 from deepfake.evaluation.evalset import Floats
 from deepfake.evaluation.group_means import mean_over_groups
 from deepfake.evaluation.influence import Influence
@@ -39,10 +40,17 @@ _WORDS: dict[str, Verdict] = {"better": "above_chance", "worse": "at_chance"}
 
 
 class Answer(NamedTuple):
-    """What neighbours say of one question: a row of the table, and the accuracy on the scale of 0 (chance) to 1."""
+    """What neighbours say of one question.
+
+    Args:
+        row: of the table.
+        adjusted: the accuracy on the scale of 0 (chance) to 1.
+        own: the share of nearest neighbours, where none is left out, that is of the sample's own group.
+    """
 
     row: dict[str, Any]
     adjusted: Influence
+    own: Estimate
 
 
 def run(
@@ -56,7 +64,7 @@ def run(
         evaluation: confidence and region of practical equivalence.
         progress: told of features computed.
     """
-    rows, points, contrasts = [], [], {}
+    rows, points, contrasts, own = [], [], {}, {}
     for name, model in models.items():
         samples = _drawn(model.verdicts)
         values = read(model, samples, progress)
@@ -64,12 +72,15 @@ def run(
         rows += [{"experiment": name} | answer.row for answer in answers.values()]
         if len(answers) == 2:
             contrasts[name] = influence.difference(answers[CLASS].adjusted, answers[SOURCE].adjusted)
+        if CLASS in answers:
+            own[name] = answers[CLASS].own
         points.append(projected(samples, values).assign(experiment=name))
     result_tables.write(pd.DataFrame(rows, columns=_COLUMNS), "explain_neighbours")
     embedded = pd.concat(points)
     result_tables.write(embedded[["experiment", *embedded.columns.drop("experiment")]], "explain_embedding")
     deep_figures.embedding(embedded, {name: model.title for name, model in models.items()})
-    return conclusions(contrasts, {name: labels[name] for name in models}, evaluation)
+    named = {name: labels[name] for name in models}
+    return conclusions(contrasts, named, evaluation) + together(own, named, evaluation)
 
 
 def conclusions(contrasts: Mapping[str, Influence], labels: Mapping[str, str], evaluation: Evaluation) -> list[Finding]:
@@ -107,6 +118,33 @@ def conclusions(contrasts: Mapping[str, Influence], labels: Mapping[str, str], e
             )
         )
     return found
+
+
+def together(own: Mapping[str, Estimate], labels: Mapping[str, str], evaluation: Evaluation) -> list[Finding]:
+    """Return a finding a run: whether its features show first of all whose sample it is.
+
+    Args:
+        own: `Answer.own` of the runs that have it.
+        labels: what each run is called.
+        evaluation: confidence of the conclusions.
+    """
+    judged = verdicts.against_chance(list(own.values()), evaluation.rope, evaluation.confidence)
+    return [
+        Finding(
+            id=f"groups.{name}",
+            question=f"Are most nearest neighbours in the features of {labels[name]} of the sample's own group?",
+            verdict=verdict.word,
+            measure="share of neighbours",
+            effect=verdict.estimate.value,
+            low=verdict.low,
+            high=verdict.high,
+            p=verdict.p,
+            n_samples=verdict.estimate.n_samples,
+            n_groups=verdict.estimate.n_groups,
+            note="Undecided: too few groups for an interval." if verdict.reason else "",
+        )
+        for name, verdict in zip(own, judged, strict=True)
+    ]
 
 
 _COLUMNS = [
@@ -158,7 +196,8 @@ def ask(samples: pd.DataFrame, values: Floats, confidence: float) -> dict[str, A
         row |= {"low": estimate.low, "high": estimate.high, "adjusted": float(adjusted.values[0])}
         row |= {"silhouette": apart.value, "silhouette_low": apart.low, "silhouette_high": apart.high}
         row |= {"own_group": own.mean(), "own_group_chance": alike.mean()}
-        found[question] = Answer(row, adjusted)
+        share = mean_over_groups(own, groups, bounded=True, confidence=confidence)
+        found[question] = Answer(row, adjusted, share)
     return found
 
 

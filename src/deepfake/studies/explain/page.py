@@ -83,7 +83,6 @@ def write() -> None:
         "page.md.j2",
         title=TITLE,
         found=found,
-        others=[one for id_, one in found.items() if id_.partition(".")[0] not in _PLACED],
         attention=Table(heat[heat["experiment"].isin(finalists)], ATTENTION).markdown() if len(heat) else "",
         looks=Table(looks, _REGIONS).markdown() if len(looks) else "",
         coarse=looks.loc[looks["cells"] <= _COARSE, "experiment"].tolist(),
@@ -110,8 +109,6 @@ def write() -> None:
     )
 
 
-_PLACED = ("face", "attention", "sanity", "deletion")
-"""The findings that stand in sections of their own."""
 _COARSE = 4
 """A map of so many cells a side says no more than which part of the image."""
 
@@ -122,8 +119,8 @@ def _contrast(row: Any) -> str:
     title = results.title(facts)
     what: str | None = changes.cause(str(row["table"]), facts)
     if what:
-        return f"{title}: {what}"
-    return f"{title} against {_against(facts, baseline)}{', all data' if row['table'] == 'phase4b' else ''}"
+        return f"{title}:\n{what}"
+    return f"{title}\nagainst {_against(facts, baseline)}{', all data' if row['table'] == 'phase4b' else ''}"
 
 
 def _against(facts: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:

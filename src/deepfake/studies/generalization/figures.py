@@ -115,6 +115,11 @@ def _heatmap(axes: Axes, rows: pd.DataFrame, datasets: list[str]) -> None:
     axes.set(title=rows["title"].iloc[0], ylabel="trained on")
 
 
+def many(sources: pd.Series) -> bool:
+    """Tell whether there are more sources than a figure has room for."""
+    return len(sources) > heatmap.MOST
+
+
 def sources(found: Found, path: Path) -> None:
     """Draw the AUC of each source of fakes against all reals, a panel a data set, for the plain detectors."""
     rows = found.trained[found.trained["recipe"] == "plain"].drop_duplicates("experiment")
@@ -124,7 +129,10 @@ def sources(found: Found, path: Path) -> None:
         figure, panels = plt.subplots(len(found.datasets), 1, figsize=size, squeeze=False)
         for axes, dataset in zip(panels.flat, found.datasets, strict=True):
             known = found.sources[found.sources["dataset"] == dataset]
-            kinds = known["source"].drop_duplicates().tolist()
+            every = known.groupby("source", sort=False)["auc"].mean()
+            kinds = (
+                every.sort_values(kind="stable").index[: heatmap.MOST].tolist() if many(every) else list(every.index)
+            )
             for number, (name, colour, marker) in enumerate(zip(names, colours(len(names)), cycle(MARKERS))):
                 own = known[known["experiment"] == name].set_index("source").reindex(kinds)
                 places = np.arange(len(kinds)) + (number - (len(names) - 1) / 2) * 0.6 / len(names)
@@ -132,7 +140,10 @@ def sources(found: Found, path: Path) -> None:
                 axes.plot(places, own["auc"], marker, color=colour, ms=5, label=names[name])
             axes.axhline(0.5, color="0.6", lw=0.8, ls="--")
             axes.set_xticks(range(len(kinds)), [wrapped(kind, 14) for kind in kinds])
-            axes.set(title=dataset, ylabel="AUC", ylim=(min(0.4, np.nanmin(known["auc_low"].fillna(0.4)) - 0.02), 1.02))
+            title_of = f"{dataset}: the {heatmap.MOST} hardest of {len(every)} sources" if many(every) else dataset
+            axes.set(
+                title=title_of, ylabel="AUC", ylim=(min(0.4, np.nanmin(known["auc_low"].fillna(0.4)) - 0.02), 1.02)
+            )
             if len(kinds) > 6:
                 axes.tick_params(axis="x", rotation=90, labelsize=7)
         figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center")
