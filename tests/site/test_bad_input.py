@@ -13,6 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from conftest import ROOT
 from deepfake import cli, config, tables
@@ -134,6 +135,16 @@ def test_a_run_that_is_trained_in_a_clone_without_runs_has_its_page(copied):
     page_of_site.write(config.load())
     assert (paths().site / "runs/custom.html").exists() and (paths().site / f"runs/{RUN}.html").exists()
     assert {name: (paths().site / name).read_bytes() for name in lists} == lists
+
+
+def test_an_auc_of_no_study_is_said_to_be_over_all_pairs(copied):
+    runs.write()
+    predictions = pd.read_parquet(paths().predictions(RUN)).query("subset == 'held_out'")
+    labels = pd.read_parquet(paths().manifest("sample")).set_index("sample_id")["label"]
+    predictions = predictions.assign(label=predictions["sample_id"].map(labels))
+    aucs = [roc_auc_score(part["label"], part["logit"]) for _, part in predictions.groupby("fold")]
+    index = parsed_pages.read(paths().site / runs.INDEX)
+    assert index.column("All runs", "AUC [95% CI]") == [f"{np.mean(aucs):.3f} (all pairs)"]
 
 
 def test_predictions_of_other_samples_are_not_shown(copied):

@@ -60,7 +60,7 @@ def _row(run: RunFacts, compared: Tables) -> list[str | tuple[str, str]]:
     """Return a run as a row of the index."""
     figures = appearances.figures(run, compared)
     first = figures.shown().iloc[0] if figures else None
-    auc = f"{run.headline['auc']:.3f}" if "auc" in run.headline else "-"
+    auc = f"{run.headline['auc']:.3f} (all pairs)" if "auc" in run.headline else "-"
     uses = dict.fromkeys(use.study for use in appearances.uses(run, compared))
     page = navigation.address(run.study) if navigation.ran(run.study) else ""
     return [
