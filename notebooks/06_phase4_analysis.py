@@ -134,9 +134,7 @@ nb.conclusions("final")
 
 # %%
 nb.conclusions("phase4")
-nb.conclude(
-    "final", "test", above_chance="Better than chance on new people: see its error rates", otherwise="Do not use it"
-)
+nb.conclude("final", "test", above_chance="Above chance on new people; mind its error rates", otherwise="Do not use it")
 nb.conclude("phase4", "scaling", better="Collect more people", otherwise="More of the same people is not shown to help")
 smaller = "Not told apart: ship the smaller model"
 nb.conclude("phase4", "finalist", better="Ship this one", worse="Ship the other one", otherwise=smaller)
