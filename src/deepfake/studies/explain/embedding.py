@@ -117,18 +117,11 @@ def together(own: Mapping[str, Estimate], labels: Mapping[str, str], evaluation:
     """
     judged = verdicts.against_chance(list(own.values()), evaluation.rope, evaluation.confidence)
     return [
-        Finding(
-            id=f"groups.{name}",
-            question=f"Are most nearest neighbours in the features of {labels[name]} of the sample's own group?",
-            verdict=verdict.word,
+        tested(
+            f"groups.{name}",
+            f"Are most nearest neighbours in the features of {labels[name]} of the sample's own group?",
+            comparison.told(verdict, len(judged), evaluation.rope),
             measure="share of neighbours",
-            effect=verdict.estimate.value,
-            low=verdict.low,
-            high=verdict.high,
-            p=verdict.p,
-            n_samples=verdict.estimate.n_samples,
-            n_groups=verdict.estimate.n_groups,
-            note="Undecided: too few groups for an interval." if verdict.reason else "",
         )
         for name, verdict in zip(own, judged, strict=True)
     ]

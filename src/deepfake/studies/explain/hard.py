@@ -124,8 +124,8 @@ def _errors(rescued: Mapping[str, Rescued], samples: int) -> pd.DataFrame:
 
 
 def same_errors(sides: Panel, found: Mapping[Any, agreement.Agreement], evaluation: Evaluation) -> Finding:
-    """Return whether models of different architectures make the same errors, within sources."""
-    question = "Do models of different architectures make the same errors?"
+    """Return whether models of different architectures share more errors than chance explains, within sources."""
+    question = "Do models of different architectures share more errors than chance explains?"
     mean = agreement.mean_errors(sides, found)
     if mean is None:
         return Finding(id="errors", question=question, verdict="not_run", note="All runs have the same architecture.")
