@@ -22,12 +22,15 @@ class Picture:
 
 
 def picture(png: Path) -> Picture | None:
-    """Return a figure, or None where it was not made."""
+    """Return a figure, or None where it was not made or is damaged."""
     if not png.is_file():
         return None
     from PIL import Image
 
-    with Image.open(png) as opened:
-        width, height = opened.size
+    try:
+        with Image.open(png) as opened:
+            width, height = opened.size
+    except OSError:
+        return None
     svg = png.with_suffix(".svg")
     return Picture(png, svg if svg.is_file() else None, width, height)
