@@ -17,6 +17,7 @@ from conftest import ROOT
 from deepfake.errors import InputError
 from deepfake.project import Project, paths
 from deepfake.reports import notebook as nb
+from deepfake.reports import notebook_tables
 from deepfake.reports.findings import Finding, write
 
 
@@ -83,15 +84,25 @@ def test_figures_stand_in_one_cell_with_their_intervals(shown):
     _tests()
     nb.table("phase1_tests", "contrasts", ["experiment", "difference", "p", "verdict", "reason", "samples"])
     assert Cells(shown[0]).rows == [
-        ["run", "difference [95% CI]", "p (Holm)", "verdict", "samples"],
+        ["run", "difference [interval]", "p (Holm)", "verdict", "samples"],
         ["b", "+0.100 [+0.050, +0.150]", "<0.001", "better", "1,187"],
         ["c", "-", "0.250", "above chance", "1,187"],
     ]
     nb.table("phase1_tests", "gaps", ["train_val_gap_change"], {"table": "phase1"})
     assert Cells(shown[1]).rows == [["train val gap change [95% CI]"], ["+0.015 [+0.010, +0.010]"]]
     saved = pd.read_csv(paths().executed_notebook("09_x") / "01_phase1_tests.csv")
-    assert saved["difference [95% CI]"].tolist()[0] == 0.1
-    assert saved["difference [95% CI] low"].tolist()[0] == 0.05
+    assert saved["difference [interval]"].tolist()[0] == 0.1
+    assert saved["difference [interval] low"].tolist()[0] == 0.05
+
+
+@pytest.mark.parametrize(
+    ("more", "heading"),
+    [({"chance": ["at_chance"]}, "AUC [interval]"), ({"p_holm": [1.0]}, "AUC [interval]"), ({}, "AUC [95% CI]")],
+)
+def test_an_interval_that_a_test_widened_is_no_confidence_interval(more, heading):
+    frame = pd.DataFrame({"auc": [0.5], "auc_low": [0.4], "auc_high": [0.6]} | more)
+    (column,) = notebook_tables.described(frame, ["auc"], None).columns
+    assert column.heading == heading
 
 
 def test_rows_that_are_wanted_and_runs_of_a_contrast(shown):

@@ -144,7 +144,7 @@ def test_an_auc_of_no_study_is_said_to_be_over_all_pairs(copied):
     predictions = predictions.assign(label=predictions["sample_id"].map(labels))
     aucs = [roc_auc_score(part["label"], part["logit"]) for _, part in predictions.groupby("fold")]
     index = parsed_pages.read(paths().site / runs.INDEX)
-    assert index.column("All runs", "AUC [95% CI]") == [f"{np.mean(aucs):.3f} (all pairs)"]
+    assert index.column("All runs", "AUC [interval]") == [f"{np.mean(aucs):.3f} (all pairs)"]
 
 
 def test_predictions_of_other_samples_are_not_shown(copied):

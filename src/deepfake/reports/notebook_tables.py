@@ -77,7 +77,7 @@ def questions(found: list[Finding]) -> Table:
     shown = {
         "question": text("Question", "question"),
         "answer": text("Answer", "answer"),
-        "effect": text("Effect [95% CI]", "effect"),
+        "effect": text("Effect [interval]", "effect"),
         "p": p_value("p (Holm)", "p"),
         "size": text("n (groups) × repeats", "size"),
         "note": text("Note", "note"),
@@ -129,7 +129,7 @@ def _parts(frame: pd.DataFrame, column: str, interval: str | None) -> tuple[str,
 
 def _column(frame: pd.DataFrame, key: str, parts: tuple[str, ...]) -> Column:
     """Return how to show one column, by its name and kind."""
-    heading, values = _heading(key, parts), frame[key]
+    heading, values = _heading(key, parts, _of_test(frame, key, parts)), frame[key]
     form = "{:+.3f}" if key.split("_")[-1] in _SIGNED or key in _SIGNED else "{:.3f}"
     if values.dtype.kind == "b":
         return Column(heading, {"": key}, words)
@@ -150,7 +150,14 @@ def _column(frame: pd.DataFrame, key: str, parts: tuple[str, ...]) -> Column:
     return text(heading, key)
 
 
-def _heading(key: str, parts: tuple[str, ...]) -> str:
+def _of_test(frame: pd.DataFrame, key: str, parts: tuple[str, ...]) -> bool:
+    """Return whether an interval is that of the test behind a verdict: after Holm, it is no 95% CI."""
+    if key == "auc":
+        return "chance" in frame or "p_holm" in frame
+    return "verdict" in frame and (key == "delta" or (parts == ("low", "high") and "p" in frame))
+
+
+def _heading(key: str, parts: tuple[str, ...], of_test: bool) -> str:
     """Return what stands above a column."""
     said = _HEADINGS.get(key) or " ".join(_ABBREVIATIONS.get(word, word) for word in key.split("_"))
-    return said + {0: "", 1: " (mean ± std)", 2: " [95% CI]"}[len(parts)]
+    return said + {0: "", 1: " (mean ± std)", 2: " [interval]" if of_test else " [95% CI]"}[len(parts)]

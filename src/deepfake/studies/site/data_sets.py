@@ -64,7 +64,7 @@ _CHECKS = [
 _PROBES = [
     text("In", "subject"),
     text("Probe", "name"),
-    estimate("AUC [95% CI]", "auc", "auc_low", "auc_high"),
+    estimate("AUC [interval]", "auc", "auc_low", "auc_high"),
     text("Severity", "severity"),
     text("Verdict", "verdict"),
 ]
