@@ -299,7 +299,7 @@ def test_quality_checks_are_shown_as_they_were_counted(copied):
     data_sets.write()
     models.write()
     shown = parsed_pages.read(paths().site / "data/sample.html")
-    assert shown.column("Quality checks", "Found") == ["12 of 1,600", "0.250", "-"]
+    assert shown.column("Quality checks", "Found") == ["12 of 1,600", "25.0%", "-"]
     assert shown.column("Quality checks", "Outcome") == ["caution", "passed", "not checked"]
     card = parsed_pages.read(paths().site / f"models/{RUN}.html")
     said = "Of 3 quality checks of sample, 1 passed; the others: no face (caution), faces (not checked)."
