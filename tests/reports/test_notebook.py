@@ -95,14 +95,33 @@ def test_figures_stand_in_one_cell_with_their_intervals(shown):
     assert saved["difference [interval] low"].tolist()[0] == 0.05
 
 
+def test_a_ratio_among_large_numbers_keeps_its_digits():
+    sizes = pd.DataFrame({"median": [184.0, 175.95, 22400.0, 0.8214, 1.0, np.nan]})
+    lines = notebook_tables.described(sizes, ["median"], None).markdown().splitlines()[2:]
+    assert [line.strip("| ") for line in lines] == ["184", "176", "22,400", "0.821", "1", "-"]
+
+
 @pytest.mark.parametrize(
-    ("more", "heading"),
-    [({"chance": ["at_chance"]}, "AUC [interval]"), ({"p_holm": [1.0]}, "AUC [interval]"), ({}, "AUC [95% CI]")],
+    ("columns", "heading"),
+    [
+        ({"chance": "above_chance"}, "AUC [interval]"),
+        ({"p_holm": 0.01}, "AUC [interval]"),
+        ({"p": 0.01}, "AUC [95% CI]"),
+        ({"chance": "above_chance", "in_domain": 1.0}, "AUC [95% CI]"),
+    ],
 )
-def test_an_interval_that_a_test_widened_is_no_confidence_interval(more, heading):
-    frame = pd.DataFrame({"auc": [0.5], "auc_low": [0.4], "auc_high": [0.6]} | more)
-    (column,) = notebook_tables.described(frame, ["auc"], None).columns
-    assert column.heading == heading
+def test_only_what_is_no_interval_of_a_test_is_called_a_confidence_interval(columns, heading):
+    """Those of tests are as wide as the verdict and Holm's correction ask for: seldom 95%."""
+    frame = pd.DataFrame([{"auc": 0.7, "auc_low": 0.6, "auc_high": 0.8} | columns])
+    assert notebook_tables.described(frame, ["auc"], None).columns[0].heading == heading
+    spread = pd.DataFrame([{"area": 0.7, "low": 0.6, "high": 0.8} | columns])
+    assert notebook_tables.described(spread, ["area"], "area").columns[0].heading == "area [95% CI]"
+
+
+def test_a_flag_is_a_word_or_unknown():
+    frame = pd.DataFrame({"in_domain": [1.0, 0.0, np.nan]})
+    lines = notebook_tables.described(frame, ["in_domain"], None).markdown().splitlines()[2:]
+    assert [line.strip("| ") for line in lines] == ["yes", "no", "-"]
 
 
 def test_rows_that_are_wanted_and_runs_of_a_contrast(shown):
