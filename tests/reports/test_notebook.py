@@ -17,6 +17,7 @@ from conftest import ROOT
 from deepfake.errors import InputError
 from deepfake.project import Project, paths
 from deepfake.reports import notebook as nb
+from deepfake.reports import notebook_tables
 from deepfake.reports.findings import Finding, write
 
 
@@ -83,15 +84,44 @@ def test_figures_stand_in_one_cell_with_their_intervals(shown):
     _tests()
     nb.table("phase1_tests", "contrasts", ["experiment", "difference", "p", "verdict", "reason", "samples"])
     assert Cells(shown[0]).rows == [
-        ["run", "difference [95% CI]", "p (Holm)", "verdict", "samples"],
+        ["run", "difference [interval]", "p (Holm)", "verdict", "samples"],
         ["b", "+0.100 [+0.050, +0.150]", "<0.001", "better", "1,187"],
         ["c", "-", "0.250", "above chance", "1,187"],
     ]
     nb.table("phase1_tests", "gaps", ["train_val_gap_change"], {"table": "phase1"})
     assert Cells(shown[1]).rows == [["train val gap change [95% CI]"], ["+0.015 [+0.010, +0.010]"]]
     saved = pd.read_csv(paths().executed_notebook("09_x") / "01_phase1_tests.csv")
-    assert saved["difference [95% CI]"].tolist()[0] == 0.1
-    assert saved["difference [95% CI] low"].tolist()[0] == 0.05
+    assert saved["difference [interval]"].tolist()[0] == 0.1
+    assert saved["difference [interval] low"].tolist()[0] == 0.05
+
+
+def test_a_ratio_among_large_numbers_keeps_its_digits():
+    sizes = pd.DataFrame({"median": [184.0, 175.95, 22400.0, 0.8214, 1.0, np.nan]})
+    lines = notebook_tables.described(sizes, ["median"], None).markdown().splitlines()[2:]
+    assert [line.strip("| ") for line in lines] == ["184", "176", "22,400", "0.821", "1", "-"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "heading"),
+    [
+        ({"chance": "above_chance"}, "AUC [interval]"),
+        ({"p_holm": 0.01}, "AUC [interval]"),
+        ({"p": 0.01}, "AUC [95% CI]"),
+        ({"chance": "above_chance", "in_domain": 1.0}, "AUC [95% CI]"),
+    ],
+)
+def test_only_what_is_no_interval_of_a_test_is_called_a_confidence_interval(columns, heading):
+    """Those of tests are as wide as the verdict and Holm's correction ask for: seldom 95%."""
+    frame = pd.DataFrame([{"auc": 0.7, "auc_low": 0.6, "auc_high": 0.8} | columns])
+    assert notebook_tables.described(frame, ["auc"], None).columns[0].heading == heading
+    spread = pd.DataFrame([{"area": 0.7, "low": 0.6, "high": 0.8} | columns])
+    assert notebook_tables.described(spread, ["area"], "area").columns[0].heading == "area [95% CI]"
+
+
+def test_a_flag_is_a_word_or_unknown():
+    frame = pd.DataFrame({"in_domain": [1.0, 0.0, np.nan]})
+    lines = notebook_tables.described(frame, ["in_domain"], None).markdown().splitlines()[2:]
+    assert [line.strip("| ") for line in lines] == ["yes", "no", "-"]
 
 
 def test_rows_that_are_wanted_and_runs_of_a_contrast(shown):

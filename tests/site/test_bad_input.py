@@ -144,7 +144,7 @@ def test_an_auc_of_no_study_is_said_to_be_over_all_pairs(copied):
     predictions = predictions.assign(label=predictions["sample_id"].map(labels))
     aucs = [roc_auc_score(part["label"], part["logit"]) for _, part in predictions.groupby("fold")]
     index = parsed_pages.read(paths().site / runs.INDEX)
-    assert index.column("All runs", "AUC [95% CI]") == [f"{np.mean(aucs):.3f} (all pairs)"]
+    assert index.column("All runs", "AUC [interval]") == [f"{np.mean(aucs):.3f} (all pairs)"]
 
 
 def test_predictions_of_other_samples_are_not_shown(copied):
@@ -299,7 +299,7 @@ def test_quality_checks_are_shown_as_they_were_counted(copied):
     data_sets.write()
     models.write()
     shown = parsed_pages.read(paths().site / "data/sample.html")
-    assert shown.column("Quality checks", "Found") == ["12 of 1,600", "0.250", "-"]
+    assert shown.column("Quality checks", "Found") == ["12 of 1,600", "25.0%", "-"]
     assert shown.column("Quality checks", "Outcome") == ["caution", "passed", "not checked"]
     card = parsed_pages.read(paths().site / f"models/{RUN}.html")
     said = "Of 3 quality checks of sample, 1 passed; the others: no face (caution), faces (not checked)."

@@ -98,7 +98,7 @@ def test_the_interval_is_that_of_the_studys_table(known):
     for name, table in (("backbone_low", "phase1_experiments"), ("backbone_best_all", "phase4a_experiments")):
         row = result_tables.read(table).set_index("experiment").loc[name]
         expected = f"{row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]"
-        assert page(name).column("AUC of the run", "AUC [95% CI]") == [expected]
+        assert page(name).column("AUC of the run", "AUC [interval]") == [expected]
 
 
 def test_a_contrast_is_seen_from_either_side(known):

@@ -111,6 +111,16 @@ def test_the_start_page_has_the_key_findings(committed):
     assert all(any(row[0].text in caption for row in rows) for caption in captions)
 
 
+def test_the_start_page_names_the_final_model_and_why(there):
+    chosen = json.loads((there.root / "reports/decisions/final.json").read_text("utf-8"))["run"]
+    page.write(config.load())
+    said = next(one.text for one in read(there.site / "index.html").all("p") if "final model is" in one.text)
+    assert f"({chosen}): the best AUC" in said
+    there.final.unlink()
+    page.write(config.load())
+    assert "The final model is" not in read(there.site / "index.html").text
+
+
 def test_study_pages_say_what_the_markdown_says(committed):
     """Every word of the report's page stands on the site's, in order: the text is said once, and not lost."""
     for name in (*PHASES, "imbalance", "generalization", "shortcuts"):
@@ -168,8 +178,11 @@ def test_a_page_without_findings_says_so(there):
     assert read(there.site / "phase3.html").all("table")
 
 
-def test_a_missing_figure_is_words(there):
+@pytest.mark.parametrize("content", [None, b"", b"no picture", b"\x89PNG\r\n\x1a\n\0\0"])
+def test_a_missing_or_damaged_figure_is_words(there, content):
     there.figure("phase3_size").unlink()
+    if content is not None:
+        there.figure("phase3_size").write_bytes(content)
     page.write(config.load())
     for name in ("index", "phase3"):
         root = read(there.site / f"{name}.html")

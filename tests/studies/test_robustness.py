@@ -246,6 +246,6 @@ def test_the_page_opens_with_its_findings_and_shows_every_corruption(copied):
     text = paths().page("robustness").read_text("utf-8")
     first = next(line for line in text.splitlines() if line.startswith("| Does"))
     answer = findings.read("robustness")[f"loss.{NAME}.all"].answer
-    assert first.startswith(f"| Does {NAME} keep the AUC of clean images") and f"**{answer}**" in first
+    assert first.startswith("| Does SimpleCNN keep the AUC of clean images") and f"**{answer}**" in first
     assert all(f"\n| {corruption}" in text for corruption in ("all", *SETTINGS.corruptions))
     assert "nan" not in text and paths().figure("robustness").exists()

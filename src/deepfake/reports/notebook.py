@@ -46,6 +46,8 @@ def start(name: str) -> None:
     settings = config.load()
     what = f"Preset {settings.preset}, data set {settings.dataset}"
     output.note(what, "", "every table and picture below is saved beside this notebook, with an index")
+    interval = "that of the test behind the verdict, 90% for one planned comparison and wider for several (Holm)"
+    output.note("Interval", "", interval)
 
 
 def table(

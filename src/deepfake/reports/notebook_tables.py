@@ -20,6 +20,8 @@ _SIGNED = ("difference", "change", "delta", "gap", "excess", "gain", "shift")
 _SHARES = ("fraction",)
 _WHOLE = ("samples", "reals", "groups", "repeats", "folds", "count", "images", "parameters")
 """Counts, which a table with empty cells has as other numbers."""
+_FLAGS = ("in_domain",)
+"""What is 1 or 0 in tables in which it may be unknown."""
 _VERDICTS = ("chance", "verdict", "beyond")
 SOURCES = "auc_*"
 """Stands, among columns, for the AUC of each source of fakes."""
@@ -77,7 +79,7 @@ def questions(found: list[Finding]) -> Table:
     shown = {
         "question": text("Question", "question"),
         "answer": text("Answer", "answer"),
-        "effect": text("Effect [95% CI]", "effect"),
+        "effect": text("Effect [interval]", "effect"),
         "p": p_value("p (Holm)", "p"),
         "size": text("n (groups) × repeats", "size"),
         "note": text("Note", "note"),
@@ -129,10 +131,12 @@ def _parts(frame: pd.DataFrame, column: str, interval: str | None) -> tuple[str,
 
 def _column(frame: pd.DataFrame, key: str, parts: tuple[str, ...]) -> Column:
     """Return how to show one column, by its name and kind."""
-    heading, values = _heading(key, parts), frame[key]
+    heading, values = _heading(key, parts, tested=_tested(frame, key, parts)), frame[key]
     form = "{:+.3f}" if key.split("_")[-1] in _SIGNED or key in _SIGNED else "{:.3f}"
     if values.dtype.kind == "b":
         return Column(heading, {"": key}, words)
+    if key in _FLAGS:
+        return Column(heading, {"": key}, lambda value: words(bool(value)))
     if key in _VERDICTS and values.dtype.kind not in "iuf":
         return Column(heading, {"": key}, lambda value: value.replace("_", " "))
     if key == "p" or key.startswith("p_") or key.endswith("_p"):
@@ -146,11 +150,24 @@ def _column(frame: pd.DataFrame, key: str, parts: tuple[str, ...]) -> Column:
     if key in _SHARES:
         return number(heading, key, "{:.0%}")
     if values.dtype.kind == "f":
-        return number(heading, key, "{:,.0f}" if values.abs().median() >= 100 else form)
+        return Column(heading, {"": key}, _mixed) if values.abs().median() >= 100 else number(heading, key, form)
     return text(heading, key)
 
 
-def _heading(key: str, parts: tuple[str, ...]) -> str:
+def _mixed(value: float) -> str:
+    """Return a number of a column that holds large ones and ratios alike."""
+    return f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3f}"
+
+
+def _tested(frame: pd.DataFrame, key: str, parts: tuple[str, ...]) -> bool:
+    """Return whether an interval is that of a test, as wide as its verdict and Holm's correction ask for."""
+    of_contrast = "verdict" in frame and (key == "delta" or (parts == ("low", "high") and "p" in frame))
+    # cells of train set by test set say beside a plain interval whether it lies above chance
+    of_auc = parts == ("auc_low", "auc_high") and not set(_FLAGS) & set(frame)
+    return of_contrast or (of_auc and not {"chance", "p_holm"}.isdisjoint(frame))
+
+
+def _heading(key: str, parts: tuple[str, ...], *, tested: bool) -> str:
     """Return what stands above a column."""
     said = _HEADINGS.get(key) or " ".join(_ABBREVIATIONS.get(word, word) for word in key.split("_"))
-    return said + {0: "", 1: " (mean ± std)", 2: " [95% CI]"}[len(parts)]
+    return said + {0: "", 1: " (mean ± std)", 2: " [interval]" if tested else " [95% CI]"}[len(parts)]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from deepfake.config import facts_of
 from deepfake.evaluation.statistics import Interval
 from deepfake.studies.comparison import fold_change
 from deepfake.tables import results as result_tables
@@ -88,6 +89,46 @@ def title(row: Mapping[Any, Any]) -> str:
         return f"frozen {name}"
     fine_tuned = row["pretrained"] or row.get("recipe") == "fine-tuned"
     return name if fine_tuned or row["model"] == "simple_cnn" else f"{name} from scratch"
+
+
+GEOMETRIES = {
+    "letterbox": "letterboxed",
+    "letterbox_real": "reals letterboxed",
+    "matched": "equal shapes",
+    "resize": "plain resize",
+}
+"""What figures call the ways to make an image square, but for the central square."""
+
+
+def described(names: Iterable[str]) -> dict[str, str]:
+    """Return what to call each run: by its model, and by what sets it apart from others with that model.
+
+    Args:
+        names: of finished runs; a name itself is added where two are alike in all that is told.
+    """
+    facts = {name: facts_of(name) for name in names}
+    titles = {name: title(each) for name, each in facts.items()}
+    told = {name: _conditions(each) for name, each in facts.items()}
+    labels = {}
+    for name in facts:
+        alike = [told[other] for other in facts if titles[other] == titles[name]]
+        varied = [key for key in told[name] if len({each[key] for each in alike}) > 1]
+        labels[name] = ", ".join([titles[name], *(told[name][key] for key in varied if told[name][key])])
+    known = list(labels.values())
+    return {name: label if known.count(label) == 1 else f"{label} ({name})" for name, label in labels.items()}
+
+
+def _conditions(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return what may set a run apart, in words; a plain condition has none."""
+    return {
+        "resolution": f"{facts['resolution']} px",
+        "geometry": GEOMETRIES.get(facts["view"]["geometry"], ""),
+        "face_crop": "" if facts["view"]["face_margin"] is None else "face crop",
+        "augmentation": "augmentation" if facts["augmentation"] else "",
+        "normalization": "" if facts["normalization"] else "statistics of reals",
+        "holdout": f"without {facts['holdout']}" if facts["holdout"] else "",
+        "fraction": f"{facts['fraction']:.0%} of the data",
+    }
 
 
 def resolution(found: Iterable[pd.DataFrame]) -> str:

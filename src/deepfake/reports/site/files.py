@@ -30,7 +30,7 @@ def picture(png: Path) -> Picture | None:
     try:
         with Image.open(png) as opened:
             width, height = opened.size
-    except OSError:
+    except (OSError, SyntaxError):  # Pillow raises either for what is no picture
         return None
     svg = png.with_suffix(".svg")
     return Picture(png, svg if svg.is_file() else None, width, height)

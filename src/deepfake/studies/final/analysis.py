@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from deepfake import runtime, tables
-from deepfake.config import read_final
+from deepfake.config import facts_of, read_final
 from deepfake.config.params import Params
 from deepfake.evaluation import calibration, metrics, resampling
 from deepfake.evaluation.estimate import Estimate
@@ -20,7 +20,7 @@ from deepfake.project import paths
 from deepfake.reports import findings
 from deepfake.reports.findings import Finding
 from deepfake.runs import detectors, shipped
-from deepfake.studies import comparison
+from deepfake.studies import comparison, results
 from deepfake.studies.final.page import NAME
 from deepfake.studies.operating_points import curves
 from deepfake.tables import results as result_tables
@@ -63,7 +63,7 @@ def run(settings: Params, progress: Progress = SILENT) -> list[Finding]:
     found = [
         Finding(
             id="test",
-            question=f"Is the final model ({name}) above chance on the test set?",
+            question=f"Is the final model ({results.title(facts_of(name))}) above chance on the test set?",
             verdict=_verdict(auc),
             measure="AUC",
             key=True,

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from deepfake.config import config_of, read_final
+from deepfake.config import config_of, facts_of, read_final
 from deepfake.project import paths
 from deepfake.reports import figures, findings, pages, settings
 from deepfake.reports.columns import Table, estimate, number, text
+from deepfake.studies import results
 from deepfake.studies.operating_points import curves
 from deepfake.studies.operating_points import figures as points_figures
 from deepfake.tables import results as result_tables
@@ -49,11 +50,12 @@ def write() -> None:
 
 def _draw(name: str, known: Mapping[Any, Any]) -> str:
     """Draw what the study's tables hold, and return the table of the area under the risk-coverage curve."""
-    titles, line = {name: name}, "the final model"
+    title = results.title(facts_of(name))
+    titles, line = {name: title}, "the final model"
     curves.draw(NAME, titles, {name: known["average precision"]["value"]}, line=line)
-    figures.confusion({name: result_tables.read(f"{NAME}_confusion")}, paths().figure(f"{NAME}_confusion"))
+    figures.confusion({title: result_tables.read(f"{NAME}_confusion")}, paths().figure(f"{NAME}_confusion"))
     ece = known["ECE"]
-    told = {name: f"ECE {ece['value']:.3f}, {ece['note']}"}
-    bins = {name: result_tables.read(f"{NAME}_reliability")}
+    told = {title: f"ECE {ece['value']:.3f}, {ece['note']}"}
+    bins = {title: result_tables.read(f"{NAME}_reliability")}
     points_figures.reliability(bins, told, paths().figure(f"{NAME}_reliability"))
     return curves.draw_decided(NAME, titles, line)

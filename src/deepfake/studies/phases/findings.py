@@ -151,7 +151,7 @@ def _framing_note(table: str, settings: Params) -> str:
     evidence = result_tables.read("phase2_decision").set_index("table")
     refused = evidence["refused"].get(table)
     return (
-        f"The framing of {refused} alone predicts the label, so a gain may be a shortcut; it was not chosen."
+        f"The framing of the view {refused} alone predicts the label, so a gain may be a shortcut; it was not chosen."
         if isinstance(refused, str) and refused
         else ""
     )

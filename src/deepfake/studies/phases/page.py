@@ -38,6 +38,10 @@ SECTIONS = {
     "phase2e": ("2E: augmentation with face crop", "augmentation_of_faces"),
 }
 """The tables of phase 2, each with its heading and the findings that answer its question."""
+_UNEQUAL = (
+    "A difference is over the repeats that both runs have; where one has fewer, it is not that of the AUCs in a table."
+)
+"""What a reader who subtracts must know."""
 
 
 def write(phase: str, settings: Params) -> None:
@@ -88,8 +92,9 @@ def _common(found: list[Results]) -> dict[str, Any]:
     """Return what all pages of phases show: what can be seen, and under what conditions runs were trained."""
     configs = [config_of(name) for one in found for name in one.rows["experiment"]]
     distinct = list({config.experiment: config for config in configs}.values())
+    unequal = any(one.rows["repeats"].nunique() > 1 for one in found)
     return {
-        "resolution": results.resolution([one.tests for one in found]),
+        "resolution": results.resolution([one.tests for one in found]) + (f" {_UNEQUAL}" if unequal else ""),
         "settings": shown_settings.shared(distinct),
         "varied": shown_settings.varied(distinct),
     }
@@ -112,6 +117,9 @@ def _phase2(settings: Params) -> dict[str, Any]:
     result_tables.write(changes, "phase2_shortcuts")
     _phase2_figures(found, changes, settings)
     decided = result_tables.read("phase2_decision")
+    words = _words(settings)
+    options = {key: decided[key].astype(str).replace(words) for key in ("simple", "other", "chosen")}
+    factors = decided["factor"].str.replace("_", " ")
     sections = []
     for table, (heading, _) in SECTIONS.items():
         if found.pairs(table).empty:
@@ -128,10 +136,17 @@ def _phase2(settings: Params) -> dict[str, Any]:
     return _common([found]) | {
         "sections": sections,
         "decision": read_decision(),
-        "evidence": decided.to_dict("records"),
+        "sides": words,
+        "evidence": decided.assign(factor=factors, **options).to_dict("records"),
         "rope": settings.evaluation.rope,
         "table": design_tables.models(Results(found.rows, found.folds, found.tests.iloc[:0], found.titles)).markdown(),
     }
+
+
+def _words(settings: Params) -> dict[str, str]:
+    """Return what the options of the decision are called on pages."""
+    sides = settings.presets[settings.preset].resolution.model_dump()
+    return {name: f"{side} px" for name, side in sides.items()} | {"False": "no", "True": "yes"}
 
 
 def _design_table(found: Results, table: str, settings: Params) -> Table:
@@ -153,7 +168,7 @@ def _phase2_figures(found: Results, changes: pd.DataFrame, settings: Params) -> 
     names = [
         found.titles[name]
         + (f", without {held_out[name]}" if name in held_out.index else "")
-        + (f", {geometry[name]}" if geometry[name] != "crop" else "")
+        + (f", {results.GEOMETRIES[geometry[name]]}" if geometry[name] != "crop" else "")
         for name in found.tests["experiment"]
     ]
     headings = {table: heading for table, (heading, _) in SECTIONS.items() if not found.pairs(table).empty}
@@ -161,7 +176,7 @@ def _phase2_figures(found: Results, changes: pd.DataFrame, settings: Params) -> 
     forest.differences(found.tests.assign(name=names), headings, settings.evaluation.rope, path)
     both = {table: heading for table, heading in headings.items() if table in ("phase2d", "phase2e")}
     study_figures.shortcuts(changes, both, paths().figure("phase2_shortcuts"))
-    _by_source("phase2", found.rows, {name: name for name in found.titles})
+    _by_source("phase2", found.rows, results.described(found.titles))
 
 
 def _phase3(settings: Params) -> dict[str, Any]:
@@ -186,7 +201,7 @@ def _phase4(settings: Params) -> dict[str, Any]:
     named = numbers[["title"]].assign(**{str(key): [scaled(name, key) for name in numbers["baseline"]] for key in keys})
     study_figures.scaling(named, by_share.rows, list(map(str, keys)), paths().figure("phase4_scaling"))
     figures.auc(final.rows, final.folds, final.titles, paths().figure("phase4_sources"))
-    _by_source("phase4", by_share.rows, {name: name for name in by_share.titles})
+    _by_source("phase4", by_share.rows, results.described(by_share.titles))
     told = {name: final.titles[name] for name in final.rows["experiment"]}
     curves.draw(
         "phase4",

@@ -20,11 +20,12 @@ def of(corruptions: pd.DataFrame, contrasts: pd.DataFrame) -> list[Finding]:
         contrasts: the table of the runs against the first.
     """
     first = corruptions["experiment"].iloc[0]
+    names = results.described(corruptions["experiment"].unique())
     found = []
     for row in corruptions.to_dict("records"):
         what = "all corruptions together" if row["corruption"] == ALL else row["corruption"]
         name, key = row["experiment"], row["experiment"] == first and row["corruption"] == ALL
-        question = f"Does {name} keep the AUC of clean images under {what}?"
+        question = f"Does {names[name]} keep the AUC of clean images under {what}?"
         found.append(_tested(f"loss.{name}.{row['corruption']}", question, row, key=key))
     for place, row in enumerate(contrasts.to_dict("records")):
         id_ = f"contrast.{row['experiment']}.{row['corruption']}"
@@ -40,7 +41,8 @@ def _compared(row: dict[Any, Any]) -> str:
     if same and other["augmentation"] and not first["augmentation"]:
         title = results.title({fact: first[fact] for fact in ("model", "train", "pretrained")})
         return f"Does augmentation improve {title} under {under}?"
-    return f"Is {row['experiment']} better than {row['baseline']} under {under}?"
+    names = results.described([row["baseline"], row["experiment"]])
+    return f"Is {names[row['experiment']]} better than {names[row['baseline']]} under {under}?"
 
 
 def _tested(id_: str, question: str, row: dict[Any, Any], *, key: bool) -> Finding:

@@ -1,5 +1,6 @@
 """The page on robustness: what AUC is retained under corruption."""
 
+from collections.abc import Mapping
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -10,7 +11,7 @@ from deepfake.modalities.image.corruptions import CORRUPTIONS
 from deepfake.project import paths
 from deepfake.reports import figures, findings, pages
 from deepfake.reports import settings as shown_settings
-from deepfake.reports.columns import Table, estimate, number, text
+from deepfake.reports.columns import Table, estimate, p_value, text
 from deepfake.studies import results
 from deepfake.studies.robustness.analysis import CLEAN, NAME
 from deepfake.studies.robustness.findings import ALL
@@ -22,13 +23,13 @@ CORRUPTION_COLUMNS = [
     estimate("Retained AUC [95% CI]", "auc", "auc_low", "auc_high"),
     estimate("ΔAUC to clean [interval]", "difference", "low", "high", _CHANGE),
     text("Verdict", "verdict"),
-    number("p (Holm)", "p"),
+    p_value("p (Holm)", "p"),
 ]
 CONTRAST_COLUMNS = [
     text("Corruption", "corruption"),
     estimate("ΔAUC [interval]", "difference", "low", "high", _CHANGE),
     text("Verdict", "verdict"),
-    number("p (Holm)", "p"),
+    p_value("p (Holm)", "p"),
     estimate("Change of the loss [95% CI]", "loss_change", "loss_change_low", "loss_change_high", _CHANGE),
 ]
 
@@ -38,7 +39,8 @@ def write() -> None:
     conditions, corruptions, contrasts = (
         result_tables.read(f"{NAME}{part}") for part in ("", "_corruptions", "_contrasts")
     )
-    curves(conditions)
+    names = results.described(conditions["experiment"].unique())
+    curves(conditions, names)
     found = findings.read(NAME)
     configs = [config_of(name) for name in conditions["experiment"].unique()]
     pages.write(
@@ -48,7 +50,8 @@ def write() -> None:
         found=found,
         whole=[one for id_, one in found.items() if id_.endswith(f".{ALL}")],
         resolution=results.resolution([corruptions, contrasts]),
-        runs={name: _section(name, conditions, corruptions) for name in conditions["experiment"].unique()},
+        names=names,
+        runs={name: _section(name, conditions, corruptions) for name in names},
         contrasts=[
             {"experiment": name, "baseline": baseline, "table": Table(rows, CONTRAST_COLUMNS).markdown()}
             for (baseline, name), rows in contrasts.groupby(["baseline", "experiment"], sort=False)
@@ -87,8 +90,13 @@ def _section(name: str, conditions: pd.DataFrame, corruptions: pd.DataFrame) -> 
     }
 
 
-def curves(conditions: pd.DataFrame) -> None:
-    """Draw AUC over strength: a panel a corruption, a line a run with its 95% CI as a band."""
+def curves(conditions: pd.DataFrame, titles: Mapping[str, str]) -> None:
+    """Draw AUC over strength: a panel a corruption, a line a run with its 95% CI as a band.
+
+    Args:
+        conditions: the table of the AUC of each run under each condition.
+        titles: what each run is called.
+    """
     corruptions = [name for name in conditions["corruption"].unique() if name != CLEAN]
     with plt.rc_context(figures.STYLE):
         figure, panels = figures.panels_of(len(corruptions), 1.75, across=3, sharey=True)
@@ -98,7 +106,7 @@ def curves(conditions: pd.DataFrame) -> None:
             for name, colour, marker in zip(names, figures.colours(len(names)), cycle(figures.MARKERS), strict=False):
                 part = shown[shown["experiment"] == name]
                 panel.fill_between(part["level"], part["auc_low"], part["auc_high"], color=colour, alpha=0.18, lw=0)
-                panel.plot(part["level"], part["auc"], f"{marker}-", color=colour, ms=3.5, lw=1.5, label=name)
+                panel.plot(part["level"], part["auc"], f"{marker}-", color=colour, ms=3.5, lw=1.5, label=titles[name])
             strengths = shown.drop_duplicates("level")["strength"]
             panel.set_xticks(range(len(strengths)), ["clean", *(f"{value:g}" for value in strengths[1:])], fontsize=7.5)
             panel.axhline(0.5, color="0.6", lw=0.8, ls="--")

@@ -60,7 +60,7 @@ CONTRASTS = [
 ]
 FIGURES = [
     text("On", "on"),
-    estimate("AUC [95% CI]", "auc", "auc_low", "auc_high"),
+    estimate("AUC [interval]", "auc", "auc_low", "auc_high"),
     text("Against chance", "chance"),
     Column("Held-out samples (groups)", {"": "samples", "groups": "groups"}, "{:,.0f} ({:.0f})".format),
 ]

@@ -20,7 +20,7 @@ COLUMNS = [
     text("Limit", "limit"),
     text("Measure", "measure"),
     Column(
-        "Value [95% CI]",
+        "Value [interval]",
         {"": "value", "low": "low", "high": "high"},
         "{:+.3f} [{:+.3f}, {:+.3f}]".format,
         "{:+.3f}".format,

@@ -52,7 +52,7 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
     """
     known, compared = runs.read_all() if found is None else found, Tables()
     pages = write_cards(known)
-    headings = ["Model", "Run", "AUC [95% CI]", "Test AUC [95% CI]", "Phase", "View", "Share", "Parameters"]
+    headings = ["Model", "Run", "AUC [interval]", "Test AUC [95% CI]", "Phase", "View", "Share", "Parameters"]
     html.page(
         INDEX,
         __package__ or "",
@@ -222,7 +222,7 @@ def _row(run: RunFacts, compared: Tables) -> list[str | tuple[str, str]]:
     return [
         (capital(run.title), appearances.card(run)),
         (run.name, appearances.address(run.name)),
-        "-" if figures is None else str(figures.shown()["AUC [95% CI]"].iloc[0]),
+        "-" if figures is None else str(figures.shown()["AUC [interval]"].iloc[0]),
         "-" if test is None else str(test.shown()["Value [95% CI]"].iloc[0]),
         (run.study, navigation.address(run.study) if navigation.ran(run.study) else ""),
         run.config.view.view,

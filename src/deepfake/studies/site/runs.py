@@ -13,7 +13,7 @@ from deepfake.studies.site.appearances import Tables, address
 from deepfake.studies.site.run_facts import RunFacts
 
 INDEX = "runs/index.html"
-_HEADINGS = ["Run", "AUC [95% CI]", "Study", "Model", "View", "Training", "Shown by"]
+_HEADINGS = ["Run", "AUC [interval]", "Study", "Model", "View", "Training", "Shown by"]
 
 
 def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
@@ -65,7 +65,7 @@ def _row(run: RunFacts, compared: Tables) -> list[str | tuple[str, str]]:
     page = navigation.address(run.study) if navigation.ran(run.study) else ""
     return [
         (run.name, address(run.name)),
-        auc if first is None else str(first["AUC [95% CI]"]),
+        auc if first is None else str(first["AUC [interval]"]),
         (run.study, page),
         "-" if run.kind == "ensemble" else run.title,
         run.config.view.view if run.config else "-",

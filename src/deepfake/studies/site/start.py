@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from deepfake import config
 from deepfake.config.params import Params
 from deepfake.project import paths
 from deepfake.reports.findings import Finding
@@ -60,6 +61,7 @@ def write(settings: Params, navigation: Navigation) -> Path:
         opening=summary.opening(settings),
         found=[one for _, one in keys],
         links=[site_navigation.address(study) for study, _ in keys],
+        best=_best(settings),
         resolution=_resolution(),
         phases=[_shown(study, *drawn, keys) for study, drawn in _FIGURES.items() if site_navigation.ran(study)],
         absent=[title for study, title in summary.PAGES.items() if not site_navigation.ran(study)],
@@ -74,6 +76,20 @@ def _shown(study: str, figure: str, drawn: str, keys: list[tuple[str, Finding]])
     first = next((one for name, one in keys if name == study), None)
     said = f" {first.question} {first.answer.capitalize()}: {first.figures}." if first else ""
     return Shown(study, summary.PAGES[study], site_navigation.address(study), figure, drawn + said)
+
+
+def _best(settings: Params) -> str:
+    """Return which model is the final one and why (Markdown), or nothing where none was chosen."""
+    if not (paths().final.is_file() and site_navigation.ran("phase4")):
+        return ""
+    name = config.read_final()
+    titles = results.read("phase4b").titles
+    if name not in titles:
+        return ""
+    return (
+        f"The final model is **{titles[name]}** (`{name}`): the best AUC on all data, a lead of at most "
+        f"{settings.evaluation.rope} going to the smaller model."
+    )
 
 
 def _resolution() -> str:
