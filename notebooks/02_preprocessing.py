@@ -23,7 +23,7 @@ nb.start("02_preprocessing")
 # ## Square crop and resize implementation demonstration
 #
 # A view is a rectangle that is cut out and resized once, antialiased, to a square. Scale: image pixels along one of
-# the view's; where it differs between real (0) and fake (1), resampling leaves a trace that a detector can find.
+# the view's. Where it differs between real (0) and fake (1), resampling leaves a trace that a detector can find.
 
 # %%
 nb.photograph("views", "one image of each source, as each view shows it")

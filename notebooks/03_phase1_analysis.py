@@ -55,7 +55,7 @@ nb.figure("phase1_sources_heatmap", "AUC by model and source", "phase1_experimen
 # ## Train/val/test performance curves across epochs
 #
 # Training and inner validation are measured after each epoch. The held-out fold is predicted once, by the epoch that
-# the inner validation chose: a curve of it would be a look at what must not choose. Its value is the column `AUC`.
+# the inner validation chose. A curve of it would be a look at what must not choose. Its value is the column `AUC`.
 
 # %%
 nb.figure("phase1_curves", "AUC over epochs: training and inner validation, a thin line a fold", "phase1_history")
@@ -108,7 +108,7 @@ nb.conclude(
     "model",
     better="Take this model as the baseline",
     worse="Keep the simpler baseline",
-    equivalent="Keep the smaller model: nothing is lost",
+    equivalent="Keep the smaller model: the difference is of no account",
     undecided="More people or repeats must decide",
 )
 why = ["experiment", "parameters", "train_auc", "validation_auc", "train_val_gap", "hardest_source"]

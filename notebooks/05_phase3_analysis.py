@@ -56,7 +56,7 @@ nb.figure("phase3_sources_heatmap", "AUC by model and source", "phase3_experimen
 # ## Comparison with Phase 1 baselines (ResNet18, SimpleCNN)
 #
 # Phase 1 was measured at its own resolution. The baselines of this phase are the same models under the conditions of
-# the candidates, so that only the architecture differs; phase 1 itself stands below for reference.
+# the candidates, so that only the architecture differs. Phase 1 itself stands below for reference.
 
 # %%
 columns = ["experiment", "model", "resolution", "parameters", "auc", "train_val_gap"]

@@ -6,8 +6,8 @@
 # %% [markdown]
 # # Phase 4: Final Analysis
 #
-# **Questions.** Does more data help the best models? Which is the final model, what does it get wrong, how sure is it
-# when it is wrong, and what does it make of people whom no run has seen?
+# **Questions.** Does more data help the best models? Which is the final model? What does it get wrong, and how sure
+# is it then? What does it make of people whom no run has seen?
 #
 # **Hypotheses.** H0: with more data the AUC stays within the region of practical equivalence; H1: it rises by more.
 # H0: the finalists are equally good; H1: one is better by more than that.
@@ -82,7 +82,7 @@ nb.findings("explain", "face")
 # ## Hard example analysis (false positives/negatives) with visualizations
 
 # %%
-nb.photograph("hard_examples", "the high-confidence errors farthest from the threshold")
+nb.photograph("hard_examples", "the errors farthest from their fold's threshold")
 columns = ["experiment", "kind", "rank", "sample_id", "source", "probability", "threshold", "margin"]
 nb.table("explain_hard_examples", "the worst false positives and negatives; margin: in SD from the threshold", columns)
 nb.table(
@@ -134,7 +134,7 @@ nb.conclusions("final")
 
 # %%
 nb.conclusions("phase4")
-nb.conclude("final", "test", above_chance="Usable as evidence beside other evidence", otherwise="Do not use it")
+nb.conclude("final", "test", above_chance="Above chance on new people; mind its error rates", otherwise="Do not use it")
 nb.conclude("phase4", "scaling", better="Collect more people", otherwise="More of the same people is not shown to help")
 smaller = "Not told apart: ship the smaller model"
 nb.conclude("phase4", "finalist", better="Ship this one", worse="Ship the other one", otherwise=smaller)

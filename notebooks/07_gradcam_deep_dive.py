@@ -107,7 +107,7 @@ nb.conclusions("explain", "attention")
 
 # %%
 nb.figure("explain_confidence", "probability of being fake, by source; orange: high-confidence errors")
-nb.photograph("hard_examples", "the high-confidence errors farthest from the threshold")
+nb.photograph("hard_examples", "the errors farthest from their fold's threshold")
 
 # %% [markdown]
 # ## Conclusions

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 import tracing
 from conftest import AWAY, ROOT, declared_paths, make_project, stages, write_tiny_away, write_tiny_faces
-from deepfake import cli, config, project
+from deepfake import cli, config, run_files
 from deepfake.config.studies import TRAINED_KINDS
 from deepfake.project import paths
 from deepfake.reports import findings
@@ -30,7 +30,7 @@ UNTRACKED = re.compile(r"\.scratch/|\.store/|data/[^/]+/cache/|(.*/)?__pycache__
 """What can be made again, or changes with every run."""
 PLUMBING = re.compile(
     r"src/deepfake/(cli/.*|ops/verify/.*|(.*/)?__init__"
-    r"|errors|limits|originals|progress|project|runtime)\.py$"
+    r"|errors|limits|originals|progress|project|run_files|runtime)\.py$"
 )
 """Code that decides no number: commands, paths, messages, checks."""
 CONDITIONAL = ("data/raw/", "data/weights", "data/predictions", "data/prepared", "src/")
@@ -100,13 +100,13 @@ def undeclared_reads(stage: dict, read: set[str]) -> set[str]:
     if "data/prepared" in declared:  # the hashes of all these
         datasets = [path.stem for path in (paths().root / "data/prepared").glob("*.json")]
         declared |= {folder for name in datasets for folder in (f"data/{name}", f"data/raw/{name}")}
-    keys = {entry_key(path) for out in declared_paths(stage, "outs") for path in Path(out).glob(f"*/{project.ENTRY}")}
+    keys = {entry_key(path) for out in declared_paths(stage, "outs") for path in Path(out).glob(f"*/{run_files.ENTRY}")}
 
     def is_taken(path: str) -> bool:
         parts = Path(path).parts
         if parts[0] != "runs" or len(parts) < 4:
             return False
-        return parts[3] == project.ENTRY or entry_key(Path(*parts[:3], project.ENTRY)) in keys
+        return parts[3] == run_files.ENTRY or entry_key(Path(*parts[:3], run_files.ENTRY)) in keys
 
     return {
         path

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepfake import originals
+from deepfake import originals, run_files
 from deepfake.errors import InputError
 
 PARAMS = "params.yaml"
@@ -25,38 +25,6 @@ CUSTOM_EXPERIMENT = "custom"
 """The name of the run that `model` in params.yaml drives."""
 UNION = "union"
 """The name of the study's data set joined with others (`studies.generalization.union`), as a data set of its own."""
-ENTRY = "entry.json"
-"""What an entry of the run store says of itself: its key, its kind, and the hashes of its files."""
-CHECKPOINTS = "checkpoints"
-RUN_CONFIG = "config.json"
-RUN_PREDICTIONS = "predictions.parquet"
-RUN_HISTORY = "history.csv"
-RUN_ROC = "roc.csv"
-RUN_CONFUSION = "confusion.csv"
-RUN_METRICS = "metrics.json"
-"""The files of a run, below its folder."""
-FOLD_WEIGHTS = "weights.safetensors"
-FOLD_OPTIMIZER = "optimizer.safetensors"
-FOLD_RECORD = "record.json"
-FOLD_PREDICTIONS = "predictions.parquet"
-FOLD_HISTORY = "history.csv"
-FOLD_DONE = "done.json"
-"""The results of one fold of unfinished work; the last is written last, so that its existence means all are there."""
-
-
-def weights_name(fold: int) -> str:
-    """Return the name of the file with one fold's weights."""
-    return f"fold{fold}.safetensors"
-
-
-def record_name(fold: int) -> str:
-    """Return the name of the file with what belongs to one fold's weights."""
-    return f"fold{fold}.json"
-
-
-def optimizer_name(fold: int) -> str:
-    """Return the name of the file with one fold's optimiser."""
-    return f"fold{fold}.optimizer.safetensors"
 
 
 @dataclass(frozen=True)
@@ -263,39 +231,39 @@ class Project:
 
     def checkpoints(self, experiment: str) -> Path:
         """Return the folder of one experiment's checkpoints, one a fold."""
-        return self.run(experiment) / CHECKPOINTS
+        return self.run(experiment) / run_files.CHECKPOINTS
 
     def checkpoint(self, experiment: str, fold: int) -> Path:
         """Return the weights of one fold's best epoch (safetensors)."""
-        return self.checkpoints(experiment) / weights_name(fold)
+        return self.checkpoints(experiment) / run_files.weights_name(fold)
 
     def checkpoint_record(self, experiment: str, fold: int) -> Path:
         """Return what belongs to one fold's weights: epoch, metrics, thresholds, ... (`checkpoint_metadata.Record`)."""
-        return self.checkpoints(experiment) / record_name(fold)
+        return self.checkpoints(experiment) / run_files.record_name(fold)
 
     def config(self, experiment: str) -> Path:
         """Return one experiment's resolved configuration and what training found out (JSON)."""
-        return self.run(experiment) / RUN_CONFIG
+        return self.run(experiment) / run_files.RUN_CONFIG
 
     def predictions(self, experiment: str) -> Path:
         """Return the table of one experiment's logits (`tables.PREDICTIONS`)."""
-        return self.run(experiment) / RUN_PREDICTIONS
+        return self.run(experiment) / run_files.RUN_PREDICTIONS
 
     def history(self, experiment: str) -> Path:
         """Return the metrics of each epoch and fold (CSV)."""
-        return self.run(experiment) / RUN_HISTORY
+        return self.run(experiment) / run_files.RUN_HISTORY
 
     def roc(self, experiment: str) -> Path:
         """Return the ROC curve of each held-out fold (CSV)."""
-        return self.run(experiment) / RUN_ROC
+        return self.run(experiment) / run_files.RUN_ROC
 
     def confusion(self, experiment: str) -> Path:
         """Return the confusion matrix over all held-out folds (CSV)."""
-        return self.run(experiment) / RUN_CONFUSION
+        return self.run(experiment) / run_files.RUN_CONFUSION
 
     def headline(self, experiment: str) -> Path:
         """Return one run's headline metrics (JSON), which its study's metrics repeat."""
-        return self.run(experiment) / RUN_METRICS
+        return self.run(experiment) / run_files.RUN_METRICS
 
     def provenance(self, experiment: str) -> Path:
         """Return when, where and from which commit a run was computed (JSON): new each time, so DVC hashes it not."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +14,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from deepfake.reports import curve_figures, figures, forest, heatmap, svg
+from deepfake.reports import curve_figures, figures, forest, heatmap, image_grid, svg
 
 LONG = (
     "a_run_with_a_name_of_exactly_40_characters",
@@ -164,6 +165,15 @@ def test_an_auc_that_is_missing_leaves_its_cell_empty(tmp_path):
     assert all(f">{value}<" in text for value in ("0.700", "0.200", "0.950"))
     # dark ink on light cells, light ink on dark ones
     assert text.count(f"fill: {svg.ON_DARK}") == 1 and text.count(f"fill: {svg.ON_LIGHT}") == 2
+
+
+def test_a_name_with_dollars_is_text(tmp_path):
+    name = r"$\nothing_$"
+    heatmap.sources(pd.DataFrame({name: [0.6]}, index=pd.Index([name])), tmp_path / "heat.png")
+    text = "".join(ElementTree.parse(tmp_path / "heat.svg").getroot().itertext())
+    assert text.count(name) == 2
+    image_grid.draw([[np.zeros((8, 8, 3), np.uint8)]], [[name]], tmp_path / "grid.png", columns=[name], rows=[name])
+    assert (tmp_path / "grid.png").exists()
 
 
 def test_a_long_name_is_broken_at_an_underscore_and_never_at_a_hyphen():

@@ -10,7 +10,8 @@ from deepfake import config
 from deepfake.config import params
 from deepfake.errors import InputError
 from deepfake.loading import views
-from deepfake.project import ENTRY, paths
+from deepfake.project import paths
+from deepfake.run_files import ENTRY
 from deepfake.runs import completion, fold, reevaluation, store
 from heard import Heard
 

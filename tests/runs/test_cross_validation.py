@@ -24,7 +24,8 @@ from deepfake.evaluation import summary
 from deepfake.loading import views
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import Mapped
-from deepfake.project import optimizer_name, paths
+from deepfake.project import paths
+from deepfake.run_files import optimizer_name
 from deepfake.runs import checkpoint_metadata, code, cross_validation, fold, store, trained
 from deepfake.runs import weights as pretrained
 from deepfake.training import engine

@@ -12,7 +12,8 @@ import tiny_study
 from deepfake import tables
 from deepfake.errors import InputError
 from deepfake.loading import views
-from deepfake.project import RUN_CONFIG, paths
+from deepfake.project import paths
+from deepfake.run_files import RUN_CONFIG
 from deepfake.runs import detectors
 from stored_runs import RUN, add_ensemble, edit
 

@@ -16,7 +16,8 @@ from deepfake.config import RunConfig, params
 from deepfake.datasets import splits
 from deepfake.errors import InputError
 from deepfake.evaluation import calibration, thresholds
-from deepfake.project import CHECKPOINTS, RUN_CONFIG, RUN_PREDICTIONS, paths, record_name
+from deepfake.project import paths
+from deepfake.run_files import CHECKPOINTS, RUN_CONFIG, RUN_PREDICTIONS, record_name
 from deepfake.runs import checkpoint_metadata, code, ensembles
 from heard import Heard
 from synthetic_study import write_manifest

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from scipy.special import expit
 
 from conftest import changed, tiny_params
-from deepfake import config, models, project, tables
+from deepfake import config, models, run_files, tables
 from deepfake.config import params
 from deepfake.evaluation import thresholds
 from deepfake.runs import checkpoint_metadata, cross_validation, fold
@@ -62,11 +62,11 @@ def trained(job: fold.FoldJob) -> dict:
     assert not cross_validation.is_done(job.folder)
     fold.train_fold(job, lambda news: None)
     assert cross_validation.is_done(job.folder)
-    return json.loads((job.folder / project.FOLD_RECORD).read_text())
+    return json.loads((job.folder / run_files.FOLD_RECORD).read_text())
 
 
 def logits(job: fold.FoldJob) -> pd.Series:
-    return tables.read(job.folder / project.FOLD_PREDICTIONS, tables.PREDICTIONS).set_index("sample_id")["logit"]
+    return tables.read(job.folder / run_files.FOLD_PREDICTIONS, tables.PREDICTIONS).set_index("sample_id")["logit"]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -107,7 +107,7 @@ def test_what_is_held_out_never_reaches_the_weights(job, augmentation):
     first, second = job(custom__augmentation=augmentation), job(rows, rows, custom__augmentation=augmentation)
     for each in (first, second):
         trained(each)
-    weights = [load_file(each.folder / project.FOLD_WEIGHTS) for each in (first, second)]
+    weights = [load_file(each.folder / run_files.FOLD_WEIGHTS) for each in (first, second)]
     assert all(np.array_equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
@@ -129,7 +129,7 @@ def test_larger_images_are_for_training_alone(job):
 def test_every_sample_in_use_is_predicted_and_no_other(job):
     each = job()
     trained(each)
-    predictions = tables.read(each.folder / project.FOLD_PREDICTIONS, tables.PREDICTIONS)
+    predictions = tables.read(each.folder / run_files.FOLD_PREDICTIONS, tables.PREDICTIONS)
     assert list(predictions["sample_id"]) == [f"s{row}" for row in np.flatnonzero(PARTS != "")]
     assert list(predictions["clip_id"]) == [f"clip{row // 2}" for row in np.flatnonzero(PARTS != "")]
     assert list(predictions["subset"]) == list(PARTS[PARTS != ""])
@@ -141,7 +141,7 @@ def test_a_fold_starts_from_the_weights_it_is_given(job, tmp_path):
     save_file(classifier.state_dict(), tmp_path / "given.safetensors")
     each = job((), (), tmp_path / "given.safetensors", model="test_resnet", shared__optimizer__lr=1e-12)
     trained(each)
-    weights = load_file(each.folder / project.FOLD_WEIGHTS)
+    weights = load_file(each.folder / run_files.FOLD_WEIGHTS)
     convolutions = {name: value for name, value in classifier.state_dict().items() if value.dim() == 4}
     assert len(convolutions) > 5
     for name, value in convolutions.items():
@@ -154,8 +154,8 @@ def test_a_fold_starts_from_the_weights_it_is_given(job, tmp_path):
 def test_a_checkpoint_has_all_that_the_plan_lists(job):
     each = job(shared__keep_optimizer=True)
     trained(each)
-    record = checkpoint_metadata.read(each.folder / project.FOLD_RECORD)
-    history = pd.read_csv(each.folder / project.FOLD_HISTORY)
+    record = checkpoint_metadata.read(each.folder / run_files.FOLD_RECORD)
+    history = pd.read_csv(each.folder / run_files.FOLD_HISTORY)
     assert record.epoch == 1
     assert record.metrics["validation_f1_macro"] == pytest.approx(history["validation_f1_macro"][0], abs=1e-6)
     assert record.config == each.config
@@ -167,8 +167,8 @@ def test_a_checkpoint_has_all_that_the_plan_lists(job):
     assert set(record.thresholds) == set(thresholds.RULES)
     assert record.threshold == record.thresholds["youden"] == thresholds.youden(LABELS[rows], record.validation.logit)
     assert record.temperature > 0
-    optimizer = load_file(each.folder / project.FOLD_OPTIMIZER)
-    weights = load_file(each.folder / project.FOLD_WEIGHTS)
+    optimizer = load_file(each.folder / run_files.FOLD_OPTIMIZER)
+    weights = load_file(each.folder / run_files.FOLD_WEIGHTS)
     assert optimizer["detector.head.weight.exp_avg"].shape == weights["head.weight"].shape
 
 
@@ -183,7 +183,7 @@ def test_thresholds_and_temperature_know_the_inner_validation_alone(job):
 def test_the_optimiser_is_kept_only_when_it_is_asked_for(job):
     each = job()
     trained(each)
-    assert not (each.folder / project.FOLD_OPTIMIZER).exists()
+    assert not (each.folder / run_files.FOLD_OPTIMIZER).exists()
 
 
 def with_domains(each: fold.FoldJob, names: list[str]) -> fold.FoldJob:
@@ -195,8 +195,8 @@ def with_domains(each: fold.FoldJob, names: list[str]) -> fold.FoldJob:
 def test_a_domain_head_is_no_part_of_the_detector(job):
     each = with_domains(job(shared__domain__column="source"), ["a", "b", "a", "c"])
     trained(each)
-    assert set(load_file(each.folder / project.FOLD_WEIGHTS)) == set(models.create("simple_cnn", SIZE).state_dict())
-    history = pd.read_csv(each.folder / project.FOLD_HISTORY)
+    assert set(load_file(each.folder / run_files.FOLD_WEIGHTS)) == set(models.create("simple_cnn", SIZE).state_dict())
+    history = pd.read_csv(each.folder / run_files.FOLD_HISTORY)
     assert {"train_class_loss", "train_domain_loss", "train_domain_accuracy", "train_domain_weight"} <= set(history)
 
 

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from conftest import changed, tiny_params
 from deepfake import config as configs
-from deepfake import project, tables
+from deepfake import run_files, tables
 from deepfake.config import RunConfig
 from deepfake.config import params as schema
 from deepfake.config.training import PENALTIES, Loss, Probe
@@ -251,8 +251,8 @@ def jobs(project_with_trunk):
 def fitted(job: fold.FoldJob) -> dict[str, np.ndarray]:
     """Fit a fold's head; return it, and the AUCs that its C was chosen by."""
     heads.train([job])
-    history = pd.read_csv(job.folder / project.FOLD_HISTORY)
-    state = {name: value.numpy() for name, value in load_file(job.folder / project.FOLD_WEIGHTS).items()}
+    history = pd.read_csv(job.folder / run_files.FOLD_HISTORY)
+    state = {name: value.numpy() for name, value in load_file(job.folder / run_files.FOLD_WEIGHTS).items()}
     return state | {"auc": history["validation_auc"].to_numpy()}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import filelock
 import pytest
 
-from deepfake import originals, project, tables
+from deepfake import originals, run_files, tables
 from deepfake.project import paths
 from deepfake.runs import store
 from heard import Heard
@@ -86,7 +86,7 @@ def test_a_damaged_entry_is_told_in_one_line_and_not_used(spoil, said):
 
 def test_half_an_entry_is_none():
     put()
-    (paths().study("phase1") / "a" / project.ENTRY).write_text('{"run": "a"')
+    (paths().study("phase1") / "a" / run_files.ENTRY).write_text('{"run": "a"')
     assert store.find("k1") is None
 
 
@@ -142,7 +142,7 @@ def test_a_studys_folder_holds_its_runs_and_nothing_else():
 
 def test_hashes_are_those_of_the_files():
     put(text="x")
-    entry = json.loads((paths().run("a") / project.ENTRY).read_text())
+    entry = json.loads((paths().run("a") / run_files.ENTRY).read_text())
     # sha256sum of "x"
     assert entry["files"] == {"numbers.txt": "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}
 

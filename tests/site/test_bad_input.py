@@ -11,15 +11,18 @@ import pandas as pd
 import parsed_pages
 import pytest
 import yaml
+from click.testing import CliRunner
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from conftest import ROOT
-from deepfake import cli, tables
+from deepfake import cli, config, tables
 from deepfake.datasets import catalog
 from deepfake.project import paths
 from deepfake.runs import store
 from deepfake.studies.data_cards import page as data_card
 from deepfake.studies.site import data_sets, models, run_facts, run_page, runs
+from deepfake.studies.site import page as page_of_site
 from deepfake.tables import results as result_tables
 from stored_runs import RUN, copy_run, edit
 
@@ -107,6 +110,41 @@ def test_without_any_run_the_indexes_say_how_to_train(copied):
     assert [path.name for path in (*runs.write(), *models.write())] == ["index.html", "index.html"]
     assert "No run is here" in parsed_pages.read(paths().site / runs.INDEX).text
     assert "No run of these phases is here" in parsed_pages.read(paths().site / models.INDEX).text
+
+
+def test_a_clone_without_runs_keeps_their_pages(copied, monkeypatch):
+    page_of_site.write(config.load())
+    made = {path: path.read_bytes() for path in paths().site.rglob("*") if path.is_file()}
+    assert paths().site / f"runs/{RUN}.html" in made and paths().site / f"models/{RUN}.html" in made
+    (paths().site / "runs/gone.html").write_text("old")
+    # a clone has what git keeps: neither runs nor what was made of the data
+    shutil.rmtree(paths().runs)
+    shutil.rmtree(paths().manifest("sample").parent)
+    result = CliRunner().invoke(cli.main, ["site"])
+    assert result.exit_code == 0 and result.output.count(f"not below runs/: {RUN}") == 1, result.output
+    assert {path: path.read_bytes() for path in paths().site.rglob("*") if path.is_file()} == made
+
+
+def test_a_run_that_is_trained_in_a_clone_without_runs_has_its_page(copied):
+    page_of_site.write(config.load())
+    lists = {name: (paths().site / name).read_bytes() for name in (runs.INDEX, models.INDEX, data_sets.INDEX)}
+    copy_run("custom")
+    (paths().study("custom")).mkdir()
+    paths().run("custom").rename(paths().study("custom") / "custom")
+    shutil.rmtree(paths().run(RUN))
+    page_of_site.write(config.load())
+    assert (paths().site / "runs/custom.html").exists() and (paths().site / f"runs/{RUN}.html").exists()
+    assert {name: (paths().site / name).read_bytes() for name in lists} == lists
+
+
+def test_an_auc_of_no_study_is_said_to_be_over_all_pairs(copied):
+    runs.write()
+    predictions = pd.read_parquet(paths().predictions(RUN)).query("subset == 'held_out'")
+    labels = pd.read_parquet(paths().manifest("sample")).set_index("sample_id")["label"]
+    predictions = predictions.assign(label=predictions["sample_id"].map(labels))
+    aucs = [roc_auc_score(part["label"], part["logit"]) for _, part in predictions.groupby("fold")]
+    index = parsed_pages.read(paths().site / runs.INDEX)
+    assert index.column("All runs", "AUC [interval]") == [f"{np.mean(aucs):.3f} (all pairs)"]
 
 
 def test_predictions_of_other_samples_are_not_shown(copied):
@@ -261,7 +299,7 @@ def test_quality_checks_are_shown_as_they_were_counted(copied):
     data_sets.write()
     models.write()
     shown = parsed_pages.read(paths().site / "data/sample.html")
-    assert shown.column("Quality checks", "Found") == ["12 of 1,600", "0.250", "-"]
+    assert shown.column("Quality checks", "Found") == ["12 of 1,600", "25.0%", "-"]
     assert shown.column("Quality checks", "Outcome") == ["caution", "passed", "not checked"]
     card = parsed_pages.read(paths().site / f"models/{RUN}.html")
     said = "Of 3 quality checks of sample, 1 passed; the others: no face (caution), faces (not checked)."

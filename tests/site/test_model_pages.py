@@ -96,7 +96,7 @@ def test_the_operating_point_pools_counts_at_each_folds_own_threshold(known):
     values = dict(zip(figures, shown.column("Figures at the tuned threshold", "Value [95% CI]"), strict=True))
     for name, value in expected.items():
         assert values[name].startswith(f"{value:.3f} [")
-    assert f"calls {expected['false positive rate']:.0%} of real images fake" in shown.text
+    assert f"{expected['false positive rate']:.0%} of real images are predicted fake" in shown.text
 
 
 def test_calibration_is_that_of_each_folds_probabilities(known):

@@ -28,7 +28,8 @@ from deepfake.inference import inputs as places
 from deepfake.inference.reading import Face, Piece
 from deepfake.inference.verdicts import Failure, Part, Verdict
 from deepfake.modalities.image import backends, files, geometry
-from deepfake.project import RUN_CONFIG, UNION, paths
+from deepfake.project import UNION, paths
+from deepfake.run_files import RUN_CONFIG
 from deepfake.runs import checkpoint_metadata, detectors, shipped
 from deepfake.synthetic import photographs
 from stored_runs import RUN, add_ensemble, add_run, edit

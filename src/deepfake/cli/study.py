@@ -128,9 +128,11 @@ def report() -> None:
 def site() -> None:
     """Write reports/site, the report as pages for a browser."""
     from deepfake import config
+    from deepfake.cli import console
     from deepfake.studies.site import page
 
-    pages = page.write(config.load())
+    with console.shown() as progress:
+        pages = page.write(config.load(), progress)
     click.echo(f"wrote {paths().site / 'index.html'} and {len(pages) - 1} pages more")
 
 

@@ -1,4 +1,4 @@
-"""Whether detectors agree with each other, and whether they make the same errors: from held-out predictions alone."""
+"""Whether detectors agree, and whether they share errors beyond chance: from held-out predictions alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

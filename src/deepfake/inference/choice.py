@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from deepfake import project
+from deepfake import project, run_files
 from deepfake.config import read_final
 from deepfake.config.params import Params
 from deepfake.datasets import catalog
@@ -165,7 +165,7 @@ def limits(detector: Detector, settings: Params) -> str:
 
 def _runs() -> list[str]:
     """Return the names of all runs that have a configuration."""
-    return sorted(path.parent.name for path in paths().runs.glob(f"*/*/{project.RUN_CONFIG}"))
+    return sorted(path.parent.name for path in paths().runs.glob(f"*/*/{run_files.RUN_CONFIG}"))
 
 
 def _candidates(settings: Params, faces: bool) -> tuple[list[_Candidate], Counter[str]]:

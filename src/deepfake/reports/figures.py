@@ -37,6 +37,7 @@ STYLE: Any = {
     "figure.constrained_layout.use": True,
     "figure.dpi": 160,
     "path.simplify_threshold": 0.3,
+    "text.parse_math": False,  # a $ in the name of a source is a $
 }
 _SOURCES = 6
 """So many sources have a marker each; of more the heatmap shows the AUC."""

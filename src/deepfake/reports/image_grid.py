@@ -1,6 +1,5 @@
 """Pictures of pictures: images in a grid, with captions, drawn as one."""
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from deepfake import tables
+from deepfake.reports.figures import wrapped
 
 CELL = 112
 """Side of an image in the grid, in pixels."""
@@ -28,15 +28,6 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     colours = (plt.get_cmap("inferno")(heat)[..., :3] * 255).astype(np.float64)
     weight = 0.65 * heat[..., None]
     return np.rint(image * (1 - weight) + colours * weight).astype(np.uint8)
-
-
-def broken(title: str, width: int = _TITLE) -> str:
-    """Return a title with its long lines broken, at an underscore where there is one."""
-    lines = []
-    for line in title.split("\n"):
-        spaced = line.replace("_", "_ ")
-        lines += [part.replace("_ ", "_") for part in textwrap.wrap(spaced, width)]
-    return "\n".join(lines)
 
 
 def draw(
@@ -58,7 +49,7 @@ def draw(
     """
     lines = 1 + max(caption.count("\n") for row in captions for caption in row)
     high, wide = CELL + lines * _LINE + _GAP, CELL + _GAP
-    above = [broken(title, _COLUMN) for title in columns]
+    above = [wrapped(title, _COLUMN) for title in columns]
     left = _MARGIN if rows else 0
     top = max((title.count("\n") for title in above), default=-1) * _LINE + _LINE + 4 * bool(above)
     canvas = np.full((top + high * len(images), left + wide * len(images[0]), 3), 255, np.uint8)
@@ -73,11 +64,12 @@ def draw(
             start = (top + y * high, left + x * wide)
             enlarged = cv2.resize(picture, (CELL, CELL), interpolation=cv2.INTER_CUBIC)
             canvas[start[0] : start[0] + CELL, start[1] : start[1] + CELL] = enlarged
-            axes.text(start[1], start[0] + CELL + 3, text, fontsize=6.5, va="top", linespacing=1.3)
+            axes.text(start[1], start[0] + CELL + 3, text, fontsize=6.5, va="top", linespacing=1.3, parse_math=False)
     for x, title in enumerate(above):
-        axes.text(left + x * wide, top - 4, title, fontsize=6.5, va="bottom", weight="bold")
+        axes.text(left + x * wide, top - 4, title, fontsize=6.5, va="bottom", weight="bold", parse_math=False)
     for y, title in enumerate(rows):
-        axes.text(4, top + y * high + CELL / 2, broken(title), fontsize=6.5, va="center", weight="bold")
+        shown = wrapped(title, _TITLE)
+        axes.text(4, top + y * high + CELL / 2, shown, fontsize=6.5, va="center", weight="bold", parse_math=False)
     axes.imshow(canvas, interpolation="none", aspect="auto")
     with tables.atomic(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)

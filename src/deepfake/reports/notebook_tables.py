@@ -131,7 +131,7 @@ def _parts(frame: pd.DataFrame, column: str, interval: str | None) -> tuple[str,
 
 def _column(frame: pd.DataFrame, key: str, parts: tuple[str, ...]) -> Column:
     """Return how to show one column, by its name and kind."""
-    heading, values = _heading(key, parts, tested=_tested(frame, parts)), frame[key]
+    heading, values = _heading(key, parts, tested=_tested(frame, key, parts)), frame[key]
     form = "{:+.3f}" if key.split("_")[-1] in _SIGNED or key in _SIGNED else "{:.3f}"
     if values.dtype.kind == "b":
         return Column(heading, {"": key}, words)
@@ -159,9 +159,9 @@ def _mixed(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3f}"
 
 
-def _tested(frame: pd.DataFrame, parts: tuple[str, ...]) -> bool:
+def _tested(frame: pd.DataFrame, key: str, parts: tuple[str, ...]) -> bool:
     """Return whether an interval is that of a test, as wide as its verdict and Holm's correction ask for."""
-    of_contrast = parts == ("low", "high") and {"p", "verdict"} <= set(frame)
+    of_contrast = "verdict" in frame and (key == "delta" or (parts == ("low", "high") and "p" in frame))
     # cells of train set by test set say beside a plain interval whether it lies above chance
     of_auc = parts == ("auc_low", "auc_high") and not set(_FLAGS) & set(frame)
     return of_contrast or (of_auc and not {"chance", "p_holm"}.isdisjoint(frame))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from deepfake import project, runtime, tables
+from deepfake import run_files, runtime, tables
 from deepfake.config import RunConfig, facts_of
 from deepfake.datasets import splits
 from deepfake.errors import InputError
@@ -201,12 +201,12 @@ def train(waiting: "list[FoldJob]", progress: Progress = SILENT) -> None:
 
 def is_done(folder: Path) -> bool:
     """Tell whether a fold's results are complete; the marker is written last."""
-    return (folder / project.FOLD_DONE).exists()
+    return (folder / run_files.FOLD_DONE).exists()
 
 
 def read_predictions(folders: list[Path]) -> pd.DataFrame:
     """Return the predictions of a run's folds, one after the other."""
-    written = [tables.read(folder / project.FOLD_PREDICTIONS, tables.PREDICTIONS) for folder in folders]
+    written = [tables.read(folder / run_files.FOLD_PREDICTIONS, tables.PREDICTIONS) for folder in folders]
     return pd.concat(written, ignore_index=True)
 
 
@@ -214,11 +214,11 @@ def write_results(folder: Path, predictions: pd.DataFrame, manifest: pd.DataFram
     """Write into an entry what all kinds of runs have: predictions, configuration, metrics, curves."""
     by_fold = summary.by_fold(summary.join(predictions, manifest))
     held_out = summary.join(predictions, manifest).query("subset == 'held_out'")
-    tables.write(predictions, folder / project.RUN_PREDICTIONS, tables.PREDICTIONS)
-    tables.write_text(json.dumps(facts, indent=2) + "\n", folder / project.RUN_CONFIG)
-    tables.write_csv(summary.roc(held_out), folder / project.RUN_ROC)
-    tables.write_csv(summary.confusion(held_out, by_fold), folder / project.RUN_CONFUSION)
-    tables.write_text(summary.headline_json(by_fold), folder / project.RUN_METRICS)
+    tables.write(predictions, folder / run_files.RUN_PREDICTIONS, tables.PREDICTIONS)
+    tables.write_text(json.dumps(facts, indent=2) + "\n", folder / run_files.RUN_CONFIG)
+    tables.write_csv(summary.roc(held_out), folder / run_files.RUN_ROC)
+    tables.write_csv(summary.confusion(held_out, by_fold), folder / run_files.RUN_CONFUSION)
+    tables.write_text(summary.headline_json(by_fold), folder / run_files.RUN_METRICS)
 
 
 def _take(prepared: Prepared, progress: Progress) -> bool:
@@ -227,7 +227,7 @@ def _take(prepared: Prepared, progress: Progress) -> bool:
     found = store.find(prepared.key, run=config.experiment, progress=progress)
     if found is None:
         return False
-    own = json.loads((found.folder / project.RUN_CONFIG).read_text(encoding="utf-8"))
+    own = json.loads((found.folder / run_files.RUN_CONFIG).read_text(encoding="utf-8"))
     called = all(own[key] == value for key, value in _called(config).items())
     if called and found.folder == paths().study(config.study) / config.experiment:
         return True
@@ -252,14 +252,14 @@ def _copy(source: Path, folder: Path, config: RunConfig) -> None:
     """Copy an entry's files under another run's name."""
     own = _called(config)
     store.copy(source, folder)
-    for path in (folder / project.CHECKPOINTS).glob("*.json"):
+    for path in (folder / run_files.CHECKPOINTS).glob("*.json"):
         record = checkpoint_metadata.read(path)
         record = record.model_copy(update={"config": record.config.model_copy(update=own)})
         tables.write_text(record.model_dump_json(indent=2) + "\n", path)
-    path = folder / project.RUN_CONFIG
+    path = folder / run_files.RUN_CONFIG
     facts = json.loads(path.read_text(encoding="utf-8")) | own
     tables.write_text(json.dumps(facts, indent=2) + "\n", path)
-    path = folder / project.RUN_PREDICTIONS
+    path = folder / run_files.RUN_PREDICTIONS
     predictions = tables.read(path, tables.PREDICTIONS)
     tables.write(predictions.assign(experiment=config.experiment), path, tables.PREDICTIONS)
 
@@ -267,7 +267,7 @@ def _copy(source: Path, folder: Path, config: RunConfig) -> None:
 def _put(prepared: Prepared) -> None:
     """Put the folds of a run together, and the run into the store."""
     config = prepared.config
-    done = [json.loads((folder / project.FOLD_DONE).read_text(encoding="utf-8")) for folder in prepared.folders]
+    done = [json.loads((folder / run_files.FOLD_DONE).read_text(encoding="utf-8")) for folder in prepared.folders]
     predictions = read_predictions(prepared.folders).assign(experiment=config.experiment)
     facts = config.model_dump() | {
         "kind": prepared.kind,
@@ -277,20 +277,20 @@ def _put(prepared: Prepared) -> None:
     }
 
     def write(folder: Path) -> None:
-        checkpoints = folder / project.CHECKPOINTS
+        checkpoints = folder / run_files.CHECKPOINTS
         checkpoints.mkdir()
         for fold, source in enumerate(prepared.folders):
-            copies = {project.FOLD_WEIGHTS: project.weights_name(fold)}
+            copies = {run_files.FOLD_WEIGHTS: run_files.weights_name(fold)}
             if config.keep_optimizer:
-                copies[project.FOLD_OPTIMIZER] = project.optimizer_name(fold)
+                copies[run_files.FOLD_OPTIMIZER] = run_files.optimizer_name(fold)
             for name, target in copies.items():
                 shutil.copyfile(source / name, checkpoints / target)
             # an unfinished run may have been begun under another name
-            own = checkpoint_metadata.read(source / project.FOLD_RECORD).model_copy(update={"config": config})
-            record = checkpoints / project.record_name(fold)
+            own = checkpoint_metadata.read(source / run_files.FOLD_RECORD).model_copy(update={"config": config})
+            record = checkpoints / run_files.record_name(fold)
             tables.write_text(own.model_dump_json(indent=2) + "\n", record)
-        histories = [pd.read_csv(source / project.FOLD_HISTORY) for source in prepared.folders]
-        tables.write_csv(pd.concat(histories, ignore_index=True), folder / project.RUN_HISTORY)
+        histories = [pd.read_csv(source / run_files.FOLD_HISTORY) for source in prepared.folders]
+        tables.write_csv(pd.concat(histories, ignore_index=True), folder / run_files.RUN_HISTORY)
         write_results(folder, predictions, prepared.manifest, facts)
 
     store.put(config.study, config.experiment, prepared.kind, prepared.key, write)

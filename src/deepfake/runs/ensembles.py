@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from deepfake import config, project, runtime, tables
+from deepfake import config, run_files, runtime, tables
 from deepfake.config import facts_of
 from deepfake.config.params import Params
 from deepfake.config.studies import Ensemble
@@ -143,7 +143,7 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
     def write(folder: Path) -> None:
         for fold, one in enumerate(weights):
             record = _record(name, members, fold, one)
-            path = folder / project.CHECKPOINTS / project.record_name(fold)
+            path = folder / run_files.CHECKPOINTS / run_files.record_name(fold)
             tables.write_text(record.model_dump_json(indent=2) + "\n", path)
         write_results(folder, predictions, manifest, facts)
 

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from deepfake import models, project, runtime, tables
+from deepfake import models, run_files, runtime, tables
 from deepfake.config import RunConfig
 from deepfake.config.params import Normalization
 from deepfake.datasets import splits
@@ -173,9 +173,9 @@ def train_fold(job: FoldJob, tell: Tell) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
     progress_file = job.folder / "progress.safetensors"
     progress = fit(model, data, config, fold, device=device, scratch=progress_file, on_epoch=tell_epoch)
-    save_weights(progress.best_weights, job.folder / project.FOLD_WEIGHTS)
+    save_weights(progress.best_weights, job.folder / run_files.FOLD_WEIGHTS)
     if config.keep_optimizer:
-        save_weights(progress.best_optimizer, job.folder / project.FOLD_OPTIMIZER)
+        save_weights(progress.best_optimizer, job.folder / run_files.FOLD_OPTIMIZER)
     logits = write_predictions(job, model, loader, tables.STANDARD_CONDITION)
     finish(
         job,
@@ -224,10 +224,10 @@ def finish(
         labels=job.labels[validation],
         logits=logits[validation],
     )
-    tables.write_text(record.model_dump_json() + "\n", job.folder / project.FOLD_RECORD)
-    tables.write_csv(pd.DataFrame(history).assign(fold=job.fold), job.folder / project.FOLD_HISTORY)
+    tables.write_text(record.model_dump_json() + "\n", job.folder / run_files.FOLD_RECORD)
+    tables.write_csv(pd.DataFrame(history).assign(fold=job.fold), job.folder / run_files.FOLD_HISTORY)
     done = {"parameters": parameters, "seconds": time.monotonic() - started, "machine": runtime.processor()}
-    tables.write_text(json.dumps(done) + "\n", job.folder / project.FOLD_DONE)
+    tables.write_text(json.dumps(done) + "\n", job.folder / run_files.FOLD_DONE)
     score = record.metrics["validation_auc"]
     tell(FoldNews(config.experiment, job.fold, len(history), config.epochs, score, finished=True))
 
@@ -259,7 +259,7 @@ def write_logits(job: FoldJob, logits: np.ndarray, condition: str) -> None:
             "logit": logits[in_use],
         }
     )
-    tables.write(predictions, job.folder / project.FOLD_PREDICTIONS, tables.PREDICTIONS)
+    tables.write(predictions, job.folder / run_files.FOLD_PREDICTIONS, tables.PREDICTIONS)
 
 
 def scale_of(job: FoldJob, images: np.ndarray) -> Normalization:

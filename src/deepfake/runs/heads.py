@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake import models, project, tables
+from deepfake import models, run_files, tables
 from deepfake.config.params import Normalization
 from deepfake.errors import InputError
 from deepfake.execution import Tell, run_jobs
@@ -49,7 +49,7 @@ def train_head(job: fold.FoldJob, tell: Tell) -> None:
     for row in fitted.history:
         tell(FoldNews(config.experiment, job.fold, int(row["epoch"]), config.epochs, row["validation_auc"]))
     job.folder.mkdir(parents=True, exist_ok=True)
-    save_head(fitted.head, wanted[0].weights, job.folder / project.FOLD_WEIGHTS)
+    save_head(fitted.head, wanted[0].weights, job.folder / run_files.FOLD_WEIGHTS)
     logits = np.full(len(job.labels), np.nan)
     logits[job.in_use] = heads.logits_of(fitted.head, standard)
     fold.write_logits(job, logits, tables.STANDARD_CONDITION)

@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 import filelock
 from pydantic import ValidationError
 
-from deepfake import originals, project, runtime, tables
+from deepfake import originals, run_files, runtime, tables
 from deepfake.config.section import Section
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
@@ -57,8 +57,8 @@ def key(*parts: object) -> str:
 
 def entries() -> Iterator[Found]:
     """Yield every entry that says what it is, those of studies first; what is damaged says nothing."""
-    kept = [path for path in paths().store.glob(f"*/{project.ENTRY}") if path.parent.suffix != _NEW]
-    for path in (*sorted(paths().runs.glob(f"*/*/{project.ENTRY}")), *sorted(kept)):
+    kept = [path for path in paths().store.glob(f"*/{run_files.ENTRY}") if path.parent.suffix != _NEW]
+    for path in (*sorted(paths().runs.glob(f"*/*/{run_files.ENTRY}")), *sorted(kept)):
         try:
             yield Found(Entry.model_validate_json(path.read_text(encoding="utf-8")), path.parent)
         except (ValidationError, UnicodeDecodeError, FileNotFoundError):  # another process may have moved it away
@@ -113,7 +113,7 @@ def put(study: str, run: str, kind: Kind, wanted: str, write: Callable[[Path], N
     write(new)
     files = {str(path.relative_to(new)): runtime.file_hash(path) for path in sorted(new.rglob("*")) if path.is_file()}
     entry = Entry(run=run, kind=kind, key=wanted, files=files)
-    tables.write_text(entry.model_dump_json(indent=2) + "\n", new / project.ENTRY)
+    tables.write_text(entry.model_dump_json(indent=2) + "\n", new / run_files.ENTRY)
     target = paths().study(study) / run
     _set_aside(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def bring_back(study: str, run: str, wanted: str, progress: Progress = SILENT) -
 
 def copy(source: Path, folder: Path) -> None:
     """Copy all files of an entry into a folder that is to become another one."""
-    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(project.ENTRY))
+    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(run_files.ENTRY))
 
 
 def keep_only(study: str, runs: Collection[str]) -> None:

@@ -14,7 +14,8 @@ from deepfake.evaluation import evalset, influence, resampling, statistics, summ
 from deepfake.evaluation.evalset import EvalSet
 from deepfake.evaluation.influence import Influence
 from deepfake.evaluation.verdicts import Verdict
-from deepfake.project import RUN_CONFUSION, RUN_HISTORY, RUN_ROC, paths
+from deepfake.project import paths
+from deepfake.run_files import RUN_CONFUSION, RUN_HISTORY, RUN_ROC
 from deepfake.tables import results as result_tables
 
 Rows = Mapping[str, tuple[str, ...]]

@@ -116,12 +116,12 @@ def _figure(columns: dict[str, np.ndarray], samples: pd.DataFrame, path: Path) -
         squeeze=False,
     )
     for column, (name, images) in enumerate(columns.items()):
-        axes[0, column].set_title(name, fontsize=9)
+        axes[0, column].set_title(name, fontsize=9, parse_math=False)
         for row, image in enumerate(images):
             axes[row, column].imshow(image)
             axes[row, column].set(xticks=[], yticks=[])
     for row, source in enumerate(samples["source"]):
-        axes[row, 0].set_ylabel(source, fontsize=9)
+        axes[row, 0].set_ylabel(source, fontsize=9, parse_math=False)
     with tables.atomic(path) as temporary:
         figure.savefig(temporary, dpi=130)
     plt.close(figure)

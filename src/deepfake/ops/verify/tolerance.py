@@ -102,9 +102,15 @@ _COLUMNS: tuple[tuple[str, Kind, tuple[str, ...]], ...] = (
 """The kind of columns by file and name (lower case), the first that fits; else text is a key, a number is trained."""
 _NOISIER: tuple[tuple[float, tuple[str, ...]], ...] = (
     (AUC_SD, _STEADY),
-    (2 * AUC_SD, ("auc_*", "tpr_at_*", "held*out*auc", "trained_auc", "in?source?auc", "same source*", "benefit*")),
+    (
+        2 * AUC_SD,
+        ("auc_*", "tpr", "tpr_at_*", "held*out*auc", "trained_auc", "in?source?auc", "same source*", "benefit*"),
+    ),
     (2 * AUC_SD, ("delta", "δ (in-source*", "text2img auc", "inpainting auc", "insight auc", "log_loss*")),
-    (RATE_SD, (*_RATES, "recall (*", "r2", "spearman_*", "*correlation", "heat", "area", "excess")),
+    (RATE_SD, (*_RATES, "recall (*", "r2", "spearman_*", "*correlation", "area", "excess")),
+    (RATE_SD, ("face", "border", "background", "*_area", "*_excess", "border_change", "background_change")),
+    # what is decided at thresholds
+    (RATE_SD, ("risk*", "aurc")),
     (RATE_SD, ("*kappa", "spearman", "both_wrong", "independent", "right", "nobody", "percentile")),
 )
 """The standard deviation of what is noisier than an AUC, by name; the first that fits."""

@@ -202,9 +202,9 @@ def _rows(first: np.ndarray, shown: Sequence[tuple[str, str]]) -> None:
 
 
 def _label(name: str, longest: int = _LONGEST) -> str:
-    """Return a name as an axis shows it: short, on one line, and with $ as itself."""
+    """Return a name as an axis shows it: short, and on one line."""
     plain = " ".join(name.split())
-    return (plain if len(plain) <= longest else f"{plain[: longest - 1]}…").replace("$", r"\$")
+    return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
 
 
 def _legend(figure: Figure, note: str = "") -> None:

@@ -7,7 +7,8 @@ import pandas as pd
 
 from deepfake.config.analysis import Evaluation
 from deepfake.evaluation import verdicts
-from deepfake.reports.findings import Finding, Verdict
+from deepfake.reports.findings import Finding, Verdict, tested
+from deepfake.studies import comparison
 from deepfake.studies.eda import quality, splitting
 from deepfake.studies.eda.normalization import Scales
 
@@ -118,18 +119,12 @@ def _normalization(scales: Scales, evaluation: Evaluation) -> list[Finding]:
     words: dict[str, Verdict] = {"equivalent": "holds", "better": "fails", "worse": "fails"}
     judged = verdicts.compare(list(scales.reals.values()), ROPE, evaluation.confidence)
     return [
-        Finding(
-            id=f"normalization.{place}",
-            question=f"Normalised by {name}, do held-out real images have a mean z-score within ±{ROPE:g}?",
-            verdict=words.get(verdict.word, "undecided"),
+        tested(
+            f"normalization.{place}",
+            f"Normalised by {name}, do held-out real images have a mean z-score within ±{ROPE:g}?",
+            comparison.told(verdict, len(judged), ROPE),
+            words,
             measure="mean z",
-            effect=verdict.estimate.value,
-            low=verdict.low,
-            high=verdict.high,
-            p=verdict.p,
-            n_samples=verdict.estimate.n_samples,
-            n_groups=verdict.estimate.n_groups,
-            note=f"Undecided: {verdict.reason}." if verdict.reason else "",
         )
         for place, (name, verdict) in enumerate(zip(scales.reals, judged, strict=True))
     ]

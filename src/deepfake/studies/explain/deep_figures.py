@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from deepfake import tables
 from deepfake.project import paths
-from deepfake.reports import figures, image_grid, svg
+from deepfake.reports import figures, svg
 
 _ACROSS = 16
 """Filters in a row."""
@@ -147,7 +147,7 @@ def _heatmap(axes: Axes, values: np.ndarray, names: list[str]) -> QuadMesh:
                 ink = svg.ON_DARK if value > 0.6 else svg.ON_LIGHT
                 text = f"{value:.2f}".replace("0.", ".")
                 axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=7, color=ink)
-    places, broken = np.arange(len(names)) + 0.5, [image_grid.broken(name) for name in names]
+    places, broken = np.arange(len(names)) + 0.5, [figures.wrapped(name, 22) for name in names]
     axes.set_xticks(places, broken, fontsize=7)
     axes.set_yticks(places, broken, fontsize=7)
     axes.set_ylim(len(names), 0)

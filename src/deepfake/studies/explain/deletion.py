@@ -73,7 +73,7 @@ def write(
     question = f"Does deleting the hottest cells first lower the probability of a fake sooner ({case.title})?"
     rows = _write_areas(case.name, areas, groups, evaluation)
     if not len(images):
-        note = "No fake that it calls fake has heat."
+        note = "No fake that it predicts fake has heat."
         return [Finding(id="deletion", question=question, verdict="not_run", note=note)]
     note = _PLAIN if curves[:, 0, -1].mean() >= curves[:, 0, 0].mean() else ""
     words: dict[str, Verdict] = {"worse": "at_chance"}

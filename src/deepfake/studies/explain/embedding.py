@@ -18,8 +18,9 @@ from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import place
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
-from deepfake.reports.findings import Finding, Verdict
+from deepfake.reports.findings import Finding, Verdict, tested
 from deepfake.runs import features, heads, trained
+from deepfake.studies import comparison
 from deepfake.studies.explain import deep_figures
 from deepfake.studies.explain.cases import Case
 from deepfake.tables import results as result_tables
@@ -101,22 +102,8 @@ def conclusions(contrasts: Mapping[str, Influence], labels: Mapping[str, str], e
             note = "There are fewer than two sources of fakes, or fewer than two groups."
             found.append(Finding(id=id_, question=question, verdict="not_run", note=note))
             continue
-        verdict, estimate = known[name], known[name].estimate
-        found.append(
-            Finding(
-                id=id_,
-                question=question,
-                verdict=_WORDS.get(verdict.word, "equivalent" if verdict.word == "equivalent" else "undecided"),
-                measure="Δ adjusted accuracy",
-                effect=estimate.value,
-                low=verdict.low,
-                high=verdict.high,
-                p=verdict.p,
-                n_samples=estimate.n_samples,
-                n_groups=estimate.n_groups,
-                note="Undecided: too few groups for an interval." if estimate.reason else "",
-            )
-        )
+        row = comparison.told(known[name], len(known), evaluation.rope)
+        found.append(tested(id_, question, row, _WORDS, measure="Δ adjusted accuracy"))
     return found
 
 
@@ -130,18 +117,11 @@ def together(own: Mapping[str, Estimate], labels: Mapping[str, str], evaluation:
     """
     judged = verdicts.against_chance(list(own.values()), evaluation.rope, evaluation.confidence)
     return [
-        Finding(
-            id=f"groups.{name}",
-            question=f"Are most nearest neighbours in the features of {labels[name]} of the sample's own group?",
-            verdict=verdict.word,
+        tested(
+            f"groups.{name}",
+            f"Are most nearest neighbours in the features of {labels[name]} of the sample's own group?",
+            comparison.told(verdict, len(judged), evaluation.rope),
             measure="share of neighbours",
-            effect=verdict.estimate.value,
-            low=verdict.low,
-            high=verdict.high,
-            p=verdict.p,
-            n_samples=verdict.estimate.n_samples,
-            n_groups=verdict.estimate.n_groups,
-            note="Undecided: too few groups for an interval." if verdict.reason else "",
         )
         for name, verdict in zip(own, judged, strict=True)
     ]

@@ -6,7 +6,8 @@ import pandas as pd
 
 from deepfake.config.params import Evaluation
 from deepfake.evaluation import attention, verdicts
-from deepfake.reports.findings import Finding, Verdict
+from deepfake.reports.findings import Finding, Verdict, tested
+from deepfake.studies import comparison
 
 _WORDS: dict[str, Verdict] = {"better": "above_chance", "worse": "at_chance"}
 """More heat on the face than its area explains is what `compare` calls better than 0."""
@@ -33,20 +34,6 @@ def faces(
             note = f"{refused[name]}." if name in refused else "No image has both a face and heat."
             found.append(Finding(id=id_, question=question, verdict="not_run", note=note))
             continue
-        verdict, estimate = judged[name], known[name]
-        found.append(
-            Finding(
-                id=id_,
-                question=question,
-                verdict=_WORDS.get(verdict.word, "undecided"),
-                measure="Δ share of heat",
-                effect=estimate.value,
-                low=None if estimate.reason else verdict.low,
-                high=None if estimate.reason else verdict.high,
-                p=verdict.p,
-                n_samples=estimate.n_samples,
-                n_groups=estimate.n_groups,
-                note=f"Undecided: {estimate.reason}." if estimate.reason else "",
-            )
-        )
+        row = comparison.told(judged[name], len(judged), 0.0)
+        found.append(tested(id_, question, row, _WORDS, measure="Δ share of heat"))
     return found

@@ -15,7 +15,8 @@ from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.reports import image_grid
 from deepfake.reports.columns import Column, Table, estimate, number, text
-from deepfake.reports.findings import Finding, Verdict
+from deepfake.reports.findings import Finding, Verdict, tested
+from deepfake.studies import comparison
 from deepfake.studies.explain import cases, deep_figures, panel
 from deepfake.studies.explain.cases import Case
 from deepfake.tables import results as result_tables
@@ -123,14 +124,14 @@ def _errors(rescued: Mapping[str, Rescued], samples: int) -> pd.DataFrame:
 
 
 def same_errors(sides: Panel, found: Mapping[Any, agreement.Agreement], evaluation: Evaluation) -> Finding:
-    """Return whether models of different architectures make the same errors, within sources."""
-    question = "Do models of different architectures make the same errors?"
+    """Return whether models of different architectures share more errors than chance explains, within sources."""
+    question = "Do models of different architectures share more errors than chance explains?"
     mean = agreement.mean_errors(sides, found)
     if mean is None:
         return Finding(id="errors", question=question, verdict="not_run", note="All runs have the same architecture.")
     estimate_ = resampling.trained_models(mean, confidence=evaluation.confidence)
     (verdict,) = verdicts.compare([estimate_], 0.0, evaluation.confidence)
-    return _finding("errors", question, verdict, _WORDS.get(verdict.word, "undecided"), "κ of errors")
+    return tested("errors", question, comparison.told(verdict, 1, 0.0), _WORDS, measure="κ of errors")
 
 
 def _rescues(rescued: Mapping[str, Rescued], labels: Mapping[str, str], evaluation: Evaluation) -> list[Finding]:
@@ -145,26 +146,9 @@ def _rescues(rescued: Mapping[str, Rescued], labels: Mapping[str, str], evaluati
             note = "It makes no error, or there is no other architecture."
             found.append(Finding(id=id_, question=question, verdict="not_run", note=note))
             continue
-        word: Verdict = by_name[name].word
-        found.append(_finding(id_, question, by_name[name], word, "share right"))
+        row = comparison.told(by_name[name], len(by_name), evaluation.rope)
+        found.append(tested(id_, question, row, measure="share right"))
     return found
-
-
-def _finding(id_: str, question: str, verdict: verdicts.Verdict, word: Verdict, measure: str) -> Finding:
-    figure = verdict.estimate
-    return Finding(
-        id=id_,
-        question=question,
-        verdict=word,
-        measure=measure,
-        effect=figure.value,
-        low=verdict.low,
-        high=verdict.high,
-        p=verdict.p,
-        n_samples=figure.n_samples,
-        n_groups=figure.n_groups,
-        note="Undecided: too few groups for an interval." if figure.reason else "",
-    )
 
 
 def _draw(models: Mapping[str, Case], listed: pd.DataFrame, others: pd.DataFrame) -> None:

@@ -59,7 +59,7 @@ _CHECKS = [
         lambda value: _counted(value),
     ),
     text("Outcome", "outcome"),
-    text("What it means", "meaning"),
+    text("If not passed", "meaning"),
 ]
 _PROBES = [
     text("In", "subject"),
@@ -216,8 +216,8 @@ def _checks(name: str, compared: Tables) -> Table | None:
 
 
 def _counted(value: float) -> str:
-    """Return a count, or a share to three places."""
-    return f"{value:,.0f}" if value == round(value) else f"{value:.3f}"
+    """Return a count, or a share as a percentage."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:.1%}"
 
 
 def _probes(name: str, compared: Tables, settings: Params) -> Table | None:

@@ -50,8 +50,24 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
     Raises:
         InputError: params.yaml or a result table is damaged.
     """
-    known, settings, compared = runs.read_all() if found is None else found, config.load(), Tables()
-    shared = navigation.read()
+    known, compared = runs.read_all() if found is None else found, Tables()
+    pages = write_cards(known)
+    headings = ["Model", "Run", "AUC [interval]", "Test AUC [95% CI]", "Phase", "View", "Share", "Parameters"]
+    html.page(
+        INDEX,
+        __package__ or "",
+        "models.html.j2",
+        title="Models",
+        navigation=navigation.read(),
+        headings=headings,
+        rows=[_row(run, compared) for run in known if appearances.card(run)],
+    )
+    return [*pages, paths().site / INDEX]
+
+
+def write_cards(known: Sequence[RunFacts]) -> list[Path]:
+    """Write the cards of these runs, which are all that are here, and return them."""
+    settings, compared, shared = config.load(), Tables(), navigation.read()
     carded = [run for run in known if appearances.card(run)]
     for run in carded:
         html.page(
@@ -63,12 +79,7 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
             crumbs=[Entry("Models", INDEX)],
             **_shown(run, known, compared, settings),
         )
-    headings = ["Model", "Run", "AUC [interval]", "Test AUC [95% CI]", "Phase", "View", "Share", "Parameters"]
-    rows = [_row(run, compared) for run in carded]
-    html.page(
-        INDEX, __package__ or "", "models.html.j2", title="Models", navigation=shared, headings=headings, rows=rows
-    )
-    return [paths().site / page for page in (*(appearances.card(run) for run in carded), INDEX)]
+    return [paths().site / appearances.card(run) for run in carded]
 
 
 def _shown(run: RunFacts, known: Sequence[RunFacts], compared: Tables, settings: Params) -> dict[str, Any]:

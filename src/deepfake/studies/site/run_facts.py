@@ -15,8 +15,9 @@ from deepfake.config import RunConfig, config_of
 from deepfake.errors import InputError
 from deepfake.evaluation import hard_examples, metrics, summary
 from deepfake.evaluation.evalset import EvalSet
-from deepfake.project import ENTRY, paths
+from deepfake.project import paths
 from deepfake.reports import settings as shown_settings
+from deepfake.run_files import ENTRY
 from deepfake.runs import checkpoint_metadata
 from deepfake.runs.checkpoint_metadata import Record
 from deepfake.runs.store import Entry

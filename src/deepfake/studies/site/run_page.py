@@ -8,11 +8,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from deepfake import tables as schemas
-from deepfake.project import CHECKPOINTS, CUSTOM_EXPERIMENT
+from deepfake.project import CUSTOM_EXPERIMENT
 from deepfake.reports import settings as shown_settings
 from deepfake.reports.columns import Column, Table, number
 from deepfake.reports.site import charts
 from deepfake.reports.site.charts import Histogram, LineChart
+from deepfake.run_files import CHECKPOINTS
 from deepfake.studies.site import appearances, navigation
 from deepfake.studies.site.appearances import Tables
 from deepfake.studies.site.run_facts import RunFacts

@@ -28,22 +28,26 @@ def write(found: Sequence[RunFacts] | None = None) -> list[Path]:
     Raises:
         InputError: a result table is damaged.
     """
-    known, shared = read_all() if found is None else found, navigation.read()
-    compared = Tables()
+    known, shared, compared = read_all() if found is None else found, navigation.read(), Tables()
+    pages, rows = write_pages(known), [_row(run, compared) for run in known]
+    html.page(INDEX, __package__ or "", "runs.html.j2", title="Runs", navigation=shared, headings=_HEADINGS, rows=rows)
+    return [*pages, paths().site / INDEX]
+
+
+def write_pages(known: Sequence[RunFacts]) -> list[Path]:
+    """Write a page for each of these runs, which are all that are here, and return them."""
+    shared, compared = navigation.read(), Tables()
     for run in known:
-        crumbs = [Entry("Runs", INDEX)]
         html.page(
             address(run.name),
             __package__ or "",
             "run.html.j2",
             title=run.name,
             navigation=shared,
-            crumbs=crumbs,
-            **run_page.values(run, compared, {one.name for one in known}),
+            crumbs=[Entry("Runs", INDEX)],
+            **run_page.values(run, compared, set(shared.runs)),
         )
-    rows = [_row(run, compared) for run in known]
-    html.page(INDEX, __package__ or "", "runs.html.j2", title="Runs", navigation=shared, headings=_HEADINGS, rows=rows)
-    return [paths().site / page for page in (*(address(run.name) for run in known), INDEX)]
+    return [paths().site / address(run.name) for run in known]
 
 
 def read_all() -> list[RunFacts]:
@@ -56,7 +60,7 @@ def _row(run: RunFacts, compared: Tables) -> list[str | tuple[str, str]]:
     """Return a run as a row of the index."""
     figures = appearances.figures(run, compared)
     first = figures.shown().iloc[0] if figures else None
-    auc = f"{run.headline['auc']:.3f}" if "auc" in run.headline else "-"
+    auc = f"{run.headline['auc']:.3f} (all pairs)" if "auc" in run.headline else "-"
     uses = dict.fromkeys(use.study for use in appearances.uses(run, compared))
     page = navigation.address(run.study) if navigation.ran(run.study) else ""
     return [

@@ -19,12 +19,12 @@ from deepfake.tables import results as result_tables
 PATH = "index.html"
 TITLE = "Which detector works, why, and will it work on new data?"
 _FIGURES = {
-    "phase1": "phase1_auc",
-    "phase2": "phase2_differences",
-    "phase3": "phase3_size",
-    "phase4": "phase4_scaling",
+    "phase1": ("phase1_auc", "AUC of each model, over all fakes and for each source."),
+    "phase2": ("phase2_differences", "Differences in AUC with their intervals; band: region of practical equivalence."),
+    "phase3": ("phase3_size", "AUC against the number of parameters."),
+    "phase4": ("phase4_scaling", "AUC against the share of the training groups."),
 }
-"""The figure by which each phase is shown."""
+"""The figure by which each phase is shown, and what is drawn there."""
 _STUDY = "summary_study"
 _HOW = "How to read this"
 """The table and the section of the summary that the start page repeats."""
@@ -39,7 +39,7 @@ class Shown:
         title: of its page.
         path: its page below reports/site.
         figure: the figure's name.
-        caption: what its first key finding says.
+        caption: what is drawn, and what the phase's first key finding says.
     """
 
     study: str
@@ -63,7 +63,7 @@ def write(settings: Params, navigation: Navigation) -> Path:
         links=[site_navigation.address(study) for study, _ in keys],
         best=_best(settings),
         resolution=_resolution(),
-        phases=[_shown(study, figure, keys) for study, figure in _FIGURES.items() if site_navigation.ran(study)],
+        phases=[_shown(study, *drawn, keys) for study, drawn in _FIGURES.items() if site_navigation.ran(study)],
         absent=[title for study, title in summary.PAGES.items() if not site_navigation.ran(study)],
         study=_study(),
         left_out=", ".join(f"`{name}`" for name in summary.left_out(settings)),
@@ -72,11 +72,10 @@ def write(settings: Params, navigation: Navigation) -> Path:
     return paths().site / PATH
 
 
-def _shown(study: str, figure: str, keys: list[tuple[str, Finding]]) -> Shown:
+def _shown(study: str, figure: str, drawn: str, keys: list[tuple[str, Finding]]) -> Shown:
     first = next((one for name, one in keys if name == study), None)
-    said = f"{first.question} {first.answer.capitalize()}: {first.figures}." if first else ""
-    title = summary.PAGES[study]
-    return Shown(study, title, site_navigation.address(study), figure, said or title)
+    said = f" {first.question} {first.answer.capitalize()}: {first.figures}." if first else ""
+    return Shown(study, summary.PAGES[study], site_navigation.address(study), figure, drawn + said)
 
 
 def _best(settings: Params) -> str:

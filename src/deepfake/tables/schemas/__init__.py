@@ -1,0 +1,1 @@
+"""The schemas of the result tables, by what writes them."""
