@@ -190,14 +190,6 @@ def test_a_missing_or_damaged_figure_is_words(there, content):
         assert "phase3_size.png" in root.text
 
 
-def test_a_damaged_figure_is_words(there):
-    there.figure("phase3_size").write_bytes(b"no picture")
-    page.write(config.load())
-    root = read(there.site / "phase3.html")
-    assert not [image for image in root.all("img") if "phase3_size" in image.attributes["src"]]
-    assert "This figure was not made: phase3_size.png" in root.text
-
-
 def test_damaged_findings_are_one_line_and_nothing_is_written(there, monkeypatch):
     shutil.rmtree(there.site)
     there.findings("phase3").write_text("[{]")
