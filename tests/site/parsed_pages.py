@@ -15,7 +15,9 @@ class Page:
         self.tags = [(node.tag, node.attributes) for node in _below(self.root)]
         self.text = self.root.text
         self.links = [node.attributes["href"] for node in self.root.all("a")]
-        self.tables = {box.attributes["aria-label"]: _rows(box) for box in self.root.all("div", role="group")}
+        self.tables = {
+            box.attributes["aria-label"]: _rows(box) for box in self.root.all("div", role="group") if box.all("table")
+        }
 
     def column(self, label: str, heading: str) -> list[str]:
         """Return the cells of a column of a table."""
