@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import parsed_pages
 import pytest
+from joined_predictions import joined
 from scipy.special import expit
 
 from deepfake import config
@@ -39,9 +40,8 @@ def card(name: str) -> parsed_pages.Page:
 
 
 def held_out(name: str) -> pd.DataFrame:
-    """Return held-out predictions with labels, sources and groups, joined by pandas alone."""
-    manifest = pd.read_parquet(paths().manifest("sample"))[["sample_id", "label", "source", "group"]]
-    rows = pd.read_parquet(paths().predictions(name)).merge(manifest, on="sample_id")
+    """Return held-out predictions with labels, sources and groups."""
+    rows = joined(name)
     return rows[rows["subset"] == "held_out"]
 
 

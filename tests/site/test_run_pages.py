@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import parsed_pages
 import pytest
+from joined_predictions import joined
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
@@ -36,12 +37,6 @@ def page(name: str) -> parsed_pages.Page:
     return parsed_pages.read(paths().site / appearances.address(name))
 
 
-def rows_of(name: str) -> pd.DataFrame:
-    """Return predictions with labels, joined by pandas alone."""
-    manifest = pd.read_parquet(paths().manifest("sample"))[["sample_id", "label", "source"]]
-    return pd.read_parquet(paths().predictions(name)).merge(manifest, on="sample_id")
-
-
 def test_every_run_has_a_page_and_a_row_in_the_index(known, written):
     assert {path.stem for path in written[2]} == {*known, "index"}
     index = parsed_pages.read(written[2][-1])
@@ -52,7 +47,7 @@ def test_every_run_has_a_page_and_a_row_in_the_index(known, written):
 
 
 def test_folds_are_those_of_the_predictions(known):
-    rows, shown = rows_of("backbone_best"), page("backbone_best")
+    rows, shown = joined("backbone_best"), page("backbone_best")
     for subset, heading in (("held_out", "Held-out AUC"), ("train", "Train AUC"), ("validation", "Validation AUC")):
         parts = rows[rows["subset"] == subset].groupby("fold")
         expected = [f"{roc_auc_score(part['label'], part['logit']):.3f}" for _, part in parts]
@@ -62,7 +57,7 @@ def test_folds_are_those_of_the_predictions(known):
 
 
 def test_the_histogram_counts_the_first_repeat_once(known):
-    rows = rows_of("backbone_low")
+    rows = joined("backbone_low")
     rows = rows[(rows["subset"] == "held_out") & (rows["repeat"] == 0)]
     shown = page("backbone_low")
     for source, part in rows.groupby("source"):

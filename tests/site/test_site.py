@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -299,3 +301,9 @@ def test_settings_of_another_preset_build_too(there):
     settings: Params = config.load().model_copy(update={"preset": "full"})
     page.write(settings)
     assert "preset full" in read(there.site / "index.html").one("p", class_="lead").text
+
+
+def test_it_needs_no_torch():
+    code = "import sys, deepfake.studies.site.page, deepfake.studies.notebooks.execution; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
