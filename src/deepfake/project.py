@@ -17,7 +17,7 @@ from deepfake.errors import InputError
 PARAMS = "params.yaml"
 """The file that makes a folder a project."""
 STUDIES = (
-    *("custom", "phase1", "phase2", "phase3", "phase4", "final", "imbalance", "generalization"),
+    *("custom", "phase1", "phase2", "phase3", "phase4", "final", "imbalance", "generalization", "audio", "video"),
     *("eda", "probes", "shortcuts", "robustness", "explain", "faces", "summary"),
 )
 """What the results in reports are named after: a folder each, in which every name begins with it."""

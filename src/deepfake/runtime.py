@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RECORDED_PACKAGES = (
     *("deepfake", "torch", "timm", "numpy", "pandas", "scikit-learn"),
-    *("pillow", "opencv-python-headless", "nvidia-dali-cuda130"),
+    *("pillow", "opencv-python-headless", "nvidia-dali-cuda130", "av"),
 )
 """The packages that decide results."""
 
@@ -133,6 +133,11 @@ def code_hash(modules: Iterable[str] | None = None) -> str:
     for path in sorted(paths):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def module_file(module: str) -> str:
+    """Return the source file of a module of this package that has no modules below it, as a path inside the package."""
+    return module.removeprefix("deepfake.").replace(".", "/") + ".py"
 
 
 def versions(packages: Iterable[str]) -> dict[str, str | None]:

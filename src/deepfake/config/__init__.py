@@ -12,16 +12,15 @@ from deepfake.config.runs import (
     TRAINING,
     Entry,
     candidates,
-    decided_view,
     entries,
     resolve,
-    resolve_view,
     scaled,
     shares,
     table,
     tables_of,
     title,
 )
+from deepfake.config.views import decided_view, resolve_view
 from deepfake.errors import InputError
 from deepfake.project import paths
 

@@ -7,9 +7,11 @@ from pydantic import Field, model_validator
 from deepfake.config.section import Channels, Factor, Probability, Ratio, Resolution, Section, Seed
 
 
-class View(Section):
-    """A way to turn every image of a data set into a square of pixels: one decoded cache."""
+class PixelView(Section):
+    """A way to turn every image of a data set, or frame of its clips, into a square of pixels: one decoded cache."""
 
+    modality: Literal["image", "video"] = "image"
+    """What data sets it shows."""
     geometry: Literal["crop", "letterbox", "letterbox_real", "matched", "resize"]
     """`crop`: the central square. `letterbox`: the whole image, padded with black to a square; `letterbox_real` does
     so to real images only and crops the fakes. `resize`: the whole image, squeezed into a square."""
@@ -19,7 +21,7 @@ class View(Section):
     """Side of the square: pixels, or a word of the preset."""
 
     @model_validator(mode="after")
-    def _square(self) -> "View":
+    def _square(self) -> "PixelView":
         if self.face_crop and self.geometry != "crop":
             raise ValueError("a face crop is square already; it goes with geometry: crop")
         return self
@@ -85,6 +87,8 @@ class Compression(Section):
 class Augmentation(Section):
     """What happens to a training image, in this order: geometry, blur, noise, colour, JPEG; by default nothing."""
 
+    modality: Literal["image"] = "image"
+    """Frames of clips are images, too."""
     flip: Probability = 0.0
     """Probability of a mirror image."""
     scale: Range = Range(min=1.0, max=1.0)
@@ -115,6 +119,11 @@ class Augmentation(Section):
         sometimes = (self.flip, self.blur.probability, self.noise.probability, self.jpeg.probability)
         always = (self.rotation, self.brightness, self.contrast, self.saturation, self.hue)
         return self.scale.min == 1 and not any(sometimes) and not any(always)
+
+    @property
+    def resamples(self) -> bool:
+        """Tell whether it takes samples from a larger cache, so that what it changes stays sharp."""
+        return True
 
 
 class Normalization(Section):
@@ -177,8 +186,18 @@ class Resent(Section):
     """Drawn the same way for all sources."""
 
 
-class Ingest(Section):
-    """How much of a data set may be unreadable."""
+class Parts(Section):
+    """Into how many samples a file is divided; an image is one."""
+
+    frames: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Frames that are taken of a clip, spread evenly from the first to the last; a shorter clip has all of its own."""
+    window: Annotated[float, Field(ge=0.25, le=60)] = 4.0
+    """Seconds of a window of sound: a longer recording is cut into several, a shorter one is repeated until it is full.
+    """
+
+
+class Ingest(Parts):
+    """How files are divided, and how many of a data set may be unreadable."""
 
     max_quarantined: Annotated[float, Field(ge=0, lt=1)]
     """Largest share of files in quarantine; more is an error."""

@@ -17,7 +17,7 @@ from deepfake.config.runs import (
     size_of,
     tables_of,
 )
-from deepfake.config.studies import BEST, AnyRun, Ensemble, FineTuned, Reevaluated, Study, Trained
+from deepfake.config.studies import BEST, AnyRun, Ensemble, FineTuned, OwnData, Reevaluated, Study, Trained
 from deepfake.errors import InputError, unknown
 
 
@@ -77,7 +77,9 @@ def _check_run(settings: Params, name: str, entry: Entry, known: dict[str, Entry
     where = entry.study if entry.study == project.CUSTOM_EXPERIMENT else f"studies.{entry.study}.runs.{name}"
     trained = [other for other, found in known.items() if isinstance(found.run, Trained) and other != name]
     if isinstance(run, Trained):
-        others = [settings.dataset, *settings.studies.generalization.datasets, project.UNION]
+        section = getattr(settings.studies, entry.study)
+        joined = (settings.dataset, *settings.studies.generalization.datasets, project.UNION)
+        others = section.datasets if isinstance(section, OwnData) else joined
         if run.dataset is not None and run.dataset not in others:
             raise InputError(f"{where}.dataset: {unknown('data set', run.dataset, others)}")
         if _undecided(run) and entry.study not in ("phase3", "phase4"):

@@ -5,20 +5,45 @@ and nowhere else, so no value is ever overridden silently.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from deepfake.config.analysis import Evaluation, Interpretation
-from deepfake.config.images import Augmentation, Cache, Edited, Faces, Ingest, Normalization, Resent, Sample, View
+from deepfake.config.clips import Filmed
+from deepfake.config.images import (
+    Augmentation,
+    Cache,
+    Edited,
+    Faces,
+    Ingest,
+    Normalization,
+    PixelView,
+    Resent,
+    Sample,
+)
 from deepfake.config.section import Fraction, Ratio, Section, Share, first_mistake
+from deepfake.config.sound import SoundAugmentation, SoundView
+from deepfake.config.speech import SpeechCopies, SpokenTexts
 from deepfake.config.studies import Studies
 from deepfake.config.training import Shared
 from deepfake.errors import InputError, unknown
 from deepfake.project import paths
 
 Backend = Literal["dali", "opencv", "torchvision"]
+
+
+def _kind(value: Any) -> str:
+    """Return of which kind a view or a policy is: of sound, or of pixels unless it says otherwise."""
+    said = value.get("modality") if isinstance(value, dict) else getattr(value, "modality", None)
+    return "sound" if said == "audio" else "pixels"
+
+
+View = Annotated[Annotated[PixelView, Tag("pixels")] | Annotated[SoundView, Tag("sound")], Discriminator(_kind)]
+AnyAugmentation = Annotated[
+    Annotated[Augmentation, Tag("pixels")] | Annotated[SoundAugmentation, Tag("sound")], Discriminator(_kind)
+]
 
 
 class Resolutions(Section):
@@ -119,7 +144,7 @@ class Params(Section):
     shared: Shared
     presets: dict[str, Preset]
     views: dict[str, View]
-    augmentations: dict[str, Augmentation]
+    augmentations: dict[str, AnyAugmentation]
     imagenet: Normalization
     """Statistics of ImageNet, by which `normalization: imagenet` normalises."""
     cache: Cache
@@ -130,6 +155,9 @@ class Params(Section):
     sample: Sample
     sample_edited: Edited
     sample_resent: Resent
+    sample_video: Filmed
+    sample_audio: SpeechCopies
+    sample_speech: SpokenTexts
     ingest: Ingest
 
 

@@ -1,8 +1,8 @@
 """Views and runs, resolved: all that decides pixels and numbers."""
 
-from deepfake.config.params import Augmentation, Backend, Normalization
+from deepfake.config.params import AnyAugmentation, Backend, Normalization
 from deepfake.config.section import Section, Share
-from deepfake.config.training import Domain, Loss, Probe
+from deepfake.config.training import Domain, Loss, Pooling, Probe
 
 
 class ViewConfig(Section):
@@ -10,11 +10,16 @@ class ViewConfig(Section):
 
     dataset: str
     view: str
+    modality: str
+    """Of the data set: a key of `modalities.MODALITIES`."""
     geometry: str
+    """How an image becomes a square; of sound its front end."""
     face_margin: float | None
     """Margin around the face that is cut out, or None where the whole image counts."""
     size: int
-    """Side of the square in pixels."""
+    """Side of the square in pixels; of sound the bins of its front end."""
+    seconds: float | None
+    """Of a window of sound; None for pixels."""
     loader: Backend
 
 
@@ -32,6 +37,8 @@ class RunConfig(Section):
     """`all`, or `head`: a linear head on a frozen trunk."""
     probe: Probe | None
     """What a linear head sees, fine-tuned or not; None: the model has its own classifier."""
+    pooling: Pooling
+    """How the logits of a clip's samples become the one that it is chosen and judged by."""
     fraction: Share
     """Share of the training groups in use."""
     folds: int
@@ -55,7 +62,7 @@ class RunConfig(Section):
     normalization: Normalization | None
     """None: the statistics of each fold's real training images. A run that starts from pretrained weights, or from a
     head on such, is given here what its weights were trained with (`runs.weights.with_statistics`)."""
-    augmentation: Augmentation | None
+    augmentation: AnyAugmentation | None
     pretrained: bool
     """Whether it starts from ImageNet weights."""
     start_from: str | None
@@ -63,7 +70,7 @@ class RunConfig(Section):
     holdout: str | None
     """The fake source that it is neither trained nor chosen on."""
     oversampling: float | None
-    """Side of the cache that augmented images are taken from, over the input side; None without augmentation."""
+    """Side of the cache that augmented samples are taken from, over the input side; None for the cache itself."""
     seed: int
     val_ratio: float
     num_workers: int

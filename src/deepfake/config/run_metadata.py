@@ -29,6 +29,8 @@ def facts_of(experiment: str) -> dict[str, Any]:
     if type(facts.get("folds")) is not int or facts["folds"] < 1:
         found = json.dumps(facts.get("folds"))
         raise InputError(f"{path}: folds is {found}; run deepfake train {experiment} again, or dvc repro")
+    if "pooling" not in facts:  # what every reader of its predictions asks
+        raise InputError(f"{path}: written by another version; run deepfake train {experiment} again, or dvc repro")
     return facts
 
 

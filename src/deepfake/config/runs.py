@@ -1,23 +1,25 @@
 """From params.yaml to runs: each trained one resolved to all that decides its numbers."""
 
 from collections.abc import Container, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from deepfake import project
 from deepfake.config.decisions import Decision
-from deepfake.config.params import Augmentation, Params
-from deepfake.config.resolved import RunConfig, ViewConfig
-from deepfake.config.section import Fraction, Section, first_mistake
+from deepfake.config.params import AnyAugmentation, Params
+from deepfake.config.resolved import RunConfig
+from deepfake.config.section import Fraction, first_mistake
+from deepfake.config.sound import SoundAugmentation, SoundView
 from deepfake.config.studies import BEST, AnyRun, FineTuned, Study, Trained, merge
 from deepfake.config.training import PENALTIES, Domain, Loss, Probe, Shared
+from deepfake.config.views import decided_view, resolve_view, sized
 from deepfake.errors import InputError, unknown
 
-FROM_SCRATCH = ("simple_cnn",)
+FROM_SCRATCH = ("simple_cnn", "lcnn")
 """Models that nobody has pretrained."""
 PHASES = ("phase1", "phase2", "phase3", "phase4")
-TRAINING = ("custom", *PHASES, "imbalance", "generalization")
+TRAINING = ("custom", *PHASES, "imbalance", "generalization", "audio", "video")
 """The studies that have runs of their own, each in a folder of its name below `Project.runs`."""
 
 
@@ -26,25 +28,6 @@ class Entry(NamedTuple):
 
     study: str
     run: AnyRun
-
-
-def resolve_view(settings: Params, view: str, where: str = "views", dataset: str | None = None) -> ViewConfig:
-    """Resolve a view of a data set (by default the study's) with the sizes of the chosen preset.
-
-    Raises:
-        InputError: no such view; `where` says who named it.
-    """
-    if view not in settings.views:
-        raise InputError(f"{where}: {unknown('view', view, settings.views)}")
-    entry, preset = settings.views[view], settings.presets[settings.preset]
-    return ViewConfig(
-        dataset=dataset or settings.dataset,
-        view=view,
-        geometry=entry.geometry,
-        face_margin=settings.faces.margin if entry.face_crop else None,
-        size=_sized(preset.resolution, entry.resolution),
-        loader=preset.loader,
-    )
 
 
 def entries(settings: Params) -> dict[str, Entry]:
@@ -99,7 +82,7 @@ def shares(settings: Params) -> list[Fraction]:
 
 def size_of(settings: Params, share: Fraction) -> float:
     """Return a share of the data as a number, a word as the chosen preset means it."""
-    return _sized(settings.presets[settings.preset].fraction, share)
+    return sized(settings.presets[settings.preset].fraction, share)
 
 
 def table(settings: Params, name: str) -> dict[str, tuple[str, ...]]:
@@ -186,6 +169,9 @@ def resolve(settings: Params, name: str, decision: Decision | None = None) -> Ru
     model = role.model if role else run.model
     view, policy = _decided(settings, run, decision, where)
     augmentation = _augmentation(settings, policy, where)
+    seen = settings.views.get(view)
+    if augmentation and seen and isinstance(seen, SoundView) != isinstance(augmentation, SoundAugmentation):
+        raise InputError(f"{where}.augmentation: {policy} is no policy for view {view}; choose one of its modality")
     dataset = run.dataset or settings.dataset
     train = _trained_part(run, shared, where)
     pretrained = _pretrained(run, model, train, preset.pretrained)
@@ -198,12 +184,13 @@ def resolve(settings: Params, name: str, decision: Decision | None = None) -> Ru
         view=resolve_view(settings, view, f"{where}.view", dataset),
         train=train,
         probe=_probe(settings, run, shared, augmented=augmentation is not None),
+        pooling=shared.pooling,
         fraction=size_of(settings, shared.fraction),
         folds=preset.folds,
         repeats=repeats,
-        epochs=_sized(preset.epochs, shared.epochs),
+        epochs=sized(preset.epochs, shared.epochs),
         batch_size=shared.batch_size,
-        lr=_sized(preset.lr, shared.optimizer.lr),
+        lr=sized(preset.lr, shared.optimizer.lr),
         weight_decay=shared.optimizer.weight_decay,
         monitor=shared.monitor,
         early_stopping_patience=shared.early_stopping_patience,
@@ -219,7 +206,7 @@ def resolve(settings: Params, name: str, decision: Decision | None = None) -> Ru
         pretrained=pretrained,
         start_from=run.start_from if isinstance(run, FineTuned) else None,
         holdout=shared.holdout,
-        oversampling=settings.cache.oversampling if augmentation else None,
+        oversampling=settings.cache.oversampling if augmentation and augmentation.resamples else None,
         seed=shared.seed,
         val_ratio=preset.val_ratio,
         num_workers=shared.num_workers,
@@ -288,11 +275,6 @@ def _head(config: RunConfig, where: str) -> RunConfig:
     )
 
 
-def _sized(words: Section, value: Any) -> Any:
-    """Return a size: a number as it is, a word as the preset means it."""
-    return getattr(words, value) if isinstance(value, str) else value
-
-
 def _decided(settings: Params, run: Trained, decision: Decision | None, where: str) -> tuple[str, str]:
     """Return a run's view and policy, those that phase 2 decided where it says so."""
     if BEST not in (run.view, run.augmentation):
@@ -323,23 +305,7 @@ def title(settings: Params, name: str, dataset: str) -> str:
     return name if dataset == settings.dataset else f"own_{dataset}_{name}"
 
 
-def decided_view(settings: Params, decision: Decision) -> str:
-    """Return the view that shows what was decided.
-
-    Raises:
-        InputError: there is none.
-    """
-    for name, view in settings.views.items():
-        wanted = ("crop", decision.resolution, decision.face_crop)
-        if (view.geometry, view.resolution, view.face_crop) == wanted:
-            return name
-    raise InputError(
-        f"views: none with geometry: crop, resolution: {decision.resolution} and face_crop: "
-        f"{str(decision.face_crop).lower()}, which phase 2 may decide for; add one"
-    )
-
-
-def _augmentation(settings: Params, name: str, where: str) -> Augmentation | None:
+def _augmentation(settings: Params, name: str, where: str) -> AnyAugmentation | None:
     """Return a policy by its name, None when it changes nothing."""
     if name not in settings.augmentations:
         raise InputError(f"{where}.augmentation: {unknown('policy', name, settings.augmentations)}")

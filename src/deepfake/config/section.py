@@ -32,7 +32,10 @@ Fraction = Annotated[Literal["small", "medium", "all"] | Share, _OneMistake]
 Epochs = Annotated[Literal["short", "base", "long"] | Annotated[int, Field(ge=1)], _OneMistake]
 LearningRate = Annotated[Literal["base", "low"] | Annotated[float, Field(gt=0)], _OneMistake]
 KINDS = ("trained", "fine-tuned", "re-evaluated", "ensemble")
-"""Kinds of runs: pydantic puts the one that it chose into the path of a mistake, below the run's name."""
+"""Kinds of runs."""
+_SENSES = ("pixels", "sound")
+_CHOSEN = {"runs": KINDS, "views": _SENSES, "augmentations": _SENSES}
+"""What pydantic puts into the path of a mistake, below the name of an entry: the kind that it chose, by section."""
 
 
 class Section(BaseModel):
@@ -46,7 +49,8 @@ def first_mistake(error: ValidationError, schema: type[BaseModel], prefix: str =
     # an unknown key first: it explains the missing one that it was meant to be
     first, *others = sorted(error.errors(), key=lambda mistake: mistake["type"] != "extra_forbidden")
     loc = first["loc"]
-    parts = [part for place, part in enumerate(loc) if not (part in KINDS and loc[max(place - 2, 0)] == "runs")]
+    above = ("", "", *loc)
+    parts = [part for part, section in zip(loc, above, strict=False) if part not in _CHOSEN.get(str(section), ())]
     if first["type"] == "union_tag_invalid":
         parts.append("kind")
     where = ".".join(str(part) for part in (prefix, *parts) if part != "")

@@ -213,6 +213,42 @@ class Generalization(Study):
         return self
 
 
+class OwnData(Study):
+    """A study of data sets of its own, of any modality: what is learned on the first, and what holds on the others."""
+
+    dataset: str
+    """A data set of the catalog, of any modality, that its runs are trained on."""
+    others: tuple[str, ...] = ()
+    """Data sets of the same modality that its runs are asked about, too: they are out-of-domain."""
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Return all its data sets, the one that runs are trained on first."""
+        return self.dataset, *self.others
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trained_on_it(cls, value: Any) -> Any:
+        """Say what all runs are trained on; those that name another data set are refused below."""
+        if not isinstance(value, dict) or not isinstance(value.get("base") or {}, dict):
+            return value
+        return value | {"base": {"dataset": value.get("dataset")} | (value.get("base") or {})}
+
+    @field_validator("others")
+    @classmethod
+    def _different(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _once(value)
+
+    @model_validator(mode="after")
+    def _on_it(self) -> "OwnData":
+        for name, run in self.runs.items():
+            if isinstance(run, Trained) and run.dataset != self.dataset:
+                raise ValueError(
+                    f"runs.{name}.dataset: {run.dataset}, but runs of this study are trained on {self.dataset}"
+                )
+        return self
+
+
 class Shortcuts(Section):
     """The search for shortcuts."""
 
@@ -232,7 +268,7 @@ class Robustness(Section):
     runs: tuple[str, ...]
     """Trained runs that are examined."""
     corruptions: dict[str, tuple[float, float, float, float, float]]
-    """Strengths of each corruption of `modalities.image.corruptions.CORRUPTIONS`, whose units stand there."""
+    """Strengths of each corruption, by a name that the runs' modality knows, where its unit stands."""
 
 
 class Studies(Section):
@@ -246,5 +282,9 @@ class Studies(Section):
     phase4: Scaling
     imbalance: Imbalance
     generalization: Generalization
+    audio: OwnData | None = None
+    """Speech: recordings against copies of them that vocoders made; none: there is no such study."""
+    video: OwnData | None = None
+    """Clips: a verdict on frames against one on the whole clip; none: there is no such study."""
     shortcuts: Shortcuts
     robustness: Robustness

@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from deepfake.config.section import Epochs, Factor, Fraction, LearningRate, Probability, Section, Seed
 
+Pooling = Literal["mean", "median", "max"]
+"""How the logits of a clip's samples become one: a key of `evaluation.pooling.POOLINGS`."""
+
 
 class Optimizer(Section):
     """AdamW, the optimiser of every run; the rate follows a cosine, stepped once an epoch (T_max: the epochs)."""
@@ -108,5 +111,7 @@ class Shared(Section):
     """Threads that decode images; they do not change any number."""
     fraction: Fraction
     """Share of the development groups that is used: a number, or a word of the preset."""
+    pooling: Pooling
+    """How the logits of a clip's samples (frames, windows) become the one that it is judged by."""
     holdout: str | None
     """A fake source that is neither trained nor chosen on, only predicted; null for none."""

@@ -34,6 +34,7 @@ NATURES = {
     "framing": "container",
     "compression": "container",
     "metadata": "container",
+    **dict.fromkeys(("timing", "coding", "container", "duration", "silence", "level", "band"), "container"),
     "size": "both",
 }
 """What a family tells of: how an image is stored or framed, which is a shortcut for certain, or of its pixels, as the

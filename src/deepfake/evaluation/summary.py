@@ -6,15 +6,27 @@ import pandas as pd
 
 from deepfake import tables
 from deepfake.evaluation import metrics, thresholds
+from deepfake.evaluation.pooling import Pooling, by_clip
 
 HEADLINE = ("auc", "auc_std", "train_val_gap", "eer", "balanced_accuracy")
 """The keys of every experiment's metrics file, the same for all so that `dvc metrics diff` lines them up."""
 
 
-def join(predictions: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
-    """Return the predictions with each sample's label, source and group."""
+def join(predictions: pd.DataFrame, manifest: pd.DataFrame, pooling: Pooling | None = "mean") -> pd.DataFrame:
+    """Return the predictions with label, source and group, one row a clip, fold and condition.
+
+    Args:
+        predictions: `tables.PREDICTIONS`.
+        manifest: `tables.MANIFEST`.
+        pooling: how the logits of a clip's samples become one, that of the run (`facts_of(name)["pooling"]`); None for
+            one row a sample.
+
+    Returns:
+        `pooling.by_clip`; the samples as they are where each is a clip of its own.
+    """
     identity = manifest[["sample_id", "label", "source", "group"]]
-    return predictions.merge(identity, on="sample_id", how="inner", validate="many_to_one")
+    joined = predictions.merge(identity, on="sample_id", how="inner", validate="many_to_one")
+    return joined if pooling is None else by_clip(joined, pooling)
 
 
 def by_fold(joined: pd.DataFrame) -> pd.DataFrame:

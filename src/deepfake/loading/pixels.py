@@ -1,6 +1,6 @@
 """Where decoded images wait until a batch needs them: on the GPU when they fit, else in pinned memory, or mapped.
 
-A store gives `stream(chunks)`: for each chunk of rows, in order, uint8 [b, size, size, 3] on the device.
+A store gives `stream(chunks)`: for each chunk of rows, in order, the samples [b, ...] on the device.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ class Store(Protocol):
     device: torch.device
 
     def stream(self, chunks: Iterable[np.ndarray]) -> Iterator[torch.Tensor]:
-        """Yield the images of each chunk of rows, uint8 [b, size, size, 3]."""
+        """Yield the samples of each chunk of rows, [b, ...]."""
         ...
 
 
@@ -33,16 +33,20 @@ def place(images: np.ndarray, rows: np.ndarray, device: torch.device) -> Store:
     """Put images where batches are made from them fastest.
 
     Args:
-        images: uint8 [n, size, size, 3], most often mapped from a file.
+        images: [n, ...], as a modality stores them, most often mapped from a file.
         rows: the rows that will be asked for.
         device: where the batches are needed.
     """
     if device.type != "cuda":
         return Mapped(images)
-    needed = len(rows) * int(np.prod(images.shape[1:]))
+    needed = len(rows) * int(np.prod(images.shape[1:])) * images.itemsize
     if needed <= _RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
         return Resident(images, rows, device)
     return Pinned(images, device)
+
+
+def _dtype(samples: np.ndarray) -> torch.dtype:
+    return torch.from_numpy(samples[:0].copy()).dtype
 
 
 class Mapped:
@@ -66,7 +70,7 @@ class Resident:
         """Upload the images of some rows, a part at a time, so that the host never holds them all."""
         self.device = device
         rows = np.unique(rows)
-        self._images = torch.empty((len(rows), *images.shape[1:]), dtype=torch.uint8, device=device)
+        self._images = torch.empty((len(rows), *images.shape[1:]), dtype=_dtype(images), device=device)
         for start in range(0, len(rows), _UPLOAD):
             part = torch.from_numpy(images[rows[start : start + _UPLOAD]])
             self._images[start : start + len(part)].copy_(part)
@@ -103,7 +107,7 @@ class Pinned:
 
     def _send(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.cuda.Event]:
         """Gather rows and start their copy; torch reuses a pinned block only when its copies are done."""
-        pinned = torch.empty((len(rows), *self._images.shape[1:]), dtype=torch.uint8, pin_memory=True)
+        pinned = torch.empty((len(rows), *self._images.shape[1:]), dtype=_dtype(self._images), pin_memory=True)
         np.take(self._images, rows, axis=0, out=pinned.numpy())
         with torch.cuda.stream(self._stream):
             images = pinned.to(self.device, non_blocking=True)

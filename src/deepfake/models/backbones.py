@@ -1,6 +1,7 @@
-"""Detectors by name: SimpleCNN, or any backbone of timm with a head of one logit, its own or a linear one."""
+"""Detectors by name: those of `OWN`, or any backbone of timm with a head of one logit, its own or a linear one."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,16 @@ from torch import nn
 from deepfake.errors import InputError, unknown
 from deepfake.models import sizes
 from deepfake.models.frozen import LinearProbe
+from deepfake.models.light_cnn import LightCNN
 from deepfake.models.simple_cnn import SimpleCNN
+from deepfake.models.sizes import Shape
 
 SIMPLE_CNN = "simple_cnn"
+OWN: dict[str, Callable[[tuple[int, int, int]], nn.Module]] = {
+    SIMPLE_CNN: lambda shape: SimpleCNN(shape[0]),
+    "lcnn": LightCNN,
+}
+"""The networks that are no backbones of timm, by name; each is built for inputs of a shape."""
 
 
 def check_name(name: str) -> None:
@@ -23,12 +31,12 @@ def check_name(name: str) -> None:
     Raises:
         InputError: with the nearest names.
     """
-    if name == SIMPLE_CNN:
+    if name in OWN:
         return
-    import timm  # takes two seconds, which SimpleCNN does not need
+    import timm  # takes two seconds, which these do not need
 
     if not timm.is_model(name):
-        raise InputError(f"model: {unknown('model', name, [SIMPLE_CNN, *timm.list_models()])}")
+        raise InputError(f"model: {unknown('model', name, [*OWN, *timm.list_models()])}")
     try:
         timm.get_pretrained_cfg(name)
     except RuntimeError:
@@ -36,42 +44,47 @@ def check_name(name: str) -> None:
         raise InputError(f"model: {name}: {architecture} has no weights named {tag!r}; write {architecture}") from None
 
 
-def check_size(name: str, size: int) -> None:
-    """Check that a model exists and takes images of this size.
+def check_size(name: str, shape: Shape) -> None:
+    """Check that a model exists and takes inputs of this shape.
 
     Args:
-        name: `simple_cnn`, or any backbone of timm.
-        size: side of the input in pixels.
+        name: a key of `OWN`, or any backbone of timm.
+        shape: channels, height and width of an input, or the side of a square of three channels in pixels.
 
     Raises:
         InputError: with the nearest names or sizes.
     """
     check_name(name)
-    if name != SIMPLE_CNN:
-        sizes.check(name, size)
+    if name in OWN:
+        with torch.device("meta"):
+            OWN[name](sizes.sides(shape))
+    else:
+        sizes.check(name, shape)
 
 
-def create(name: str, size: int, weights: Path | None = None, stage: str | None = None) -> nn.Module:
+def create(name: str, shape: Shape, weights: Path | None = None, stage: str | None = None) -> nn.Module:
     """Build a detector in training mode.
 
     Args:
-        name: `simple_cnn`, or any backbone of timm, which gets a head of one logit.
-        size: side of the input in pixels; transformers with position embeddings are built for it.
-        weights: safetensors of timm's classifier of this name: what the backbone starts from. Everything is
-            random without it; the head always is, and the same one for the same seed.
+        name: a key of `OWN`, or any backbone of timm, which gets a head of one logit.
+        shape: channels, height and width of an input, or the side of a square of three channels in pixels;
+            transformers with position embeddings are built for it.
+        weights: safetensors of timm's classifier of this name: what the backbone starts from; of one channel its stem
+            has the sum over those of colours. Everything is random without it; the head always is, and the same one
+            for the same seed.
         stage: of the backbone, whose features a linear head sees instead of timm's own (`frozen.LinearProbe`).
 
     Raises:
-        InputError: no model has this name, it cannot take images of this size, it lacks the stage, or the
+        InputError: no model has this name, it cannot take inputs of this shape, it lacks the stage, or the
             weights are not its own.
     """
     check_name(name)
-    if name == SIMPLE_CNN:
-        return SimpleCNN()
-    model = sizes.build(name, size)
+    if name in OWN:
+        return OWN[name](sizes.sides(shape))
+    model = sizes.build(name, shape)
     if weights is not None:
-        model.load_state_dict(_backbone(model, _classifier(name, weights, sizes.options(name, size))))
-    return (model if stage is None else LinearProbe(model, stage, size)).train()
+        model.load_state_dict(_backbone(model, _classifier(name, weights, sizes.options(name, shape))))
+    return (model if stage is None else LinearProbe(model, stage, shape)).train()
 
 
 _MISFIT = re.compile(r'(Missing|Unexpected) key\(s\) in state_dict: "([^"]+)"|size (mismatch) for ([^:]+)')

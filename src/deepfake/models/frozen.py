@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from deepfake.errors import InputError
-from deepfake.models import grids
+from deepfake.models import grids, sizes
+from deepfake.models.sizes import Shape
 
 PENULTIMATE = "penultimate"
 """The last but one of the stages that timm lists in `feature_info`."""
@@ -42,13 +43,13 @@ class LinearHead(nn.Module):
 class LinearProbe(nn.Module):
     """A trunk up to one of its stages, and a linear head on each channel's mean and standard deviation there."""
 
-    def __init__(self, trunk: nn.Module, stage: str, size: int):
+    def __init__(self, trunk: nn.Module, stage: str, shape: Shape):
         """Cut a trunk off behind a stage.
 
         Args:
             trunk: a backbone of timm, which is changed: what runs behind the stage is taken out.
             stage: `penultimate`, `final`, or the name of a module of the trunk (`blocks.3`).
-            size: side of the images in pixels.
+            shape: of an input: channels, height and width, or the side of a square of three channels.
 
         Raises:
             InputError: the trunk has no such stage, or it gives no feature map.
@@ -58,14 +59,14 @@ class LinearProbe(nn.Module):
         name = type(trunk).__name__
         if not self.final:
             place = _place(trunk, stage)
-            _cut(trunk, place, size)
+            _cut(trunk, place, sizes.sides(shape))
             stage = place
         self.trunk = trunk
         self.moments = _Moments()
         training = trunk.training
         with torch.no_grad():
             try:
-                maps = self.eval().forward_features(torch.zeros(1, 3, size, size))
+                maps = self.eval().forward_features(torch.zeros(1, *sizes.sides(shape)))
                 count = self.pooled(maps).shape[1]
             except (AttributeError, IndexError, TypeError, ValueError) as error:
                 reason = " ".join(str(error).split())[:120]
@@ -74,11 +75,11 @@ class LinearProbe(nn.Module):
         self.train(training)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map float [b, 3, h, w] to logits [b, 1]."""
+        """Map float [b, c, h, w] to logits [b, 1]."""
         return self.forward_head(self.forward_features(images))
 
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
-        """Map float [b, 3, h, w] to the stage's c maps and as many of squared deviations, [b, 2c, h', w'].
+        """Map float [b, c, h, w] to the stage's k maps and as many of squared deviations, [b, 2k, h', w'].
 
         A transformer's tokens are put where their patches lie. `final` gives what the trunk calls its features.
         """
@@ -160,7 +161,7 @@ def _ranks(listed: list[str]) -> set[str]:
     return {name.rpartition(".")[0] for name in listed} - {""}
 
 
-def _cut(trunk: nn.Module, place: str, size: int) -> None:
+def _cut(trunk: nn.Module, place: str, shape: tuple[int, int, int]) -> None:
     """End a trunk's forward pass behind a module, and take out the modules that it never comes to."""
     called: set[nn.Module] = set()
 
@@ -173,7 +174,7 @@ def _cut(trunk: nn.Module, place: str, size: int) -> None:
     hooks = [module.register_forward_pre_hook(remember) for module in trunk.modules()]
     try:
         with torch.no_grad():
-            trunk.eval()(torch.zeros(1, 3, size, size))
+            trunk.eval()(torch.zeros(1, *shape))
     except _Reached:
         pass
     finally:

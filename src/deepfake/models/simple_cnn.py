@@ -11,12 +11,12 @@ class SimpleCNN(nn.Module):
     average and a linear layer. The stem is thin (16 channels), which is what makes it fast on a CPU.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (16, 32, 64, 128, 256)):
-        """Build the network with these numbers of channels."""
+    def __init__(self, channels: int = 3, widths: tuple[int, ...] = (16, 32, 64, 128, 256)):
+        """Build the network for images of so many channels, with these numbers of channels in its layers."""
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after in zip((3, *widths), widths, strict=False):
-            if before != 3:
+        for before, after in zip((channels, *widths), widths, strict=False):
+            if layers:
                 layers.append(nn.MaxPool2d(2))
             layers += [
                 nn.Conv2d(before, after, kernel_size=3, padding=1, bias=False),
@@ -27,13 +27,13 @@ class SimpleCNN(nn.Module):
         self.head = nn.Linear(widths[-1], 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map float [b, 3, h, w] (sides of at least 16 pixels) to logits [b, 1]."""
+        """Map float [b, channels, h, w] (sides of at least 16 pixels) to logits [b, 1]."""
         return self.forward_head(self.forward_features(images))
 
     # from here on: what timm's backbones have, by timm's names
 
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
-        """Map float [b, 3, h, w] to feature maps [b, c, h', w']."""
+        """Map float [b, channels, h, w] to feature maps [b, c, h', w']."""
         return self.features(images)
 
     def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:

@@ -10,7 +10,7 @@ from deepfake.config import RunConfig, facts_of
 from deepfake.config.params import Normalization
 from deepfake.config.section import Section
 from deepfake.errors import InputError
-from deepfake.evaluation import calibration, thresholds
+from deepfake.evaluation import calibration, pooling, thresholds
 from deepfake.project import paths
 
 
@@ -18,6 +18,8 @@ class Validation(Section):
     """The inner validation of a fold, on which thresholds and temperature were chosen."""
 
     sample_id: tuple[str, ...]
+    clip_id: tuple[str, ...] | None = None
+    """The clip of each sample; None: each sample is a clip of its own."""
     label: tuple[int, ...]
     """0 real, 1 fake."""
     logit: tuple[float, ...]
@@ -55,8 +57,9 @@ def of(
     sample_ids: np.ndarray,
     labels: np.ndarray,
     logits: np.ndarray,
+    clip_ids: np.ndarray | None = None,
 ) -> Record:
-    """Choose thresholds and temperature on a fold's inner validation, and return the record of its checkpoint.
+    """Choose thresholds and temperature on the clips of a fold's inner validation; return its checkpoint's record.
 
     Args:
         config: the experiment.
@@ -67,8 +70,11 @@ def of(
         sample_ids: str [n], of the inner validation.
         labels: int [n].
         logits: float [n].
+        clip_ids: str [n], the clips that samples belong to; None: each sample is a clip of its own.
     """
-    found = thresholds.all_of(labels, logits)
+    clips = None if clip_ids is None else pooling.codes(clip_ids)
+    judged = pooling.decided(labels, logits, clips, config.pooling)
+    found = thresholds.all_of(*judged)
     return Record(
         fold=fold,
         epoch=epoch,
@@ -76,9 +82,10 @@ def of(
         normalization=normalization,
         threshold=found[thresholds.TUNED],
         thresholds=found,
-        temperature=calibration.temperature(labels, logits),
+        temperature=calibration.temperature(*judged),
         validation=Validation(
             sample_id=tuple(sample_ids.tolist()),
+            clip_id=None if clips is None or clip_ids is None else tuple(clip_ids.tolist()),
             label=tuple(labels.tolist()),
             logit=tuple(logits.tolist()),
             probability=tuple(expit(logits).tolist()),

@@ -5,16 +5,19 @@ from functools import cache
 
 import grimp
 
-from deepfake import runtime
-
-_BACKENDS = ("deepfake.modalities.image.dali", "deepfake.modalities.image.opencv", "deepfake.modalities.image.vision")
-"""What `modalities.image.backends` imports by name."""
+from deepfake import modalities, runtime
 
 
 @cache
-def digest(module: str) -> str:
-    """Return the SHA-256 over the source of a module and all that it imports of this package."""
-    return runtime.code_hash(files(_graph(), [module]))
+def digest(module: str, modality: str | None = None) -> str:
+    """Return the SHA-256 over the source of a module and all that it imports of this package.
+
+    Args:
+        module: the module.
+        modality: whose samples it works on: modalities are imported by name.
+    """
+    chosen = modalities.load(modality).CODE if modality else ()
+    return runtime.code_hash(files(_graph(), [module, *chosen]))
 
 
 @cache
@@ -26,8 +29,6 @@ def _graph() -> grimp.ImportGraph:
 def files(graph: grimp.ImportGraph, entries: Iterable[str]) -> list[str]:
     """Return the source files behind some modules and all that they import, as paths inside the package."""
     modules = set(entries).union(*(graph.find_upstream_modules(entry) for entry in entries))
-    if "deepfake.modalities.image.backends" in modules:
-        modules.update(_BACKENDS, *(graph.find_upstream_modules(backend) for backend in _BACKENDS))
     paths = []
     for module in sorted(modules - {"deepfake"}):
         path = module.removeprefix("deepfake.").replace(".", "/")

@@ -81,7 +81,7 @@ def run(config: RunConfig, progress: Progress = SILENT) -> Outcome:
     complete([config], progress)
     manifest = tables.read(paths().manifest(config.dataset), tables.MANIFEST)
     predictions = tables.read(paths().predictions(config.experiment), tables.PREDICTIONS)
-    by_fold = summary.by_fold(summary.join(predictions, manifest))
+    by_fold = summary.by_fold(summary.join(predictions, manifest, config.pooling))
     history = pd.read_csv(paths().history(config.experiment))
     return Outcome(predictions, history, facts_of(config.experiment), by_fold)
 
@@ -161,7 +161,7 @@ def prepare(config: RunConfig) -> Prepared:
         config.model_dump_json(exclude=_NAMES),
         inputs,
         runtime.file_hash(regions),
-        code.digest("deepfake.runs.heads" if config.train == "head" else "deepfake.runs.fold"),
+        code.digest("deepfake.runs.heads" if config.train == "head" else "deepfake.runs.fold", config.view.modality),
         code.digest("deepfake.evaluation.summary"),
         runtime.versions(runtime.RECORDED_PACKAGES),
         runtime.has_gpu(),
@@ -175,10 +175,10 @@ def jobs(prepared: Prepared, progress: Progress = SILENT) -> "list[FoldJob]":
     Raises:
         InputError: unknown model, one that cannot take images of this size, or too few groups.
     """
-    from deepfake import models  # loads torch, which results that are there need not wait for
+    from deepfake import modalities, models  # loads torch, which results that are there need not wait for
     from deepfake.runs import fold as folds
 
-    models.check_size(prepared.config.model, prepared.config.resolution)
+    models.check_size(prepared.config.model, modalities.shape(prepared.config.view))
     every = folds.jobs(
         prepared.config,
         prepared.manifest,
@@ -212,8 +212,8 @@ def read_predictions(folders: list[Path]) -> pd.DataFrame:
 
 def write_results(folder: Path, predictions: pd.DataFrame, manifest: pd.DataFrame, facts: dict[str, Any]) -> None:
     """Write into an entry what all kinds of runs have: predictions, configuration, metrics, curves."""
-    by_fold = summary.by_fold(summary.join(predictions, manifest))
-    held_out = summary.join(predictions, manifest).query("subset == 'held_out'")
+    joined = summary.join(predictions, manifest, facts["pooling"])
+    by_fold, held_out = summary.by_fold(joined), joined.query("subset == 'held_out'")
     tables.write(predictions, folder / run_files.RUN_PREDICTIONS, tables.PREDICTIONS)
     tables.write_text(json.dumps(facts, indent=2) + "\n", folder / run_files.RUN_CONFIG)
     tables.write_csv(summary.roc(held_out), folder / run_files.RUN_ROC)

@@ -15,6 +15,7 @@ from deepfake import runtime
 from deepfake.config import RunConfig, ViewConfig, config_of, facts_of
 from deepfake.config.section import Section
 from deepfake.errors import InputError
+from deepfake.evaluation.pooling import Pooling
 from deepfake.loading.batches import Loader
 from deepfake.loading.pixels import place
 from deepfake.project import paths
@@ -57,6 +58,16 @@ class Detector:
     def shipped(self) -> range:
         """Return the folds that predict together: those of the first repeat."""
         return range(self.members[0].trained.config.folds)
+
+    @property
+    def modality(self) -> str:
+        """Return the modality of what it can be asked about."""
+        return self.members[0].trained.config.view.modality
+
+    @property
+    def pooling(self) -> Pooling:
+        """Return how the logits of a file's samples become one (`evaluation.pooling`)."""
+        return self.members[0].trained.config.pooling
 
     @property
     def views(self) -> dict[str, ViewConfig]:
@@ -177,6 +188,7 @@ class LoadedFold:
             (
                 member.trained.config.view.view,
                 _fused(model_of(member.trained, fold, device)) if fuse else model_of(member.trained, fold, device),
+                member.trained.config.view,
                 member.trained.scales[fold],
                 member.coefficients[fold],
             )
@@ -187,15 +199,15 @@ class LoadedFold:
         """Return the detector's logits, float64 [m], under the evaluation transform and in full precision.
 
         Args:
-            images: uint8 [n, side, side, 3] by the name of the view that shows them, mapped or in memory.
+            images: the stored samples by the name of the view that shows them, mapped or in memory.
             rows: int [m], the images that are asked about.
         """
         rows = rows.copy()  # pandas hands out arrays that cannot be written, which torch warns of
         total = np.full(len(rows), self._intercept)
-        for view, model, scale, coefficient in self._members:
-            store = place(images[view], rows, self._device)
+        for name, model, view, scale, coefficient in self._members:
+            store = place(images[name], rows, self._device)
             # nobody asks a loader of the prediction for labels
-            loader = Loader(store, np.zeros(len(images[view])), scale)
+            loader = Loader(store, np.zeros(len(images[name])), view, scale)
             total += coefficient * predict(model, loader, rows)
         return total
 
@@ -212,7 +224,7 @@ def file_logits(detector: Detector, fold: int, images: Mapping[str, Path], rows:
     Args:
         detector: which is asked; its `file_features` are there (`heads.ensure`).
         fold: its fold.
-        images: `.npy` file of uint8 [n, side, side, 3] by the name of the view that shows them.
+        images: `.npy` file of the stored samples by the name of the view that shows them.
         rows: int [m], the images that are asked about.
     """
     frozen = _frozen(detector)

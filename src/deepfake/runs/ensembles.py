@@ -19,7 +19,7 @@ from deepfake.config import facts_of
 from deepfake.config.params import Params
 from deepfake.config.studies import Ensemble
 from deepfake.errors import InputError, unknown
-from deepfake.evaluation import metrics
+from deepfake.evaluation import metrics, pooling
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.runs import checkpoint_metadata, code, store
@@ -29,7 +29,7 @@ from deepfake.runs.cross_validation import write_results
 MODEL = "ensemble"
 """The `model` in an ensemble's configuration."""
 _KEY = ["fold", "subset", "sample_id"]
-_ALIKE = ("dataset", "manifest_sha256", "folds", "repeats")
+_ALIKE = ("dataset", "manifest_sha256", "folds", "repeats", "pooling")
 """What members must have in common; they may differ in model, view and normalisation."""
 
 
@@ -120,7 +120,7 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
     if store.bring_back(study, name, key, progress):
         return
     manifest = _manifest_of(members[0])
-    weights = [WEIGHTS[entry.weights](*_validation(members, fold)) for fold in members[0].records]
+    weights = [WEIGHTS[entry.weights](*_judged(members, fold)) for fold in members[0].records]
     for fold, one in enumerate(weights):
         for member, weight in zip(members, one.coefficients, strict=True):
             if weight < 0:
@@ -206,6 +206,17 @@ def _validation(members: list[Member], fold: int) -> tuple[np.ndarray, np.ndarra
     return np.array(rows), np.array(own[0].label)
 
 
+def _judged(members: list[Member], fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the members' logits on the clips of a fold's inner validation, float64 [m, members], and labels [m]."""
+    logits, labels = _validation(members, fold)
+    record = members[0].records[fold]
+    clips, how = record.validation.clip_id, record.config.pooling
+    if clips is None:
+        return logits, labels
+    each = [pooling.decided(labels, logits[:, number], np.array(clips), how) for number in range(len(members))]
+    return np.column_stack([one[1] for one in each]), each[0][0]
+
+
 def _predictions(name: str, members: list[Member], weights: list[Weights], manifest: pd.DataFrame) -> pd.DataFrame:
     """Return the ensemble's predictions (`tables.PREDICTIONS`) of all samples in use, fold by fold."""
     places = members[0].logits.index
@@ -224,13 +235,16 @@ def _record(name: str, members: list[Member], fold: int, weights: Weights) -> Re
     first = members[0].records[fold]
     each, labels = _validation(members, fold)
     logits = weights.sum(each)
+    clips = None if first.validation.clip_id is None else np.array(first.validation.clip_id)
+    judged = pooling.decided(labels, logits, clips, first.config.pooling)
     return checkpoint_metadata.of(
         first.config.model_copy(update={"experiment": name, "model": MODEL}),
         fold,
         epoch=1,
-        metrics={"validation_auc": metrics.auc(labels, logits)},
+        metrics={"validation_auc": metrics.auc(*judged)},
         normalization=first.normalization,
         sample_ids=np.array(first.validation.sample_id),
         labels=labels,
         logits=logits,
+        clip_ids=clips,
     )

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from deepfake import models, runtime
-from deepfake.config.params import Augmentation, Normalization
+from deepfake import modalities, models, runtime
+from deepfake.config import ViewConfig
+from deepfake.config.params import AnyAugmentation, Normalization
 from deepfake.execution import Tell, run_jobs
 from deepfake.loading import cache
 from deepfake.loading.batches import AugmentingLoader, Loader
@@ -32,17 +33,13 @@ _BATCH = {"cpu": 16, "cuda": 64}
 """Images in a forward pass, always: sums come out the same whoever computes. On a CPU what is computed of few images
 stays in its caches: EfficientNet-Lite0 at 96 px takes half the time of batches of 64."""
 _PACKAGES = ("torch", "timm", "opencv-python-headless", "nvidia-dali-cuda130", "torchvision")
-_CODE = (
-    *("models/backbones.py", "models/frozen.py", "models/grids.py", "loading/batches.py"),
-    *(f"modalities/image/{name}.py" for name in ("augmentation", "opencv", "dali", "vision")),
-)
+_CODE = ("models/backbones.py", "models/frozen.py", "models/grids.py", "loading/batches.py")
 
 
 class Draw(NamedTuple):
-    """One augmentation of each image: policy, backend, seed, and the number that takes the place of an epoch."""
+    """One augmentation of each image: policy, seed, and the number that takes the place of an epoch."""
 
-    policy: Augmentation
-    backend: str
+    policy: AnyAugmentation
     seed: int
     number: int
 
@@ -52,17 +49,17 @@ class Wanted(NamedTuple):
 
     Args:
         model: a backbone of timm.
-        size: side of its input in pixels.
+        view: what it sees of the samples.
         stage: of the backbone (`models.LinearProbe`).
         weights: its own.
-        images: `.npy` file of uint8 [n, side, side, 3]; augmentation starts from larger ones.
+        images: `.npy` file of the samples; augmentation may start from larger ones.
         scale: what the images are normalised by.
         rows: int [m], of the images, ascending.
         draw: how they are augmented, None for the evaluation transform.
     """
 
     model: str
-    size: int
+    view: ViewConfig
     stage: str
     weights: Path
     images: Path
@@ -120,18 +117,24 @@ def read(wanted: Wanted) -> np.ndarray:
 def _folder(wanted: Wanted) -> Path:
     """Return the folder of a set of features, whose name is a hash of all that decides them."""
     facts: dict[str, Any] = {
-        "model": [wanted.model, wanted.size, wanted.stage, _digest(wanted.weights, runtime.file_hash)],
+        "model": [wanted.model, wanted.stage, _digest(wanted.weights, runtime.file_hash)],
+        "view": wanted.view.model_dump(exclude={"dataset", "view"}),
         "pixels": _digest(wanted.images, cache.pixels_hash),
         "scale": wanted.scale.model_dump(),
         "draw": wanted.draw and [wanted.draw.policy.model_dump(), *wanted.draw[1:]],
-        "code": _code(),
+        "code": _code(wanted.view.modality),
         "packages": runtime.versions(_PACKAGES),
         "gpu": runtime.has_gpu(),
     }
     return paths().store / FOLDER / store.key(json.dumps(facts, sort_keys=True))
 
 
-_code = functools.cache(functools.partial(runtime.code_hash, _CODE))
+@functools.cache
+def _code(modality: str) -> str:
+    """Return a hash of the code that decides features."""
+    return runtime.code_hash([*_CODE, *map(runtime.module_file, modalities.load(modality).CODE)])
+
+
 _known: dict[tuple[object, ...], str] = {}
 
 
@@ -169,7 +172,8 @@ def _compute(block: _Block, tell: Tell[int]) -> None:
     runtime.keep_memory()
     device = runtime.device()
     digest = _digest(wanted.weights, runtime.file_hash)
-    trunk = _trunk(wanted.model, wanted.size, wanted.stage, wanted.weights, digest, device)
+    shape = modalities.shape(wanted.view)
+    trunk = _trunk(wanted.model, shape, wanted.stage, wanted.weights, digest, device)
     batches = _loader(wanted, device).training(
         wanted.rows, _BATCH[device.type], wanted.draw.number if wanted.draw else 0
     )
@@ -187,9 +191,11 @@ def _compute(block: _Block, tell: Tell[int]) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _trunk(model: str, size: int, stage: str, weights: Path, digest: str, device: torch.device) -> LinearProbe:
+def _trunk(
+    model: str, shape: tuple[int, int, int], stage: str, weights: Path, digest: str, device: torch.device
+) -> LinearProbe:
     """Return a trunk, built once in a process while its blocks are computed and the hash of its weights is this."""
-    trunk = models.create(model, size, weights, stage)
+    trunk = models.create(model, shape, weights, stage)
     assert isinstance(trunk, LinearProbe)
     return trunk.eval().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
@@ -199,15 +205,15 @@ def _loader(wanted: Wanted, device: torch.device) -> Loader:
     images = np.load(wanted.images, mmap_mode="r")
     pixels, labels = place(images, wanted.rows, device), np.zeros(len(images))
     if wanted.draw is None:
-        return Loader(pixels, labels, wanted.scale)
+        return Loader(pixels, labels, wanted.view, wanted.scale)
     return AugmentingLoader(
         pixels,
         pixels,
         labels,
+        wanted.view,
         wanted.scale,
         wanted.draw.policy,
-        backend=wanted.draw.backend,
+        side=images.shape[1],
         seed=wanted.draw.seed,
-        sides=(images.shape[1], wanted.size),
         batch_size=_BATCH[device.type],
     )

@@ -10,13 +10,14 @@ import pandas as pd
 import torch
 from torch import nn
 
-from deepfake import models, run_files, runtime, tables
-from deepfake.config import RunConfig
+from deepfake import modalities, models, run_files, runtime, tables
+from deepfake.config import RunConfig, ViewConfig
 from deepfake.config.params import Normalization
 from deepfake.datasets import splits
 from deepfake.errors import InputError
+from deepfake.evaluation import pooling
 from deepfake.execution import Tell
-from deepfake.loading import normalization, views
+from deepfake.loading import views
 from deepfake.loading.batches import AugmentingLoader, Loader
 from deepfake.loading.pixels import place
 from deepfake.progress import SILENT, FoldNews, Progress
@@ -40,7 +41,7 @@ class FoldJob:
         labels: int [n].
         subsets: each sample's part in this fold, one of `tables.SUBSETS`, or "" when it is not in use.
         images: `.npy` file of the decoded images.
-        oversampled: `.npy` file of the larger ones that augmentation starts from, or None without augmentation.
+        oversampled: `.npy` file of those that augmentation starts from, often larger, or None without augmentation.
         weights: what the backbone starts from (`models.create`), or None for a random start.
         folder: where the results go.
         datasets: int [n], the number of each sample's data set.
@@ -106,8 +107,7 @@ def jobs(
             cuda=runtime.has_gpu(),
             progress=progress,
         )
-        for oversampling in (1.0, config.oversampling)
-        if oversampling is not None
+        for oversampling in (1.0, config.oversampling or 1.0)
     ]
     _, datasets = np.unique(manifest["dataset"], return_inverse=True)
     return [
@@ -119,7 +119,7 @@ def jobs(
             manifest["label"].to_numpy(),
             part,
             images[0],
-            images[1] if config.oversampling else None,
+            images[1] if config.augmentation else None,
             weights,
             scratch / f"fold{fold}",
             datasets,
@@ -161,11 +161,13 @@ def train_fold(job: FoldJob, tell: Tell) -> None:
     runtime.keep_memory()
     device = runtime.device()
     runtime.seed_torch(config.seed, fold)
-    model = detector(config, job.start) if job.start else models.create(config.model, config.resolution, job.weights)
+    shape = modalities.shape(config.view)
+    model = detector(config, job.start) if job.start else models.create(config.model, shape, job.weights)
     images = np.load(job.images, mmap_mode="r")
     scale = scale_of(job, images)
     loader = image_loader(job, images, scale, device)
-    data = FoldData(loader, job.labels, job.rows("train"), job.rows("validation"), job.datasets, job.domains)
+    clips = pooling.codes(job.clip_ids)
+    data = FoldData(loader, job.labels, job.rows("train"), job.rows("validation"), job.datasets, job.domains, clips)
 
     def tell_epoch(row: dict[str, float]) -> None:
         tell(FoldNews(config.experiment, fold, int(row["epoch"]), config.epochs, row["validation_auc"]))
@@ -223,6 +225,7 @@ def finish(
         sample_ids=job.sample_ids[validation],
         labels=job.labels[validation],
         logits=logits[validation],
+        clip_ids=job.clip_ids[validation],
     )
     tables.write_text(record.model_dump_json() + "\n", job.folder / run_files.FOLD_RECORD)
     tables.write_csv(pd.DataFrame(history).assign(fold=job.fold), job.folder / run_files.FOLD_HISTORY)
@@ -264,12 +267,12 @@ def write_logits(job: FoldJob, logits: np.ndarray, condition: str) -> None:
 
 def scale_of(job: FoldJob, images: np.ndarray) -> Normalization:
     """Return the statistics that a fold's images are normalised by."""
-    return job.config.normalization or training_statistics(images, job.labels, job.rows("train"))
+    return job.config.normalization or training_statistics(job.config.view, images, job.labels, job.rows("train"))
 
 
-def training_statistics(images: np.ndarray, labels: np.ndarray, train: np.ndarray) -> Normalization:
+def training_statistics(view: ViewConfig, images: np.ndarray, labels: np.ndarray, train: np.ndarray) -> Normalization:
     """Return the statistics of the real images that a fold is trained on: no fake, no validation, no held-out image."""
-    return normalization.statistics(images, train[labels[train] == tables.REAL])
+    return modalities.load(view.modality).statistics(view, images, train[labels[train] == tables.REAL])
 
 
 def image_loader(job: FoldJob, images: np.ndarray, scale: Normalization, device: torch.device) -> Loader:
@@ -277,16 +280,16 @@ def image_loader(job: FoldJob, images: np.ndarray, scale: Normalization, device:
     config = job.config
     store = place(images, np.flatnonzero(job.subsets != ""), device)
     if config.augmentation is None or job.oversampled is None:
-        return Loader(store, job.labels, scale)
+        return Loader(store, job.labels, config.view, scale)
     oversampled = np.load(job.oversampled, mmap_mode="r")
     return AugmentingLoader(
         store,
         place(oversampled, np.flatnonzero(job.subsets == "train"), device),
         job.labels,
+        config.view,
         scale,
         config.augmentation,
-        backend=config.view.loader,
+        side=oversampled.shape[1],
         seed=config.seed,
-        sides=(oversampled.shape[1], config.resolution),
         batch_size=config.batch_size,
     )

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from deepfake import models, run_files, tables
+from deepfake import modalities, models, run_files, tables
 from deepfake.config.params import Normalization
 from deepfake.errors import InputError
+from deepfake.evaluation import pooling
 from deepfake.execution import Tell, run_jobs
 from deepfake.progress import SILENT, FoldNews, Progress
 from deepfake.project import paths
@@ -40,11 +41,14 @@ def train_head(job: fold.FoldJob, tell: Tell) -> None:
     every[job.in_use] = standard
     train_rows, validation = job.rows("train"), job.rows("validation")
     copies = np.tile(train_rows, max(len(drawn), 1))
+    clips = pooling.codes(job.clip_ids)
+    of_train, of_validation = (None if clips is None else clips[rows] for rows in (copies, validation))
     fitted = heads.fit(
-        heads.Rows(np.concatenate(drawn) if drawn else every[train_rows], job.labels[copies]),
-        heads.Rows(every[validation], job.labels[validation]),
+        heads.Rows(np.concatenate(drawn) if drawn else every[train_rows], job.labels[copies], of_train),
+        heads.Rows(every[validation], job.labels[validation], of_validation),
         heads.row_weights(config, job.labels[copies], job.datasets[copies]),
         config.loss,
+        config.pooling,
     )
     for row in fitted.history:
         tell(FoldNews(config.experiment, job.fold, int(row["epoch"]), config.epochs, row["validation_auc"]))
@@ -67,12 +71,12 @@ def train_head(job: fold.FoldJob, tell: Tell) -> None:
 
 def _parameters(wanted: features.Wanted) -> int:
     """Return the number of parameters of the whole detector: the trunk up to its stage, and the head."""
-    return _size(wanted.model, wanted.size, wanted.stage, wanted.weights)
+    return _size(wanted.model, modalities.shape(wanted.view), wanted.stage, wanted.weights)
 
 
 @functools.cache
-def _size(model: str, size: int, stage: str, weights: Path) -> int:
-    return sum(parameter.numel() for parameter in models.create(model, size, weights, stage).parameters())
+def _size(model: str, shape: tuple[int, int, int], stage: str, weights: Path) -> int:
+    return sum(parameter.numel() for parameter in models.create(model, shape, weights, stage).parameters())
 
 
 def _wanted(job: fold.FoldJob) -> list[features.Wanted]:
@@ -81,16 +85,14 @@ def _wanted(job: fold.FoldJob) -> list[features.Wanted]:
     if config.probe is None or job.weights is None:
         raise InputError(f"{config.experiment}: train: head needs the weights of its trunk; run deepfake weights")
     scale: Normalization = fold.scale_of(job, np.load(job.images, mmap_mode="r"))
-    plain = features.Wanted(
-        config.model, config.resolution, config.probe.stage, job.weights, job.images, scale, job.in_use
-    )
+    plain = features.Wanted(config.model, config.view, config.probe.stage, job.weights, job.images, scale, job.in_use)
     if config.augmentation is None or job.oversampled is None:
         return [plain]
     return [plain] + [
         plain._replace(
             images=job.oversampled,
             rows=job.rows("train"),
-            draw=features.Draw(config.augmentation, config.view.loader, config.seed, number),
+            draw=features.Draw(config.augmentation, config.seed, number),
         )
         for number in range(config.probe.draws)
     ]
@@ -125,9 +127,7 @@ def wanted_of(known: Trained, number: int, images: Path, rows: np.ndarray) -> fe
     weights = paths().weights(config.model)
     if not weights.exists():
         raise InputError(f"{weights}: not found, and {config.experiment} is heads on it; run deepfake weights")
-    return features.Wanted(
-        config.model, config.resolution, config.probe.stage, weights, images, known.scales[number], rows
-    )
+    return features.Wanted(config.model, config.view, config.probe.stage, weights, images, known.scales[number], rows)
 
 
 def ensure(wanted: list[features.Wanted], progress: Progress = SILENT) -> None:

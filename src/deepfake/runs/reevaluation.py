@@ -58,6 +58,8 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
     view = resolve_view(settings, entry.run.view, f"{where}.view")
     trained = read(experiment)
     size = trained.config.resolution
+    if view.modality != trained.config.view.modality:
+        raise InputError(f"{where}: {view.view} is of {view.modality}, {experiment} of another modality")
     if view.size != size:
         raise InputError(
             f"{where}: {view.view} has {view.size} px, {experiment} was trained on {size} px; choose a view of that "
@@ -76,7 +78,8 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
     if missing := next((path for path in parts if not path.exists()), None):
         raise InputError(f"{missing}: not found; run deepfake train {experiment}, or dvc repro")
     hashes = [runtime.file_hash(path) for path in (*parts, regions)]
-    key = store.key(entry.study, name, view.model_dump_json(), hashes, code.digest("deepfake.runs.reevaluation"))
+    digest = code.digest("deepfake.runs.reevaluation", view.modality)
+    key = store.key(entry.study, name, view.model_dump_json(), hashes, digest)
     if store.bring_back(entry.study, name, key, progress):
         return
     facts |= {"experiment": name, "study": entry.study, "kind": entry.run.kind, "view": view.model_dump()}

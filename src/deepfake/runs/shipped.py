@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from deepfake.evaluation.calibration import TEMPERATURES
+from deepfake.evaluation.pooling import Pooling, pooled
 from deepfake.runs import heads
 from deepfake.runs.checkpoint_metadata import Record
 from deepfake.runs.detectors import Detector, file_features, file_logits
@@ -55,14 +56,22 @@ def scale_of(records: Mapping[int, Record]) -> Scale:
     return Scale(temperatures, np.array([one.threshold for one in found]) / temperatures)
 
 
-def logits(detector: Detector, images: Mapping[str, Path], rows: np.ndarray) -> np.ndarray:
-    """Return the calibrated logits of the shipped detector, float64 [m].
+def logits(
+    detector: Detector,
+    images: Mapping[str, Path],
+    rows: np.ndarray,
+    clips: np.ndarray | None = None,
+    how: Pooling = "mean",
+) -> np.ndarray:
+    """Return the calibrated logits of the shipped detector, float64 [m], one a clip.
 
     Args:
         detector: the run.
-        images: `.npy` file of the decoded images by the name of the view that shows them.
-        rows: int [m], the images that are asked about.
+        images: `.npy` file of the stored samples by the name of the view that shows them.
+        rows: int [n], the samples that are asked about.
+        clips: int [n], the clip of each (`pooling.codes`); None: each sample is a clip of its own.
+        how: the logits of a clip's samples become one, in each fold, as its threshold was chosen.
     """
     heads.ensure([wanted for fold in detector.shipped for wanted in file_features(detector, fold, images, rows)])
     each = [file_logits(detector, fold, images, rows) for fold in detector.shipped]
-    return scale(detector).combine(np.stack(each))
+    return scale(detector).combine(np.stack([one if clips is None else pooled(one, clips, how) for one in each]))

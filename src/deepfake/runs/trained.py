@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
 from deepfake import tables
-from deepfake.config import RunConfig, config_of
+from deepfake.config import RunConfig, config_of, facts_of
 from deepfake.config.params import Normalization
-from deepfake.evaluation import summary
+from deepfake.evaluation import pooling, summary
+from deepfake.loading.batches import Loader
+from deepfake.loading.pixels import place
 from deepfake.project import paths
 from deepfake.runs import checkpoint_metadata
 from deepfake.training import checkpoint
@@ -44,20 +47,36 @@ def read(experiment: str) -> Trained:
 def predicted(experiment: str, manifest: pd.DataFrame) -> pd.DataFrame:
     """Return an experiment's predictions with label, source and group, in order of folds and of the manifest.
 
-    Those of the first repeat: each development sample was held out once.
+    Those of the first repeat: each development clip was held out once.
 
     Args:
         experiment: its name.
         manifest: `tables.MANIFEST` of its data set.
 
     Returns:
-        `summary.join`, and `row`: the sample's place in the manifest.
+        `summary.join`, and `row`: the sample's place in the manifest. Of a clip, `sample_id` and `row` are those of
+        the sample whose logit is nearest to the clip's: what is shown of it.
     """
     places = pd.Series(range(len(manifest)), index=manifest["sample_id"])
     predictions = tables.read(paths().predictions(experiment), tables.PREDICTIONS).query("repeat == 0")
-    joined = summary.join(predictions, manifest)
-    rows = joined.assign(row=places.loc[joined["sample_id"]].to_numpy())
+    joined = summary.join(predictions, manifest, None)
+    joined = joined.assign(row=places.loc[joined["sample_id"]].to_numpy())
+    rows = pooling.by_clip(joined, facts_of(experiment)["pooling"])
+    rows = rows.assign(sample_id=manifest["sample_id"].to_numpy()[rows["row"]])
     return rows.sort_values(["fold", "row"], ignore_index=True)
+
+
+def loader_of(trained: Trained, fold: int, samples: np.ndarray, rows: np.ndarray, device: torch.device) -> Loader:
+    """Return what serves stored samples as the model of a fold takes them; of labels it knows nothing.
+
+    Args:
+        trained: the run.
+        fold: whose statistics the samples are normalised by.
+        samples: stored, [n, ...], most often mapped from a file.
+        rows: int [m], the samples that will be asked for.
+        device: where they are needed.
+    """
+    return Loader(place(samples, rows, device), np.zeros(len(samples)), trained.config.view, trained.scales[fold])
 
 
 def model_of(trained: Trained, fold: int, device: torch.device) -> nn.Module:

@@ -122,15 +122,16 @@ def with_statistics(run: RunConfig) -> RunConfig:
 
 def _ensure(run: RunConfig, progress: Progress) -> str:
     """Make a model's weights, if they are not there, check that they fit, and return their hash."""
-    from deepfake import models
+    from deepfake import modalities, models
     from deepfake.training.checkpoint import save_weights
 
-    models.check_size(run.model, run.resolution)
+    shape = modalities.shape(run.view)
+    models.check_size(run.model, shape)
     file = paths().weights(run.model)
     if not file.exists():
         make = _converted if run.model in PACKAGED else _downloaded
         save_weights(make(run.model, progress), file)
-    models.create(run.model, run.resolution, file)
+    models.create(run.model, shape, file)
     return runtime.file_hash(file)
 
 

@@ -64,7 +64,7 @@ SAMPLES = Schema(
     "samples",
     _SAMPLE_COLUMNS
     | {
-        "published": "str",  # part of a published split that is kept, by its folder: train, val, test; or ""
+        "published": "str",  # part of a published split that is kept: train, val, test; or ""
     },
     key=("sample_id",),
     allowed={"label": (REAL, FAKE), "published": ("", "train", "val", "test")},
@@ -243,17 +243,18 @@ def read(path: Path, schema: Schema) -> pd.DataFrame:
     return check(frame, schema, str(path))
 
 
-def with_media(samples: pd.DataFrame, path: Path) -> pd.DataFrame:
+def with_media(samples: pd.DataFrame, path: Path, schema: Schema = MEDIA) -> pd.DataFrame:
     """Return samples with what their media are, in the order of the samples.
 
     Args:
         samples: with a `sample_id`, as `SAMPLES` or the manifest.
         path: of the table of media.
+        schema: of that table.
 
     Raises:
-        InputError: the table is missing, does not fit `MEDIA`, or lacks a sample.
+        InputError: the table is missing, does not fit the schema, or lacks a sample.
     """
-    media = read(path, MEDIA)
+    media = read(path, schema)
     strange = ~samples["sample_id"].isin(media["sample_id"]).to_numpy()
     if strange.any():
         sample = samples["sample_id"].iloc[strange.argmax()]

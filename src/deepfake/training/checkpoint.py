@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from deepfake import models, runtime
+from deepfake import modalities, models, runtime
 from deepfake.config import RunConfig
 from deepfake.errors import InputError
 from deepfake.models import LinearHead, misfit
@@ -53,7 +53,7 @@ def detector(config: RunConfig, path: Path) -> nn.Module:
         InputError: the file is missing, or of another model; the trunk is missing, or no longer the head's.
     """
     trunk = _trunk(config.model, path)
-    model = models.create(config.model, config.resolution, trunk, config.probe and config.probe.stage)
+    model = models.create(config.model, modalities.shape(config.view), trunk, config.probe and config.probe.stage)
     load_weights(model if trunk is None else model.head, path)  # pyright: ignore[reportArgumentType]
     return model
 

@@ -13,7 +13,7 @@ from torch.nn.utils import clip_grad_norm_
 from deepfake import runtime
 from deepfake.config import RunConfig
 from deepfake.errors import InputError
-from deepfake.evaluation import metrics
+from deepfake.evaluation import metrics, pooling
 from deepfake.loading.batches import Loader
 from deepfake.loading.sampling import SAMPLERS
 from deepfake.training import tasks
@@ -51,6 +51,8 @@ class FoldData:
         validation: rows of the inner validation.
         datasets: int [n], the number of each sample's data set.
         domains: int [n], each sample's domain (`domains.codes`), where the experiment has domains.
+        clips: int [n], the number of each sample's clip, where clips have several samples (`pooling.codes`): what is
+            chosen and told is by clips, what is minimised by samples.
     """
 
     loader: Loader
@@ -59,6 +61,11 @@ class FoldData:
     validation: np.ndarray
     datasets: np.ndarray
     domains: np.ndarray | None = None
+    clips: np.ndarray | None = None
+
+    def clips_of(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the clips of some samples, or None where each sample is a clip of its own."""
+        return None if self.clips is None else self.clips[rows]
 
 
 def fit(
@@ -161,7 +168,7 @@ def _train_epoch(
     return (
         {"epoch": epoch + 1, "lr": lr}
         | {f"train_{name}": value for name, value in tasks.means(steps).items()}
-        | figures("train", data.labels[order], scores)
+        | figures("train", *pooling.decided(data.labels[order], scores, data.clips_of(order), config.pooling))
     )
 
 
@@ -181,7 +188,7 @@ def _validate(task: Task, data: FoldData, config: RunConfig, fold: int, epoch: i
     return (
         {"validation_loss": float(loss)}
         | {f"validation_{name}": value for name, value in told.items()}
-        | figures("validation", labels, logits)
+        | figures("validation", *pooling.decided(labels, logits, data.clips_of(data.validation), config.pooling))
     )
 
 

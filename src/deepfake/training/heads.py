@@ -16,6 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from deepfake.config import RunConfig
 from deepfake.config.training import PENALTIES, Loss
+from deepfake.evaluation import pooling
+from deepfake.evaluation.pooling import Pooling
 from deepfake.loading.sampling import class_weights
 from deepfake.models import LinearHead
 from deepfake.training.engine import figures
@@ -41,13 +43,20 @@ class Fitted(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Features of some samples, float32 [n, d], and their labels, int [n]."""
+    """Features of some samples, float32 [n, d], their labels, int [n], and their clips where these have several."""
 
     features: np.ndarray
     labels: np.ndarray
+    clips: np.ndarray | None = None
 
 
-def fit(train: Rows, validation: Rows, weights: np.ndarray | None = None, loss: Loss | None = None) -> Fitted:
+def fit(
+    train: Rows,
+    validation: Rows,
+    weights: np.ndarray | None = None,
+    loss: Loss | None = None,
+    how: Pooling = "mean",
+) -> Fitted:
     """Fit a head to training rows for each C, and keep the one whose AUC on the inner validation is highest.
 
     Features are standardised by the training rows alone, and the head is not fitted again with the validation. Of Cs
@@ -58,6 +67,7 @@ def fit(train: Rows, validation: Rows, weights: np.ndarray | None = None, loss: 
         validation: the inner validation.
         weights: float [n], of the training rows; None: all count the same.
         loss: what is minimised; None, or any but focal loss: cross-entropy.
+        how: the logits of a clip's samples become the one that its figures are of (`pooling.POOLINGS`).
     """
     with threadpool_limits(1):  # the same sums on every machine; folds run side by side
         scaler = StandardScaler().fit(train.features.astype(np.float64))
@@ -71,7 +81,8 @@ def fit(train: Rows, validation: Rows, weights: np.ndarray | None = None, loss: 
             "validation_loss": _loss(validation.labels, chosen, None),
         }
         row = {"epoch": number + 1, "lr": 0.0, "c": penalty} | losses
-        row |= figures("train", train.labels, fitted) | figures("validation", validation.labels, chosen)
+        for part, rows, found in (("train", train, fitted), ("validation", validation, chosen)):
+            row |= figures(part, *pooling.decided(rows.labels, found, rows.clips, how))
         history.append(row)
     best = int(np.argmax([row["validation_auc"] for row in history]))
     return Fitted(_head(scaler, models[best]), history, best + 1)

@@ -12,6 +12,7 @@ import numpy as np
 
 from deepfake.config.images import Range
 from deepfake.config.params import Augmentation
+from deepfake.modalities import chance
 
 YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 """From RGB to luma and the two axes of chroma that hue rotates (NTSC)."""
@@ -62,7 +63,7 @@ class AugmentationPlan:
         self._policy = policy
         self._source = source
         self._size = size
-        self._state = np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)
+        self._state = chance.of_epoch(seed, epoch)
 
     def draws(self, rows: np.ndarray, occurrence: np.ndarray) -> Draws:
         """Return what happens to some images.
@@ -72,10 +73,7 @@ class AugmentationPlan:
             occurrence: int [b]: how often the row has come in this epoch before, below 2^24.
         """
         policy = self._policy
-        counter = (occurrence.astype(np.uint64) << 40) | (rows.astype(np.uint64) << 8)
-        columns = np.arange(1, len(_COLUMNS) + 1, dtype=np.uint64)
-        uniform = (splitmix64(self._state, counter[:, None] | columns) >> 11) * 2.0**-53
-        u = dict(zip(_COLUMNS, uniform.T, strict=True))
+        u = chance.uniform(self._state, rows, occurrence, _COLUMNS)
         offset = np.stack([u["noise_y"], u["noise_x"]], axis=1) * (self._size + 1)
         quality = policy.jpeg.quality.min + u["quality"] * (policy.jpeg.quality.max - policy.jpeg.quality.min + 1)
         return Draws(
@@ -145,18 +143,6 @@ def noise_bank(size: int) -> np.ndarray:
     bank = np.random.default_rng(0).standard_normal((2 * size, 2 * size, 3), np.float32)
     bank.setflags(write=False)
     return bank
-
-
-def splitmix64(state: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Return the n-th numbers (n = 1, 2, ...) of SplitMix64 from a state, uint64.
-
-    Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014. Any number of the sequence is
-    had without those before it, which is what makes a draw independent of its batch.
-    """
-    z = state + n * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> 30)) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> 27)) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> 31)
 
 
 def _within(limits: Range, u: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from deepfake.errors import InputError
-from deepfake.modalities.image.files import Encoded
+from deepfake.modalities.image.encoded import Encoded
 
 if TYPE_CHECKING:
     import torch

@@ -5,38 +5,18 @@ act on the pixels that a model is about to see, after crop and resize, so a stre
 images. What happens to an image never depends on those beside it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from math import ceil, inf
+from collections.abc import Callable
+from math import ceil
 
 import cv2
 import numpy as np
 
-from deepfake.errors import InputError, unknown
-from deepfake.modalities.image.augmentation import noise_bank, splitmix64
+from deepfake.modalities import chance
+from deepfake.modalities.corruption import Corruption
+from deepfake.modalities.image.augmentation import noise_bank
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Rec. 601, as JPEG and PIL have it."""
-
-
-@dataclass(frozen=True)
-class Corruption:
-    """One way to harm an image.
-
-    Args:
-        apply: maps images, uint8 [b, s, s, 3] in RGB, a strength, and each sample's row in the manifest, int [b], to
-            images of the same shape and type.
-        strength: what the strength is, with its unit.
-        least: the smallest strength that has a meaning.
-        most: the largest.
-        whole: whether it has to be a whole number.
-    """
-
-    apply: Callable[[np.ndarray, float, np.ndarray], np.ndarray]
-    strength: str
-    least: float
-    most: float = inf
-    whole: bool = False
 
 
 def jpeg(images: np.ndarray, strength: float, rows: np.ndarray) -> np.ndarray:
@@ -65,7 +45,7 @@ def noise(images: np.ndarray, strength: float, rows: np.ndarray) -> np.ndarray:
     """Add Gaussian noise of a standard deviation, of 255; a sample has the same noise at every strength."""
     size = images.shape[1]
     bank = noise_bank(size)
-    drawn = splitmix64(np.zeros(1, np.uint64), rows.astype(np.uint64) + np.uint64(1))
+    drawn = chance.of_rows(rows)
     offsets = np.stack([drawn >> 32, drawn & 0xFFFFFFFF], axis=1) % (size + 1)
     noisy = np.empty_like(images)
     for number, (y, x) in enumerate(offsets):
@@ -126,27 +106,8 @@ CORRUPTIONS: dict[str, Corruption] = {
     "saturation": Corruption(saturation, "factor", 0, 1),
     "pixelation": Corruption(pixelation, "block, px", 1, whole=True),
 }
-
-
-def check(corruptions: Mapping[str, Sequence[float]]) -> None:
-    """Check that corruptions exist and that their strengths have a meaning.
-
-    Args:
-        corruptions: the strengths of each, by its name (`robustness.corruptions` in params.yaml).
-
-    Raises:
-        InputError: with the nearest names, or what the strength may be.
-    """
-    where = "params.yaml: robustness.corruptions"
-    for name, strengths in corruptions.items():
-        if name not in CORRUPTIONS:
-            raise InputError(f"{where}: {unknown('corruption', name, CORRUPTIONS)}")
-        known = CORRUPTIONS[name]
-        for strength in strengths:
-            if not known.least <= strength <= known.most or (known.whole and strength != int(strength)):
-                kind = "whole number" if known.whole else "number"
-                limits = f"of at least {known.least:g}" + (f" and at most {known.most:g}" if known.most < inf else "")
-                raise InputError(f"{where}.{name}: {strength:g}; its {known.strength} is a {kind} {limits}")
+"""Each maps images, uint8 [b, s, s, 3] in RGB, a strength, and each sample's row in the manifest, int [b], to images of
+the same shape and type."""
 
 
 def corrupt(name: str, images: np.ndarray, strength: float, rows: np.ndarray) -> np.ndarray:

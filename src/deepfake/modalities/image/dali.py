@@ -20,7 +20,7 @@ from PIL import Image
 from deepfake.config.params import Augmentation
 from deepfake.modalities.image import decoding, metadata, orientation
 from deepfake.modalities.image.augmentation import Draws, blur_window, noise_bank, possible
-from deepfake.modalities.image.files import Encoded
+from deepfake.modalities.image.encoded import Encoded
 from deepfake.modalities.image.vision import decode_file
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
@@ -12,6 +13,9 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 from deepfake.modalities.image import decoding, fingerprint, orientation, other_formats
 
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV")
+
+_LARGEST = 512 * 2**20
+"""Bytes of a file that is looked at."""
 
 
 class Picture(NamedTuple):
@@ -53,6 +57,36 @@ def inspect(data: bytes) -> Picture | str:
         # Mostly OSError, SyntaxError or ValueError. But PIL's decoders let through whatever a broken file makes them
         # stumble over (OverflowError, TypeError, struct.error were seen), and one file must not end the run.
         return f"cannot be decoded: {error or type(error).__name__}"
+
+
+def glance(data: bytes) -> Picture | str:
+    """Return what `inspect` says; of a JPEG what its header says, for decoding will tell the rest."""
+    try:
+        with decoding.opened(data, ("JPEG",)) as image:
+            width, height = image.size
+            held = orientation.of(image)
+            is_odd = not held.sound or orientation.contradicted(image, held.value)
+            fits = width * height <= (Image.MAX_IMAGE_PIXELS or width * height)
+            if fits and image.mode in ("RGB", "L") and not is_odd:
+                return Picture(*orientation.upright_size(image.size, held.value), image.format or "", image.mode)
+    except Exception:
+        # whatever PIL stumbles over in a broken header: the inspection catches it too, and has words for it
+        pass
+    return inspect(data)
+
+
+def recognises(path: Path) -> bool:
+    """Tell whether a file begins as an image does, and is none that is too large to be read."""
+    try:
+        if path.stat().st_size > _LARGEST:  # PIL reads some formats whole for their header
+            return False
+        with Image.open(str(path), formats=decoding.FORMATS):
+            return True
+    except Image.UnidentifiedImageError:
+        return False
+    except Exception:
+        # too many pixels, a broken header, a file that may not be read: who reads it has words for it
+        return True
 
 
 def _seen(image: ImageFile, data: bytes) -> Picture | str:

@@ -2,7 +2,6 @@
 
 import re
 import struct
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,27 +12,24 @@ _HEIC = f"HEIC: {_CONVERT}, e.g. magick IN.heic OUT.png"
 _JXL = f"JPEG XL: {_CONVERT}, e.g. djxl IN.jxl OUT.png"
 _SVG = "SVG: a drawing and no photograph; leave it out"
 _RAW = f"camera raw: {_CONVERT}, e.g. darktable-cli IN OUT.png"
-_VIDEO = "video: not judged yet, images only; extract frames as PNG, e.g. ffmpeg -i IN OUT%05d.png"
-_AUDIO = "audio: not judged yet, images only"
+VIDEO = "video: a clip and no image; to have its frames as images, e.g. ffmpeg -i IN OUT%05d.png"
+AUDIO = "audio: a recording and no image"
+"""What is said of files of other modalities."""
 
-KINDS = {
-    "video": {*(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"), *(".wmv", ".flv", ".3gp", ".mts")},
-    "recording": {".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac", ".wma"},
-}
-"""The endings of names that promise what is not judged yet."""
 _STARTS = (
     (b"\xff\xd8\xff", "cannot be decoded: a JPEG of more than 8 bits a channel, or with a damaged header"),
     (b"\xff\x0a", _JXL),
     (b"\0\0\0\x0cJXL \r\n\x87\n", _JXL),
     # Matroska and WebM, Flash, Windows Media, MPEG
-    (b"\x1aE\xdf\xa3", _VIDEO),
-    (b"FLV\1", _VIDEO),
-    (b"0&\xb2u\x8ef\xcf\x11", _VIDEO),
-    (b"\0\0\1\xba", _VIDEO),
-    (b"\0\0\1\xb3", _VIDEO),
-    (b"fLaC", _AUDIO),
-    (b"OggS", _AUDIO),
-    (b"ID3", _AUDIO),
+    (b"\x1aE\xdf\xa3", VIDEO),
+    (b"FLV\1", VIDEO),
+    (b"0&\xb2u\x8ef\xcf\x11", VIDEO),
+    (b"\0\0\1\xba", VIDEO),
+    (b"\0\0\1\xb3", VIDEO),
+    (b"fLaC", AUDIO),
+    (b"OggS", AUDIO),
+    (b"ID3", AUDIO),
+    (b"#!AMR", AUDIO),
     # Fujifilm, Olympus, Panasonic, Sigma
     (b"FUJIFILMCCD-RAW", _RAW),
     (b"IIRO", _RAW),
@@ -41,14 +37,16 @@ _STARTS = (
     (b"IIU\0", _RAW),
     (b"FOVb", _RAW),
 )
-_RIFF = {b"AVI ": _VIDEO, b"WAVE": _AUDIO}
+_RIFF = {b"AVI ": VIDEO, b"WAVE": AUDIO}
+_AIFF = (b"AIFF", b"AIFC")
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"}
 """Brands of ISO/IEC 23008-12; AVIF has its own among them and is decoded."""
-_BRANDS = dict.fromkeys(_HEIF, _HEIC) | {b"crx ": _RAW, b"M4A ": _AUDIO, b"M4B ": _AUDIO}
+_BRANDS = dict.fromkeys(_HEIF, _HEIC) | {b"crx ": _RAW, b"M4A ": AUDIO, b"M4B ": AUDIO}
 _AVIF = {b"avif", b"avis"}
 _QUICKTIME = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 """What old QuickTime files begin with."""
-_MP3 = re.compile(rb"\xff[\xfa\xfb\xf2\xf3]")
+_MP3 = re.compile(rb"\xff[\xfa\xfb\xf2\xf3\xf1\xf9]")
+"""Frames of MPEG audio, layer III, and of AAC (ADTS)."""
 _DRAWING = re.compile(rb"<(?:\w+:)?svg[\s>]")
 _PAGE = re.compile(rb"<html[\s>]", re.IGNORECASE)
 _PACKET = 188
@@ -70,27 +68,17 @@ def named(data: bytes) -> str:
         brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(end, len(head)), 4))]
         if not _AVIF.isdisjoint(brands):
             return "cannot be decoded: a damaged AVIF"
-        return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), _VIDEO)
+        return next((_BRANDS[brand] for brand in brands if brand in _BRANDS), VIDEO)
     if head[:4] == b"RIFF" and head[8:12] in _RIFF:
         return _RIFF[head[8:12]]
+    if head[:4] == b"FORM" and head[8:12] in _AIFF:
+        return AUDIO
     if head[4:8] in _QUICKTIME or head[: 3 * _PACKET : _PACKET] == b"GGG":
-        return _VIDEO
+        return VIDEO
     if _DRAWING.search(head) and not _PAGE.search(head):
         return _SVG
     known = next((words for start, words in _STARTS if head.startswith(start)), "")
-    return known or (_AUDIO if _MP3.match(head) else "")
-
-
-def by_name(path: str) -> str:
-    """Return what to say of a file of whose content nothing is known, by the ending of its name; else nothing."""
-    kind = kind_of(path)
-    return {"video": _VIDEO, "recording": _AUDIO}.get(kind, "")
-
-
-def kind_of(path: str) -> str:
-    """Return the key of `KINDS` that a name's ending belongs to; else nothing."""
-    suffix = PurePath(path).suffix.lower()
-    return next((kind for kind, suffixes in KINDS.items() if suffix in suffixes), "")
+    return known or (AUDIO if _MP3.match(head) else "")
 
 
 def raw(image: "TiffImageFile", data: bytes) -> str:

@@ -1,7 +1,17 @@
 """The tables that comparisons leave behind: runs, folds, contrasts, curves of held-out predictions."""
 
 from deepfake.tables.result_table import ResultTable, columns, floats
-from deepfake.tables.schemas.parts import CHANGE, ENDS, FOLD_METRICS, POINTS, RANKED, SOURCES, TEST
+from deepfake.tables.schemas.parts import (
+    CHANGE,
+    ENDS,
+    FOLD_METRICS,
+    HOLDOUT,
+    HOLDOUT_MEAN,
+    POINTS,
+    RANKED,
+    SOURCES,
+    TEST,
+)
 
 _EXPERIMENTS = ResultTable(
     columns(
@@ -77,14 +87,8 @@ TABLES: dict[str, ResultTable] = {
         | floats("low high probability fakes noise_low noise_high"),
         key=("experiment", "scaled", "low"),
     ),
-    "phase2_holdout": ResultTable(
-        columns(str="experiment source")
-        | floats("held_out_auc in_source_auc trained_auc")
-        | floats("delta", *ENDS)
-        | TEST,
-        key=("experiment",),
-    ),
-    "phase2_sources": ResultTable(TEST | {"sources": "int"}),
+    "phase2_holdout": HOLDOUT,
+    "phase2_sources": HOLDOUT_MEAN,
     "phase2_bars": ResultTable(
         columns(str="experiment baseline", int="folds_beyond folds samples groups", float="shift auc_change"),
         key=("experiment",),

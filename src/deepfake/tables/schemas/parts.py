@@ -25,3 +25,9 @@ POINTS = ResultTable(
     | OPERATING_POINT,
     key=("experiment", "rule"),
 )
+HOLDOUT = ResultTable(
+    columns(str="experiment source") | floats("held_out_auc in_source_auc trained_auc") | floats("delta", *ENDS) | TEST,
+    key=("experiment",),
+)
+"""What detectors make of a source that they were not trained on."""
+HOLDOUT_MEAN = ResultTable(TEST | {"sources": "int"})

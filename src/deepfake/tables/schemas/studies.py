@@ -1,7 +1,26 @@
 """The tables of single studies: class imbalance, other data sets, the summary."""
 
 from deepfake.tables.result_table import ResultTable, columns, floats
-from deepfake.tables.schemas.parts import CHANGE, ENDS, OPERATING_POINT, POINTS, RANKED, SOURCES, TEST
+from deepfake.tables.schemas.parts import (
+    CHANGE,
+    ENDS,
+    HOLDOUT,
+    HOLDOUT_MEAN,
+    OPERATING_POINT,
+    POINTS,
+    RANKED,
+    SOURCES,
+    TEST,
+)
+
+_BY_SOURCE = ResultTable(
+    columns(str="experiment source", int="samples groups repeats") | floats("auc", *ENDS), key=("experiment", "source")
+)
+_PROBES = ResultTable(
+    columns(str="dataset level name family nature severity verdict reason?", int="samples groups")
+    | floats("boosting_auc logistic_auc auc auc_low auc_high p p_holm"),
+    key=("dataset", "level", "name"),
+)
 
 TABLES: dict[str, ResultTable] = {
     # class imbalance
@@ -54,6 +73,37 @@ TABLES: dict[str, ResultTable] = {
         | floats("correlation", *ENDS),
         key=("dataset", "feature"),
     ),
+    # data sets of speech and of clips
+    "audio_eer": ResultTable(
+        columns(str="experiment", int="samples groups repeats") | floats("eer", *ENDS), key=("experiment",)
+    ),
+    "audio_vocoders": _BY_SOURCE,
+    "audio_holdout": HOLDOUT,
+    "audio_holdout_mean": HOLDOUT_MEAN,
+    "audio_cells": ResultTable(
+        columns(str="experiment dataset chance", int="in_domain samples reals groups", float="p_chance")
+        | floats("accuracy precision recall f1 auc auc_all eer balanced_accuracy retuned_balanced_accuracy", *ENDS),
+        key=("experiment", "dataset"),
+    ),
+    "audio_gaps": ResultTable(
+        columns(str="metric experiment dataset reference source?") | TEST,
+        key=("metric", "experiment", "dataset", "reference", "source"),
+    ),
+    "audio_probes": _PROBES,
+    "video_pooling": ResultTable(
+        columns(str="experiment pooling") | floats("auc", *ENDS) | TEST | {"verdict": "str?"},
+        key=("experiment", "pooling"),
+    ),
+    "video_frames": ResultTable(
+        columns(str="experiment", int="frames") | floats("auc", *ENDS) | TEST | {"verdict": "str?"},
+        key=("experiment", "frames"),
+    ),
+    "video_sources": _BY_SOURCE,
+    "video_rates": ResultTable(
+        columns(str="experiment rate", int="samples groups repeats", float="kilobits") | floats("auc", *ENDS),
+        key=("experiment", "rate"),
+    ),
+    "video_probes": _PROBES,
     "summary_study": ResultTable(
         dict.fromkeys(("Phase", "Variable Tested", "Models", "Data", "Resolution", "Facecrop", "Augment"), "str")
         | {"CV": "str", "Conclusion": "str"},
