@@ -14,7 +14,7 @@ from deepfake.datasets.entries import DataSet, Predictions, Reported
 from deepfake.errors import InputError, unknown
 from deepfake.project import paths
 
-GENERATED = ("sample", "sample_edited", "sample_resent")
+GENERATED = ("sample", "sample_edited", "sample_resent", "sample_audio", "sample_speech", "sample_video")
 """The data sets that the project makes itself."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _OTHERS = ("reported", "predictions")

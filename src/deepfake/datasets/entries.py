@@ -4,13 +4,13 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from deepfake import modalities
 from deepfake.config.section import Probability, Section
 from deepfake.datasets.external.options import Aggregate, Higher, Options, ScoreIs
 from deepfake.datasets.label_vocabulary import meaning
-from deepfake.datasets.layouts import kinds, recipes
+from deepfake.datasets.layouts import recipes
 from deepfake.errors import unknown
 
 
@@ -24,8 +24,7 @@ def _inside(path: str) -> str:
 def _known_modality(name: str) -> str:
     """Refuse a modality that there is not."""
     if name not in modalities.MODALITIES:
-        planned = f"; {name} cannot be read yet, frames of videos can, as images" if name in kinds.MEDIA else ""
-        raise ValueError(unknown("modality", name, modalities.MODALITIES) + planned)
+        raise ValueError(unknown("modality", name, modalities.MODALITIES))
     return name
 
 
@@ -75,6 +74,40 @@ class Hub(Section):
     files: Annotated[list[PathBelow], Field(min_length=1)]
 
 
+class Published(Section):
+    """A published split: patterns (as those of `DataSet.labels`) of the paths of a part's files, or of lists of them.
+
+    A pattern that ends in `.json` or `.txt` is that of lists. A list names files, or folders of frames, with or without
+    folders before the name and a suffix behind it, or people as `DataSet.identities` reads them: a file is in the part
+    when all its people are. JSON holds names or pairs of names, text a name at the end of each line.
+    """
+
+    test: Pattern
+    """The test set."""
+    train: Pattern | None = None
+    """Cross-validated, as all that is not in the test set; named to check that no file is in two parts."""
+    val: Pattern | None = None
+    """Cross-validated as well."""
+
+    def patterns(self) -> dict[str, str]:
+        """Return the pattern of each part that is named."""
+        return {part: pattern for part in ("train", "val", "test") if (pattern := getattr(self, part)) is not None}
+
+
+def _known_word(splits: Any) -> Any:
+    """Refuse a word that there is not, before it is taken for patterns."""
+    if isinstance(splits, str) and splits != "from_folders":
+        raise ValueError(f'{splits!r} is neither from_folders nor patterns of the parts, as {{test: "**/test.json"}}')
+    return splits
+
+
+Splits = Annotated[
+    Annotated[Literal["from_folders"], Tag("word")] | Annotated[Published, Tag("")],
+    Discriminator(lambda splits: "word" if isinstance(splits, str) else ""),
+    BeforeValidator(_known_word),
+]
+
+
 class DataSet(Section):
     """One entry of the catalog; `deepfake ingest --look PATH` writes one for files that one has.
 
@@ -107,7 +140,8 @@ class DataSet(Section):
     source: SourceRule | None = None
     """A regular expression that is searched in a file's path: its first group that matches names the source; where it
     does not match, and everywhere with the word `label`, the source is called real or fake. Without this key: the
-    folder right below that of the class."""
+    folder right below that of the class. With `table`, each source in it has to match as a whole: any other one is an
+    error."""
     group: Literal["folder", "basename", "file"]
     """What binds samples that must not be parted: the folder that a file lies in (below its source), its name without
     the suffix, or nothing (every file is a group of its own)."""
@@ -119,17 +153,21 @@ class DataSet(Section):
     below the other. Each file needs a match, and the same people wherever there are several."""
     groups_of: str | None = None
     """A data set whose groups these are, too: samples of equally named groups are never parted, across both."""
-    splits: Literal["from_folders"] | None = None
-    """`from_folders` keeps a published split: files below a folder `test` (or `testing`, `eval`) are the test set, all
-    others are cross-validated. Without this key the folders are not looked at, and the test set is drawn."""
+    splits: Splits | None = None
+    """Keeps a published split, of which all but the test set is cross-validated. `from_folders`: files below a folder
+    `test` (or `testing`, `eval`) are the test set; `{test: "**/test.json"}`: those that lists name, or that lie where
+    patterns say (`Published`). Without this key the test set is drawn."""
     near_duplicates: Literal["report", "join"] = "report"
     """What becomes of near-duplicates in different groups: they are listed, or splits also make one group of them."""
     sources: dict[FolderName, Class] = Field(default={})
     """With adapter `sources`: each source and its label."""
     table: PathBelow | None = None
     """With adapter `folder`: a table below the data set's folder with columns `path`, `label` (real or fake in any word
-    that `deepfake evaluate` knows, or 0 and 1) and, if wanted, `source` and `group`. Paths start from the folder that
-    the table lies in."""
+    that `deepfake evaluate` knows, or 0 and 1) and, if wanted, `source` and `group`. With `*` in it, it is a pattern of
+    several tables (as those of `labels`)."""
+    table_names: Literal["paths", "files"] = "paths"
+    """With `table`: what its column `path` holds. `paths` start from the folder that the table lies in; `files` are
+    names, with or without suffix, of files anywhere below the data set's folder."""
     columns: dict[Literal["path", "label", "source", "group"], str | int] = Field(default={})
     """With `table`: the names of its columns where they are called otherwise; without a header their numbers."""
     positive: _Labels = Field(default=[])
@@ -164,8 +202,11 @@ class DataSet(Section):
             raise ValueError("adapter sources needs the key sources: each source and its label, both real and fake")
         if self.adapter == "sources" and self.table is not None:
             raise ValueError("table goes with adapter folder; adapter sources takes the labels from sources")
-        if self.table is None and (self.columns or self.labels_named() != ((), ())):
-            raise ValueError("columns, positive and negative say what stands in a table; add the key table")
+        told = self.columns or self.labels_named() != ((), ()) or self.table_names != "paths"
+        if self.table is None and told:
+            raise ValueError(
+                "columns, positive, negative and table_names say what stands in a table; add the key table"
+            )
         if self.adapter != "sources" and self.sources:
             raise ValueError(
                 f"adapter {self.adapter} takes the sources from the folders or the table; remove the key sources"
@@ -176,8 +217,8 @@ class DataSet(Section):
             raise ValueError("labels needs patterns of both real and fake")
         if self.splits is not None and self.groups_of is not None:
             raise ValueError("splits and groups_of: the groups have their places in the other data set already")
-        if self.source is not None and (self.adapter == "sources" or self.table is not None):
-            raise ValueError("source goes with adapters folder and metadata, without table")
+        if self.source is not None and self.adapter == "sources":
+            raise ValueError("source goes with adapters folder and metadata; adapter sources takes them from sources")
         return self
 
     def labels_named(self) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,6 +1,5 @@
 """From a raw data set to its tables of samples and media: every file hashed and decoded, the bad ones set aside."""
 
-import hashlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,14 +9,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from deepfake import modalities, tables
-from deepfake.config.params import Ingest
+from deepfake.config.images import Ingest, Parts
 from deepfake.datasets import duplicates, identities, near_duplicates
 from deepfake.datasets.entries import DataSet
 from deepfake.datasets.layouts import adapters, contents
 from deepfake.datasets.layouts.adapters import RawFile, RawFiles
 from deepfake.datasets.layouts.listing import Passed
 from deepfake.errors import InputError
-from deepfake.modalities.base import Facts, Modality, counted
+from deepfake.modalities.base import Facts, Medium, Modality, counted
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 
@@ -31,8 +30,8 @@ _STEP = 64
 class _Facts(NamedTuple):
     """What follows from a file's bytes."""
 
-    medium: Facts
-    """The columns of the table of media, but for the `sample_id`."""
+    samples: list[Facts]
+    """For each sample the columns of the table of media, but for the `sample_id`."""
     bytes: int
     sha256: str
 
@@ -42,7 +41,7 @@ def ingest(
     dataset: DataSet,
     raw: Path,
     *,
-    max_quarantined: float,
+    settings: Ingest,
     threads: int,
     progress: Progress = SILENT,
     found: RawFiles | None = None,
@@ -53,7 +52,7 @@ def ingest(
         name: the data set's key in the catalog.
         dataset: its entry there.
         raw: the folder it lies in.
-        max_quarantined: largest share of files that may be unreadable.
+        settings: into how many samples files are divided, and how many may be unreadable.
         threads: decoding threads; they do not change the result.
         progress: told of the files done.
         found: its files, if they are known already.
@@ -74,16 +73,17 @@ def ingest(
     media: list[tuple[object, ...]] = []
     refused: list[tuple[str, str, str, str]] = []
     with modality.quiet():
-        for done, (file, facts) in enumerate(_examined(raw, found.files, modality, threads), start=1):
+        for done, (file, facts) in enumerate(_examined(raw, found.files, modality, settings, threads), start=1):
             if isinstance(facts, str):
                 refused.append((file.archive, file.path, file.source, facts))
             else:
-                # a file is a clip of its own
-                identity = (file.sample_id, file.sample_id, file.archive, file.path, name, dataset.modality)
-                samples.append(
-                    (*identity, file.label, file.source, file.group, facts.bytes, facts.sha256, file.published)
-                )
-                media.append((file.sample_id, *facts.medium))
+                for sample_id, each in zip(_names(file.sample_id, len(facts.samples)), facts.samples, strict=True):
+                    # a file is a clip of its own
+                    identity = (sample_id, file.sample_id, file.archive, file.path, name, dataset.modality)
+                    samples.append(
+                        (*identity, file.label, file.source, file.group, facts.bytes, facts.sha256, file.published)
+                    )
+                    media.append((sample_id, *each))
             if done % _STEP == 0 or done == len(found.files):
                 progress.advance(f"ingesting {name}", done, len(found.files))
     quarantine = pd.DataFrame(refused, columns=["archive", "path", "source", "reason"])
@@ -93,7 +93,7 @@ def ingest(
     placeholders = table.assign(reason=reasons)[~used]
     quarantine = pd.concat([quarantine, placeholders[quarantine.columns]], ignore_index=True)
     table = table[used].reset_index(drop=True)
-    _check_yield(name, table, quarantine, found.passed, max_quarantined)
+    _check_yield(name, table, quarantine, found.passed, settings.max_quarantined)
     described = pd.DataFrame(media, columns=list(modality.MEDIA.columns))
     return table, described[used].reset_index(drop=True), quarantine
 
@@ -113,14 +113,15 @@ def write(name: str, dataset: DataSet, settings: Ingest, *, threads: int, progre
         name,
         dataset,
         paths().raw(name),
-        max_quarantined=settings.max_quarantined,
+        settings=settings,
         threads=threads,
         progress=progress,
         found=found,
     )
-    repeated = duplicates.find(samples)
-    noted = [notes] if "notes" in media and (notes := counted(media["notes"])) else []
     modality = modalities.load(dataset.modality)
+    of_files = ~samples.duplicated("clip_id")
+    repeated = duplicates.find(samples[of_files])
+    noted = [notes] if "notes" in media and (notes := counted(media.loc[of_files, "notes"])) else []
     near = pd.DataFrame(columns=[*near_duplicates.COLUMNS])
     if "fingerprint" in modality.MEDIA.columns:
         near = near_duplicates.find(samples, media["fingerprint"], modality.MIRROR)
@@ -146,11 +147,17 @@ def _counts(
         "splits join" if dataset.near_duplicates == "join" else "splits join with near_duplicates: join in the catalog"
     )
     return (
-        f"{name}: {len(samples)} samples, {len(quarantine)} files in {paths().quarantine(name)}, "
+        f"{name}: {len(samples)} samples{_of_clips(samples)}, {len(quarantine)} files in {paths().quarantine(name)}, "
         f"{len(repeated)} in several groups ({repeated['both_labels'].sum()} both real and fake) "
         f"in {paths().duplicates(name)}. {len(near)} pairs of groups share a near-duplicate"
         + (f", which {joined}: {paths().near_duplicates(name)}" if len(near) else "")
     )
+
+
+def _of_clips(samples: pd.DataFrame) -> str:
+    """Say of how many clips there are samples, where that is another number."""
+    clips = samples["clip_id"].nunique()
+    return "" if clips == len(samples) else f" of {clips} clips"
 
 
 def _remarks(dataset: DataSet, samples: pd.DataFrame, quarantine: pd.DataFrame) -> list[str]:
@@ -166,39 +173,46 @@ def _remarks(dataset: DataSet, samples: pd.DataFrame, quarantine: pd.DataFrame) 
     return said
 
 
+def _names(clip: str, count: int) -> list[str]:
+    """Return the names of a file's samples: its own where it has one."""
+    return [clip] if count == 1 else [f"{clip}#{number:03d}" for number in range(count)]
+
+
 def _examined(
-    raw: Path, files: list[RawFile], modality: Modality, threads: int
+    raw: Path, files: list[RawFile], modality: Modality, parts: Parts, threads: int
 ) -> Iterator[tuple[RawFile, _Facts | str]]:
     """Yield each file in order with what `_examine` says; threads hash and decode while the next ones are read."""
-    ahead: deque[tuple[RawFile, Future[_Facts | str]]] = deque()
+    ahead: deque[tuple[RawFile, Future[_Facts | str], int]] = deque()
     held = 0
     with ThreadPoolExecutor(threads) as pool:
-        for file, data in contents.read(raw, files):
-            ahead.append((file, pool.submit(_examine, data, modality)))
-            held += file.size
+        for file, data in contents.read(raw, files, streamed=modality.STREAMED):
+            size = len(data) if isinstance(data, bytes) else 0
+            ahead.append((file, pool.submit(_examine, data, modality, parts), size))
+            held += size
             while len(ahead) > _FILES_AHEAD or held > _BYTES_AHEAD:
-                oldest, future = ahead.popleft()
+                oldest, future, freed = ahead.popleft()
                 yield oldest, future.result()
-                held -= oldest.size
-        for file, future in ahead:
+                held -= freed
+        for file, future, _ in ahead:
             yield file, future.result()
 
 
-def _examine(data: bytes | str, modality: Modality) -> _Facts | str:
-    """Return what follows from a file's bytes, or why it is refused."""
+def _examine(data: Medium | str, modality: Modality, parts: Parts) -> _Facts | str:
+    """Return what follows from a file, or why it is refused."""
     if isinstance(data, str):
         return data
-    medium = modality.inspect(data)
-    if isinstance(medium, str):
-        return medium
-    return _Facts(medium, len(data), hashlib.sha256(data).hexdigest())
+    found = modality.inspect(data, parts)
+    if isinstance(found, str):
+        return found
+    size = len(data) if isinstance(data, bytes) else data.stat().st_size
+    return _Facts(found, size, contents.digest(data))
 
 
 def _check_yield(
     name: str, samples: pd.DataFrame, quarantine: pd.DataFrame, passed: Passed, max_quarantined: float
 ) -> None:
     """Refuse a data set of which too little is readable."""
-    total = len(samples) + len(quarantine)
+    total = samples["clip_id"].nunique() + len(quarantine)
     if not total:
         skipped = f" but {passed}" if str(passed) else ""
         raise InputError(f"data set {name}: there is no file in it{skipped}")

@@ -6,6 +6,7 @@ import pandas as pd
 
 from deepfake import tables
 from deepfake.config.params import Params
+from deepfake.config.studies import OwnData
 from deepfake.datasets import near_duplicates, shared_identities, splits
 from deepfake.datasets.entries import DataSet
 from deepfake.errors import InputError, unknown
@@ -15,8 +16,8 @@ from deepfake.project import paths
 def write(dataset: str, settings: Params, catalog: Mapping[str, DataSet]) -> pd.DataFrame:
     """Give every sample of a data set its split and fold, and write the manifest.
 
-    A data set with the groups of the study's (`groups_of`, of either or of a third one) gets their folds; any other one
-    is split by itself.
+    A data set whose groups are those of the one that detectors are trained on which are asked about it (`groups_of`, of
+    either or of a third one) gets their folds; any other one is split by itself.
 
     Returns:
         `tables.MANIFEST`.
@@ -26,7 +27,7 @@ def write(dataset: str, settings: Params, catalog: Mapping[str, DataSet]) -> pd.
     """
     if dataset not in catalog:
         raise InputError(f"{unknown('data set', dataset, catalog)} (the catalog is {paths().catalog})")
-    home, preset = settings.dataset, settings.presets[settings.preset]
+    home, preset = _home(dataset, settings), settings.presets[settings.preset]
     follows = (
         dataset != home
         and home in catalog
@@ -34,8 +35,8 @@ def write(dataset: str, settings: Params, catalog: Mapping[str, DataSet]) -> pd.
     )
     if follows and catalog[dataset].splits is not None:
         raise InputError(
-            f"data set {dataset}: splits: from_folders, but {home} shows the same people (groups_of), whose folds it "
-            "gets; remove splits from the catalog"
+            f"data set {dataset}: splits keep a published test set, but {home} shows the same people (groups_of), "
+            "whose folds it gets; remove splits from the catalog"
         )
     samples = tables.read(paths().samples(dataset), tables.SAMPLES)
     pairs = near_duplicates.read(paths().near_duplicates(dataset))
@@ -52,7 +53,13 @@ def write(dataset: str, settings: Params, catalog: Mapping[str, DataSet]) -> pd.
             test_ratio=preset.test_ratio,
             seed=settings.shared.seed,
             bound=bound,
-            published=samples["published"] if catalog[dataset].splits == "from_folders" else None,
+            published=samples["published"] if catalog[dataset].splits is not None else None,
         )
     tables.write(manifest, paths().manifest(dataset), tables.MANIFEST)
     return manifest
+
+
+def _home(dataset: str, settings: Params) -> str:
+    """Return the data set whose folds a data set may get: what the detectors are trained on that are asked about it."""
+    studies = (section for _, section in settings.studies if isinstance(section, OwnData))
+    return next((study.dataset for study in studies if dataset in study.others), settings.dataset)

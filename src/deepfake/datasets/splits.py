@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from deepfake import tables
+from deepfake.datasets.class_ratio import check_ratio, subsampled
 from deepfake.datasets.components import leaders
 from deepfake.errors import InputError, unknown
 
-# one random stream for each use of the seed
-_TEST, _VALIDATION, _FRACTION, _RATIO = range(4)
+# one random stream for each use of the seed; `class_ratio` has the next one
+_TEST, _VALIDATION, _FRACTION = range(3)
 
 
 def split(
@@ -56,7 +57,8 @@ def split(
     manifest["fold"] = tables.TEST_FOLD
     manifest["fraction_rank"] = 0.0
     development = manifest[~is_test]
-    _check_enough_groups(development, samples["source"].unique(), folds)
+    # a published test set may have sources of its own, as the attacks that a challenge kept for it
+    _check_enough_groups(development, (samples if published is None else development)["source"].unique(), folds)
     partitions = [_partition(development, folds, _repeat_seed(seed, repeat)) for repeat in range(repeats)]
     manifest.loc[development.index, "fold"] = partitions[0]
     numbered = np.array([fold + repeat * folds for repeat, fold in enumerate(partitions)]).T
@@ -73,17 +75,17 @@ def _published_test(manifest: pd.DataFrame, published: pd.Series) -> pd.Series:
     is_test = published == "test"
     if not is_test.any():
         raise InputError(
-            "splits: from_folders, but no sample lies in a folder test (or testing, eval); run deepfake ingest again "
-            "if the catalog has changed, or remove splits from it"
+            "splits keep a published test set, but no sample is in it (with from_folders: in a folder test, testing or "
+            "eval); run deepfake ingest again if the catalog has changed, or remove splits from it"
         )
     parted = is_test.groupby(manifest["group"]).nunique() > 1
     if parted.any():
         first = manifest[manifest["group"] == parted.idxmax()]
         inside, outside = (first["sample_id"][is_test[first.index] == side].iloc[0] for side in (True, False))
         raise InputError(
-            f"splits: from_folders, but {parted.sum()} of {len(parted)} groups are in the published test set and "
-            f"outside it, as {parted.idxmax()} ({inside}, {outside}); samples of a group, and copies of a file, must "
-            "not be parted: set another rule for groups, remove the copies, or remove splits from the catalog"
+            f"splits: {parted.sum()} of {len(parted)} groups are in the published test set and outside it, "
+            f"as {parted.idxmax()} ({inside}, {outside}); samples of a group, and copies of a file, must not be "
+            "parted: set another rule for groups, remove the copies, or remove splits from the catalog"
         )
     return is_test
 
@@ -150,28 +152,6 @@ def _check_clips(manifest: pd.DataFrame) -> None:
             )
 
 
-def composition(manifest: pd.DataFrame) -> pd.DataFrame:
-    """Count what each fold and the test set hold.
-
-    Args:
-        manifest: a checked manifest.
-
-    Returns:
-        int64: a column for each fold of the first repeat, the test set and all; rows `groups`, `reals`, `fakes`, and
-        the samples of each source, those of reals first.
-    """
-    folds = sorted(set(manifest["fold"]) - {tables.TEST_FOLD})
-    parts = {f"fold {fold}": manifest[manifest["fold"] == fold] for fold in folds}
-    parts |= {"test set": manifest[manifest["fold"] == tables.TEST_FOLD], "all": manifest}
-    sources = manifest[["label", "source"]].drop_duplicates().sort_values(["label", "source"])["source"]
-    counts = {}
-    for part, rows in parts.items():
-        fakes = int((rows["label"] == tables.FAKE).sum())
-        of_source = rows["source"].value_counts().reindex(sources, fill_value=0)
-        counts[part] = [rows["group"].nunique(), len(rows) - fakes, fakes, *of_source]
-    return pd.DataFrame(counts, index=pd.Index(["groups", "reals", "fakes", *sources]), dtype="int64")
-
-
 def check_holdout(manifest: pd.DataFrame, source: str) -> None:
     """Check that a source can be kept from training.
 
@@ -209,7 +189,8 @@ def subsets(
         seed: the same seed gives the same inner validation.
         holdout: a source that is neither trained nor validated on (`check_holdout`); the groups of the inner
             validation are the same as without it.
-        class_ratio: fakes for each real (`thinned`), None for all samples; the groups of each part are the same.
+        class_ratio: fakes for each real (`class_ratio.subsampled`), None for all samples; the groups of each part are
+            the same.
 
     Returns:
         One of `tables.SUBSETS` for each sample in use, indexed like the manifest; samples of the test set, and those
@@ -225,8 +206,8 @@ def subsets(
     kept = in_use.index
     if class_ratio is not None:
         chosen = manifest.index[development]
-        judged = chosen[thinned(manifest, chosen, class_ratio, seed) & held_out[chosen]]  # the same for all shares
-        trained = kept[thinned(manifest, kept, class_ratio, seed) & ~held_out[kept]]
+        judged = chosen[subsampled(manifest, chosen, class_ratio, seed) & held_out[chosen]]  # the same for all shares
+        trained = kept[subsampled(manifest, kept, class_ratio, seed) & ~held_out[kept]]
         kept = judged.union(trained)
     parts = pd.Series("train", index=in_use.index, name="subset")
     parts[held_out[in_use.index]] = "held_out"
@@ -245,54 +226,8 @@ def subsets(
     if class_ratio is None:
         return parts
     parts = parts[parts.index.isin(kept)]
-    _check_ratio(manifest, parts, fold, class_ratio)
+    check_ratio(manifest, parts, fold, class_ratio)
     return parts
-
-
-def _check_ratio(manifest: pd.DataFrame, parts: pd.Series, fold: int, ratio: float) -> None:
-    """Check that a ratio has left both classes in every part of a fold."""
-    labels = manifest.loc[parts.index, "label"]
-    for part in tables.SUBSETS:
-        for label, name in ((tables.REAL, "real"), (tables.FAKE, "fake")):
-            if not (labels[parts == part] == label).any():
-                raise InputError(
-                    f"balance.ratio: {ratio:g} fakes for each real leave no {name} sample in the {part} part of fold "
-                    f"{fold} ({(labels == label).sum()} in all); use a ratio nearer to that of the data, or more data"
-                )
-
-
-def thinned(manifest: pd.DataFrame, in_use: pd.Index, ratio: float, seed: int) -> np.ndarray:
-    """Choose the samples that stay when there are to be so many fakes for each real.
-
-    The class of which there are too many loses the same share in every fold, spread evenly over its sources and groups:
-    where a group has one sample of a source, groups are sampled; where it has many, each keeps some. The choice is
-    nested: what stays at one ratio stays at any that takes less away.
-
-    Args:
-        manifest: a checked manifest.
-        in_use: index of the samples to choose from.
-        ratio: fakes for each real.
-        seed: the same seed gives the same choice.
-
-    Returns:
-        bool [len(in_use)].
-    """
-    rng = np.random.default_rng((seed, _RATIO))
-    # drawn for the whole manifest, so that fractions see the same order
-    rows = manifest[["label", "fold", "source", "group"]].assign(chance=rng.random(len(manifest)))
-    of_group = rows.groupby(["source", "group"])["chance"]
-    offset = pd.Series(rng.random(of_group.ngroups)).loc[of_group.ngroup()].to_numpy()
-    # the samples of a group stand at even distances, beginning anywhere; so do those of a source, whatever its groups
-    rows["place"] = (of_group.rank(method="first") - 1 + offset) / of_group.transform("size")
-    rows = rows.loc[in_use]
-    of_source = rows.groupby(["fold", "label", "source"])["place"]
-    rows = rows.assign(turn=(of_source.rank(method="first") - 0.5) / of_source.transform("size"))
-    reals, fakes = ((rows["label"] == label).sum() for label in (tables.REAL, tables.FAKE))
-    share = {tables.REAL: min(1.0, fakes / (ratio * reals)), tables.FAKE: min(1.0, ratio * reals / fakes)}
-    # sources take turns in proportion to their sizes; of equal turns the earlier place comes first
-    order = rows.sort_values(["turn", "place"], kind="stable").groupby(["fold", "label"]).cumcount()
-    wanted = (rows.groupby(["fold", "label"])["place"].transform("size") * rows["label"].map(share)).round()
-    return (order.reindex(rows.index) < wanted).to_numpy()
 
 
 def joined_groups(samples: pd.DataFrame, bound: pd.DataFrame | None = None) -> pd.Series:

@@ -17,6 +17,7 @@ from deepfake.errors import InputError
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _BLANKS = "blanks"
 _JSON_LINES = (".jsonl", ".ndjson")
+_PARQUET = ".parquet"
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _SHOWN = 5
 """Bad lines that a message shows; all are counted."""
@@ -31,7 +32,7 @@ class TextTable:
         cells: without the blanks around them, one column a name; its index is the line that a row begins in, as an
             editor counts.
         named: whether the file names its columns; otherwise they are called 1, 2, 3, ...
-        separator: comma, semicolon, tab, pipe or blanks; JSON has its own.
+        separator: comma, semicolon, tab, pipe or blanks; JSON and Parquet have their own.
         encoding: utf-8, utf-16-le or utf-16-be.
         comments: lines passed over because they begin with #.
     """
@@ -49,8 +50,8 @@ def read(path: Path) -> TextTable:
     Args:
         path: text in UTF-8, or in UTF-16 as spreadsheets save it, with or without a byte order mark; or JSON, by its
             suffix: an object with a value or an object for each name, a list of objects, or an object a line
-            (.jsonl). A first line `sep=;` says what parts the columns; otherwise the first row does, which may be the
-            header or not.
+            (.jsonl); or Parquet (.parquet). A first line `sep=;` says what parts the columns; otherwise the first row
+            does, which may be the header or not.
 
     Raises:
         InputError: there is no such file, it is no text, or rows are uneven; the message starts with the path.
@@ -58,6 +59,8 @@ def read(path: Path) -> TextTable:
     if path.is_dir():
         raise InputError(f"{path}: a folder; name a CSV file")
     try:
+        if path.suffix.lower() == _PARQUET:
+            return _of_parquet(path)
         text, encoding = _decoded(path.read_bytes())
         if path.suffix.lower() in _JSON_LINES:
             return _of_objects(_json_lines(text), encoding)
@@ -121,6 +124,16 @@ def _of_json(text: str, encoding: str) -> TextTable:
     return _of_objects(content, encoding)
 
 
+def _of_parquet(path: Path) -> TextTable:
+    """Read a table of typed columns; numbers keep all their digits."""
+    try:
+        return _of_cells(pd.read_parquet(path), "Parquet", "utf-8")
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError):  # pyarrow's errors are both
+        raise InputError("not a Parquet file, or a damaged one") from None
+
+
 def _json_lines(text: str) -> list[object]:
     """Read a value from each line that is not empty."""
     values = []
@@ -136,9 +149,13 @@ def _of_objects(content: object, encoding: str) -> TextTable:
     """Read a list of objects as rows."""
     if not isinstance(content, list) or not content or not all(isinstance(row, dict) for row in content):
         raise InputError("no rows in it; expected an object for each file, by its name, or a list of objects")
-    cells = pd.DataFrame(content)
+    return _of_cells(pd.DataFrame(content), "JSON", encoding)
+
+
+def _of_cells(cells: pd.DataFrame, separator: str, encoding: str) -> TextTable:
+    """Return values as text."""
     cells = cells.map(lambda value: "" if value is None or value != value else str(value).strip()).astype("str")
-    return TextTable(cells.set_axis(pd.RangeIndex(1, len(cells) + 1), axis="index"), True, "JSON", encoding, 0)
+    return TextTable(cells.set_axis(pd.RangeIndex(1, len(cells) + 1), axis="index"), True, separator, encoding, 0)
 
 
 def _parsed(text: str, encoding: str) -> TextTable:

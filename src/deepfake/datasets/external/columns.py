@@ -49,7 +49,7 @@ def find(table: TextTable, options: Options) -> dict[str, str]:
     if not table.named:
         found |= _by_content(cells, found, options)
         if options.aggregate is not None and "clip" not in found:
-            found["clip"] = found["group"] if "group" in found else _clips([])
+            found["clip"] = found["group"] if "group" in found else clips_among([])
         return found
     roles = ["truth"] * (options.key is None) + ["pred"] * (options.threshold is None) + ["score", "group", "id"]
     for role in roles:
@@ -58,7 +58,8 @@ def find(table: TextTable, options: Options) -> dict[str, str]:
             found[role] = name
     if options.aggregate is not None and "clip" not in found:
         free = [name for name in names if name == found.get("group") or name not in found.values()]
-        found["clip"] = found["group"] if options.group is not None else _clips(free)
+        if options.group is not None or options.key is None or called_like("clip", free):
+            found["clip"] = found["group"] if options.group is not None else clips_among(free)
     if options.key is not None and "id" not in found:
         # frames of a video are found in the key by the name of the video
         like = [found[role] for role in ("clip", "group") if role in found]
@@ -106,8 +107,15 @@ def hold_classes(cells: pd.Series) -> bool:
     return len(words) <= MOST_LABELS and all(meaning(word) is not None for word in words)
 
 
-def _clips(free: list[str]) -> str:
-    """Return the column of clips."""
+def clips_among(free: list[str]) -> str:
+    """Return the column of clips.
+
+    Args:
+        free: columns that hold nothing else.
+
+    Raises:
+        InputError: there is none, or it may be several.
+    """
     found = called_like("clip", free)
     if len(found) != 1:
         said = f"{listed(found)} may each be that of clips" if found else "none is called so"

@@ -18,6 +18,8 @@ _ASVSPOOF = {
     13: {"group": 1, "id": 2, "source": 5, "truth": 6},  # 2021 DF
 }
 """Protocols without a header, by their number of columns: where speaker, utterance, attack and label are listed."""
+_CLIP = "clip_id"
+"""What a manifest of this project calls the clips that its samples are of."""
 _ORIGINAL = "original"
 """DFDC's name for the video that a fake was made from."""
 _SHOWN = 5
@@ -28,7 +30,7 @@ class Key:
     """The true labels by name.
 
     Args:
-        rows: columns `id`, `truth` and, where there are any, `group` and `source`.
+        rows: columns `id`, `truth` and, where there are any, `group`, `source` and `clip`.
         columns: what these are called in the file, or what they stand for.
         others: the file's further columns, which may contradict labels that are numbers.
     """
@@ -71,7 +73,8 @@ def read(path: Path) -> Key:
 def join(names: pd.Series, key: Key, where: Path) -> Joined:
     """Return the key's row for each name.
 
-    Names match as they are written; where none does, by the file's name without folders and suffix.
+    Names match as they are written; where none does, they may be those of the key's clips, or else match by the file's
+    name without folders and suffix.
 
     Args:
         names: those of the predictions, indexed by lines.
@@ -82,6 +85,8 @@ def join(names: pd.Series, key: Key, where: Path) -> Joined:
         InputError: a name is not in the key, or there twice.
     """
     own, known = names, key.rows["id"]
+    if "clip" in key.rows and not own.isin(known).any() and own.isin(key.rows["clip"]).any():
+        return join(names, _of_clips(key), where)
     if not own.isin(known).any():
         own, known = (column.map(_stem) for column in (own, known))
         for written, stems in ((names, own), (key.rows["id"], known)):
@@ -100,6 +105,13 @@ def join(names: pd.Series, key: Key, where: Path) -> Joined:
     rows, others = (part.iloc[places].set_axis(names.index, axis="index") for part in (key.rows, key.others))
     their_names = rows["id"].rename(f"{key.columns['id']} of the key")
     return Joined(rows.drop(columns="id"), their_names, others.add_suffix(" of the key"), len(known) - len(set(places)))
+
+
+def _of_clips(key: Key) -> Key:
+    """Return a key of samples as one of their clips."""
+    first = ~key.rows["clip"].duplicated()
+    rows = key.rows[first].assign(id=key.rows["clip"]).drop(columns="clip")
+    return Key(rows, key.columns | {"id": key.columns["clip"]}, key.others[first])
 
 
 def _check_stems(names: pd.Series, stems: pd.Series, where: Path) -> None:
@@ -133,6 +145,8 @@ def _of_table(table: text_tables.TextTable) -> Key:
                 raise InputError(f"{listed(found)} may each be the key's {role}; rename the others")
             if found:
                 columns[role] = found[0]
+        if _CLIP in names and _CLIP not in columns.values():
+            columns["clip"] = _CLIP
     else:
         classes = [name for name in names if hold_classes(cells[name])]
         classes = classes or [name for name in names if are_answers(cells[name])]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from deepfake import tables
 from deepfake.datasets import text_tables
 from deepfake.datasets.external import clips, columns, keys, labels, scores
 from deepfake.datasets.external.columns import NOTHING
@@ -83,6 +84,10 @@ class Taken:
         return self.agreement is not None and scores.contradicts(self.agreement)
 
 
+_OWN = set(tables.PREDICTIONS.columns)
+"""The columns that predictions of our own runs have."""
+
+
 @dataclass(frozen=True)
 class ExternalPredictions:
     """Predictions, one row a sample.
@@ -120,6 +125,11 @@ def read(path: Path, options: Options) -> ExternalPredictions:
     """
     try:
         table = text_tables.read(path)
+        if _OWN.issubset(table.cells.columns):
+            raise InputError(
+                "predictions of a run of this project: those of different folds are on different scales, and the "
+                "samples that it was trained on are among them; what it is worth is in the report (deepfake report)"
+            )
         found = columns.find(table, options)
         rows = pd.DataFrame({role: table.cells[name] for role, name in found.items()})
         spare = table.cells[[name for name in table.cells if name not in found.values()]]
@@ -128,7 +138,10 @@ def read(path: Path, options: Options) -> ExternalPredictions:
         if options.key is not None:
             key = keys.read(options.key)
             joined = keys.join(rows["id"], key, options.key)
-            known = joined.rows.drop(columns=[role for role in joined.rows if getattr(options, str(role)) is not None])
+            said = [role for role in joined.rows if getattr(options, str(role)) is not None]
+            if "clip" in joined.rows and (options.aggregate is None or "clip" in rows):
+                said.append("clip")
+            known = joined.rows.drop(columns=said)
             if "group" in known:  # who is in no group is one of his own
                 nobody = pd.Series("row " + known.index.astype(str), index=known.index)
                 known["group"] = known["group"].where(~_is_nothing(known["group"]), nobody)
@@ -136,6 +149,8 @@ def read(path: Path, options: Options) -> ExternalPredictions:
             found = found | {str(role): f"{key.columns[str(role)]} of the key" for role in known}
             unused = joined.unused
             spare, paths = pd.concat([spare, joined.others], axis=1), [*paths, joined.names]
+        if options.aggregate is not None and "clip" not in rows:
+            columns.clips_among([])
         if "group" in rows and options.group is None and rows["group"].nunique() == 1 < len(rows):
             # nobody asked for a group that all rows share
             rows, found = rows.drop(columns="group"), {role: name for role, name in found.items() if role != "group"}

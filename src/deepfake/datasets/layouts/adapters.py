@@ -1,20 +1,22 @@
 """How the files of a data set are laid out: an adapter finds them, with what their place tells about them."""
 
+import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from deepfake.datasets import labels
+from deepfake import modalities
 from deepfake.datasets.entries import DataSet
-from deepfake.datasets.layouts import dfdc, kinds, labelling, listing
+from deepfake.datasets.layouts import dfdc, kinds, labelling, listing, published, tabled
 from deepfake.datasets.layouts.labelling import CLASSES
 from deepfake.errors import InputError
 
 _LARGEST = 512 * 2**20
-"""Bytes of the largest file that is read; no image that `inspection.inspect` takes needs more, even uncompressed."""
+"""Bytes of the largest file that is read as a whole: no image that is taken needs more, even uncompressed. Loose files
+of a modality that is streamed may be of any size."""
 _DECIDING_SHOWN = 6
 
 
@@ -32,7 +34,7 @@ class RawFile:
         label: `tables.REAL` or `tables.FAKE`.
         group: what it must not be parted from.
         refused: why it is not to be read; empty when it may be.
-        published: its part of a published split that is kept (train, val or test), or "".
+        published: its part of a published split that is kept (train, val or test), or "" (`published.parts`).
     """
 
     sample_id: str
@@ -53,12 +55,14 @@ class MixedSource(InputError):
 class RawFiles(NamedTuple):
     """The files of a data set in their order, what was passed over, and how many files each thing labelled.
 
-    `labelled` counts by class and by what decided it: the name of a folder, a pattern, an archive or a table.
+    `labelled` counts by class and by what decided it: the name of a folder, a pattern, an archive or a table. `notes`
+    are what else is to be told.
     """
 
     files: list[RawFile]
     passed: listing.Passed
     labelled: Counter[tuple[int, str]]
+    notes: Sequence[str] = ()
 
     def told(self) -> str:
         """Say in a line what decided the labels, and what was passed over."""
@@ -68,7 +72,7 @@ class RawFiles(NamedTuple):
             more = ", ..." if len(by) > _DECIDING_SHOWN else ""
             classes.append(f"{name} by {', '.join(by[:_DECIDING_SHOWN])}{more}" if by else f"{name}: none")
         passed = f". Passed over: {self.passed}" if str(self.passed) else ""
-        return f"labels: {'; '.join(classes)}{passed}"
+        return ". ".join([f"labels: {'; '.join(classes)}{passed}", *self.notes])
 
 
 def find(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -> RawFiles:
@@ -83,6 +87,8 @@ def find(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -> 
         InputError: something is missing, or a sample is there twice; as MixedSource: a source has both labels.
     """
     found = ADAPTERS[dataset.adapter](raw, dataset, listed)
+    if dataset.splits is not None:
+        found = _with_parts(raw, dataset, found, listed)
     of_id: dict[str, RawFile] = {}
     of_source: dict[str, RawFile] = {}
     for file in found.files:
@@ -131,10 +137,12 @@ def sources(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) 
         if all(place.parts[:1] == (source,) for place, entry in zip(places, entries, strict=True) if not entry.refused):
             places = [_below(source, str(place)) for place in places]
         of_source = [
-            _raw_file(entry, sample_id, archive, source, CLASSES[label], _group(dataset.group, place, sample_id), part)
+            _raw_file(
+                entry, dataset, sample_id, source, CLASSES[label], _group(dataset.group, place, sample_id), archive
+            )
             for place, entry in zip(places, entries, strict=True)
-            if _is_media(entry, dataset, passed)
-            for sample_id, part in [(f"{source}/{place}", _part(dataset, str(place)))]
+            if not _is_sidecar(entry, passed)
+            for sample_id in [f"{source}/{place}"]
         ]
         files += sorted(of_source, key=lambda file: file.sample_id)
     return RawFiles(files, passed, Counter((file.label, file.source) for file in files))
@@ -154,20 +162,23 @@ def folder(raw: Path, dataset: DataSet, listed: listing.Listing | None = None) -
     entries, passed = _listed(raw, listing.in_folders(raw, CLASSES) if at_top else listed)
     # what lies beside real/ and fake/ is not taken, but counted
     entries = [*entries, *listing.beside(raw, CLASSES)] if at_top else entries
-    entries = sorted((entry for entry in entries if _is_media(entry, dataset, passed)), key=lambda entry: entry.path)
-    media = [entry.path for entry in entries]
+    entries = sorted((entry for entry in entries if not _is_sidecar(entry, passed)), key=lambda entry: entry.path)
+    media = [entry.path for entry in entries if not kinds.is_beside(entry.path, dataset.modality)]
     by_names = labelling.by_top if at_top else labelling.by_names(media)
     rule = by_names if dataset.labels is None else labelling.by_patterns(dataset.labels)
     files, labelled = [], Counter()
     for entry in entries:
         found = rule(entry.path)
         if found is None:
+            if not _is_media(entry, dataset, passed):
+                continue
             top, slash, _ = entry.path.partition("/")
             passed.unlabelled[f"in {top}" if slash else "in no folder"] += 1
             continue
         files.append(_placed(entry, dataset, found.label, found.below))
         labelled[found.label, found.by] += 1
-    missing = [name for name, label in CLASSES.items() if not any(file.label == label for file in files)]
+    seen = {file.label for file in files if not kinds.is_beside(file.path, dataset.modality)}
+    missing = [name for name, label in CLASSES.items() if label not in seen]
     if missing and not at_top:
         there = f" (passed over: {passed})" if str(passed) else ""
         how = labelling.remedy(dataset.labels, media)
@@ -188,20 +199,25 @@ def metadata(raw: Path, dataset: DataSet, listed: listing.Listing | None = None)
         raise InputError(f"{raw}: not found; to obtain the data: {dataset.obtain}")
     entries, passed = _listed(raw, listed)
     clips = dfdc.read(raw, [entry.path for entry in entries])
-    files, labelled = [], Counter()
+    files, labelled, seen = [], Counter(), set()
     for entry in sorted(entries, key=lambda entry: entry.path):
         if PurePosixPath(entry.path).name == dfdc.NAME or not _is_media(entry, dataset, passed):
             continue
-        *_, found = [None, *(clips[stem] for stem in _stems(entry.path) if stem in clips)]
-        if found is None:
+        sample_id = listing.composed(entry.path)
+        stem = next((stem for stem in _stems(sample_id) if stem in clips), None)
+        if stem is None:
             passed.unlabelled[f"that no {dfdc.NAME} names"] += 1
             continue
-        sample_id = listing.composed(entry.path)
+        seen.add(stem)
+        found = clips[stem]
         source = _source(dataset, sample_id, ()) or labelling.NAMES[found.label]
-        part = _part(dataset, sample_id)
-        files.append(_raw_file(entry, sample_id, "", source, found.label, found.original, part))
+        files.append(_raw_file(entry, dataset, sample_id, source, found.label, found.original))
         labelled[found.label, dfdc.NAME] += 1
-    return RawFiles(files, passed, labelled)
+    missing = [name for name in clips if name not in seen]
+    notes = []
+    if missing:
+        notes = [f"{len(missing):,} of {len(clips):,} videos that {dfdc.NAME} names are not there, first {missing[0]}"]
+    return RawFiles(files, passed, labelled, notes)
 
 
 ADAPTERS: dict[str, Callable[[Path, DataSet, listing.Listing | None], RawFiles]] = {
@@ -220,26 +236,39 @@ def _listed(raw: Path, listed: listing.Listing | None) -> tuple[list[listing.Ent
 
 
 def _tabled(raw: Path, dataset: DataSet, table: str, listed: listing.Listing | None) -> RawFiles:
-    """Find the files that a table names, and count the media that it does not."""
-    if not (raw / table).is_file():
+    """Find the files that tables name, and count the media that they do not."""
+    if "*" not in table and not (raw / table).is_file():
         raise InputError(f"{raw / table}: not found; to obtain the data: {dataset.obtain}")
-    positive, negative = dataset.labels_named()
-    names = {role: str(name) for role, name in dataset.columns.items()}
-    files, labelled = [], Counter()
-    for row in labels.read(raw / table, positive=positive, negative=negative, columns=names):
-        entry = listing.at(raw, str(PurePosixPath(table).parent / row.path))
-        sample_id = listing.composed(entry.path)
-        group = row.group or _group(dataset.group, PurePosixPath(listing.composed(row.path)), sample_id)
-        part = _part(dataset, sample_id)
-        files.append(_raw_file(entry, sample_id, "", row.source, row.label, group, part))
-        labelled[row.label, table] += 1
     entries, skipped = listed or listing.in_folders(raw, [""])
+    matches = labelling.expression(table).fullmatch
+    there = [entry.path for entry in entries if matches(listing.composed(entry.path))] if "*" in table else [table]
+    if not there:
+        raise InputError(f"{raw}: no table {table}; to obtain the data: {dataset.obtain}")
+    find_file = tabled.finder(raw, entries, dataset)
+    files, labelled = [], Counter()
+    for path in sorted(there):
+        for row, source in tabled.rows(raw / path, dataset):
+            entry = find_file(path, row.path)
+            sample_id = listing.composed(entry.path)
+            group = row.group or _group(dataset.group, PurePosixPath(listing.composed(row.path)), sample_id)
+            files.append(_raw_file(entry, dataset, sample_id, source, row.label, group))
+            labelled[row.label, path if len(there) == 1 else path.rpartition("/")[2]] += 1
     named, passed = {file.path for file in files}, listing.Passed(hidden=skipped.hidden, thumbnails=skipped.thumbnails)
     beside = [
         entry for entry in entries if entry.path not in named and not kinds.is_beside(entry.path, dataset.modality)
     ]
-    passed.unlabelled += Counter(f"that {table} does not name" for _ in beside)
+    passed.unlabelled += Counter(f"that {there[0] if len(there) == 1 else table} does not name" for _ in beside)
     return RawFiles(files, passed, labelled)
+
+
+def _with_parts(raw: Path, dataset: DataSet, found: RawFiles, listed: listing.Listing | None) -> RawFiles:
+    """Return files with their parts of the published split."""
+    # an archive may be called after a part, as train_fake.zip, and say nothing by that
+    above = [f"{file.source}/" if dataset.adapter == "sources" else "" for file in found.files]
+    paths = [file.sample_id.removeprefix(source) for file, source in zip(found.files, above, strict=True)]
+    parts, notes = published.parts(raw, dataset, paths, listed)
+    files = [replace(file, published=part) for file, part in zip(found.files, parts, strict=True)]
+    return found._replace(files=files, notes=[*found.notes, *notes])
 
 
 def _placed(entry: listing.Entry, dataset: DataSet, label: int, below: tuple[str, ...]) -> RawFile:
@@ -251,8 +280,7 @@ def _placed(entry: listing.Entry, dataset: DataSet, label: int, below: tuple[str
     if naming[:1] == [source]:
         del naming[0]
     group = "/".join(naming) if dataset.group == "folder" else _group(dataset.group, PurePosixPath(name), sample_id)
-    part = _part(dataset, sample_id)
-    return _raw_file(entry, sample_id, "", source, label, group, part)
+    return _raw_file(entry, dataset, sample_id, source, label, group)
 
 
 def _source(dataset: DataSet, path: str, naming: tuple[str, ...]) -> str:
@@ -263,9 +291,12 @@ def _source(dataset: DataSet, path: str, naming: tuple[str, ...]) -> str:
     return next(filter(None, found.groups()), "") if found else ""
 
 
-def _part(dataset: DataSet, path: str) -> str:
-    """Return a file's part of the published split; empty when that is not kept."""
-    return labelling.part_of(path.rpartition("/")[0]) if dataset.splits == "from_folders" else ""
+def _is_sidecar(entry: listing.Entry, passed: listing.Passed) -> bool:
+    """Tell whether a file lies beside media by its suffix, as a caption or a table; count it as passed over then."""
+    if kinds.of(entry.path) != "other":
+        return False
+    passed.others[kinds.suffix(entry.path)] += 1
+    return True
 
 
 def _is_media(entry: listing.Entry, dataset: DataSet, passed: listing.Passed) -> bool:
@@ -277,20 +308,22 @@ def _is_media(entry: listing.Entry, dataset: DataSet, passed: listing.Passed) ->
 
 
 def _stems(path: str) -> Iterator[str]:
-    """Yield the names of a path's folders, then that of the file, without suffixes."""
-    yield from (PurePosixPath(part).stem for part in PurePosixPath(listing.composed(path)).parts)
+    """Yield a file's name, then those of its folders from the inside, without suffixes."""
+    yield from (os.path.splitext(part)[0] for part in reversed(path.split("/")))
 
 
 def _raw_file(
-    entry: listing.Entry, sample_id: str, archive: str, source: str, label: int, group: str, published: str = ""
+    entry: listing.Entry, dataset: DataSet, sample_id: str, source: str, label: int, group: str, archive: str = ""
 ) -> RawFile:
-    """Describe a file, and refuse it when it is too large or would stand in no group."""
-    refused = entry.refused
-    if not refused and entry.size > _LARGEST:
+    """Describe a file, and refuse it when it is of another modality, too large, or would stand in no group."""
+    refused, kind = entry.refused, kinds.of(entry.path)
+    if not refused and kind not in ("", "other", dataset.modality):
+        refused = f"by its suffix of modality {kind}, in a data set of modality {dataset.modality}"
+    elif not refused and entry.size > _LARGEST and (archive or not modalities.load(dataset.modality).STREAMED):
         refused = f"larger than {_LARGEST // 2**20} MB"
     elif not refused and not group:
         refused = "in no folder below its source, and the catalog groups by folder"
-    return RawFile(sample_id, archive, entry.path, entry.size, source, label, group, refused, published)
+    return RawFile(sample_id, archive, entry.path, entry.size, source, label, group, refused)
 
 
 def _group(rule: str, place: PurePosixPath, sample_id: str) -> str:

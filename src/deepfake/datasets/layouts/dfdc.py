@@ -50,6 +50,8 @@ def _clips(path: Path) -> Iterable[tuple[str, Clip]]:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); obtain it again") from None
+    if known == {}:
+        raise InputError(f"{path}: it names no video; obtain it again")
     for name, facts in known.items() if isinstance(known, dict) else [("it", {})]:
         facts = facts if isinstance(facts, dict) else {}
         is_fake = meaning(str(facts.get("label")))

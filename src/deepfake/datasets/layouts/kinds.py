@@ -1,6 +1,8 @@
 """What a file's name promises: a medium of some modality, or something beside the media, as a caption or a table."""
 
 import os
+from collections import Counter
+from collections.abc import Iterable
 
 MEDIA = {
     "image": frozenset(
@@ -13,7 +15,7 @@ MEDIA = {
     ),
     "audio": frozenset({".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".wma", ".aif", ".aiff"}),
 }
-"""The suffixes of each modality's files, of those that do not exist yet as well."""
+"""The suffixes of each modality's files."""
 _BESIDE = frozenset(
     {".txt", ".md", ".rst", ".pdf", ".rtf", ".doc", ".docx", ".tex", ".html", ".htm", ".caption", ".srt", ".vtt"}
     | {".csv", ".tsv", ".xls", ".xlsx", ".ods", ".json", ".jsonl", ".ndjson", ".xml", ".yaml", ".yml", ".toml", ".ini"}
@@ -31,6 +33,12 @@ _KIND_OF = dict.fromkeys(_BESIDE, "other") | {
 def of(path: str) -> str:
     """Return the modality that a suffix promises; "other" for what lies beside media, "" when it says nothing."""
     return _KIND_OF.get(suffix(path), "")
+
+
+def most(paths: Iterable[str]) -> str:
+    """Return the modality of which there are most files; `image` where there are none of any."""
+    count = Counter(map(of, paths))
+    return max(MEDIA, key=lambda modality: count[modality])
 
 
 def suffix(path: str) -> str:

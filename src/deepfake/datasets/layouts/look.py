@@ -9,9 +9,8 @@ from typing import Any
 
 import yaml
 
-from deepfake import modalities
 from deepfake.datasets import catalog
-from deepfake.datasets.layouts import kinds, labelling, listing, readings, recipes, suspicions
+from deepfake.datasets.layouts import dfdc, kinds, labelling, listing, published, readings, recipes, suspicions
 from deepfake.datasets.layouts.adapters import RawFile
 from deepfake.errors import InputError
 
@@ -54,7 +53,7 @@ def look(raw: Path, name: str | None = None) -> str:
         reading.found.told(),
         *_classes(files),
         f"groups: {_groups(files, reading.entry)}",
-        f"published split: {_parts(files)}",
+        f"published split: {_parts(files, _keys(reading.entry))}",
     ]
     to_check = [*reading.notes, *suspicions.of(reading.found.files, reading.entry), *_tables(paths, reading.entry)]
     if to_check:
@@ -78,17 +77,27 @@ def _groups(files: Sequence[RawFile], entry: dict[str, Any]) -> str:
     """Return how many groups there are, by which rule."""
     groups = Counter(file.group for file in files)
     of_class = [{file.group for file in files if file.label == label} for label in labelling.CLASSES.values()]
-    keys = recipes.find(entry["recipe"]).entry if "recipe" in entry else entry
+    keys = _keys(entry)
     rule = "identities" if "identities" in keys else "original" if keys["adapter"] == "metadata" else keys["group"]
+    if "group" in keys.get("columns", {}):
+        rule = "the table"
     largest, size = groups.most_common(1)[0] if groups else ("", 0)
     of_both = f", {len(of_class[0] & of_class[1]):,} with reals and fakes"
     many = "file" if size == 1 else "files"
     return f"{len(groups):,} by {rule}{of_both}; the largest has {size:,} {many} ({largest})"
 
 
-def _parts(files: Sequence[RawFile]) -> str:
-    """Return how many files are in each part of a published split."""
-    count = Counter(labelling.part_or_several(file.sample_id.rpartition("/")[0]) for file in files)
+def _keys(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of an entry with those of its recipe."""
+    return recipes.find(entry["recipe"]).entry | entry if "recipe" in entry else entry
+
+
+def _parts(files: Sequence[RawFile], keys: dict[str, Any]) -> str:
+    """Return how many files are in each part of a published split: of that which is kept, or else by folders."""
+    kept = keys.get("splits") is not None
+    count = Counter(
+        file.published if kept else labelling.part_or_several(file.sample_id.rpartition("/")[0]) for file in files
+    )
     named = [f"{part} {count[part]:,}" for part in ("train", "val", "test", "several") if count[part]]
     return ", ".join([*named, *([f"none {count['']:,}"] if named and count[""] else [])]) or "none"
 
@@ -102,7 +111,12 @@ def _kinds(paths: Sequence[str]) -> str:
 def _tables(paths: Sequence[str], entry: dict[str, Any] | None = None) -> list[str]:
     """Say which files may hold labels or a published split."""
     suffixes = {".csv", ".tsv", ".json", ".jsonl", ".txt", ".lst", ".xlsx", ".parquet"}
-    found = [path for path in readings.near_top(paths, suffixes) if entry is None or path != entry.get("table")]
+    keys = _keys(entry or {})
+    read = {path for there in published.lists(keys.get("splits"), paths).values() for path in there}
+    of_table = labelling.expression(keys.get("table", "")).fullmatch
+    found = [path for path in readings.near_top(paths, suffixes) if path not in read and not of_table(path)]
+    if keys.get("adapter") == "metadata":
+        found = [path for path in found if path.rpartition("/")[2] != dfdc.NAME]
     if not found:
         return []
     more = f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
@@ -124,7 +138,8 @@ def _template(name: str, paths: Sequence[str]) -> list[str]:
     archives = [path[:-4] for path in paths if "/" not in path and path.endswith(".zip")]
     if len(archives) == len(paths):
         how = ["  adapter: sources", "  sources:", *(f'    "{name}": {_guess(name)}' for name in archives)]
-    entry = [f"{name}:", "  title: ...", "  modality: image", *how, "  group: file", "  licence: ...", "  obtain: ..."]
+    modality = f"  modality: {kinds.most(paths)}"
+    entry = [f"{name}:", "  title: ...", modality, *how, "  group: file", "  licence: ...", "  obtain: ..."]
     return [
         *([f"folders: {', '.join(f'{top}/ {count:,}' for top, count in tops.most_common(_SHOWN))}"] if tops else []),
         "say in an entry of data/catalog.yaml which files are fake:",
@@ -145,15 +160,12 @@ def _entry(raw: Path, name: str, reading: readings.Reading, files: Sequence[RawF
     if "recipe" not in entry:
         own = {"title": f"my data set {name}", **entry}
         entry = own | {"licence": "not known yet", "obtain": f"it lies in {raw.resolve()}"}
-    modality = entry.get("modality") or recipes.find(entry["recipe"]).entry["modality"]
-    if modality not in modalities.MODALITIES:
-        return [f"no entry: {modality} files cannot be read yet" + ("; frames of them can" * (modality == "video"))]
     if {file.label for file in files} != set(labelling.CLASSES.values()):
         return ["no entry: a data set needs real and fake files"]
     dumped = yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True, width=1000).splitlines()
     if "recipe" in entry:
         dumped.append("  # title: ...    # if it is another data set with the same folders")
-    elif "test " in _parts(files):
+    elif "test " in _parts(files, entry):
         dumped.append("  # splits: from_folders    # keeps the published test set; without it one is drawn")
     return [
         "entry for data/catalog.yaml:",

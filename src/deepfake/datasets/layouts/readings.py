@@ -10,7 +10,7 @@ from typing import Any
 from deepfake import tables
 from deepfake.datasets import identities, labels
 from deepfake.datasets.entries import DataSet
-from deepfake.datasets.layouts import adapters, kinds, labelling, listing, recipes, suspicions
+from deepfake.datasets.layouts import adapters, kinds, labelling, listing, published, recipes, suspicions
 from deepfake.datasets.layouts.adapters import RawFiles
 from deepfake.errors import InputError
 
@@ -47,8 +47,13 @@ def of(raw: Path, listed: listing.Listing) -> tuple[Reading | None, list[str]]:
     for name in sorted(recipes.recognised(paths), key=lambda name: -count[recipes.find(name).entry["modality"]]):
         recipe = recipes.find(name)
         entry = dict(recipe.entry)
-        if "table" in entry:
+        notes = [recipe.note] if recipe.note else []
+        if "*" not in entry.get("table", "*"):
             entry["table"] = min((path for path in paths if path.endswith(entry["table"])), key=len)
+        missing = [pattern for pattern, there in published.lists(entry.get("splits"), paths).items() if not there]
+        if missing:
+            entry["splits"] = None
+            notes.append(f"the published split is not kept: no {', no '.join(missing)}")
         try:
             found = _grouped(adapters.find(raw, _dataset(entry), listed), entry)
         except InputError as error:
@@ -56,7 +61,7 @@ def of(raw: Path, listed: listing.Listing) -> tuple[Reading | None, list[str]]:
             continue
         changed = {key: value for key, value in entry.items() if recipe.entry.get(key) != value}
         title = f"recipe {name}: {entry['title']}"
-        return Reading(title, {"recipe": name, **changed}, found, [recipe.note] if recipe.note else []), reasons
+        return Reading(title, {"recipe": name, **changed}, found, notes), reasons
     for read in (_folders, _archives, _table):
         try:
             reading = read(raw, listed)
@@ -69,8 +74,7 @@ def of(raw: Path, listed: listing.Listing) -> tuple[Reading | None, list[str]]:
 
 def _folders(raw: Path, listed: listing.Listing) -> Reading:
     """Take a folder by the names of its folders."""
-    count = Counter(map(kinds.of, paths_of(listed)))
-    modality = max(kinds.MEDIA, key=lambda modality: count[modality])
+    modality = kinds.most(paths_of(listed))
     entry: dict[str, Any] = {"modality": modality, "adapter": "folder", "group": "file"}
     notes = []
     at_top = all((raw / name).is_dir() for name in labelling.CLASSES)
@@ -138,10 +142,11 @@ def _archives(raw: Path, listed: listing.Listing) -> Reading:
     stems = [path[:-4] for path in paths_of(listed) if "/" not in path and path.endswith(".zip")]
     label_of = {stem: labelling.class_of_folder(stem) for stem in stems}
     sources = {stem: labelling.NAMES[label] for stem, label in label_of.items() if label is not None}
+    how = "unpack them, or say with adapter sources which are fake"
     if set(sources.values()) != {"real", "fake"}:
-        how = "unpack them, or say with adapter sources which are fake"
         raise InputError(f"archives: {', '.join(stems[:_SHOWN])}; {how}" if stems else "")
-    entry = {"modality": "image", "adapter": "sources", "sources": sources, "group": "file"}
+    members = [each.path for stem in sources for each in listing.in_archive(raw / f"{stem}.zip", how).entries]
+    entry = {"modality": kinds.most(members), "adapter": "sources", "sources": sources, "group": "file"}
     return Reading("one archive a source, by their names", entry, adapters.find(raw, _dataset(entry), listed))
 
 
@@ -149,7 +154,8 @@ def _table(raw: Path, listed: listing.Listing) -> Reading:
     """Take a folder by a table in it."""
     found, reasons = [], []
     for path in near_top(paths_of(listed), {".csv", ".tsv"}):
-        entry = {"modality": "image", "adapter": "folder", "table": path, "group": "file"}
+        modality = kinds.most(paths_of(listed))
+        entry = {"modality": modality, "adapter": "folder", "table": path, "group": "file"}
         try:
             files = adapters.find(raw, _dataset(entry), listed)
             beside = labels.unused(raw / path)

@@ -119,8 +119,10 @@ def _no_pictures(files: Sequence[RawFile]) -> str:
 def _parted(files: Sequence[RawFile]) -> str:
     """Say that a published test set shares groups with the rest."""
     inside, outside = set(), set()
+    kept = any(file.published for file in files)
     for file in files:
-        is_test = labelling.part_or_several(file.sample_id.rpartition("/")[0]) == "test"
+        part = file.published if kept else labelling.part_or_several(file.sample_id.rpartition("/")[0])
+        is_test = part == "test"
         (inside if is_test else outside).add(file.group)
     both = inside & outside
     if not both:
