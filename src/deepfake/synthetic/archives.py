@@ -1,4 +1,4 @@
-"""Write what is shipped as a folder of zip archives: reproducible bytes, whole or not at all."""
+"""Write what is shipped as a folder of zip archives or loose files: reproducible bytes, whole or not at all."""
 
 import os
 import tempfile
@@ -18,6 +18,17 @@ def write_zip(members: dict[str, bytes], path: Path) -> None:
                 archive.writestr(info, members[name])
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_files(files: dict[str, bytes], folder: Path) -> None:
+    """Write files by their paths below a folder."""
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from zipfile import ZipFile
 
+import av
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
@@ -14,6 +15,8 @@ from deepfake.synthetic import photographs
 
 ROWS = 5
 """Photographs on a contact sheet."""
+FRAMES = 4
+"""Frames of a clip on a contact sheet, one after the other from its middle on."""
 
 
 def draw(raw: Path, titles: dict[str, str], path: Path) -> None:
@@ -30,19 +33,39 @@ def draw(raw: Path, titles: dict[str, str], path: Path) -> None:
         opened = {source: stack.enter_context(ZipFile(raw / f"{source}.zip")) for source in titles}
         members = _spread(set.intersection(*(set(archive.namelist()) for archive in opened.values())))
         rows = [[_decode(opened[source].read(member)) for source in titles] for member in members]
-    cell = max(max(image.shape) for row in rows for image in row) + 12
-    figure = Figure(figsize=(2.4 * len(titles), 2.4 * len(rows) + 0.8), dpi=94, layout="constrained")
-    sheet = figure.add_subplot(xlim=(0, cell * len(titles)), ylim=(cell * len(rows), 0), aspect="equal")
-    for row, images in enumerate(rows):
+    _lay_out({Path(member).stem: row for member, row in zip(members, rows, strict=True)}, titles, path)
+
+
+def draw_clips(raw: Path, titles: dict[str, str], path: Path) -> None:
+    """Draw a few frames of a few clips of different people beside the fakes made from them, as `draw` does.
+
+    Args:
+        raw: a folder of folders of clips that share the names of their files.
+        titles: the folders' names, in the order of the columns, and what a person reads above each.
+        path: the PNG to write.
+    """
+    clips = ({str(clip.relative_to(raw / source)) for clip in (raw / source).rglob("*.mp4")} for source in titles)
+    members = _spread(set.intersection(*clips))
+    rows = {Path(member).stem: [_strip(raw / source / member) for source in titles] for member in members}
+    _lay_out(rows, titles, path)
+
+
+def _lay_out(rows: dict[str, list[np.ndarray]], titles: dict[str, str], path: Path) -> None:
+    """Write rows of gray pictures, a column a title, each row with its name."""
+    height, width = (max(image.shape[axis] for row in rows.values() for image in row) + 12 for axis in (0, 1))
+    unit = 2.4 / min(height, width)
+    size = (unit * width * len(titles), unit * height * len(rows) + 0.8)
+    figure = Figure(figsize=size, dpi=94, layout="constrained")
+    sheet = figure.add_subplot(xlim=(0, width * len(titles)), ylim=(height * len(rows), 0), aspect="equal")
+    for row, images in enumerate(rows.values()):
         for column, image in enumerate(images):
-            height, width = image.shape
-            left, top = cell * (column + 0.5) - width / 2, cell * (row + 0.5) - height / 2
-            extent = (left, left + width, top + height, top)
+            left, top = width * (column + 0.5) - image.shape[1] / 2, height * (row + 0.5) - image.shape[0] / 2
+            extent = (left, left + image.shape[1], top + image.shape[0], top)
             sheet.imshow(image, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="antialiased")
-    sheet.set(xlim=(0, cell * len(titles)), ylim=(cell * len(rows), 0))
+    sheet.set(xlim=(0, width * len(titles)), ylim=(height * len(rows), 0))
     columns = [f"{source}\n({title})" for source, title in titles.items()]
-    sheet.set_xticks([cell * (column + 0.5) for column in range(len(titles))], columns)
-    sheet.set_yticks([cell * (row + 0.5) for row in range(len(rows))], [Path(m).stem for m in members])
+    sheet.set_xticks([width * (column + 0.5) for column in range(len(titles))], columns)
+    sheet.set_yticks([height * (row + 0.5) for row in range(len(rows))], list(rows))
     sheet.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
     sheet.spines[:].set_visible(False)
     sheet.set_xlabel(photographs.CREDIT, fontsize=9, labelpad=10)
@@ -66,3 +89,10 @@ def _decode(data: bytes) -> np.ndarray:
     """Return a JPEG file's pixels as gray: uint8 [height, width]."""
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image.convert("L"))
+
+
+def _strip(path: Path) -> np.ndarray:
+    """Return frames of a clip side by side, as gray: uint8 [height, width of all]."""
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+    return np.hstack(frames[len(frames) // 2 :][:FRAMES])

@@ -41,7 +41,7 @@ def paste(portrait: Portrait, donor: Portrait) -> np.ndarray | None:
     both = _filled(landmarks.outline(portrait.points), portrait) & _filled(
         moved(landmarks.outline(donor.points), matrix), portrait
     )
-    return _laid_over(face, portrait.pixels, both, FEATHER * _eye_distance(portrait))
+    return laid_over(face, portrait.pixels, both, FEATHER * _eye_distance(portrait))
 
 
 def morph(portrait: Portrait, partner: Portrait) -> np.ndarray | None:
@@ -75,7 +75,7 @@ def morph(portrait: Portrait, partner: Portrait) -> np.ndarray | None:
     # a warped picture is 0 beyond its mesh, and what lies on the mesh's edge, be it the picture's too, may be beyond
     core = cv2.erode(_filled(ring, portrait), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     own = np.where(core > 0, bent, portrait.pixels)
-    return _laid_over(other, own, _filled(landmarks.outline(mean), portrait), FEATHER * _eye_distance(portrait), 0.5)
+    return laid_over(other, own, _filled(landmarks.outline(mean), portrait), FEATHER * _eye_distance(portrait), 0.5)
 
 
 OF_TWO: dict[str, Callable[[Portrait, Portrait], np.ndarray | None]] = {"paste": paste, "morph": morph}
@@ -107,7 +107,7 @@ def _eyes(places: np.ndarray, points: np.ndarray, rng: np.random.Generator) -> n
     """Enlarge the eyes."""
     amount = rng.uniform(0.3, 0.42)
     for eye in points[:2]:
-        places = _scaled(places, points, eye, 0.5, (amount, amount))
+        places = scaled(places, points, eye, 0.5, (amount, amount))
     return places
 
 
@@ -115,14 +115,14 @@ def _nose(places: np.ndarray, points: np.ndarray, rng: np.random.Generator) -> n
     """Narrow the nose, or widen it."""
     amount = rng.uniform(0.25, 0.38) * rng.choice([-1, 1])
     middle = landmarks.axes(points)[0]
-    return _scaled(places, points, 0.8 * points[2] + 0.2 * middle, 0.55, (amount, amount / 4))
+    return scaled(places, points, 0.8 * points[2] + 0.2 * middle, 0.55, (amount, amount / 4))
 
 
 def _mouth(places: np.ndarray, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Enlarge the mouth, or make it smaller, and shift it up or down."""
     amount = rng.uniform(0.2, 0.28) * rng.choice([-1, 1])
     middle = points[3:].mean(axis=0)
-    places = _scaled(places, points, middle, 0.75, (amount, amount))
+    places = scaled(places, points, middle, 0.75, (amount, amount))
     shift = rng.uniform(0.05, 0.09) * rng.choice([-1, 1]) * landmarks.axes(points)[2]
     return _shifted(places, points, middle, 0.75, shift)
 
@@ -177,9 +177,7 @@ def _filled(polygon: np.ndarray, portrait: Portrait) -> np.ndarray:
     return cv2.fillConvexPoly(mask, np.round(polygon).astype(np.int32), 1)
 
 
-def _laid_over(
-    face: np.ndarray, onto: np.ndarray, mask: np.ndarray, feather: float, opacity: float = 1.0
-) -> np.ndarray:
+def laid_over(face: np.ndarray, onto: np.ndarray, mask: np.ndarray, feather: float, opacity: float = 1.0) -> np.ndarray:
     """Lay a face over a picture inside a mask, toned a little like what it covers; it fades over `feather` pixels."""
     inside = mask > 0
     gain = float(np.clip(onto[inside].std() / max(float(face[inside].std()), 1.0), *_GAIN)) ** _TONE[1]
@@ -200,7 +198,7 @@ def _weight(places: np.ndarray, points: np.ndarray, centre: np.ndarray, radius: 
     return np.clip(1 - square, 0, None)[..., None] ** 2
 
 
-def _scaled(
+def scaled(
     places: np.ndarray, points: np.ndarray, centre: np.ndarray, radius: float, amount: tuple[float, float]
 ) -> np.ndarray:
     """Enlarge what lies around a centre, along the line of the eyes and across it; negative amounts make it smaller."""

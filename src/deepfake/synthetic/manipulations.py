@@ -21,6 +21,8 @@ CLIPPING_MARGIN = 2
 """Pixels that a face's outline must keep from the picture's edge to be blended in."""
 _GAIN = (0.7, 1.4)
 """Limits of the contrast change in a colour match."""
+_NOWHERE = -1e4
+"""Coordinate of a place outside every image."""
 
 
 @dataclass(frozen=True)
@@ -125,14 +127,39 @@ def warp(image: np.ndarray, vertices: np.ndarray, targets: np.ndarray) -> np.nda
     Returns:
         The image, same shape, 0 outside the mesh; None when a triangle would fold over.
     """
+    found = places(vertices, targets, image.shape)
+    return None if found is None else read_at(image, found)
+
+
+def places(vertices: np.ndarray, targets: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return where each pixel of a warped image is read from, see `warp`.
+
+    Args:
+        vertices: float64 [n, 2] in the image that is read.
+        targets: float64 [n, 2], where they come to lie.
+        shape: height and width of the warped image.
+
+    Returns:
+        float64 [height, width, 2], far outside the image where there is no mesh; None when a triangle would fold over.
+    """
     triangles = Delaunay(targets)
     before, after = _areas(vertices[triangles.simplices]), _areas(targets[triangles.simplices])
     if (before * np.sign(after) <= 0).any():
         return None
-    height, width = image.shape
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    places = LinearNDInterpolator(triangles, vertices, fill_value=-1e4)(columns, rows).astype(np.float32)
-    return cv2.remap(image, places[..., 0], places[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+    found = np.full((*shape[:2], 2), _NOWHERE)
+    # the rest of the image lies outside the mesh
+    left, top = np.clip(np.floor(targets.min(axis=0)), 0, None).astype(int)
+    right, bottom = np.ceil(targets.max(axis=0)).astype(int) + 1
+    columns, rows = np.meshgrid(np.arange(left, min(right, shape[1])), np.arange(top, min(bottom, shape[0])))
+    inside = LinearNDInterpolator(triangles, vertices, fill_value=_NOWHERE)(columns, rows)
+    found[top:bottom, left:right] = inside
+    return found
+
+
+def read_at(image: np.ndarray, found: np.ndarray, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+    """Return an image read at the places [height, width, 2] of its pixels, with cubic interpolation."""
+    across, down = np.moveaxis(found.astype(np.float32), -1, 0)
+    return cv2.remap(image, across, down, cv2.INTER_CUBIC, borderMode=border)
 
 
 def _areas(triangles: np.ndarray) -> np.ndarray:
