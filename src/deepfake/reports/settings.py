@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 from deepfake import project
 from deepfake.config import RunConfig
-from deepfake.config.images import Quality, Range
+from deepfake.config.images import Augmentation, Quality, Range
+from deepfake.config.sound import SoundAugmentation
 
 _GEOMETRY = {
     "crop": "central square",
@@ -13,6 +14,7 @@ _GEOMETRY = {
     "matched": "cut to the reals' median aspect, then squeezed into a square",
     "resize": "whole image squeezed into a square",
 }
+_FRONT_END = {"log_mel": "log-mel spectrogram", "lfcc": "LFCC with differences"}
 _SAMPLERS = {
     "shuffle": "shuffled",
     "weighted": "balanced over classes, with replacement",
@@ -27,7 +29,9 @@ _LOSSES = {
 
 
 def view(config: RunConfig) -> str:
-    """Return what a model is shown of an image."""
+    """Return what a model is shown of a sample."""
+    if config.view.seconds is not None:
+        return f"{_FRONT_END[config.view.geometry]} of {config.view.seconds:g} s, {config.view.size} bins"
     shown = _GEOMETRY[config.view.geometry]
     if config.view.face_margin is not None:
         shown = f"face crop with a margin of {config.view.face_margin:.0%}, else {shown}"
@@ -39,7 +43,27 @@ def augmentation(config: RunConfig) -> str:
     policy = config.augmentation
     if policy is None:
         return "none"
-    rules = {
+    rules = _of_sound(policy) if isinstance(policy, SoundAugmentation) else _of_pixels(policy)
+    return ", ".join(rule for rule, strength in rules.items() if strength)
+
+
+def _of_sound(policy: SoundAugmentation) -> dict[str, float]:
+    """Return what a policy does to windows of sound, and whether it does."""
+    codec, band = policy.codec, policy.band_limit
+    return {
+        f"gain {policy.gain.probability:.0%} ({policy.gain.min:g} to {policy.gain.max:g} dB)": policy.gain.probability,
+        f"noise {policy.noise.probability:.0%} (SNR {policy.noise.min:g} to {policy.noise.max:g} dB)": (
+            policy.noise.probability
+        ),
+        f"low pass {band.probability:.0%} ({_range(band.hertz)} Hz)": band.probability,
+        f"codec {codec.probability:.0%} ({_range(codec.kilobits)} kbit/s)": codec.probability,
+        f"SpecAugment {policy.spec_augment.probability:.0%}": policy.spec_augment.probability,
+    }
+
+
+def _of_pixels(policy: Augmentation) -> dict[str, float]:
+    """Return what a policy does to images, and how strongly."""
+    return {
         f"flip {policy.flip:.0%}": policy.flip,
         f"crop {policy.scale.min:.0%} to {policy.scale.max:.0%} of the side": 1 - policy.scale.min,
         f"rotation ±{policy.rotation:g}°": policy.rotation,
@@ -51,7 +75,6 @@ def augmentation(config: RunConfig) -> str:
         f"hue ±{policy.hue:g}°": policy.hue,
         f"JPEG {policy.jpeg.probability:.0%} (quality {_range(policy.jpeg.quality)})": policy.jpeg.probability,
     }
-    return ", ".join(rule for rule, strength in rules.items() if strength)
 
 
 def _range(limits: Range | Quality) -> str:
@@ -107,7 +130,7 @@ SETTINGS: dict[str, Callable[[RunConfig], str]] = {
     ),
     "Held-out source": lambda config: config.holdout or "none",
     "Fakes for each real": lambda config: "as in the data" if config.class_ratio is None else f"{config.class_ratio:g}",
-    "Images": view,
+    "Input": view,
     "Augmentation": augmentation,
     "Normalisation": normalization,
     "Trained": trained,

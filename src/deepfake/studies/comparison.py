@@ -10,7 +10,7 @@ from deepfake import tables
 from deepfake.config import facts_of
 from deepfake.config.params import Evaluation
 from deepfake.errors import InputError
-from deepfake.evaluation import evalset, influence, resampling, statistics, summary, verdicts
+from deepfake.evaluation import evalset, influence, pooling, resampling, statistics, summary, verdicts
 from deepfake.evaluation.evalset import EvalSet
 from deepfake.evaluation.influence import Influence
 from deepfake.evaluation.verdicts import Verdict
@@ -187,8 +187,13 @@ def run(phase: str, comparisons: Mapping[str, Rows], dataset: str, evaluation: E
     return write(phase, comparisons, read(names, dataset), evaluation)
 
 
-def read(experiments: Iterable[str], dataset: str) -> dict[str, pd.DataFrame]:
-    """Return the predictions of runs with each sample's label, source and group.
+def read(experiments: Iterable[str], dataset: str, *, by_clip: bool = True) -> dict[str, pd.DataFrame]:
+    """Return the predictions of runs with label, source and group.
+
+    Args:
+        experiments: the runs.
+        dataset: what they were trained on.
+        by_clip: whether the samples of a clip become one row, as the run pools them.
 
     Raises:
         InputError: a run has not been trained, or was trained on other samples.
@@ -200,9 +205,11 @@ def read(experiments: Iterable[str], dataset: str) -> dict[str, pd.DataFrame]:
         if not path.exists():
             raise InputError(f"{path}: not found; run deepfake train {name}, or dvc repro")
         predictions = tables.read(path, tables.PREDICTIONS)
-        joined[name] = summary.join(predictions, manifest)
+        joined[name] = summary.join(predictions, manifest, None)
         if len(joined[name]) != len(predictions):
             raise InputError(f"{path}: it has samples that are not in the manifest; run deepfake train {name} again")
+        if by_clip:
+            joined[name] = pooling.by_clip(joined[name], facts_of(name)["pooling"])
     return joined
 
 

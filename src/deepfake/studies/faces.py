@@ -1,20 +1,19 @@
 """The faces of a data set, found once and by as many processes as there are cores."""
 
 import hashlib
-import itertools
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from deepfake import runtime, tables
-from deepfake.config.params import Faces
+from deepfake import modalities, runtime, tables
+from deepfake.config import ViewConfig
+from deepfake.config.params import Backend, Faces
 from deepfake.execution import Tell, run_jobs, workers
-from deepfake.modalities.image import backends, decoding, files, geometry
+from deepfake.loading import files, views
+from deepfake.modalities.base import rebatched
 from deepfake.modalities.image.faces import Detector, locate
-from deepfake.modalities.image.files import Encoded
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.studies import face_tables
@@ -31,19 +30,18 @@ class FacesJob:
 
     Args:
         settings: the section `faces` of params.yaml.
-        loader: the backend that decodes.
+        view: what the detector sees: whole images.
         raw: the folder that archives and paths start from.
-        chunks: the samples of each chunk (`tables.SAMPLES` with `tables.MEDIA`), and the file for its faces
-            (`tables.FACES`).
+        chunks: the samples of each chunk (`views.read_samples`), and the file for its faces (`tables.FACES`).
     """
 
     settings: Faces
-    loader: str
+    view: ViewConfig
     raw: Path
     chunks: list[tuple[pd.DataFrame, Path]]
 
 
-def run(dataset: str, settings: Faces, loader: str, *, progress: Progress = SILENT) -> pd.DataFrame:
+def run(dataset: str, settings: Faces, loader: Backend, *, progress: Progress = SILENT) -> pd.DataFrame:
     """Find the faces of all samples of a data set; write them, and how often each source has one.
 
     What an earlier, killed run with the same settings, samples and code found is taken over.
@@ -60,7 +58,7 @@ def run(dataset: str, settings: Faces, loader: str, *, progress: Progress = SILE
     Raises:
         InputError: no table of samples, or a file is missing or differs from the one that was ingested.
     """
-    samples = tables.with_media(tables.read(paths().samples(dataset), tables.SAMPLES), paths().media(dataset))
+    samples = views.read_samples(dataset)
     device = runtime.device().type
     scratch = paths().scratch / _key(settings, runtime.file_hash(paths().samples(dataset)), loader, device)
     scratch.mkdir(parents=True, exist_ok=True)
@@ -75,7 +73,17 @@ def run(dataset: str, settings: Faces, loader: str, *, progress: Progress = SILE
         progress.advance(f"{dataset}: finding faces", done, len(samples))
 
     shares = [waiting[first :: workers()] for first in range(workers())]
-    jobs = [FacesJob(settings, loader, paths().raw(dataset), share) for share in shares if share]
+    whole = ViewConfig(
+        dataset=dataset,
+        view="faces",
+        modality=str(samples["modality"].iloc[0]),
+        geometry="letterbox",
+        face_margin=None,
+        size=settings.detection_size,
+        seconds=None,
+        loader=loader,
+    )
+    jobs = [FacesJob(settings, whole, paths().raw(dataset), share) for share in shares if share]
     remedy = "give it more, or let the program use fewer cores"
     run_jobs(find, jobs, on_news=on_news, remedy=remedy)
     faces = pd.concat([tables.read(path, tables.FACES) for _, path in chunks], ignore_index=True)
@@ -88,26 +96,27 @@ def find(job: FacesJob, tell: Tell[int]) -> None:
     """Find the faces of a job's chunks, write each chunk's table and tell its number of images."""
     runtime.one_thread()
     device = runtime.device()
-    detector = Detector(job.settings, device)
-    regions = [geometry.regions(samples, "letterbox", None, 0) for samples, _ in job.chunks]
-    batches = _batches(job, regions, BATCH[device.type])
-    size, cuda = job.settings.detection_size, device.type == "cuda"
-    decoded = backends.load(job.loader).decode(batches, size, threads=1, cuda=cuda)
-    with decoding.quiet():
+    detector, modality = Detector(job.settings, device), modalities.load(job.view.modality)
+    regions = [modality.regions(samples, job.view, None) for samples, _ in job.chunks]
+    read = (
+        file
+        for (samples, _), shown in zip(job.chunks, regions, strict=True)
+        for file in files.read(samples, shown, job.raw, streamed=modality.STREAMED)
+    )
+    decoded = modality.decode(job.view, read, threads=1, cuda=device.type == "cuda")
+    counts = [len(part) for samples, _ in job.chunks for part in _batches(samples, BATCH[device.type])]
+    batches = rebatched(decoded, counts)
+    with modality.quiet():
         for (samples, path), shown in zip(job.chunks, regions, strict=True):
-            found = []
-            for start in range(0, len(samples), BATCH[device.type]):
-                images = next(decoded)
-                found.append(locate(detector.detect(images), shown.iloc[start : start + len(images)], job.settings))
+            parts = _batches(shown, BATCH[device.type])
+            found = [locate(detector.detect(next(batches)), part, job.settings) for part in parts]
             tables.write(pd.concat(found, ignore_index=True), path, tables.FACES)
             tell(len(samples))
 
 
-def _batches(job: FacesJob, regions: list[pd.DataFrame], size: int) -> Iterator[list[Encoded]]:
-    """Yield the files of a job's chunks in batches; none reaches over two chunks."""
-    for (samples, _), shown in zip(job.chunks, regions, strict=True):
-        encoded = files.read(samples, shown, job.raw)
-        yield from iter(lambda rest=encoded: list(itertools.islice(rest, size)), [])
+def _batches(rows: pd.DataFrame, size: int) -> list[pd.DataFrame]:
+    """Return a chunk's rows in batches; none reaches over two chunks."""
+    return [rows.iloc[start : start + size] for start in range(0, len(rows), size)]
 
 
 def _key(settings: Faces, samples_hash: str, loader: str, device: str) -> str:

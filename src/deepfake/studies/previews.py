@@ -9,7 +9,8 @@ import pandas as pd
 from deepfake import tables
 from deepfake.config.params import Augmentation, Params
 from deepfake.config.section import Section
-from deepfake.modalities.image import files, geometry, opencv
+from deepfake.loading import files
+from deepfake.modalities.image import encoded, geometry, opencv
 from deepfake.modalities.image.augmentation import AugmentationPlan
 from deepfake.project import paths
 
@@ -45,9 +46,12 @@ def draw(settings: Params) -> None:
         shown[name] = _decode(samples, regions, settings)
     _figure(shown, samples, paths().photograph("views"))
     before = shown["crop"]
-    policies = _single_steps(settings.augmentations["full"]) | {
-        name: policy for name, policy in settings.augmentations.items() if not policy.changes_nothing
+    named = {
+        name: policy
+        for name, policy in settings.augmentations.items()
+        if isinstance(policy, Augmentation) and not policy.changes_nothing
     }
+    policies = _single_steps(named["full"]) | named
     after = {name: _augment(samples, policy, settings) for name, policy in policies.items()}
     _figure({"before": before, **after}, samples, paths().photograph("augmentation"))
 
@@ -83,8 +87,7 @@ def _always(step: Section, key: str, bound: str, value: float) -> Section:
 
 def _decode(samples: pd.DataFrame, regions: pd.DataFrame, settings: Params, *, white: bool = False) -> np.ndarray:
     """Decode a few samples; with `white`, what lies beyond an image is white like the page."""
-    encoded = list(files.read(samples, regions, paths().raw(settings.dataset)))
-    (images,) = opencv.decode([encoded], _SIDE, threads=1)
+    images = _read(samples, regions, settings, _SIDE)
     if white:
         images = images.copy()
         for image, width, height in zip(images, samples["width"], samples["height"], strict=True):
@@ -95,11 +98,17 @@ def _decode(samples: pd.DataFrame, regions: pd.DataFrame, settings: Params, *, w
     return images
 
 
+def _read(samples: pd.DataFrame, regions: pd.DataFrame, settings: Params, size: int) -> np.ndarray:
+    """Read and decode a few samples."""
+    found = list(encoded.of(files.read(samples, regions, paths().raw(settings.dataset))))
+    (images,) = opencv.decode([found], size, threads=1)
+    return images
+
+
 def _augment(samples: pd.DataFrame, policy: Augmentation, settings: Params) -> np.ndarray:
     """Decode samples as training does, oversampled, and apply a policy."""
     source = round(_SIDE * settings.cache.oversampling)
-    encoded = list(files.read(samples, geometry.regions(samples, "crop", None, 0), paths().raw(settings.dataset)))
-    (images,) = opencv.decode([encoded], source, threads=1)
+    images = _read(samples, geometry.regions(samples, "crop", None, 0), settings, source)
     rows = np.arange(len(samples))
     plan = AugmentationPlan(policy, seed=settings.shared.seed, epoch=0, source=source, size=_SIDE)
     # the backends agree; this one needs no torch, whose import would take most of the time

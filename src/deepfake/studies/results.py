@@ -6,13 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake.config import facts_of
+from deepfake.config import FROM_SCRATCH, facts_of
 from deepfake.evaluation.statistics import Interval
 from deepfake.studies.comparison import fold_change
 from deepfake.tables import results as result_tables
 
 TITLES = {
     "simple_cnn": "SimpleCNN",
+    "lcnn": "LCNN",
     "resnet18": "ResNet18",
     "resnet34": "ResNet34",
     "resnet50": "ResNet50",
@@ -24,6 +25,17 @@ TITLES = {
     "tf_efficientnet_lite1": "EfficientNet-Lite1",
 }
 """How papers write the models' names; others go by that of timm."""
+SOURCES = {
+    "griffin_lim": "Griffin-Lim",
+    "lpc": "LPC",
+    "psola": "PSOLA",
+    "codec": "low-rate codec",
+    "espeak": "eSpeak NG",
+    "flite": "Flite",
+    "swap": "face swap",
+    "lipsync": "lip-sync",
+}
+"""What people call the sources of fakes; others go by the names of their folders."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +100,18 @@ def title(row: Mapping[Any, Any]) -> str:
     if row["train"] == "head":
         return f"frozen {name}"
     fine_tuned = row["pretrained"] or row.get("recipe") == "fine-tuned"
-    return name if fine_tuned or row["model"] == "simple_cnn" else f"{name} from scratch"
+    return name if fine_tuned or row["model"] in FROM_SCRATCH else f"{name} from scratch"
 
 
 GEOMETRIES = {
+    "lfcc": "LFCC",
+    "log_mel": "log-mel",
     "letterbox": "letterboxed",
     "letterbox_real": "reals letterboxed",
     "matched": "equal shapes",
     "resize": "plain resize",
 }
-"""What figures call the ways to make an image square, but for the central square."""
+"""What figures call the ways to make an image square, but for the central square; of sound its front ends."""
 
 
 def described(names: Iterable[str]) -> dict[str, str]:
@@ -121,7 +135,7 @@ def described(names: Iterable[str]) -> dict[str, str]:
 def _conditions(facts: Mapping[str, Any]) -> dict[str, str]:
     """Return what may set a run apart, in words; a plain condition has none."""
     return {
-        "resolution": f"{facts['resolution']} px",
+        "resolution": f"{facts['resolution']} {'px' if facts['view'].get('seconds') is None else 'bins'}",
         "geometry": GEOMETRIES.get(facts["view"]["geometry"], ""),
         "face_crop": "" if facts["view"]["face_margin"] is None else "face crop",
         "augmentation": "augmentation" if facts["augmentation"] else "",

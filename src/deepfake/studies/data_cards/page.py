@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepfake import tables
-from deepfake.datasets import near_duplicates, splits
+from deepfake import modalities, tables
+from deepfake.datasets import composition, near_duplicates, splits
 from deepfake.datasets.entries import DataSet
 from deepfake.errors import InputError
 from deepfake.project import paths
@@ -37,12 +37,13 @@ def write(name: str, entry: DataSet, manifest: pd.DataFrame) -> Path:
         "page.md.j2",
         name=name,
         entry=entry,
-        composition=splits.composition(manifest).to_markdown(),
+        composition=composition.count(manifest).to_markdown(),
         repeats=splits.shape(manifest)[1],
         grouping=_grouping(entry),
         quarantine=_reasons(_read(paths().quarantine(name))),
         duplicates=f"{len(repeated):,}",
         both_labels=f"{int(repeated['both_labels'].sum()):,}",
+        compared="fingerprint" in modalities.load(entry.modality).MEDIA.columns,
         near_duplicates=f"{len(near_duplicates.read(paths().near_duplicates(name))):,}",
         joined="join" if entry.near_duplicates == "join" else "do not join",
     )
@@ -61,7 +62,7 @@ def _grouping(entry: DataSet) -> str:
     if entry.groups_of is not None:
         said += f" Groups called alike in `{entry.groups_of}` stand in the same fold."
     said += " Groups with a file in common are joined."
-    return said + (" The test set is the published one." if entry.splits == "from_folders" else "")
+    return said + (" The test set is the published one." if entry.splits is not None else "")
 
 
 def _reasons(quarantine: pd.DataFrame) -> str:

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deepfake import tables
+from deepfake import modalities, tables
 from deepfake.config import RunConfig, ViewConfig, entries, resolve, resolve_view
 from deepfake.config.params import Normalization, Params
 from deepfake.config.studies import BEST, FineTuned, Trained
 from deepfake.datasets import splits
 from deepfake.evaluation.estimate import Estimate
 from deepfake.evaluation.group_means import mean_over_groups
-from deepfake.loading import normalization, views
+from deepfake.loading import views
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 
@@ -77,7 +77,7 @@ def measure(settings: Params, dataset: str, *, threads: int, progress: Progress 
     for fold in range(splits.shape(manifest)[0]):
         subsets = splits.subsets(manifest, fold, fraction=run.fraction, val_ratio=run.val_ratio, seed=run.seed)
         reals = manifest.index.isin(subsets.index[subsets == "train"]) & (manifest["label"] == tables.REAL).to_numpy()
-        own = normalization.statistics(pixels, np.flatnonzero(reals))
+        own = modalities.load(view.modality).statistics(view, pixels, np.flatnonzero(reals))
         held_out = manifest.index.get_indexer(subsets.index[subsets == "held_out"])
         for name, scale in (fixed | {REAL_TRAINING: own}).items():
             images = int(reals.sum()) if name == REAL_TRAINING else None

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepfake import tables
+from deepfake import modalities, tables
 from deepfake.datasets import catalog, near_duplicates
 from deepfake.errors import InputError
 from deepfake.project import paths
@@ -54,6 +54,10 @@ def read(dataset: str) -> Samples:
         if not path.exists():
             raise InputError(f"{path}: not found; run deepfake {command} {dataset}, then deepfake eda {dataset}")
     manifest = tables.read(paths().manifest(dataset), tables.MANIFEST)
+    if not set(tables.FEATURES.columns) <= set(modalities.of(manifest).FEATURES.columns):
+        raise InputError(
+            f"{dataset}: eda is about pictures, these files are of {entry.modality}; run deepfake probe {dataset}"
+        )
     features = tables.read(paths().features(dataset), tables.FEATURES)
     keys = ["sample_id", "sha256"]
     if not np.array_equal(features[keys], manifest[keys]):

@@ -18,8 +18,6 @@ from deepfake.config.params import Evaluation
 from deepfake.evaluation import verdicts
 from deepfake.evaluation.group_means import mean_over_groups
 from deepfake.execution import Tell, run_jobs
-from deepfake.loading.batches import Loader
-from deepfake.loading.pixels import place
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.reports.findings import Finding, Verdict, tested
@@ -154,7 +152,7 @@ def _compute(job: _Job, tell: Tell[int]) -> None:
     device, wanted = runtime.device(), job.wanted
     model = trained.model_of(wanted.run, wanted.fold, device)
     images = np.load(wanted.file, mmap_mode="r")
-    loader = Loader(place(images, wanted.rows, device), np.zeros(len(images)), wanted.run.scales[wanted.fold])
+    loader = trained.loader_of(wanted.run, wanted.fold, images, wanted.rows, device)
     found = []
     with torch.inference_mode():
         for batch, cells in zip(loader.batches(wanted.rows, 1), job.maps, strict=True):

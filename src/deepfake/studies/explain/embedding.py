@@ -14,8 +14,6 @@ from deepfake.evaluation.estimate import Estimate
 from deepfake.evaluation.evalset import Floats
 from deepfake.evaluation.group_means import mean_over_groups
 from deepfake.evaluation.influence import Influence
-from deepfake.loading.batches import Loader
-from deepfake.loading.pixels import place
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.reports.findings import Finding, Verdict, tested
@@ -245,7 +243,7 @@ def read(model: Case, samples: pd.DataFrame, progress: Progress = SILENT) -> Flo
 def _computed(model: Case, fold: int, rows: np.ndarray, device: torch.device) -> Floats:
     """Return what the classifier of a fold's network reads of images, [n, d]."""
     network = trained.model_of(model.weights, fold, device)
-    loader = Loader(place(model.images, rows, device), np.zeros(len(model.images)), model.weights.scales[fold])
+    loader = trained.loader_of(model.weights, fold, model.images, rows, device)
     parts = []
     with torch.inference_mode():
         for batch in loader.batches(rows, _BATCH):

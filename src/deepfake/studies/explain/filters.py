@@ -12,8 +12,6 @@ from torch import nn
 
 from deepfake import models, runtime, tables
 from deepfake.config import RunConfig
-from deepfake.loading.batches import Loader
-from deepfake.loading.pixels import place
 from deepfake.models import LinearProbe, SimpleCNN, grids
 from deepfake.project import paths
 from deepfake.reports import image_grid
@@ -170,7 +168,7 @@ def maps_of(model: Case, fold: int, rows: np.ndarray) -> dict[str, tuple[int, np
     """
     device = runtime.device()
     network = trained.model_of(model.weights, fold, device)
-    loader = Loader(place(model.images, rows, device), np.zeros(len(model.images)), model.weights.scales[fold])
+    loader = trained.loader_of(model.weights, fold, model.images, rows, device)
     images = next(loader.batches(rows, len(rows))).images
     outputs = layer_outputs(network, images)
     names = list(outputs)

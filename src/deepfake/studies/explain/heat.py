@@ -23,8 +23,6 @@ from torch import nn
 from deepfake import models, runtime
 from deepfake.errors import InputError
 from deepfake.execution import Tell, run_jobs
-from deepfake.loading.batches import Loader
-from deepfake.loading.pixels import place
 from deepfake.models import LinearHead, LinearProbe
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
@@ -40,7 +38,7 @@ _BATCH = 16
 _PACKAGES = ("torch", "timm")
 _CODE = (
     *("studies/explain/gradcam.py", "studies/explain/heat.py", "loading/batches.py"),
-    *(f"models/{name}.py" for name in ("backbones", "frozen", "grids", "simple_cnn", "sizes")),
+    *(f"models/{name}.py" for name in ("backbones", "frozen", "grids", "light_cnn", "simple_cnn", "sizes")),
 )
 
 
@@ -234,7 +232,7 @@ def _compute(job: _Job, tell: Tell[_News]) -> None:
 def _batches(wanted: Wanted, rows: np.ndarray, device: torch.device) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
     """Yield images as the model takes them, each batch with its rows."""
     images = np.load(wanted.file, mmap_mode="r")
-    loader = Loader(place(images, rows, device), np.zeros(len(images)), wanted.run.scales[wanted.fold])
+    loader = trained.loader_of(wanted.run, wanted.fold, images, rows, device)
     for batch in loader.batches(rows, _BATCH):
         yield batch.index, batch.images
 

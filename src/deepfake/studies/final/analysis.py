@@ -9,7 +9,7 @@ import pandas as pd
 from deepfake import runtime, tables
 from deepfake.config import facts_of, read_final
 from deepfake.config.params import Params
-from deepfake.evaluation import calibration, metrics, resampling
+from deepfake.evaluation import calibration, metrics, pooling, resampling
 from deepfake.evaluation.estimate import Estimate
 from deepfake.evaluation.evalset import EvalSet
 from deepfake.evaluation.influence import Influence
@@ -50,7 +50,10 @@ def run(settings: Params, progress: Progress = SILENT) -> list[Finding]:
         )
         for key, view in detector.views.items()
     }
-    test = manifest.iloc[rows].assign(logit=shipped.logits(detector, images, rows), fold=0)
+    samples = manifest.iloc[rows]
+    clips = pooling.codes(samples["clip_id"])
+    logits = shipped.logits(detector, images, rows, clips, facts_of(name)["pooling"])
+    test = (samples if clips is None else samples.drop_duplicates("clip_id")).assign(logit=logits, fold=0)
     threshold = shipped.scale(detector).threshold
     figures = measure(test, threshold, settings.evaluation.confidence)
     result_tables.write(figures, "final_test")

@@ -4,31 +4,29 @@ Nothing is trained or chosen here but the retuned thresholds, which come from th
 data set; held-out samples only ever meet them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from deepfake import tables
+from deepfake import modalities, tables
 from deepfake.config import RunConfig, config_of
 from deepfake.config.params import Evaluation, Params
-from deepfake.evaluation import covariate_shift, performance, resampling, verdicts
-from deepfake.modalities.image.features import CONTAINER, PIXELS
+from deepfake.datasets import measuring
+from deepfake.evaluation import covariate_shift, resampling, verdicts
 from deepfake.project import paths
 from deepfake.runs import completion
 from deepfake.studies import comparison
+from deepfake.studies.cross_domain import gaps
+from deepfake.studies.cross_domain.cells import Cell, Cells
 from deepfake.studies.generalization import contrasts
-from deepfake.studies.generalization.cells import Cell
-from deepfake.studies.generalization.contrasts import Cells
 from deepfake.tables import results as result_tables
 
 if TYPE_CHECKING:
     from deepfake.studies.generalization.external import ExternalRow
 
 NAME = "generalization"
-FAMILIES = {name: family for families in (CONTAINER, PIXELS) for family, names in families.items() for name in names}
-"""The family of each feature of `tables.FEATURES`."""
 
 
 class Found(NamedTuple):
@@ -38,7 +36,7 @@ class Found(NamedTuple):
         cells: one row a detector and data set, and one each of external ones (`kind`: trained, predictions, reported):
             `performance.COLUMNS` at the shipped thresholds with their 95% CIs, `retuned_balanced_accuracy`, and
             whether the AUC is above `chance`, each row a question of its own.
-        gaps: `contrasts.of_datasets`.
+        gaps: `gaps.of_datasets`.
         contrasts: `contrasts.of_recipes`.
         sources: one row a detector, data set and source: the AUC of its fakes against all reals.
         features: one row a data set that is out-of-domain for the baseline, and feature: `covariate_shift.shifts` of
@@ -101,6 +99,7 @@ def analyse(
     cells: Sequence[Cell],
     configs: Mapping[str, RunConfig],
     features: Mapping[str, pd.DataFrame],
+    families: Mapping[str, Sequence[str]],
     settings: Params,
     external: "Sequence[ExternalRow]" = (),
 ) -> Found:
@@ -109,7 +108,8 @@ def analyse(
     Args:
         cells: each detector on each data set, in the order of the table; the first detector is the baseline.
         configs: what each was trained under.
-        features: of each data set its `tables.FEATURES`.
+        features: of each data set what its files show (`measuring.read`).
+        families: the features that are compared, by family.
         settings: the checked params.yaml.
         external: external detectors.
 
@@ -128,10 +128,10 @@ def analyse(
     return Found(
         # records, so that columns keep their kinds where external rows have no value
         pd.DataFrame([*rows, *others], columns=list(rows[0])),
-        contrasts.of_datasets(placed, baseline, evaluation),
+        gaps.of_datasets(placed, baseline, evaluation),
         contrasts.of_recipes(placed, configs, settings),
-        pd.DataFrame([row for cell in cells for row in _sources(cell, evaluation.confidence)]),
-        _features(placed, baseline, features, evaluation),
+        pd.DataFrame([row for cell in cells for row in cell.by_source(evaluation.confidence)]),
+        _features(placed, baseline, features, families, evaluation),
     )
 
 
@@ -147,11 +147,13 @@ def write(cells: Sequence[Cell], external: "Sequence[ExternalRow]", settings: Pa
         InputError: as `analyse`, or a configuration or the features of a data set are not there.
     """
     configs = {name: config_of(name) for name in dict.fromkeys(cell.experiment for cell in cells)}
-    features = {
-        dataset: tables.read(paths().features(dataset), tables.FEATURES)
+    manifests = {
+        dataset: tables.read(paths().manifest(dataset), tables.MANIFEST)
         for dataset in dict.fromkeys(cell.dataset for cell in cells)
     }
-    found = analyse(cells, configs, features, settings, external)
+    features = {dataset: measuring.read(dataset, manifest) for dataset, manifest in manifests.items()}
+    families = modalities.of(next(iter(manifests.values()))).FAMILIES
+    found = analyse(cells, configs, features, families, settings, external)
     for name, frame in found._asdict().items():
         result_tables.write(frame, _table(name))
     comparison.write_metrics(NAME, metrics(found), completion.names(settings, NAME))
@@ -182,11 +184,7 @@ def metrics(found: Found) -> dict[str, float | None]:
 
 def _row(cell: Cell, configs: Mapping[str, RunConfig], settings: Params) -> dict[str, Any]:
     """Return what one detector is worth on one data set."""
-    config, evaluation = configs[cell.experiment], settings.evaluation
-    figures = performance.of_scores(cell.evalset, cell.predicted_fake, evaluation.confidence)
-    retuned = cell.counted("balanced_accuracy", retuned=True)
-    figures["retuned_balanced_accuracy"] = resampling.trained_models(retuned, confidence=evaluation.confidence)
-    (chance,) = verdicts.against_chance([figures["auc"]], evaluation.rope, evaluation.confidence)
+    config = configs[cell.experiment]
     return {
         "kind": "trained",
         "experiment": cell.experiment,
@@ -196,39 +194,29 @@ def _row(cell: Cell, configs: Mapping[str, RunConfig], settings: Params) -> dict
         "recipe": contrasts.recipe_of(config),
         "trained_on": contrasts.trained_on(config, configs, settings),
         "dataset": cell.dataset,
-        "in_domain": int(cell.in_domain),
-        "samples": cell.held_out["sample_id"].nunique(),
-        "reals": cell.held_out.loc[cell.held_out["label"] == tables.REAL, "sample_id"].nunique(),
-        "groups": cell.held_out["group"].nunique(),
-        **performance.flat(figures),
-        "chance": chance.word,
-        "p_chance": chance.p,
+        **cell.worth(settings.evaluation),
     }
-
-
-def _sources(cell: Cell, confidence: float) -> Iterator[dict[str, Any]]:
-    """Yield what one detector makes of each source of fakes."""
-    counts = cell.held_out.drop_duplicates("sample_id")["source"].value_counts()
-    for source, figure in cell.source_aucs.items():
-        found = {"auc": resampling.trained_models(figure, confidence=confidence)}
-        place = {"experiment": cell.experiment, "dataset": cell.dataset, "source": source}
-        yield place | {"samples": int(counts[source])} | performance.flat(found)
 
 
 _FOLLOWED = ["correlation", "correlation_low", "correlation_high", "p"]
 
 
 def _features(
-    cells: Cells, baseline: str, features: Mapping[str, pd.DataFrame], evaluation: Evaluation
+    cells: Cells,
+    baseline: str,
+    features: Mapping[str, pd.DataFrame],
+    families: Mapping[str, Sequence[str]],
+    evaluation: Evaluation,
 ) -> pd.DataFrame:
     """Compare the features of each data set that is out-of-domain for the baseline with those in-domain."""
     own = [cell for (name, _), cell in cells.items() if name == baseline]
     reference = next((cell for cell in own if cell.in_domain), None)
+    family_of = {name: family for family, names in families.items() for name in names}
     frames = []
     for cell in (cell for cell in own if reference and not cell.in_domain):
         sides = [_measured(side, features[side.dataset]) for side in (reference, cell) if side]
-        shifted = covariate_shift.shifts(*(side.loc[side["label"] == tables.REAL, list(FAMILIES)] for side in sides))
-        numbers = [name for name in FAMILIES if pd.api.types.is_numeric_dtype(sides[0][name])]
+        shifted = covariate_shift.shifts(*(side.loc[side["label"] == tables.REAL, list(family_of)] for side in sides))
+        numbers = [name for name in family_of if pd.api.types.is_numeric_dtype(sides[0][name])]
         estimates = {
             name: resampling.trained_models(figure, confidence=evaluation.confidence)
             for name, figure in covariate_shift.correlations(cell.evalset, sides[1][numbers]).items()
@@ -236,7 +224,7 @@ def _features(
         adjusted = verdicts.holm([estimate.p for estimate in estimates.values()])
         values = [(one.value, one.low, one.high, p) for one, p in zip(estimates.values(), adjusted, strict=True)]
         followed = pd.DataFrame(values, index=list(estimates), columns=_FOLLOWED)
-        shifted.insert(0, "family", shifted["feature"].map(FAMILIES))
+        shifted.insert(0, "family", shifted["feature"].map(family_of))
         shifted.insert(0, "dataset", cell.dataset)
         frames.append(shifted.join(followed, on="feature"))
     columns = ["dataset", "family", *covariate_shift.SHIFTED, *_FOLLOWED]

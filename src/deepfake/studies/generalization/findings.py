@@ -15,7 +15,7 @@ _GAPS = {
     "source_auc": ("source", "ΔAUC", "Is {title} as good on {source} of {dataset} as on that of {reference}?"),
     "retuned": ("threshold", "Δbalanced accuracy", "Would a threshold tuned on {dataset} improve {title}?"),
 }
-"""What each metric of `contrasts.of_datasets` asks: the findings' prefix, their measure and their question."""
+"""What each metric of `gaps.of_datasets` asks: the findings' prefix, their measure and their question."""
 _CONTRASTS = {
     "architecture": "Is {experiment} better than {baseline} on {dataset}?",
     "combined": "Does training on {trained_on} improve {baseline} on {dataset}{unseen}?",

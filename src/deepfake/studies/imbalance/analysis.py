@@ -220,7 +220,8 @@ def _expected(case: Case, metric: str, expected: Expectation) -> Influence:
 
 def _experiments(cases: Mapping[str, Case], compared: comparison.Comparison, settings: Params) -> pd.DataFrame:
     """Return how each run was trained, and what it ranks; sources also against the first baseline."""
-    manifest = tables.read(paths().manifest(settings.dataset), tables.MANIFEST).set_index("sample_id")
+    manifest = tables.read(paths().manifest(settings.dataset), tables.MANIFEST)
+    manifest = manifest.drop_duplicates("clip_id").set_index("clip_id")
     facts = pd.DataFrame([_facts(name, case, manifest) for name, case in cases.items()])
     changes = [f"source_auc_variance_{figure}" for figure in ("change", "low", "high")]
     first = compared.tests.drop_duplicates("experiment")[["experiment", *changes]]
@@ -258,7 +259,7 @@ def _domain_chance(joined: pd.DataFrame, domain_of: pd.Series) -> float:
     Among the training samples of classes with several domains, within each class, as `training.domains` has it.
     """
     train = joined[joined["subset"] == "train"]
-    train = train.assign(domain=train["sample_id"].map(domain_of))
+    train = train.assign(domain=train["clip_id"].map(domain_of))
     several = train.groupby(["fold", "label"])["domain"].transform("nunique") > 1
     sizes = train[several].groupby(["fold", "label", "domain"]).size()
     right = sizes.groupby(["fold", "label"]).max().groupby("fold").sum() / sizes.groupby("fold").sum()

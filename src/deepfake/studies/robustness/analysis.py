@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepfake import modalities
+from deepfake.config import config_of
 from deepfake.config.params import Evaluation
 from deepfake.config.studies import Robustness
-from deepfake.errors import InputError
+from deepfake.errors import InputError, unknown
 from deepfake.evaluation import influence, resampling, verdicts
 from deepfake.evaluation.evalset import EvalSet
 from deepfake.evaluation.influence import Influence
-from deepfake.modalities.image.corruptions import check
 from deepfake.progress import SILENT, Progress
 from deepfake.reports import findings
 from deepfake.studies import comparison
@@ -29,7 +30,7 @@ from deepfake.tables import results as result_tables
 
 NAME = "robustness"
 CLEAN = "clean"
-"""The condition in which nothing happens to an image; its level is 0."""
+"""The condition in which nothing happens to a sample; its level is 0."""
 _UNTESTED = dict.fromkeys(("difference", "low", "high", "p", "detectable"), np.nan) | {"verdict": "", "reason": ""}
 _SAME = dict.fromkeys(("difference", "low", "high"), 0.0) | {"p": np.nan, "detectable": np.nan}
 _SAME |= {"verdict": "equivalent", "reason": "it changes no image"}
@@ -37,7 +38,7 @@ _SAME |= {"verdict": "equivalent", "reason": "it changes no image"}
 
 @dataclass(frozen=True)
 class Curves:
-    """The AUC of a run: on clean images, and under each corruption from weak to strong."""
+    """The AUC of a run: on clean samples, and under each corruption from weak to strong."""
 
     clean: Influence
     corrupted: dict[str, list[Influence]]
@@ -54,11 +55,11 @@ class Curves:
 
 @dataclass(frozen=True)
 class Tables:
-    """What `run` writes; all rows but the clean ones have `comparison.told` of the AUC less that of clean images.
+    """What `run` writes; all rows but the clean ones have `comparison.told` of the AUC less that of clean samples.
 
     Args:
         conditions: one row a run and condition: `experiment, corruption, strength, level`, `auc` with its 95% CI, and
-            `balanced_accuracy` at the thresholds chosen on clean images.
+            `balanced_accuracy` at the thresholds chosen on clean samples.
         summary: one row a run and level, means over all corruptions: `auc` with its 95% CI, and the corruption that
             leaves the least, `worst, worst_auc`.
         corruptions: one row a run and corruption, means over all strengths, the costliest first, and one for `ALL`.
@@ -81,21 +82,21 @@ def run(
     name: str = NAME,
     progress: Progress = SILENT,
 ) -> Tables:
-    """Corrupt the held-out images of finished runs, and write what AUC is retained.
+    """Corrupt the held-out samples of finished runs, and write what AUC is retained.
 
     Args:
         experiments: names of finished runs; the others are compared with the first.
         settings: the corruptions and their strengths.
         evaluation: confidence and region of practical equivalence.
         name: what the tables and the findings are called: `name`, `name_summary`, ...
-        progress: told what is about to be decoded, and of the images decoded and predicted.
+        progress: told what is about to be decoded, and of the samples decoded and predicted.
 
     Raises:
         InputError: an unknown corruption, or a run that has not been trained.
     """
-    check(settings.corruptions)
     if not (experiments and settings.corruptions):
         raise InputError("params.yaml: studies.robustness: name at least one run and one corruption")
+    _check(experiments, settings)
     runs = {experiment: prediction.held_out(experiment, progress) for experiment in experiments}
     logits = prediction.predict(runs, settings.corruptions, progress)
     curves = {experiment: _curves(known, logits[experiment]) for experiment, known in runs.items()}
@@ -111,19 +112,34 @@ def run(
     return found
 
 
+def _check(experiments: Sequence[str], settings: Robustness) -> None:
+    """Check that all runs are of one modality, which has these corruptions at these strengths."""
+    names = {config_of(name).view.modality for name in experiments}
+    if len(names) > 1:
+        raise InputError(
+            f"params.yaml: studies.robustness.runs: of {', '.join(sorted(names))}; name runs of one modality"
+        )
+    known = modalities.load(names.pop()).known_corruptions()
+    where = "params.yaml: studies.robustness.corruptions"
+    for name, strengths in settings.corruptions.items():
+        if name not in known:
+            raise InputError(f"{where}: {unknown('corruption', name, known)}")
+        for strength in strengths:
+            if wrong := known[name].check(strength):
+                raise InputError(f"{where}.{name}: {wrong}")
+
+
 def _joined(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(frames, names=["experiment"]).reset_index("experiment")
 
 
 def _curves(known: HeldOut, logits: Mapping[str, np.ndarray]) -> Curves:
-    corrupted = {
-        corruption: [_auc(known.samples.assign(logit=one)) for one in each] for corruption, each in logits.items()
-    }
-    return Curves(_auc(known.samples), corrupted)
+    corrupted = {corruption: [_auc(known.judged(one)) for one in each] for corruption, each in logits.items()}
+    return Curves(_auc(known.judged(known.samples["logit"].to_numpy())), corrupted)
 
 
-def _auc(samples: pd.DataFrame) -> Influence:
-    return resampling.auc(EvalSet.of(samples))
+def _auc(judged: pd.DataFrame) -> Influence:
+    return resampling.auc(EvalSet.of(judged))
 
 
 def _mean(figures: Sequence[Influence]) -> Influence:
@@ -131,7 +147,7 @@ def _mean(figures: Sequence[Influence]) -> Influence:
 
 
 def _against_clean(clean: Influence, figures: Iterable[Influence], evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Return, of each figure, itself with its 95% CI and the verdict on its difference to clean images: one family."""
+    """Return, of each figure, itself with its 95% CI and the verdict on its difference to clean samples: one family."""
     figures = list(figures)
     differences = [influence.difference(clean, each) for each in figures]
     # saturation of gray images: an identity, which needs no test
@@ -170,8 +186,9 @@ def _conditions(
 
 def _balanced_accuracy(known: HeldOut, logits: np.ndarray) -> float:
     """Return the mean over folds of the mean share of reals and of fakes that are called what they are."""
-    folds, labels = known.samples["fold"].to_numpy(), known.samples["label"].to_numpy()
-    right = (logits >= np.asarray(known.run.thresholds)[folds]) == labels
+    judged = known.judged(logits)
+    folds, labels = judged["fold"].to_numpy(), judged["label"].to_numpy()
+    right = (judged["logit"].to_numpy() >= np.asarray(known.run.thresholds)[folds]) == labels
     return float(pd.Series(right).groupby([folds, labels]).mean().mean())
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from deepfake import modalities
 from deepfake.config import facts_of
 from deepfake.reports.findings import Finding, tested
 from deepfake.studies import results
@@ -25,7 +26,8 @@ def of(corruptions: pd.DataFrame, contrasts: pd.DataFrame) -> list[Finding]:
     for row in corruptions.to_dict("records"):
         what = "all corruptions together" if row["corruption"] == ALL else row["corruption"]
         name, key = row["experiment"], row["experiment"] == first and row["corruption"] == ALL
-        question = f"Does {names[name]} keep the AUC of clean images under {what}?"
+        files = modalities.load(facts_of(name)["view"]["modality"]).FILE
+        question = f"Does {names[name]} keep the AUC of clean {files}s under {what}?"
         found.append(_tested(f"loss.{name}.{row['corruption']}", question, row, key=key))
     for place, row in enumerate(contrasts.to_dict("records")):
         id_ = f"contrast.{row['experiment']}.{row['corruption']}"

@@ -6,8 +6,8 @@ from itertools import cycle
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from deepfake import modalities
 from deepfake.config import config_of
-from deepfake.modalities.image.corruptions import CORRUPTIONS
 from deepfake.project import paths
 from deepfake.reports import figures, findings, pages
 from deepfake.reports import settings as shown_settings
@@ -40,9 +40,12 @@ def write() -> None:
         result_tables.read(f"{NAME}{part}") for part in ("", "_corruptions", "_contrasts")
     )
     names = results.described(conditions["experiment"].unique())
-    curves(conditions, names)
-    found = findings.read(NAME)
     configs = [config_of(name) for name in conditions["experiment"].unique()]
+    modality = modalities.load(configs[0].view.modality)
+    known = modality.known_corruptions()
+    units = {name: known[name].unit for name in conditions["corruption"].unique() if name != CLEAN}
+    curves(conditions, names, units)
+    found = findings.read(NAME)
     pages.write(
         NAME,
         __package__ or "",
@@ -51,7 +54,8 @@ def write() -> None:
         whole=[one for id_, one in found.items() if id_.endswith(f".{ALL}")],
         resolution=results.resolution([corruptions, contrasts]),
         names=names,
-        runs={name: _section(name, conditions, corruptions) for name in names},
+        files=f"{modality.FILE}s",
+        runs={name: _section(name, conditions, corruptions, units) for name in names},
         contrasts=[
             {"experiment": name, "baseline": baseline, "table": Table(rows, CONTRAST_COLUMNS).markdown()}
             for (baseline, name), rows in contrasts.groupby(["baseline", "experiment"], sort=False)
@@ -70,13 +74,15 @@ def _costly(corruptions: pd.DataFrame) -> list[str]:
     return [name for name in dict.fromkeys(worse["corruption"]) if name in every and name != ALL]
 
 
-def _section(name: str, conditions: pd.DataFrame, corruptions: pd.DataFrame) -> dict[str, str]:
+def _section(
+    name: str, conditions: pd.DataFrame, corruptions: pd.DataFrame, units: Mapping[str, str]
+) -> dict[str, str]:
     """Return a run's tables: what each corruption costs on average, and the AUC at each strength."""
     rows = conditions[conditions["experiment"] == name]
     clean, shown = rows[rows["corruption"] == CLEAN], rows[rows["corruption"] != CLEAN]
     cells = pd.DataFrame(
         {
-            "Corruption": [f"{one} ({CORRUPTIONS[one].strength})" for one in shown["corruption"]],
+            "Corruption": [f"{one} ({units[one]})" for one in shown["corruption"]],
             "level": shown["level"],
             "cell": [f"{row['strength']:g}: {row['auc']:.3f}" for _, row in shown.iterrows()],
         }
@@ -90,12 +96,13 @@ def _section(name: str, conditions: pd.DataFrame, corruptions: pd.DataFrame) -> 
     }
 
 
-def curves(conditions: pd.DataFrame, titles: Mapping[str, str]) -> None:
+def curves(conditions: pd.DataFrame, titles: Mapping[str, str], units: Mapping[str, str]) -> None:
     """Draw AUC over strength: a panel a corruption, a line a run with its 95% CI as a band.
 
     Args:
         conditions: the table of the AUC of each run under each condition.
         titles: what each run is called.
+        units: what the strength of each corruption is.
     """
     corruptions = [name for name in conditions["corruption"].unique() if name != CLEAN]
     with plt.rc_context(figures.STYLE):
@@ -110,7 +117,7 @@ def curves(conditions: pd.DataFrame, titles: Mapping[str, str]) -> None:
             strengths = shown.drop_duplicates("level")["strength"]
             panel.set_xticks(range(len(strengths)), ["clean", *(f"{value:g}" for value in strengths[1:])], fontsize=7.5)
             panel.axhline(0.5, color="0.6", lw=0.8, ls="--")
-            panel.set(title=corruption, xlabel=CORRUPTIONS[corruption].strength)
+            panel.set(title=corruption, xlabel=units[corruption])
         for panel in panels[::3]:
             panel.set_ylabel("AUC")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)

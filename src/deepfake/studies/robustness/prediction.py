@@ -1,4 +1,4 @@
-"""Logits under corruption: held-out images corrupted in many ways, predicted by models that never saw them.
+"""Logits under corruption: held-out samples corrupted in many ways, predicted by models that never saw them.
 
 Nothing is trained. Corruptions act on the decoded pixels of the view that a run was trained on. Heads on one frozen
 trunk share its features: those of a corrupted image are computed once for all folds, repeats and runs.
@@ -15,11 +15,11 @@ import pandas as pd
 import torch
 from torch import nn
 
-from deepfake import runtime, tables
+from deepfake import modalities, runtime, tables
+from deepfake.evaluation import pooling
 from deepfake.execution import Tell, run_jobs
 from deepfake.loading import views
 from deepfake.loading.batches import Loader
-from deepfake.modalities.image.corruptions import corrupt
 from deepfake.models import LinearProbe
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
@@ -40,13 +40,17 @@ class HeldOut:
     Args:
         run: the run.
         images: `.npy` file of the decoded images.
-        samples: one row a sample and training: `sample_id, fold, repeat, label, group, logit` (of the clean image), and
-            `row`, the sample's place in the manifest.
+        samples: one row a sample and training: `sample_id, clip_id, fold, repeat, label, group, logit` (of the clean
+            image), and `row`, the sample's place in the manifest.
     """
 
     run: Trained
     images: Path
     samples: pd.DataFrame
+
+    def judged(self, logits: np.ndarray) -> pd.DataFrame:
+        """Return what other logits of the samples, float [n], say: one row a clip and training."""
+        return pooling.by_clip(self.samples.assign(logit=logits), self.run.config.pooling)
 
 
 @dataclass(frozen=True)
@@ -80,17 +84,18 @@ class Strained:
 
 
 class Corrupted:
-    """A store that corrupts what it reads; the images at rest stay as they are."""
+    """A store that corrupts what it reads; the samples at rest stay as they are."""
 
-    def __init__(self, images: np.ndarray, corruption: str, strength: float, device: torch.device):
-        """Keep the images, uint8 [n, s, s, 3], and what is to happen to them."""
+    def __init__(self, images: np.ndarray, modality: str, corruption: str, strength: float, device: torch.device):
+        """Keep the stored samples, and what is to happen to them."""
         self.device = device
+        self._corrupt = modalities.load(modality).corrupt
         self._images, self._corruption, self._strength = images, corruption, strength
 
     def stream(self, chunks: Iterable[np.ndarray]) -> Iterator[torch.Tensor]:
         """Yield the corrupted images of each chunk."""
         for rows in chunks:
-            changed = corrupt(self._corruption, self._images[rows], self._strength, rows)
+            changed = self._corrupt(self._corruption, self._images[rows], self._strength, rows)
             yield torch.from_numpy(changed).to(self.device)
 
 
@@ -104,7 +109,7 @@ def held_out(experiment: str, progress: Progress = SILENT) -> HeldOut:
     manifest = tables.read(paths().manifest(known.config.dataset), tables.MANIFEST)
     threads, cuda = known.config.num_workers, runtime.has_gpu()
     images = views.pixels(known.config.view, manifest, threads=threads, cuda=cuda, progress=progress)
-    joined = comparison.read([experiment], known.config.dataset)[experiment]
+    joined = comparison.read([experiment], known.config.dataset, by_clip=False)[experiment]
     standard = (joined["subset"] == "held_out") & (joined["condition"] == tables.STANDARD_CONDITION)
     places = pd.Series(range(len(manifest)), index=manifest["sample_id"])
     samples = joined[standard].assign(row=lambda found: places.loc[found["sample_id"]].to_numpy())
@@ -135,7 +140,7 @@ def predict(
         nonlocal done
         found[news.experiment][news.corruption][news.number, inside[news.experiment, news.fold]] = news.logits
         done += len(news.logits)
-        progress.advance("predicting corrupted images", done, total)
+        progress.advance("predicting corrupted samples", done, total)
 
     run_jobs(strain, jobs, on_news=on_news, remedy="let the program use fewer cores")
     return found
@@ -149,7 +154,7 @@ def _teams(runs: Mapping[str, HeldOut]) -> list[tuple[Path, tuple[Member, ...]]]
         for fold, part in known.samples.groupby("fold"):
             number = int(str(fold))
             stage = config.probe and config.probe.stage
-            shared = (config.model, config.resolution, stage, known.run.scales[number].model_dump_json())
+            shared = (config.model, *modalities.shape(config.view), stage, known.run.scales[number].model_dump_json())
             key = shared if config.train == "head" else (name, number)
             member = Member(known.run, number, part["row"].to_numpy(copy=True))
             teams[known.images, *key].append(member)
@@ -166,9 +171,10 @@ def strain(job: StrainJob, tell: Tell[Strained]) -> None:
     images = np.load(job.images, mmap_mode="r")
     rows = np.unique(np.concatenate([member.rows for member in job.members]))
     for number, strength in enumerate(job.strengths):
-        store = Corrupted(images, job.corruption, strength, device)
+        view = first.run.config.view
+        store = Corrupted(images, view.modality, job.corruption, strength, device)
         # predicting needs no labels
-        loader = Loader(store, np.zeros(len(images)), first.run.scales[first.fold])
+        loader = Loader(store, np.zeros(len(images)), view, first.run.scales[first.fold])
         with torch.inference_mode():
             found = torch.cat([trunk(batch.images).float() for batch in loader.batches(rows, _BATCH[device.type])])
             for member, head in zip(job.members, heads, strict=True):

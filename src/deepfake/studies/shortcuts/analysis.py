@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 
 from deepfake import tables
-from deepfake.config import resolve, title
+from deepfake.config import facts_of, resolve, title
 from deepfake.config.params import Params
 from deepfake.errors import InputError
-from deepfake.evaluation import probes, shortcut_attribution
+from deepfake.evaluation import probes, shortcut_attribution, summary
 from deepfake.evaluation.evalset import EvalSet, Floats
 from deepfake.evaluation.influence import Influence
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.reports import findings
+from deepfake.studies import probing
+from deepfake.studies.probing import FILES, Subject
 from deepfake.studies.shortcuts import findings as conclusions
-from deepfake.studies.shortcuts import probing
-from deepfake.studies.shortcuts.probing import FILES, Subject
 from deepfake.tables import results as result_tables
 
 METRICS = ("files_auc", "view_auc", "container_leaks", "pixel_leaks", "r2")
@@ -57,24 +57,27 @@ def run(
             was trained on other data.
     """
     manifest = tables.read(paths().manifest(dataset), tables.MANIFEST)
-    development = manifest[manifest["split"] == "dev"]
+    development = probing.identities(manifest)
     judged = _probes(title(settings, "probes", dataset), dataset)
     # first of all, so that a missing experiment costs nobody a minute
     names = settings.studies.shortcuts.runs if dataset == settings.dataset else ()
-    logits = {name: _logits(name, development) for name in names}
+    logits = {name: _logits(name, development, manifest) for name in names}
     trained_on = {name: resolve(settings, name).view for name in names}
-    scores = _scores(dataset, {FILES, *(view.view for view in trained_on.values())}, development)
     subjects: dict[str, Subject] = {}
     if names:
         subjects[FILES] = probing.of_files(dataset, manifest, threads=threads, progress=progress)
-    for view in trained_on.values():
-        if view.view not in subjects:
-            subjects[view.view] = probing.of_view(view, manifest, threads=threads, cuda=cuda, progress=progress)
+    for view in {each.view: each for each in trained_on.values()}.values():
+        subject = probing.of_view(view, manifest, threads=threads, cuda=cuda, progress=progress)
+        if subject is not None:
+            subjects[view.view] = subject
+    scores = _scores(dataset, {FILES, *subjects}, development)
     samples = probes.identities(development)
     identities, found = [], []
     for experiment, places in logits.items():
         progress.say(f"explaining {experiment}")
         for name in (FILES, trained_on[experiment].view):
+            if name not in subjects:  # the view shows no more than the files do
+                continue
             identities.append({"experiment": experiment, "view": trained_on[experiment].view, "leak": name})
             found.append(_explain(places, subjects[name], scores[name], samples, settings))
     rows = shortcut_attribution.judge(found, settings.evaluation)
@@ -106,7 +109,7 @@ def _scores(dataset: str, subjects: Iterable[str], development: pd.DataFrame) ->
     return {name: found[name]["score"].to_numpy() for name in subjects}
 
 
-def _logits(experiment: str, development: pd.DataFrame) -> pd.Series:
+def _logits(experiment: str, development: pd.DataFrame, manifest: pd.DataFrame) -> pd.Series:
     """Return an experiment's logits of held-out samples, by their place among the development samples."""
     path = paths().predictions(experiment)
     if not path.exists():
@@ -115,6 +118,9 @@ def _logits(experiment: str, development: pd.DataFrame) -> pd.Series:
         )
     found = tables.read(path, tables.PREDICTIONS).query("repeat == 0")
     found = found[(found["subset"] == "held_out") & (found["condition"] == tables.STANDARD_CONDITION)]
+    strange = ~found["sample_id"].isin(manifest["sample_id"])
+    if not strange.any():
+        found = summary.join(found, manifest, facts_of(experiment)["pooling"])
     places = pd.Index(development["sample_id"]).get_indexer(pd.Index(found["sample_id"]))
     known = places >= 0
     folds = development["fold"].to_numpy()[places]

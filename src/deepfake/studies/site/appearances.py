@@ -17,13 +17,14 @@ from deepfake.tables import results as result_tables
 RANKED = {
     **{"phase1_experiments": "phase1", "phase2_experiments": "phase2", "phase3_experiments": "phase3"},
     **{"phase4a_experiments": "phase4", "phase4b_experiments": "phase4", "custom_experiments": "custom"},
-    "imbalance_experiments": "imbalance",
+    **{f"{study}_experiments": study for study in ("imbalance", "audio", "video")},
 }
 """The tables that say how good runs are, each with its study."""
 _CONTRASTS = {
     **{"phase1_tests": "phase1", "phase2_tests": "phase2", "phase3_tests": "phase3"},
     **{"phase4a_tests": "phase4", "phase4b_tests": "phase4", "custom_tests": "custom"},
     **{"imbalance_tests": "imbalance", "generalization_contrasts": "generalization"},
+    **{"audio_tests": "audio", "video_tests": "video"},
 }
 """The tables of planned contrasts, each with its study."""
 _ASKED = {
@@ -34,6 +35,8 @@ _ASKED = {
     **{"threshold": "the tuned threshold", "architecture": "another architecture", "combined": "combined data sets"},
     **{"target": "training on the other data set", "fine_tuning": "fine-tuning", "ensemble": "ensemble"},
     "fine_tuning_or_target": "fine-tuning or training anew",
+    **{"audio_models": "another detector of speech", "audio_holdout": "training without a vocoder"},
+    "video_models": "a face crop of clips",
 }
 """What a table of contrasts, or a question in it, asks."""
 _USES = {
@@ -42,6 +45,8 @@ _USES = {
     "explain_gradcam": ("explain", "explained by Grad-CAM"),
     "generalization_cells": ("generalization", "evaluated on other data sets"),
     "imbalance_thresholds": ("imbalance", "examined at every threshold"),
+    "audio_gaps": ("audio", "evaluated on another data set of speech"),
+    "video_pooling": ("video", "evaluated on frames and on clips"),
 }
 """The tables of studies that use finished runs, each with its study and what that does."""
 CARDS = ("phase1", "phase3", "phase4")

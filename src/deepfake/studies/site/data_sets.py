@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake import config, tables
+from deepfake import config, modalities, tables
 from deepfake.config.params import Params
 from deepfake.datasets import catalog
 from deepfake.datasets.entries import DataSet
@@ -28,21 +28,16 @@ _ADAPTERS = {
     "folder": "folders that say real and fake, or a table that lists the files",
     "metadata": "a metadata.json beside the files",
 }
-_SIZES = [
-    text("Source", "source"),
-    text("Label", "label"),
-    number("Samples", "samples", "{:,}"),
-    *(
-        Column(
-            f"{side.capitalize()} in px: median (least to greatest)",
-            {"": side, "low": f"{side}_low", "high": f"{side}_high"},
-            "{:.0f} ({:.0f} to {:.0f})".format,
-        )
-        for side in ("width", "height")
-    ),
-    text("Formats", "formats"),
-    text("Modes", "modes"),
-]
+_MEASURES = {
+    "width": "Width in px",
+    "height": "Height in px",
+    "duration": "Seconds",
+    "frames": "Frames",
+    "length": "Samples at 16 kHz",
+    "rate": "Rate in Hz",
+}
+_KINDS = {"format": "Formats", "mode": "Modes", "codec": "Codecs"}
+"""What a data card says of media, numbers and words: those columns that the table of its modality has."""
 _FACES = [
     text("Source", "source"),
     number("Samples", "samples", "{:,}"),
@@ -138,6 +133,11 @@ def role(name: str, settings: Params) -> str:
         return "It is the study's own data set: all phases train and evaluate on it."
     if name in settings.studies.generalization.datasets:
         return "The study evaluates detectors on it that were trained on another data set."
+    for study in ("audio", "video"):
+        own = getattr(settings.studies, study)
+        if own is not None and name in own.datasets:
+            does = "trains and evaluates" if name == own.datasets[0] else "evaluates"
+            return f"The study of {study} {does} detectors on it."
     return "The study does not use it as params.yaml stands."
 
 
@@ -179,16 +179,30 @@ def sizes(name: str, manifest: pd.DataFrame | None) -> Table | None:
     """Return the sizes and formats of a data set's files by source, reals first."""
     if manifest is None or not paths().media(name).exists():
         return None
-    joined = tables.with_media(manifest, paths().media(name))
+    joined = tables.with_media(manifest, paths().media(name), modalities.of(manifest).MEDIA)
+    measures, kinds = ({key: said for key, said in known.items() if key in joined} for known in (_MEASURES, _KINDS))
     rows = []
     for (label, source), part in joined.groupby(["label", "source"]):
+        files = part.drop_duplicates("clip_id")
         row = {"source": source, "label": "real" if label == tables.REAL else "fake", "samples": len(part)}
-        for side in ("width", "height"):
-            row |= {side: part[side].median(), f"{side}_low": part[side].min(), f"{side}_high": part[side].max()}
-        for column, key in (("format", "formats"), ("mode", "modes")):
-            row[key] = ", ".join(f"{word} {count:,}" for word, count in sorted(part[column].value_counts().items()))
+        row["files"] = len(files)
+        for key in measures:
+            row |= {key: files[key].median(), f"{key}_low": files[key].min(), f"{key}_high": files[key].max()}
+        for key in kinds:
+            row[key] = ", ".join(f"{word} {count:,}" for word, count in sorted(files[key].value_counts().items()))
         rows.append(row)
-    return Table(pd.DataFrame(rows), _SIZES)
+    several = [number("Files", "files", "{:,}")] if joined["clip_id"].duplicated().any() else []
+    numbers = [_range(key, said, whole=pd.api.types.is_integer_dtype(joined[key])) for key, said in measures.items()]
+    words = [text(said, key) for key, said in kinds.items()]
+    first = [text("Source", "source"), text("Label", "label"), number("Samples", "samples", "{:,}")]
+    return Table(pd.DataFrame(rows), [*first, *several, *numbers, *words])
+
+
+def _range(key: str, said: str, *, whole: bool) -> Column:
+    """Return the column of a measure: its median over files, and its ends."""
+    form = "{:.0f} ({:.0f} to {:.0f})" if whole else "{:.2f} ({:.2f} to {:.2f})"
+    keys = {"": key, "low": f"{key}_low", "high": f"{key}_high"}
+    return Column(f"{said}: median (least to greatest)", keys, form.format)
 
 
 def _faces(name: str, compared: Tables) -> Table | None:

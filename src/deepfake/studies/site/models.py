@@ -134,7 +134,7 @@ def _details(run: RunFacts, told: dict[str, str]) -> list[tuple[str, str]]:
         ),
         ("Parameters", f"{parameters:,}" if isinstance(parameters, int) else "unknown"),
         ("Trained", told["Trained"]),
-        ("Input", told["Images"]),
+        ("Input", told["Input"]),
         ("Normalisation", told["Normalisation"]),
         ("Output", "a logit; greater means more likely fake"),
     ]

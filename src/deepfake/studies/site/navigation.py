@@ -26,6 +26,7 @@ _SHORT = {
 _GROUPS = {
     "Phases": ("phase1", "phase2", "phase3", "phase4", "final"),
     "Across phases": ("shortcuts", "robustness", "imbalance", "generalization", "explain"),
+    "Sound and video": ("audio", "video"),
 }
 
 

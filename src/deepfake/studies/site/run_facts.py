@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from deepfake import tables
 from deepfake.config import RunConfig, config_of
 from deepfake.errors import InputError
-from deepfake.evaluation import hard_examples, metrics, summary
+from deepfake.evaluation import hard_examples, metrics, pooling, summary
 from deepfake.evaluation.evalset import EvalSet
 from deepfake.project import paths
 from deepfake.reports import settings as shown_settings
@@ -160,8 +160,8 @@ def _joined(name: str, config: RunConfig | None, manifests: dict[str, pd.DataFra
     predictions = _or_none(lambda: tables.read(path, tables.PREDICTIONS))
     if manifest is None or predictions is None:
         return None
-    joined = summary.join(predictions, manifest)
-    return joined if len(joined) == len(predictions) else None
+    joined = summary.join(predictions, manifest, None)
+    return pooling.by_clip(joined, config.pooling) if len(joined) == len(predictions) else None
 
 
 def _of_record(record: Record) -> dict[str, Any]:

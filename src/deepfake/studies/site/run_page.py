@@ -48,7 +48,7 @@ _EPOCHS = [
     number("Validation AUC", "validation_auc"),
     number("Validation loss", "validation_loss"),
 ]
-_MEMBERS = ("Images", "Augmentation", "Normalisation", "Trained", "Optimiser", "Loss", "Sampling", "Domain-adversarial")
+_MEMBERS = ("Input", "Augmentation", "Normalisation", "Trained", "Optimiser", "Loss", "Sampling", "Domain-adversarial")
 """The settings in which the members of an ensemble may differ: their own pages have them."""
 _SEEN = ("train_auc", "validation_auc", "validation_loss")
 

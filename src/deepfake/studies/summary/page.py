@@ -1,4 +1,4 @@
-"""The summary: what was studied, at most twelve findings, one figure; then the study's table, and the data."""
+"""The summary: what was studied, at most fourteen findings, one figure; then the study's table, and the data."""
 
 from typing import Any
 
@@ -25,15 +25,17 @@ PAGES = {
     "robustness": "Robustness",
     "imbalance": "Class imbalance",
     "generalization": "Other data sets",
+    "audio": "Speech",
+    "video": "Clips",
     "explain": "Explanations",
     "custom": phases_page.TITLES["custom"],
 }
 """The pages that the summary links."""
 KEY = {
     **{"final": 1, "phase1": 1, "phase2": 4, "phase3": 1, "phase4": 1},
-    **{"shortcuts": 1, "robustness": 1, "imbalance": 1, "generalization": 1},
+    **{"shortcuts": 1, "robustness": 1, "imbalance": 1, "generalization": 1, "audio": 1, "video": 1},
 }
-"""How many key findings of each study the first screen shows, twelve in all: the first ones, whatever they say."""
+"""How many key findings of each study the first screen shows, fourteen in all: the first ones, whatever they say."""
 _TITLES = ("Phase", "Variable Tested", "Models", "Data", "Resolution", "Facecrop", "Augment", "CV", "Conclusion")
 """The headings of the design's summary table, and what came out."""
 _ROWS = {

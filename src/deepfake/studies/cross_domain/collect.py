@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,18 +10,18 @@ import numpy as np
 import pandas as pd
 
 from deepfake import project, runtime, tables
-from deepfake.config import config_of
+from deepfake.config import config_of, facts_of
 from deepfake.config.params import Params
 from deepfake.datasets import catalog, shared_identities, splits
 from deepfake.errors import InputError
+from deepfake.evaluation import pooling
 from deepfake.execution import Tell, run_jobs
 from deepfake.loading import views
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
-from deepfake.runs import completion, detectors, heads, overlap
+from deepfake.runs import detectors, heads, overlap
 from deepfake.runs.detectors import Detector
-from deepfake.studies.generalization import combined
-from deepfake.studies.generalization.cells import Cell
+from deepfake.studies.cross_domain.cells import Cell
 
 _JUDGED = ("validation", "held_out")
 
@@ -44,7 +45,13 @@ class FoldOnDataSet:
     path: Path
 
 
-def run(settings: Params, progress: Progress = SILENT) -> list[Cell]:
+def run(
+    models: Sequence[str],
+    datasets: Sequence[str],
+    settings: Params,
+    progress: Progress = SILENT,
+    union: Sequence[str] = (),
+) -> list[Cell]:
     """Return the predictions of all detectors on all data sets.
 
     The detector of fold k is judged by the samples that fold k of a data set holds out, whichever data set it was
@@ -52,21 +59,26 @@ def run(settings: Params, progress: Progress = SILENT) -> list[Cell]:
     one that it was trained on; what it knows nevertheless, by its group or bit for bit, is left out and counted.
 
     Args:
+        models: names of finished runs.
+        datasets: what each of them is asked about.
         settings: the checked params.yaml.
-        progress: told what is about to be decoded, what was left out, and of the images decoded and folds predicted.
+        progress: told what is about to be decoded, what was left out, and of the samples decoded and folds predicted.
+        union: the data sets that are joined into the one called `union`.
+
+    Returns:
+        Each model on each data set: a row a clip, of an image a row a file.
 
     Raises:
         InputError: a detector was not trained, a data set was not prepared, or their folds do not fit.
     """
-    names = [settings.dataset, *settings.studies.generalization.datasets]
-    manifests = {name: tables.read(paths().manifest(name), tables.MANIFEST) for name in names}
-    found = {name: detectors.read(name) for name in completion.names(settings, "generalization")}
-    scratch = paths().scratch / "generalization"
+    manifests = {name: tables.read(paths().manifest(name), tables.MANIFEST) for name in datasets}
+    found = {name: detectors.read(name) for name in models}
+    scratch = paths().scratch / "cross_domain"
     asked: dict[tuple[str, str], _Asked] = {}
     for model, detector in found.items():
         known = overlap.seen(model)
         for dataset, manifest in manifests.items():
-            if dataset in _own_data_sets(model, settings):
+            if dataset in _own_data_sets(model, union):
                 continue
             table = _judged(detector, dataset, manifest, known, progress)
             images = _images(detector, dataset, manifest, settings, progress)
@@ -80,10 +92,11 @@ def run(settings: Params, progress: Progress = SILENT) -> list[Cell]:
     cells = []
     for model, detector in found.items():
         thresholds = {fold: record.threshold for fold, record in detector.records.items()}
-        trained_on = _trained_on(model, settings)
+        trained_on = _trained_on(model, union)
         for dataset, manifest in manifests.items():
             cell = asked.get((model, dataset))
-            joined = cell.joined() if cell else _own(model, dataset, manifest)
+            samples = cell.joined() if cell else _own(model, dataset, manifest)
+            joined = pooling.by_clip(samples, facts_of(model)["pooling"]).drop(columns="clip_id")
             cells.append(Cell(model, dataset, dataset in trained_on, joined, thresholds))
     shutil.rmtree(scratch, ignore_errors=True)
     return cells
@@ -94,8 +107,8 @@ class _Asked:
     """What a detector is asked about a data set.
 
     Args:
-        table: its samples, by fold: `fold, subset, sample_id, label, source, group`, and `row`, the place in the
-            manifest.
+        table: its samples, by fold: `fold, subset, sample_id, clip_id, label, source, group`, and `row`, the place in
+            the manifest.
         jobs: one a fold, in this order.
     """
 
@@ -131,15 +144,15 @@ def predict(job: FoldOnDataSet, tell: Tell[str]) -> None:
     tell(job.detector.name)
 
 
-def _own_data_sets(model: str, settings: Params) -> list[str]:
+def _own_data_sets(model: str, union: Sequence[str]) -> Sequence[str]:
     """Return the data sets that a model's own predictions are of."""
     dataset = config_of(model).dataset
-    return combined.members(settings) if dataset == project.UNION else [dataset]
+    return union if dataset == project.UNION else [dataset]
 
 
-def _trained_on(model: str, settings: Params) -> set[str]:
+def _trained_on(model: str, union: Sequence[str]) -> set[str]:
     """Return the data sets that a model was trained on, those of the experiments that it goes on from included."""
-    return {dataset for name in overlap.ancestry(model) for dataset in _own_data_sets(name, settings)}
+    return {dataset for name in overlap.ancestry(model) for dataset in _own_data_sets(name, union)}
 
 
 def _own(model: str, dataset: str, manifest: pd.DataFrame) -> pd.DataFrame:
@@ -155,7 +168,7 @@ def _own(model: str, dataset: str, manifest: pd.DataFrame) -> pd.DataFrame:
 
 def _identity(dataset: str, manifest: pd.DataFrame) -> pd.DataFrame:
     """Return who is who in a data set, with groups named across data sets."""
-    identity = manifest[["sample_id", "label", "source"]]
+    identity = manifest[["sample_id", "clip_id", "label", "source"]]
     groups = shared_identities.groups(dataset, manifest, catalog.load())
     return identity.assign(group=groups, row=np.arange(len(manifest)))
 
@@ -183,12 +196,14 @@ def _judged(
         new = untrained & (overlap.unseen(manifest, dataset, of_fold)[subset.index] | ~held_out)
         left_out += int((~new & held_out).sum())
         part = identity.loc[subset.index[new]].assign(fold=fold, subset=subset[new])
-        for name in _JUDGED:
-            if part.loc[part["subset"] == name, "label"].nunique() < 2:
-                raise InputError(
-                    f"{detector.name} on {dataset}: fold {fold} knows all reals or all fakes of the {name} part from "
-                    "its training; give the data set other people, or its groups_of in the catalog and prepare it again"
-                )
+        classes = part.groupby("subset", observed=True)["label"].nunique().reindex(_JUDGED, fill_value=0)
+        if classes["held_out"] < 2:
+            raise InputError(
+                f"{detector.name} on {dataset}: fold {fold} knows all reals or all fakes of the held_out part from "
+                "its training; give the data set other people, or its groups_of in the catalog and prepare it again"
+            )
+        if classes["validation"] < 2:  # too few people to choose a threshold again: the shipped one stays
+            part = part[part["subset"] == "held_out"]
         parts.append(part)
     if left_out:
         progress.say(f"{detector.name} on {dataset}: {left_out} samples that it knows from its training are left out")

@@ -1,0 +1,1 @@
+"""Clips: a verdict on single frames against one verdict on the whole clip."""
