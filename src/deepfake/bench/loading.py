@@ -4,7 +4,6 @@ Every loader works on one core, with the same images in the same batches, so its
 and its CPU time is the process's own. The repeats of all loaders take turns, and medians are reported.
 """
 
-import functools
 import hashlib
 import io
 import itertools
@@ -22,12 +21,13 @@ from PIL import Image
 from deepfake import runtime, tables
 from deepfake.bench import rivals, training
 from deepfake.bench.rivals import Epoch
+from deepfake.config import ViewConfig
 from deepfake.config.params import Augmentation, Params
 from deepfake.errors import InputError
-from deepfake.loading import cache
+from deepfake.loading import cache, files
 from deepfake.loading.batches import AugmentingLoader
 from deepfake.loading.pixels import Store, place
-from deepfake.modalities.image import backends, files, geometry
+from deepfake.modalities.image import backends, encoded, geometry
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 
@@ -162,8 +162,8 @@ def _write_files(samples: pd.DataFrame, dataset: str, folder: Path, side: int | 
     """
     whole = geometry.regions(samples, "resize", None, 0)
     written = []
-    for number, encoded in enumerate(files.read(samples, whole, paths().raw(dataset))):
-        data, (_, _, width, height) = encoded.data, encoded.region
+    for number, image in enumerate(encoded.of(files.read(samples, whole, paths().raw(dataset)))):
+        data, (_, _, width, height) = image.data, image.region
         if side is not None:
             buffer = io.BytesIO()
             with Image.open(io.BytesIO(data)) as image:
@@ -212,6 +212,7 @@ def _loaders(
     if policy not in settings.augmentations:
         raise InputError(f"augmentations.{policy}: the benchmark needs this policy; add it to params.yaml")
     rules = settings.augmentations[policy]
+    assert isinstance(rules, Augmentation)
     paths = [str(folder / path) for path in samples["path"]]
     regions = geometry.regions(samples, "crop", None, 0)
     source = round(size * settings.cache.oversampling)
@@ -219,19 +220,28 @@ def _loaders(
     for stored in (_CACHED, _DECODED):
         for backend in backends.BACKENDS:
             if stored == _CACHED:
-                decode = functools.partial(
-                    cache.ensure, samples, regions, raw=folder, folder=folder, name="bench", loader=backend, threads=1
+                plain, larger = (
+                    _mapped(
+                        cache.ensure(_view(backend, side), samples, regions, raw=folder, folder=folder, threads=1),
+                        device,
+                    )
+                    for side in (size, source)
                 )
-                plain, larger = (_mapped(decode(side), device) for side in (size, source))
             else:
                 plain = larger = _FromSource(samples, regions, folder, source, backend, device)
-            ours[f"{stored} {backend}"] = _ours(plain, larger, samples, rules, backend, (source, size), settings)
+            ours[f"{stored} {backend}"] = _ours(plain, larger, samples, rules, _view(backend, size), source, settings)
     common = (paths, rules, size, _BATCH, settings.imagenet)
     return ours | {
         "torchvision DataLoader, PIL": rivals.torchvision_loader(*common, rivals.open_pil),
         "torchvision DataLoader, decode_jpeg": rivals.torchvision_loader(*common, rivals.open_torchvision),
         "timm create_loader": rivals.timm_loader(*common),
     }
+
+
+def _view(backend: str, side: int) -> ViewConfig:
+    """Return whole images, squeezed into squares of a size."""
+    facts = {"dataset": "bench", "view": "bench", "modality": "image", "geometry": "crop", "face_margin": None}
+    return ViewConfig.model_validate(facts | {"size": side, "seconds": None, "loader": backend})
 
 
 def _mapped(path: Path, device: torch.device) -> Store:
@@ -252,7 +262,8 @@ class _FromSource:
 
     def stream(self, chunks: Iterable[np.ndarray]) -> Iterator[torch.Tensor]:
         """Decode each chunk of rows."""
-        batches = (list(files.read(self._samples.iloc[rows], self._regions.iloc[rows], self._raw)) for rows in chunks)
+        read = (files.read(self._samples.iloc[rows], self._regions.iloc[rows], self._raw) for rows in chunks)
+        batches = (list(encoded.of(each)) for each in read)
         for images in self._backend.decode(batches, self._size, threads=1, cuda=self.device.type == "cuda"):
             yield torch.from_numpy(images).to(self.device)
 
@@ -262,8 +273,8 @@ def _ours(
     larger: Store,
     samples: pd.DataFrame,
     policy: Augmentation,
-    backend: str,
-    sides: tuple[int, int],
+    view: ViewConfig,
+    side: int,
     settings: Params,
 ) -> Epoch:
     """Return epochs of our loader."""
@@ -272,11 +283,11 @@ def _ours(
         plain,
         larger,
         labels,
+        view,
         settings.imagenet,
         policy,
-        backend=backend,
+        side=side,
         seed=0,
-        sides=sides,
         batch_size=_BATCH,
     )
     epoch = 0

@@ -20,12 +20,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from deepfake import config, models, project, runtime, tables
+from deepfake import config, modalities, models, project, runtime, tables
 from deepfake.config import RunConfig
 from deepfake.config.params import Faces, Params
 from deepfake.inference import inputs, verdicts
-from deepfake.loading import cache
-from deepfake.modalities.image import backends, files, geometry
+from deepfake.loading import files
+from deepfake.modalities.image import geometry
 from deepfake.progress import SILENT, Progress
 from deepfake.project import Project, paths
 from deepfake.runs import checkpoint_metadata, detectors
@@ -131,12 +131,13 @@ def _write_files(count: int) -> pd.DataFrame:
         data = path.read_bytes()
         rows.append((str(number), "", path.name, SIDE, SIDE, "JPEG", "RGB", hashlib.sha256(data).hexdigest()))
     columns = ["sample_id", "archive", "path", "width", "height", "format", "mode", "sha256"]
-    return pd.DataFrame(rows, columns=columns).assign(notes="")
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(clip_id=table["sample_id"], notes="")
 
 
 def _write_run(run_config: RunConfig, settings: Params) -> None:
     """Write a run of random weights, as training leaves it."""
-    model = models.create(run_config.model, run_config.resolution)
+    model = models.create(run_config.model, modalities.shape(run_config.view))
     # what lies in a study's folder is found by its name
     (paths().study(run_config.study) / _RUN).mkdir(parents=True, exist_ok=True)
     for fold in range(run_config.folds):
@@ -161,12 +162,11 @@ def _measure(settings: Params, samples: pd.DataFrame, repeats: int, tick: Callab
     detector = detectors.read(_RUN)
     view = next(iter(detector.views.values()))
     regions = geometry.regions(samples, "crop", None, 0)
-    backend, threads, cuda = backends.load(view.loader), runtime.cores(), runtime.has_gpu()
+    modality, threads, cuda = modalities.load(view.modality), runtime.cores(), runtime.has_gpu()
 
     def decode() -> int:
-        encoded = files.read(samples, regions, paths().root / _FOLDER)
-        batches = iter(lambda: list(itertools.islice(encoded, cache.BATCH)), [])
-        return sum(len(images) for images in backend.decode(batches, view.size, threads=threads, cuda=cuda))
+        read = files.read(samples, regions, paths().root / _FOLDER)
+        return sum(len(images) for images in modality.decode(view, read, threads=threads, cuda=cuda))
 
     def predict(faces: Faces | None) -> int:
         found = inputs.find([_FOLDER], paths().root)

@@ -11,8 +11,11 @@ import pandas as pd
 from deepfake import tables
 from deepfake.config import resolve_view
 from deepfake.config.params import Augmentation, Params
-from deepfake.modalities.image import files, geometry, opencv
+from deepfake.loading import files, views
+from deepfake.modalities.image import encoded as images
+from deepfake.modalities.image import geometry, opencv
 from deepfake.modalities.image.augmentation import AugmentationPlan
+from deepfake.modalities.image.encoded import Encoded
 from deepfake.modalities.image.vision import decode_file
 from deepfake.project import paths
 
@@ -36,21 +39,22 @@ def run(settings: Params, *, count: int) -> pd.DataFrame:
     samples = tables.with_media(samples, paths().media(settings.dataset))
     samples = samples.iloc[np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int)]
     policy = settings.augmentations[_POLICY]
+    assert isinstance(policy, Augmentation)
     squares = geometry.regions(samples, "crop", None, 0)
-    encoded = list(files.read(samples, squares, paths().raw(settings.dataset)))
-    sizes = sorted({resolve_view(settings, view).size for view in settings.views})
+    encoded = list(images.of(files.read(samples, squares, paths().raw(settings.dataset))))
+    sizes = sorted({resolve_view(settings, view).size for view in views.wanted(settings, settings.dataset)})
     return pd.DataFrame([_row(encoded, policy, size) for size in sizes])
 
 
-def _row(encoded: list[files.Encoded], policy: Augmentation, size: int) -> dict[str, float]:
+def _row(encoded: list[Encoded], policy: Augmentation, size: int) -> dict[str, float]:
     """Measure one input size."""
     reference = _sharpness(_decode(encoded, size))
     found = {"px": size, "from the file": _sharpness(_crops(encoded, policy, size)) / reference}
     for factor in FACTORS:
         side = round(size * factor)
         draws = _plan(policy, side, size).draws(np.arange(len(encoded)), np.zeros(len(encoded), np.int64))
-        images = opencv.applier(policy, source=side, size=size)(_decode(encoded, side), draws)
-        found[f"cache ×{factor:g}"] = _sharpness(images) / reference
+        changed = opencv.applier(policy, source=side, size=size)(_decode(encoded, side), draws)
+        found[f"cache ×{factor:g}"] = _sharpness(changed) / reference
     return found
 
 
@@ -59,12 +63,12 @@ def _plan(policy: Augmentation, source: int, size: int) -> AugmentationPlan:
     return AugmentationPlan(policy, seed=0, epoch=0, source=source, size=size)
 
 
-def _decode(encoded: list[files.Encoded], size: int) -> np.ndarray:
+def _decode(encoded: list[Encoded], size: int) -> np.ndarray:
     """Decode the images at a size."""
     return np.stack([decode_file(file, size) for file in encoded])
 
 
-def _crops(encoded: list[files.Encoded], policy: Augmentation, size: int) -> np.ndarray:
+def _crops(encoded: list[Encoded], policy: Augmentation, size: int) -> np.ndarray:
     """Cut the policy's crops out of the files themselves, rounded to whole pixels, and resize them once."""
     crops = []
     for row, file in enumerate(encoded):
@@ -73,7 +77,7 @@ def _crops(encoded: list[files.Encoded], policy: Augmentation, size: int) -> np.
         matrix = _plan(policy, side, size).draws(np.array([row]), np.zeros(1, np.int64)).matrix[0]
         x, y = (np.sort([start, start + step * size]) for step, start in ((matrix[0, 0], matrix[0, 2]), matrix[1, 1:]))
         box = np.rint([left + x[0], top + y[0], left + x[1], top + y[1]]).astype(int)
-        crops.append(decode_file(files.Encoded(file.data, tuple(box.tolist()), file.plain), size))
+        crops.append(decode_file(Encoded(file.data, tuple(box.tolist()), file.plain), size))
     return np.stack(crops)
 
 

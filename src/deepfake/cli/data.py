@@ -22,6 +22,7 @@ def check(schema: bool) -> None:
     from deepfake import config
     from deepfake.config.params import Params
     from deepfake.datasets import catalog
+    from deepfake.studies import own_data
 
     if schema:
         click.echo(json.dumps(Params.model_json_schema(), indent=1))
@@ -29,6 +30,9 @@ def check(schema: bool) -> None:
     settings = config.load()
     for dataset in (settings.dataset, *settings.studies.generalization.datasets):
         catalog.require(dataset)
+    for study in ("audio", "video"):
+        if getattr(settings.studies, study) is not None:
+            own_data.check(study, settings)
     _check_patches(settings)
     click.echo(f"{paths().params}: preset {settings.preset}, {len(config.entries(settings))} runs")
 
@@ -64,13 +68,14 @@ def sample(name: str) -> None:
     """Generate the embedded data set NAME (default: sample) from real photographs."""
     from deepfake.cli import console
     from deepfake.config import params
-    from deepfake.synthetic import contact_sheet, generated
+    from deepfake.synthetic import generated
 
     recipe = generated.find(name)
     settings = params.load()
     with console.shown() as progress:
         recipe.generate(settings, paths().raw(name), progress)
-    contact_sheet.draw(paths().raw(name), recipe.titles, paths().photograph(name))
+    if recipe.draw is not None:
+        recipe.draw(paths().raw(name), recipe.titles, paths().photograph(name))
 
 
 @click.group()
@@ -108,15 +113,15 @@ def link() -> None:
     "--look",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="Only say what a folder would be taken for, and print the catalog entry to paste; opens no image.",
+    help="Only say what a folder would be taken for, and print the catalog entry to paste; decodes nothing.",
 )
 def ingest(dataset: str | None, raw: Path | None, look: Path | None) -> None:
     """Hash and decode every file of DATASET; quarantine what cannot be used.
 
     DATASET is an entry of data/catalog.yaml; `deepfake ingest --look FOLDER` writes one. Labels come from folders
     called real and fake (at any depth: train/REAL, 1_fake), from the patterns of the key `labels`, from a CSV
-    (`table`), or from a known layout (`recipe`: FaceForensics++, Celeb-DF, DFDC, CIFAKE, ...). Captions, tables and
-    thumbnails beside the images are passed over and counted.
+    (`table`), or from a known layout (`recipe`: FaceForensics++, Celeb-DF, DFDC, ASVspoof, ...). Captions, tables and
+    thumbnails beside the media are passed over and counted.
     """
     if look is not None:
         from deepfake.datasets.layouts import look as looking
@@ -146,13 +151,13 @@ def ingest(dataset: str | None, raw: Path | None, look: Path | None) -> None:
 def split(dataset: str) -> None:
     """Give every sample of DATASET its test set or fold; groups stay together. Print what each holds."""
     from deepfake.config import params
-    from deepfake.datasets import catalog, partition, splits
+    from deepfake.datasets import catalog, composition, partition
     from deepfake.studies.data_cards import page
 
     entries = catalog.load()
     manifest = partition.write(dataset, params.load(), entries)
     card = page.write(dataset, entries[dataset], manifest)
-    click.echo(f"{splits.composition(manifest).to_markdown()}\n{dataset}: {card}")
+    click.echo(f"{composition.count(manifest).to_markdown()}\n{dataset}: {card}")
 
 
 @click.command()
@@ -196,6 +201,17 @@ def views(dataset: str) -> None:
 
 
 @click.command()
+@click.argument("dataset")
+@click.pass_context
+def prepare(context: click.Context, dataset: str) -> None:
+    """Do all that a study needs of DATASET before training: ingest, faces, split, views and features."""
+    from deepfake.cli.study import features
+
+    for step in (ingest, faces, split, views, features):
+        context.invoke(step, dataset=dataset)
+
+
+@click.command()
 def conditions() -> None:
     """Draw what each view shows and what each augmentation does, on images of the data set."""
     from deepfake import config
@@ -226,4 +242,4 @@ def union() -> None:
     click.echo(f"{project.UNION}: {len(manifest)} samples of {', '.join(combined.members(settings))}")
 
 
-COMMANDS = (check, sample, data, ingest, split, faces, views, conditions, weights, union)
+COMMANDS = (check, sample, data, ingest, split, faces, views, prepare, conditions, weights, union)

@@ -1,149 +1,141 @@
-"""The command that predicts user-supplied images."""
+"""The command that predicts user-supplied images, clips and recordings."""
 
-import json
-import shutil
 import sys
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from deepfake.cli.verdict_lines import Lines
 from deepfake.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import TextIO
+    from collections.abc import Mapping, Sequence
 
+    from deepfake.config.params import Params
     from deepfake.inference.inputs import File
     from deepfake.inference.verdicts import Failure, Verdict
-
-_FIGURES = (("verdict", 9), ("probability", 13), ("threshold", 11), ("logit", 9), ("faces", 7))
-"""The columns beside the file's name, and their widths on a terminal."""
-_NARROWEST = 20
-_COLOURS = {"fake": "red", "real": "green", "error": "yellow"}
+    from deepfake.runs.detectors import Detector
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
-    "--run", "name", help="The trained run that predicts. [default: the study's final model, or else the best there is]"
+    "--run",
+    "name",
+    help="The trained run that predicts files of its own modality. [default: for each modality the study's final "
+    "model, or else the best there is]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file, and nothing else, on stdout.")
 @click.option("--faces/--no-faces", default=True, show_default=True, help="Look for faces.")
 @click.option(
     "--recursive/--no-recursive", default=True, show_default=True, help="Read folders at any depth, or one level only."
 )
-def predict(paths: tuple[str, ...], name: str | None, as_json: bool, faces: bool, recursive: bool) -> None:
-    """Predict whether images are real or fake: files, folders at any depth, or patterns.
+@click.option(
+    "--explain",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write a picture of each clip and recording there: its frames or its sound, and their scores over time.",
+)
+def predict(
+    paths: tuple[str, ...], name: str | None, as_json: bool, faces: bool, recursive: bool, explain: Path | None
+) -> None:
+    """Predict whether images, clips and recordings are real or fake: files, folders at any depth, or patterns.
 
-    JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF and JPEG 2000 are read: the first frame, upright by EXIF, transparency on
-    white. Every fold's model predicts. A file is predicted fake when its calibrated logit, the mean over folds, reaches
-    the threshold, the mean of theirs. No sample was held out from all folds, so that is an approximation. A run whose
-    view cuts out faces scores each face, and the largest score counts. A verdict about a picture without a face means
-    little. The exit code is 2 when a file could not be read, and when there are no images.
+    What a file is, its content says. Of images the first frame is read, upright by EXIF, transparency on white; of
+    clips frames from the first to the last, of recordings windows of a few seconds (the section ingest of params.yaml),
+    whose logits are pooled. Every fold's model predicts. A file is predicted fake when its calibrated logit, the mean
+    over folds, reaches the threshold, the mean of theirs. No sample was held out from all folds, so that is an
+    approximation. A run whose view cuts out faces scores each face of an image, and the largest score counts; in a clip
+    it follows one face. A verdict about a picture without a face means little. Images are answered first, then clips,
+    then recordings. The exit code is 2 when a file could not be judged, and when there is none.
     """
     # a progress bar takes sys.stdout over, which must not take the results along
     out = None if sys.stdout.isatty() else sys.stdout
-    from deepfake import config
+    from deepfake import config, modalities
     from deepfake.cli import console
     from deepfake.inference import inputs, reading
 
-    files = inputs.find(paths, Path.cwd(), recursive=recursive)
-    reading.require_images(files, paths)
+    here = Path.cwd()
+    files = inputs.find(paths, here, recursive=recursive)
+    reading.require_media(files, paths)
     settings = config.load()
     # torch takes seconds: what can be told without it has been told
-    from deepfake.inference import choice, verdicts
+    from deepfake.inference import choice, mixed
+    from deepfake.inference.verdicts import Failure
 
-    if name is None:
-        detector, why = choice.best(settings, faces=faces)
-        click.echo(f"run: {why}", err=True)
-    else:
-        detector = choice.named(name)
-    limits = choice.limits(detector, settings)
-    line = _lines(detector.name, limits, out, as_json)
+    runs = _Runs(settings, None if name is None else choice.named(name), faces)
+    lines = Lines(out, as_json)
     counts: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
     answered: dict[str, str] = {}
+    folder = None if explain is None else here / explain
     with console.shown() as progress:
-        for answers in verdicts.predict(detector, files, settings.faces if faces else None):
-            for answer in answers.found:
-                click.echo(line(answer), file=out)
+        found = mixed.predict(files, runs.detector_of, settings.faces if faces else None, settings.ingest)
+        for step in found:
+            kind = modalities.load(step.modality).FILE
+            for answer in step.found:
+                lines.show(answer, kind, *runs.told(step.modality))
                 counts.update(_kinds(answer))
+                kinds.update([] if isinstance(answer, Failure) else [kind])
                 answered[answer.file] = getattr(answer, "notes", "")
-            progress.advance("predicting", answers.done, len(files))
-    _conclude(counts, _remarks(files, answered), f"{choice.describe(detector)}; limits: {limits}")
+                if folder is not None:
+                    counts.update([_explain(answer, folder)])
+            progress.advance("predicting", step.done, len(files))
+    _conclude(counts, kinds, _remarks(files, answered), runs)
 
 
-def _lines(run: str, limits: str, out: "TextIO | None", as_json: bool) -> "Callable[[Verdict | Failure], str]":
-    """Return what makes a line of an answer, once the heading that such lines need is printed.
+class _Runs:
+    """The run of each modality that there are files of."""
 
-    Args:
-        run: the run's name.
-        limits: what is known of its limits.
-        out: None for a terminal, which gets a table; other places get columns parted by tabs.
-        as_json: whether lines are JSON objects instead.
-    """
-    if as_json:
-        return lambda answer: json.dumps(_facts(answer, run, limits), ensure_ascii=False)
-    columns = ["file", *(name for name, _ in _FIGURES)]
-    if out is not None:
-        click.echo("\t".join(columns), file=out)
-        return lambda answer: "\t".join(_cells(answer))
-    width = max(shutil.get_terminal_size().columns - sum(width for _, width in _FIGURES) - 1, _NARROWEST)
-    click.secho(_row(columns, width), bold=True)
-    return lambda answer: _row(_cells(answer), width, _COLOURS.get(_cells(answer)[1]))
+    def __init__(self, settings: "Params", named: "Detector | None", faces: bool):
+        """Keep how runs are chosen.
+
+        Args:
+            settings: the checked params.yaml.
+            named: the run that the user names; None: the best of each modality.
+            faces: whether faces are looked for.
+        """
+        self._settings, self._named, self._faces = settings, named, faces
+        self.known: dict[str, tuple[Detector, str]] = {}
+        """By modality, with its limits."""
+
+    def detector_of(self, modality: str) -> "Detector":
+        """Return the run for a modality, and say why it was chosen.
+
+        Raises:
+            InputError: there is none.
+        """
+        from deepfake import modalities
+        from deepfake.inference import choice, limits
+
+        detector = self._named
+        if detector is None:
+            detector, why = choice.best(self._settings, modality, faces=self._faces)
+            click.echo(f"run: {why}", err=True)
+        elif detector.modality != modality:
+            mine, other = (modalities.load(kind).FILE for kind in (modality, detector.modality))
+            raise InputError(f"{detector.name} judges {other}s and no {mine}s; leave --run out, or name another one")
+        self.known[modality] = detector, limits.limits(detector, self._settings)
+        return detector
+
+    def told(self, modality: str) -> tuple[str, str]:
+        """Return the name of a modality's run and its limits; nothing where there is none."""
+        if modality not in self.known:
+            return "", ""
+        detector, known = self.known[modality]
+        return detector.name, known
 
 
-def _facts(answer: "Verdict | Failure", run: str, limits: str) -> dict[str, Any]:
-    """Return what a program is told of a file."""
+def _explain(answer: "Verdict | Failure", folder: Path) -> str:
+    """Write a picture of what decided, and return what that counts for in the summary."""
+    from deepfake.inference import strips
     from deepfake.inference.verdicts import Failure
 
     if isinstance(answer, Failure):
-        return {"file": answer.file, "error": answer.reason}
-    return {
-        "file": answer.file,
-        "verdict": "fake" if answer.fake else "real",
-        "probability": answer.probability,
-        "threshold": answer.threshold_probability,
-        "logit": answer.logit,
-        "fold_logits": [part.logits.tolist() for part in answer.parts],
-        "faces": _faces(answer),
-        "notes": answer.notes,
-        "run": run,
-        "limits": limits,
-    }
-
-
-def _cells(answer: "Verdict | Failure") -> list[str]:
-    """Return what people are told of a file, one text a column."""
-    from deepfake.inference.verdicts import Failure
-
-    if isinstance(answer, Failure):
-        return [answer.file, "error", answer.reason]
-    faces = answer.faces
-    found = "" if faces is None else str(len(faces)) if faces else "no face"
-    figures = (f"{answer.probability:.3f}", f"{answer.threshold_probability:.3f}", f"{answer.logit:+.2f}")
-    return [answer.file, "fake" if answer.fake else "real", *figures, found]
-
-
-def _faces(answer: "Verdict") -> list[dict[str, float | None]] | None:
-    """Return the faces of a file, each with its calibrated logit where faces are scored; None where nobody looked."""
-    if answer.faces is None:
-        return None
-    scores = {part.face: score for part, score in zip(answer.parts, answer.scores, strict=True) if part.face}
-    return [asdict(face) | {"logit": scores.get(face)} for face in answer.faces]
-
-
-def _row(cells: list[str], width: int, colour: str | None = None) -> str:
-    """Return a row of the table on a terminal; a long name keeps its end."""
-    file, verdict, *figures = cells
-    shown = file if len(file) <= width else f"…{file[1 - width :]}"
-    widths = [width for _, width in _FIGURES]
-    row = f"{shown:{width}} {click.style(f'{verdict:{widths[0]}}', fg=colour)}"
-    if len(figures) == 1:  # the reason why there are none
-        return row + figures[0]
-    return row + "".join(f"{figure:<{width}}" for figure, width in zip(figures, widths[1:], strict=True))
+        return ""
+    return "explained" if strips.write(answer, folder) else "unexplained"
 
 
 def _kinds(answer: "Verdict | Failure") -> list[str]:
@@ -152,8 +144,8 @@ def _kinds(answer: "Verdict | Failure") -> list[str]:
 
     if isinstance(answer, Failure):
         return ["failed"]
-    faceless = ["faceless"] if answer.faces == () else []
-    crowded = ["crowded"] if len(answer.parts) > 1 else []
+    faceless = ["faceless"] if answer.faceless else []
+    crowded = ["crowded"] if len(answer.parts) > 1 and answer.pooled is None else []
     return ["fake" if answer.fake else "real", *faceless, *crowded]
 
 
@@ -172,23 +164,33 @@ def _remarks(files: "Sequence[File]", answered: "Mapping[str, str]") -> list[str
     return [*([noted] if noted else []), *([f"passed over: {passed_over}"] if passed_over else [])]
 
 
-def _conclude(counts: Counter[str], remarks: list[str], run: str) -> None:
-    """Say what came out, and of which run; fail when a file could not be read."""
+def _conclude(counts: Counter[str], kinds: Counter[str], remarks: list[str], runs: _Runs) -> None:
+    """Say what came out, and of which runs; fail when a file could not be judged.
+
+    Args:
+        counts: files by what they count for.
+        kinds: those that were judged, by what people call them.
+        remarks: what else is to be said.
+        runs: that judged them.
+    """
+    from deepfake.inference import limits
+    from deepfake.inference.inputs import counted
+
     judged = counts["fake"] + counts["real"]
-    text = f"{_files(judged)}: {counts['fake']} fake, {counts['real']} real"
+    mixed = ", ".join(counted(count, kind) for kind, count in kinds.items()) if len(kinds) > 1 else ""
+    text = f"{counted(judged, 'file')}{f' ({mixed})' if mixed else ''}: {counts['fake']} fake, {counts['real']} real"
     if counts["crowded"]:
         text += f"; {counts['crowded']} with several faces, where the largest score counts"
     if counts["faceless"]:
         text += f"; {counts['faceless']} without a face, where a verdict means little"
+    if counts["unexplained"]:
+        text += f"; {counts['unexplained']} not explained: of images there is no course of time"
     click.echo("; ".join([text, *remarks]), err=True)
-    click.echo(run, err=True)
+    for detector, known in runs.known.values():
+        click.echo(f"{limits.describe(detector)}; limits: {known}", err=True)
     if counts["failed"]:
-        total = _files(judged + counts["failed"])
-        raise InputError(f"{counts['failed']} of {total} could not be read; the reasons are listed with them")
-
-
-def _files(count: int) -> str:
-    return f"{count} file{'' if count == 1 else 's'}"
+        total = counted(judged + counts["failed"], "file")
+        raise InputError(f"{counts['failed']} of {total} could not be judged; the reasons are listed with them")
 
 
 COMMANDS = (predict,)

@@ -161,16 +161,50 @@ def generalization() -> None:
     """Every detector on every data set: in-domain against out-of-domain."""
     from deepfake.cli import console
     from deepfake.reports import findings as stored
-    from deepfake.studies.generalization import analysis, collect, external, findings, page
+    from deepfake.runs import completion
+    from deepfake.studies.cross_domain import collect
+    from deepfake.studies.generalization import analysis, combined, external, findings, page
 
     settings = _complete("generalization")
     others = external.rows(settings)
+    names = completion.names(settings, "generalization")
+    datasets = [settings.dataset, *settings.studies.generalization.datasets]
     with console.shown() as progress:
-        cells = collect.run(settings, progress)
+        cells = collect.run(names, datasets, settings, progress, combined.members(settings))
     analysis.write(cells, others, settings)
     found = stored.write(analysis.NAME, findings.of(analysis.read()))
     page.write(settings)
     click.echo(f"wrote {paths().page(analysis.NAME)}: {len(found)} findings")
+
+
+def _own_data(study: str) -> None:
+    """Train a study of data sets of its own, and write its tables, findings and page."""
+    import importlib
+
+    from deepfake import config, runtime
+    from deepfake.cli import console
+    from deepfake.studies import own_data
+
+    own_data.check(study, config.load())
+    settings = _complete(study)
+    analysis, page = (importlib.import_module(f"deepfake.studies.{study}.{part}") for part in ("analysis", "page"))
+    with console.shown() as progress:
+        found = analysis.run(settings, threads=runtime.cores(), progress=progress)
+    page.write(settings)
+    _conclude(found)
+    click.echo(f"wrote {paths().page(study)}: {len(found)} findings")
+
+
+@click.command()
+def audio() -> None:
+    """Speech: detectors of vocoders, unknown ones among them, on recordings of unseen speakers and another data set."""
+    _own_data("audio")
+
+
+@click.command()
+def video() -> None:
+    """Clips: one verdict on a whole clip against verdicts on its frames."""
+    _own_data("video")
 
 
 @click.command()
@@ -233,4 +267,6 @@ def prune() -> None:
     click.echo(f"{store.prune()} entries removed from {paths().store}")
 
 
-COMMANDS = (*(train, runs, custom, phase1, phase2, phase3, phase4, final, imbalance, generalization, thresholds),)
+COMMANDS = (
+    *(train, runs, custom, phase1, phase2, phase3, phase4, final, imbalance, generalization, audio, video, thresholds),
+)

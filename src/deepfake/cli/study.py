@@ -8,10 +8,10 @@ from deepfake.project import paths
 @click.command()
 @click.argument("dataset")
 def features(dataset: str) -> None:
-    """Measure how every file of DATASET is stored, and plain statistics of its pixels."""
+    """Measure how every file of DATASET is stored, and plain statistics of its content."""
     from deepfake import runtime
     from deepfake.cli import console
-    from deepfake.studies.shortcuts import probing
+    from deepfake.studies import probing
 
     runtime.keep_memory()
     with console.shown() as progress:
@@ -44,12 +44,12 @@ def probe(dataset: str | None) -> None:
     """Search DATASET (default: the study's) for what predicts the label without a look at the content."""
     from deepfake import config, runtime
     from deepfake.cli import console
-    from deepfake.studies.shortcuts import probing
+    from deepfake.studies.shortcuts import search
 
     settings = config.load()
     name = dataset or settings.dataset
     with console.shown() as progress:
-        rows = probing.run(settings, name, threads=runtime.cores(), cuda=runtime.has_gpu(), progress=progress)
+        rows = search.run(settings, name, threads=runtime.cores(), cuda=runtime.has_gpu(), progress=progress)
     click.echo(f"{name}: {(rows['verdict'] == 'shortcut').sum()} of {len(rows)} probes find a shortcut")
 
 
@@ -73,7 +73,7 @@ def shortcuts(dataset: str | None) -> None:
 @click.command()
 @click.argument("experiment", required=False, metavar="[RUN]")
 def robustness(experiment: str | None) -> None:
-    """Evaluate RUN (default: `studies.robustness.runs`) on its held-out images under corruption."""
+    """Evaluate RUN (default: `studies.robustness.runs`) on its held-out samples under corruption."""
     from deepfake import config
     from deepfake.cli import console
     from deepfake.studies.robustness import analysis as robustness

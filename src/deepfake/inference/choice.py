@@ -1,27 +1,20 @@
-"""Which run predicts when nobody names one, and what is known of a run's limits, as far as reports are there."""
+"""Which run predicts when nobody names one."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
-from deepfake import project, run_files
-from deepfake.config import read_final
+from deepfake import modalities, project, run_files
+from deepfake.config import entries, read_final
 from deepfake.config.params import Params
-from deepfake.datasets import catalog
+from deepfake.config.studies import Trained
 from deepfake.errors import InputError, unknown
-from deepfake.evaluation.calibration import TEMPERATURES
+from deepfake.inference import limits
 from deepfake.project import paths
 from deepfake.runs import detectors
 from deepfake.runs.detectors import Detector
 
-_UNTRIED = "not tried on another data set"
 _UNUSABLE = "not usable"
-_SEVERE = "severe"
-"""What the audit says of a framing that predicts the label."""
 _TRAIN = "run deepfake train, or dvc repro"
 
 
@@ -38,7 +31,7 @@ class _Candidate(NamedTuple):
     Args:
         name: of the run.
         unaudited: its views whose framing nobody audited, while that of others was.
-        in_domain: whether it was trained on the study's data set.
+        in_domain: whether it was trained on the study's data set; of modalities that the study's is not of, all are.
         dataset: what it was trained and judged on.
         fraction: share of the data set's development groups that it was trained and judged on.
         auc: its held-out AUC, None when unknown.
@@ -58,35 +51,42 @@ class _Candidate(NamedTuple):
         """Return what the AUCs of two candidates must have in common to be compared."""
         return bool(self.unaudited), self.dataset, self.fraction
 
-    @property
-    def place(self) -> tuple[bool, bool, float, float, int, str]:
-        """Return what candidates are sorted by, the best first."""
+    def place(self, popular: Mapping[str, int]) -> tuple[bool, bool, float, int, str, float, int, str]:
+        """Return what candidates are sorted by, the best first.
+
+        Args:
+            popular: how many candidates there are on each data set.
+        """
         auc = -1.0 if self.auc is None else self.auc
-        return bool(self.unaudited), not self.in_domain, -self.fraction, -auc, self.parameters, self.name
+        first = bool(self.unaudited), not self.in_domain, -self.fraction, -popular[self.dataset], self.dataset
+        return *first, -auc, self.parameters, self.name
 
 
-def best(settings: Params, *, faces: bool) -> Choice:
+def best(settings: Params, modality: str, *, faces: bool) -> Choice:
     """Return the study's final model (`Project.final`), or the best run there is where none has been chosen.
 
-    Then considered are the finished runs on the study's data set or on the union, trained on all sources and in their
-    natural proportion, whose view can be shown of any file and does not predict the label by its framing
-    (the table `probes`; without it nothing is refused). Runs with a view that is not in that table come last, and runs
-    on the study's data set before those on the union. Held-out AUCs are compared only where they are of the same
-    samples: runs on a larger share of the groups come first, then the higher AUC counts, and of equals fewer
-    parameters.
+    Then considered are the finished runs trained on all sources and in their natural proportion, whose view can be
+    shown of any file and does not predict the label by its framing (the table `probes`; without it nothing is refused).
+    Where the study's data set is of the modality, only runs on that or on the union are. Runs with a view that is not
+    in that table come last, and runs on the study's data set before those on the union. Held-out AUCs are compared only
+    where they are of the same samples: runs on a larger share of the groups come first, then those on the data set that
+    most runs are trained on, then the higher AUC counts, and of equals fewer parameters.
 
     Args:
         settings: the checked params.yaml.
+        modality: of the files: a key of `modalities.MODALITIES`.
         faces: whether faces are looked for, which some views need.
 
     Raises:
         InputError: there is none, or the final model is not here.
     """
-    if paths().final.exists():
+    is_home = _modality_of(settings) == modality
+    if is_home and paths().final.exists():
         return _final()
-    candidates, refused = _candidates(settings, faces)
+    candidates, refused = _candidates(settings, modality, is_home, faces)
     failed: set[str] = set()
-    for one in sorted(candidates, key=lambda one: one.place):
+    popular = Counter(one.dataset for one in candidates)
+    for one in sorted(candidates, key=lambda one: one.place(popular)):
         try:
             detector = detectors.read(one.name)
         except InputError:
@@ -95,7 +95,23 @@ def best(settings: Params, *, faces: bool) -> Choice:
             continue
         rivals = [other for other in candidates if other.samples == one.samples and other.name not in failed]
         return Choice(detector, _why(one, rivals) + _told(refused))
-    raise InputError(f"{paths().runs}: no run that can predict{_told(refused)}; {_TRAIN}")
+    which = "" if is_home else f" {modalities.load(modality).FILE}s"
+    raise InputError(f"{paths().runs}: no run that can predict{which}{_told(refused)}; {_train(settings, modality)}")
+
+
+def _modality_of(settings: Params) -> str:
+    """Return the modality of the study's data set, which need not be here: that of the custom run's view."""
+    return settings.views[settings.custom.view].modality
+
+
+def _train(settings: Params, modality: str) -> str:
+    """Return what to run in order to have a run of a modality."""
+    views = {name for name, view in settings.views.items() if view.modality == modality}
+    known = {name: entry.run for name, entry in entries(settings).items()}
+    found = [name for name, run in known.items() if isinstance(run, Trained) and run.view in views]
+    if not found:
+        return f"write a run whose view is of modality {modality} into params.yaml, and run deepfake train"
+    return f"run deepfake train {found[0]}, or dvc repro" if modality != _modality_of(settings) else _TRAIN
 
 
 def _final() -> Choice:
@@ -122,71 +138,36 @@ def named(name: str) -> Detector:
     return detectors.read(name)
 
 
-def describe(detector: Detector) -> str:
-    """Return what a run is: its models, and what they were trained on."""
-    configs = [member.trained.config for member in detector.members]
-    models = ", ".join(dict.fromkeys(config.model for config in configs))
-    kind = f"ensemble of {models}" if len(configs) > 1 else models
-    return f"{detector.name}: {kind}, trained on {configs[0].dataset}, {len(detector.shipped)} folds"
-
-
-def limits(detector: Detector, settings: Params) -> str:
-    """Return what is known of how far a run can be trusted, in one line."""
-    config = detector.members[0].trained.config
-    joined = (
-        {settings.dataset, *settings.studies.generalization.union}
-        if config.dataset == project.UNION
-        else {config.dataset}
-    )
-    said = []
-    if config.preset != "full":
-        said.append(f"the {config.preset} preset: small images, a short training")
-    if joined <= set(catalog.GENERATED):
-        said.append("trained on the embedded sample, photographs of 40 people")
-    if config.holdout is not None:
-        said.append(f"trained without {config.holdout}")
-    if config.class_ratio is not None:
-        said.append(f"trained on {config.class_ratio:g} fakes for each real")
-    tested = _tested(detector.name)
-    auc = _auc(detector.name)
-    held_out = "held-out AUC unknown" if auc is None else f"held-out AUC {auc:.3f} on {config.dataset}"
-    said.append(tested or held_out)
-    audited = _framings()
-    said += [_framing(view) for view in sorted(detector.views) if audited.get(view) == _SEVERE]
-    said += [_unaudited(view) for view in sorted(detector.views) if audited and view not in audited]
-    said += _audited(detector.name)
-    said.append(_out_of_domain(detector.name))
-    for bound, words in zip(TEMPERATURES, ("not calibrated", "hardly counts"), strict=True):
-        folds = [str(fold) for fold, record in detector.records.items() if record.temperature == bound]
-        if folds:
-            said.append(f"{words}: fold {', '.join(folds)}")
-    return "; ".join(said)
-
-
 def _runs() -> list[str]:
     """Return the names of all runs that have a configuration."""
     return sorted(path.parent.name for path in paths().runs.glob(f"*/*/{run_files.RUN_CONFIG}"))
 
 
-def _candidates(settings: Params, faces: bool) -> tuple[list[_Candidate], Counter[str]]:
-    """Return the runs that may be chosen, and how many others there are by the reason why they are not."""
-    audited = _framings()
+def _candidates(settings: Params, modality: str, is_home: bool, faces: bool) -> tuple[list[_Candidate], Counter[str]]:
+    """Return the runs that may be chosen, and how many others there are by the reason why they are not.
+
+    Runs of another modality are in neither.
+    """
+    audited = limits.framings(settings, modality)
     found: list[_Candidate] = []
     refused: Counter[str] = Counter()
     for name in _runs():
         try:
             facts = detectors.read_facts(name)
+            if facts["view"]["modality"] != modality:
+                continue
             members = facts["ensemble"]["experiments"] if facts["kind"] == "ensemble" else []
             parts = [facts, *(detectors.read_facts(member) for member in members)]
-            reason = _unfit(parts, settings, audited, faces)
+            homes = (settings.dataset, project.UNION) if is_home else tuple(part["dataset"] for part in parts)
+            reason = _unfit(parts, homes, audited, faces)
             views = dict.fromkeys(part["view"]["view"] for part in parts)
             one = _Candidate(
                 name,
                 tuple(view for view in views if audited and view not in audited),
-                facts["dataset"] == settings.dataset,
+                not is_home or facts["dataset"] == settings.dataset,
                 facts["dataset"],
                 facts["fraction"],
-                _auc(name),
+                limits.auc_of(name),
                 int(facts["parameters"]),
             )
         except (InputError, KeyError, TypeError, ValueError):
@@ -198,11 +179,18 @@ def _candidates(settings: Params, faces: bool) -> tuple[list[_Candidate], Counte
     return found, refused
 
 
-def _unfit(parts: Sequence[dict[str, Any]], settings: Params, audited: Mapping[str, str], faces: bool) -> str:
-    """Return why a run, or an ensemble and its members, is not chosen by itself, or nothing."""
+def _unfit(parts: Sequence[dict[str, Any]], homes: Sequence[str], audited: Mapping[str, str], faces: bool) -> str:
+    """Return why a run, or an ensemble and its members, is not chosen by itself, or nothing.
+
+    Args:
+        parts: their configurations.
+        homes: the data sets that a run may be trained on.
+        audited: of `_framings`.
+        faces: whether faces are looked for.
+    """
     for one in parts:
         view = one["view"]
-        if one["dataset"] not in (settings.dataset, project.UNION):
+        if one["dataset"] not in homes:
             return "trained on another data set"
         if one["holdout"] is not None or one["class_ratio"] is not None:
             return "trained without a source or out of proportion"
@@ -210,8 +198,8 @@ def _unfit(parts: Sequence[dict[str, Any]], settings: Params, audited: Mapping[s
             return "in need of labels"
         if view["face_margin"] is not None and not faces:
             return "in need of faces"
-        if audited.get(view["view"]) == _SEVERE:
-            return f"refused because {_framing(view['view'])}"
+        if audited.get(view["view"]) == limits.SEVERE:
+            return f"refused because {limits.framing(view['view'])}"
     return ""
 
 
@@ -227,75 +215,10 @@ def _why(one: _Candidate, rivals: Sequence[_Candidate]) -> str:
         share = "" if one.fraction == 1 else f"{one.fraction:.0%} of "
         known = sum(rival.auc is not None for rival in rivals)
         said = f"held-out AUC {one.auc:.3f} on {share}{one.dataset}, the highest of {known}"
-    return "; ".join([f"{one.name}: {said}", *map(_unaudited, one.unaudited)])
+    return "; ".join([f"{one.name}: {said}", *map(limits.unaudited, one.unaudited)])
 
 
 def _told(refused: Counter[str]) -> str:
     """Return how many runs were not considered, and why."""
     counts = [f"{count} {reason}" for reason, count in refused.items() if count]
     return f" (not considered: {', '.join(counts)})" if counts else ""
-
-
-def _framing(view: str) -> str:
-    return f"the framing of {view} alone predicts the label"
-
-
-def _unaudited(view: str) -> str:
-    return f"the framing of {view} is not audited"
-
-
-def _framings() -> dict[str, str]:
-    """Return how severely the framing of each audited view alone predicts the label; empty without an audit."""
-    rows = _rows(paths().table("probes"), ("subject", "level", "name", "severity"))
-    framing = rows[(rows["level"] == "family") & (rows["name"] == "framing")]
-    return dict(zip(framing["subject"], framing["severity"], strict=True))
-
-
-def _auc(name: str) -> float | None:
-    """Return the held-out AUC of a run, when its metrics are there."""
-    try:
-        return float(json.loads(paths().headline(name).read_text(encoding="utf-8"))["auc"])
-    except (FileNotFoundError, KeyError, TypeError, ValueError):
-        return None
-
-
-def _tested(name: str) -> str:
-    """Return what the final model reached on the test set, which no other run is evaluated on."""
-    rows = _rows(paths().table("final_test"), ("metric", "value", "low", "high", "samples", "groups"))
-    found = rows[rows["metric"] == "AUC"].to_dict("records")
-    if not paths().final.exists() or read_final() != name or not found:
-        return ""
-    row = found[0]
-    ends = f"[{row['low']:.3f}, {row['high']:.3f}]"
-    return f"test AUC {row['value']:.3f} {ends}, {row['samples']:.0f} samples of {row['groups']:.0f} groups"
-
-
-def _audited(name: str) -> list[str]:
-    """Return what the audit says of a run, for each leak that was held against it."""
-    figures = ("leak_auc", "residual_auc", "residual_auc_low", "residual_auc_high")
-    rows = _rows(paths().table("shortcuts_runs"), ("experiment", "leak", *figures))
-    return [
-        f"AUC {row['residual_auc']:.3f} [{row['residual_auc_low']:.3f}, {row['residual_auc_high']:.3f}] without what "
-        f"simple features of {row['leak']} predict (their AUC {row['leak_auc']:.3f})"
-        for row in rows[rows["experiment"] == name].to_dict("records")
-    ]
-
-
-def _out_of_domain(name: str) -> str:
-    """Return what a run is worth on data sets that it was not trained on."""
-    columns = ("experiment", "dataset", "in_domain", "auc", "auc_low", "auc_high")
-    rows = _rows(paths().table("generalization_cells"), columns)
-    others = rows[(rows["experiment"] == name) & (rows["in_domain"] == 0) & rows["auc"].notna()]
-    figures = [
-        f"{row['dataset']} {row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]"
-        for row in others.to_dict("records")
-    ]
-    return f"AUC out-of-domain: {', '.join(figures)}" if figures else _UNTRIED
-
-
-def _rows(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Return columns of a table; no rows when it, or one of them, is missing."""
-    try:
-        return pd.read_csv(path, usecols=list(columns))
-    except (FileNotFoundError, ValueError):
-        return pd.DataFrame(columns=list(columns))

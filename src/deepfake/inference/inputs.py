@@ -7,17 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from deepfake.datasets.layouts import listing
+from deepfake import modalities
+from deepfake.datasets.layouts import kinds, listing
 from deepfake.errors import InputError
-from deepfake.modalities.image import other_formats
 
-SUFFIXES = {
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff"),
-    *(".gif", ".avif", ".jp2", ".j2k"),
-    # what cannot be read is reported
-    *(".heic", ".heif", ".jxl"),
-}
-"""The endings of names that promise an image."""
+WANTED = "name images, clips or recordings, or a folder that holds some"
 _PATTERN = "*?["
 _SHOWN = 6
 """Endings of names that a message shows."""
@@ -25,15 +19,15 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that may be an image.
+    """A file that may be an image, a clip or a recording.
 
     Args:
         name: as the user would write it, printable.
         path: where it lies.
         size: in bytes.
         refused: why it is not to be read; empty when it may be.
-        promised: whether it is answered or reported in any case: it was named, or its name promises an image. Others
-            lie in a folder, and are passed over unless their content is an image.
+        promised: whether it is answered or reported in any case: it was named, or its name promises a medium. Others
+            lie in a folder, and are passed over unless their content is one.
     """
 
     name: str
@@ -64,23 +58,34 @@ def find(paths: Sequence[str], here: Path, *, recursive: bool = True) -> list[Fi
             found.setdefault(os.path.realpath(file.path), file)
         if not before:
             deeper = "" if recursive else ", or read the folders in it with --recursive"
-            raise InputError(f"{printable(path)}: no files in it; name images, or a folder that holds some{deeper}")
+            raise InputError(f"{printable(path)}: no files in it; {WANTED}{deeper}")
     return list(found.values())
 
 
 def described(names: Iterable[str]) -> str:
-    """Return how many files of which kind there are, by their names: "2 videos (.mov, .mp4), 1 other file (.txt)"."""
+    """Return how many files of which kind there are, by their names: "2 clips (.mov, .mp4), 1 other file (.txt)"."""
     counts: Counter[str] = Counter()
     suffixes: dict[str, set[str]] = {}
     for name in names:
-        kind = other_formats.kind_of(name) or "other file"
+        kind = promise(name)
         counts[kind] += 1
         suffixes.setdefault(kind, set()).add(PurePath(name).suffix.lower() or "no ending")
     return ", ".join(
-        f"{counts[kind]} {kind}{'' if counts[kind] == 1 else 's'} ({_some(suffixes[kind])})"
-        for kind in (*other_formats.KINDS, "other file")
+        f"{counted(counts[kind], modalities.load(kind).FILE if kind else 'other file')} ({_some(suffixes[kind])})"
+        for kind in (*modalities.MODALITIES, "")
         if kind in counts
     )
+
+
+def promise(name: str) -> str:
+    """Return the modality that a name's ending promises, or nothing."""
+    kind = kinds.of(name)
+    return kind if kind in modalities.MODALITIES else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things: "2 clips"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _some(suffixes: set[str]) -> str:
@@ -120,7 +125,7 @@ def _in_folder(path: str, here: Path, recursive: bool) -> Iterator[File]:
     folder = Path(os.path.abspath(here / path))
     for entry in sorted(listing.in_folders(folder.parent, [folder.name]).entries, key=lambda entry: entry.path):
         below = PurePath(entry.path).relative_to(folder.name)
-        promised = below.suffix.lower() in SUFFIXES
+        promised = bool(promise(below.name))
         if (promised or not entry.refused) and (recursive or len(below.parts) == 1):
             name = printable(os.path.normpath(os.path.join(path, below)))
             yield File(name, str(folder / below), entry.size, entry.refused, promised)

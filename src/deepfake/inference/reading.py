@@ -1,21 +1,21 @@
-"""Files that nobody has ingested, read in chunks: the bytes of the usable ones, and why the others are not."""
+"""Files that nobody has ingested, sorted by what they are, and read in chunks where they fit into memory."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
 
-from deepfake import tables
+from deepfake import modalities
+from deepfake.config.images import Parts
 from deepfake.errors import InputError
 from deepfake.inference import inputs
 from deepfake.inference.inputs import File
-from deepfake.modalities.image import decoding, inspection, orientation, other_formats
-from deepfake.modalities.image.inspection import Picture
+from deepfake.modalities.base import Facts, Modality
 
 _BYTES = 1 << 26
 """Encoded files that are in a chunk at most, and one file more."""
@@ -57,9 +57,10 @@ class Chunk:
     Args:
         files: all of them, in order.
         refused: why a file cannot be used, by its place in `files`; those that nobody asked for are in neither.
+        others: of which modality a file is instead, by its place.
         usable: the places of the others.
         data: their bytes.
-        samples: what geometry needs to know of them (`tables.MEDIA`).
+        samples: what is known of them, one row each (`Modality.MEDIA`).
         pieces: what is shown of them, in their order.
         faces: their faces, the largest first; None where nobody looked.
         pixels: uint8 [pieces, side, side, 3] by view.
@@ -67,6 +68,7 @@ class Chunk:
 
     files: Sequence[File]
     refused: Mapping[int, str]
+    others: Mapping[int, str]
     usable: Sequence[int]
     data: Sequence[bytes]
     samples: pd.DataFrame
@@ -82,6 +84,7 @@ class Chunk:
         return Chunk(
             self.files,
             {**self.refused, **refused},
+            self.others,
             [self.usable[row] for row in kept],
             [self.data[row] for row in kept],
             self.samples.iloc[kept].reset_index(drop=True),
@@ -90,8 +93,22 @@ class Chunk:
         )
 
 
-def require_images(files: Sequence[File], paths: Sequence[str]) -> None:
-    """Check that there is an image among files, which takes no longer than to find the first one.
+def sort(files: Sequence[File]) -> dict[str, list[File]]:
+    """Return files by the modality that is to judge them; those that nobody asked for and that are none are left out.
+
+    An ending is believed until the file is opened (`others_of`), as images come by the hundred thousand. Without one
+    the content decides, and what was named all the same goes to the first modality, which has words for it.
+    """
+    found: dict[str, list[File]] = {name: [] for name in modalities.MODALITIES}
+    for file in files:
+        kind = inputs.promise(file.name) or ("" if file.refused else modalities.recognise(Path(file.path)))
+        if kind or file.promised:
+            found[kind or next(iter(found))].append(file)
+    return {name: those for name, those in found.items() if those}
+
+
+def require_media(files: Sequence[File], paths: Sequence[str]) -> None:
+    """Check that there is a medium among files, which takes no longer than to find the first one.
 
     Args:
         files: of `inputs.find`.
@@ -100,22 +117,27 @@ def require_images(files: Sequence[File], paths: Sequence[str]) -> None:
     Raises:
         InputError: none was named, no name promises one, and no file begins as one.
     """
-    if not any(file.promised or (not file.refused and _is_image(file.path)) for file in files):
+    if not any(file.promised or (not file.refused and modalities.recognise(Path(file.path))) for file in files):
         raise InputError(
-            f"no images in {', '.join(map(inputs.printable, paths))}: "
-            f"{inputs.described(file.name for file in files)}; name images, or a folder that holds some"
+            f"no images, clips or recordings in {', '.join(map(inputs.printable, paths))}: "
+            f"{inputs.described(file.name for file in files)}; {inputs.WANTED}"
         )
 
 
-def read(files: Sequence[File], size: int, pool: ThreadPoolExecutor) -> Iterator[Chunk]:
+def read(
+    files: Sequence[File], size: int, pool: ThreadPoolExecutor, modality: Modality, parts: Parts
+) -> Iterator[Chunk]:
     """Yield files in chunks of a bounded number and size.
 
     Args:
         files: of `inputs.find`.
         size: files in a chunk at most.
         pool: what reads them.
+        modality: of the files, each of one sample.
+        parts: into how many samples files are divided.
     """
-    return (_read(part, pool) for part in _parts(files, size))
+    look = _Look(modality, parts)
+    return (_read(part, pool, look) for part in _parts(files, size))
 
 
 def _parts(files: Sequence[File], size: int) -> Iterator[list[File]]:
@@ -132,69 +154,62 @@ def _parts(files: Sequence[File], size: int) -> Iterator[list[File]]:
         yield part
 
 
-def _read(files: Sequence[File], pool: ThreadPoolExecutor) -> Chunk:
+def _read(files: Sequence[File], pool: ThreadPoolExecutor, look: "_Look") -> Chunk:
     """Read files and look at what they are."""
     refused: dict[int, str] = {}
+    others: dict[int, str] = {}
     usable, data, rows = [], [], []
     batches = [files[start : start + _AT_ONCE] for start in range(0, len(files), _AT_ONCE)]
-    opened = itertools.chain.from_iterable(pool.map(lambda batch: [_open(file) for file in batch], batches))
+    opened = itertools.chain.from_iterable(pool.map(lambda batch: [look.open(file) for file in batch], batches))
     for place, (content, seen) in enumerate(opened):
-        if isinstance(seen, Picture):
+        if isinstance(seen, Other):
+            others[place] = seen.modality
+        elif not isinstance(seen, str):
             usable.append(place)
             data.append(content)
             rows.append((str(place), *seen))
         elif seen:
             refused[place] = seen
-    samples = pd.DataFrame(rows, columns=list(tables.MEDIA.columns))
-    return Chunk(files, refused, usable, data, samples, [Piece(row, None) for row in range(len(usable))])
+    samples = pd.DataFrame(rows, columns=list(look.modality.MEDIA.columns))
+    return Chunk(files, refused, others, usable, data, samples, [Piece(row, None) for row in range(len(usable))])
 
 
-def _open(file: File) -> tuple[bytes, Picture | str]:
-    """Return a file's bytes and what it is, or why it cannot be used: nothing when it is to be passed over.
+class Other(NamedTuple):
+    """A file is of another modality than its name says."""
 
-    What begins as no image is not read any further, however large it is.
+    modality: str
+
+
+class _Look(NamedTuple):
+    """What opens files.
+
+    Args:
+        modality: of the files.
+        parts: into how many samples files are divided.
     """
-    if file.refused:
-        return b"", file.refused
-    if file.size > _LARGEST:  # before its header: PIL reads some formats whole for that
-        return b"", f"larger than {_LARGEST // 2**20} MB" if file.promised else ""
-    try:
-        is_image = _is_image(file.path)
-        if not is_image and not file.promised:
-            return b"", ""
-        with open(file.path, "rb") as stream:
-            data = stream.read(None if is_image else _HEAD)
-    except OSError as error:
-        return b"", f"cannot be read: {error.strerror or error}"
-    seen = _glance(data)
-    if isinstance(seen, str) and not is_image:
-        seen = other_formats.by_name(file.name) or seen
-    return data, seen
 
+    modality: Modality
+    parts: Parts
 
-def _is_image(path: str) -> bool:
-    """Tell whether a file begins as an image does."""
-    try:
-        with Image.open(path, formats=decoding.FORMATS):
-            return True
-    except UnidentifiedImageError:
-        return False
-    except Exception:
-        # too many pixels, a broken header, a file that may not be read: who reads it has words for it
-        return True
+    def open(self, file: File) -> tuple[bytes, Facts | Other | str]:
+        """Return a file's bytes and what it is, or why it cannot be used: nothing when it is to be passed over.
 
-
-def _glance(data: bytes) -> Picture | str:
-    """Return what `inspection.inspect` says; of a JPEG what its header says, for decoding will tell the rest."""
-    try:
-        with decoding.opened(data, ("JPEG",)) as image:
-            width, height = image.size
-            held = orientation.of(image)
-            is_odd = not held.sound or orientation.contradicted(image, held.value)
-            fits = width * height <= (Image.MAX_IMAGE_PIXELS or width * height)
-            if fits and image.mode in ("RGB", "L") and not is_odd:
-                return Picture(*orientation.upright_size(image.size, held.value), image.format or "", image.mode)
-    except Exception:
-        # whatever PIL stumbles over in a broken header: the inspection catches it too, and has words for it
-        pass
-    return inspection.inspect(data)
+        What begins as nothing of the modality is not read any further, however large it is.
+        """
+        if file.refused:
+            return b"", file.refused
+        if file.size > _LARGEST:
+            return b"", f"larger than {_LARGEST // 2**20} MB" if file.promised else ""
+        path = Path(file.path)
+        try:
+            whole = self.modality.recognises(path)
+            if not whole and (other := modalities.recognise(path)):
+                return b"", Other(other)
+            if not whole and not file.promised:
+                return b"", ""
+            with path.open("rb") as stream:
+                data = stream.read(None if whole else _HEAD)
+        except OSError as error:
+            return b"", f"cannot be read: {error.strerror or error}"
+        seen = self.modality.glance(data, self.parts)
+        return data, seen if isinstance(seen, str) else seen[0]

@@ -4,25 +4,21 @@ Each step works on the next chunk while its successor still works on this one, s
 faces are looked for and models compute, and there is never more in memory than a few chunks.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-import numpy as np
 import pandas as pd
 
+from deepfake import modalities, tables
 from deepfake.config import ViewConfig
-from deepfake.config.params import Faces
+from deepfake.config.images import Parts
 from deepfake.inference.inputs import File
-from deepfake.inference.reading import Chunk, Face, Piece, read
-from deepfake.modalities.image import backends, decoding, geometry, inspection
-from deepfake.modalities.image.files import Encoded
-
-if TYPE_CHECKING:
-    from deepfake.modalities.image.faces import Detector
+from deepfake.inference.reading import Chunk, Piece, read
+from deepfake.inference.seeing import Eye, FaceFinder
+from deepfake.modalities import base
 
 T = TypeVar("T")
 
@@ -30,44 +26,41 @@ T = TypeVar("T")
 def chunks(
     files: Sequence[File],
     views: Mapping[str, ViewConfig],
-    faces: Faces | None,
     *,
+    parts: Parts,
     size: int,
     threads: int,
-    detector: "Detector | None" = None,
-    detected: int = 32,
+    finder: FaceFinder | None = None,
     cuda: bool = False,
 ) -> Iterator[Chunk]:
-    """Yield the files with what a detector sees of them, decoded ahead.
+    """Yield files of one sample each with what a detector sees of them, decoded ahead.
 
     Where a view cuts out faces, each face of a file is a piece of its own, shown by all views.
 
     Args:
         files: of `inputs.find`.
-        views: what the detector looks through, by name.
-        faces: the section `faces` of params.yaml, or None when there is no detector of faces.
+        views: what the detector looks through, by name; all of one modality.
+        parts: into how many samples files are divided.
         size: files in a chunk at most.
         threads: that read, decode and look for faces; they do not change the result.
-        detector: finds faces, and the views that cut these out need it.
-        detected: images that it sees together.
-        cuda: whether to decode on the GPU where the backend can.
+        finder: finds faces, and the views that cut these out need it.
+        cuda: whether to decode on the GPU where the modality can.
     """
-    with decoding.quiet(), ThreadPoolExecutor(threads) as pool:
-        found = _ahead(read(files, size, pool))
-        decode = partial(_Decoder, threads=threads, cuda=cuda)
-        # the backend of any view will do: all decode alike
-        loader = next(iter(views.values())).loader
-        if faces is not None and detector is not None:
-            eye = decode(loader, faces.detection_size)
-            shown = _ahead(map(partial(_show, eyes={"": eye}, regions=lambda chunk: {"": _whole(chunk)}), found))
-            found = _ahead(map(partial(_locate, detector=detector, settings=faces, batch=detected, pool=pool), shown))
+    modality = modalities.load(next(iter(views.values())).modality)
+    eye_of = partial(Eye, modality, parts=parts, threads=threads, cuda=cuda)
+    with modality.quiet(), ThreadPoolExecutor(threads) as pool:
+        found = ahead(read(files, size, pool, modality, parts))
+        if finder is not None:
+            whole = {"": eye_of(finder.view(next(iter(views.values()))))}
+            shown = ahead(map(partial(_show, eyes=whole, faces=lambda _: None), found))
+            found = ahead(map(partial(_locate, finder=finder, eye=whole[""], pool=pool), shown))
             if any(view.face_margin is not None for view in views.values()):
                 found = map(_by_face, found)
-        eyes = {name: decode(view.loader, view.size) for name, view in views.items()}
-        yield from _ahead(map(partial(_show, eyes=eyes, regions=partial(_regions, views=views)), found))
+        eyes = {name: eye_of(view) for name, view in views.items()}
+        yield from ahead(map(partial(_show, eyes=eyes, faces=_boxes), found))
 
 
-def _ahead(items: Iterator[T]) -> Iterator[T]:
+def ahead(items: Iterator[T]) -> Iterator[T]:
     """Yield items; the next one is made while this one is used."""
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(next, items, None)
@@ -76,38 +69,10 @@ def _ahead(items: Iterator[T]) -> Iterator[T]:
             yield item
 
 
-class _Decoder:
-    """A backend that decodes one batch after the other at one size, and is built again after a failure."""
-
-    def __init__(self, loader: str, size: int, *, threads: int, cuda: bool):
-        """Keep how to decode."""
-        self._backend = backends.load(loader)
-        self._size, self._threads, self._cuda = size, threads, cuda
-        self._start()
-
-    def _start(self) -> None:
-        """Build what decodes the batches that are put into the queue."""
-        queue: deque[Sequence[Encoded]] = deque()
-        self._queue = queue
-        self._decoded = self._backend.decode(
-            iter(lambda: queue.popleft(), None), self._size, threads=self._threads, cuda=self._cuda
-        )
-
-    def decode(self, batch: Sequence[Encoded]) -> np.ndarray:
-        """Return uint8 [b, size, size, 3]; raises whatever the backend does when a file is damaged."""
-        self._queue.append(batch)
-        try:
-            return next(self._decoded)
-        except Exception:
-            self._start()  # a generator that has raised is at its end
-            raise
-
-
-def _show(chunk: Chunk, eyes: Mapping[str, _Decoder], regions: Callable[[Chunk], Mapping[str, pd.DataFrame]]) -> Chunk:
+def _show(chunk: Chunk, eyes: Mapping[str, Eye], faces: Callable[[Chunk], pd.DataFrame | None]) -> Chunk:
     """Decode a chunk as some views show it; a file that cannot be decoded is taken out, with the reason."""
     while chunk.usable:
-        shown = regions(chunk)
-        batches = {name: _encoded(chunk, shown[name]) for name in eyes}
+        batches = {name: _files(chunk, eye, faces(chunk)) for name, eye in eyes.items()}
         try:
             return replace(chunk, pixels={name: eye.decode(batches[name]) for name, eye in eyes.items()})
         except Exception:
@@ -119,30 +84,22 @@ def _show(chunk: Chunk, eyes: Mapping[str, _Decoder], regions: Callable[[Chunk],
     return chunk
 
 
-def _damaged(chunk: Chunk, batches: Mapping[str, Sequence[Encoded]], eyes: Mapping[str, _Decoder]) -> dict[int, str]:
+def _damaged(chunk: Chunk, batches: Mapping[str, Sequence[base.File]], eyes: Mapping[str, Eye]) -> dict[int, str]:
     """Return the usable files of a chunk that cannot be decoded, and why."""
     reasons: dict[int, str] = {}
     for name, eye in eyes.items():
-        for row, file in enumerate(batches[name]):
-            try:
-                eye.decode([file])
-            except Exception as error:
-                said = inspection.inspect(file.data)
-                words = said if isinstance(said, str) else f"cannot be decoded: {error or type(error).__name__}"
-                reasons[chunk.pieces[row].row] = words
+        for piece, file in zip(chunk.pieces, batches[name], strict=True):
+            if piece.row not in reasons and (reason := eye.fails(file)):
+                reasons[piece.row] = reason
     return reasons
 
 
-def _encoded(chunk: Chunk, regions: pd.DataFrame) -> list[Encoded]:
-    """Return a chunk's pieces as backends take them."""
-    data = [chunk.data[row] for row, _ in chunk.pieces]
-    corners = regions[geometry.CORNERS].itertuples(index=False, name=None)
-    return [Encoded(*file) for file in zip(data, corners, regions["plain"] == 1, strict=True)]
-
-
-def _whole(chunk: Chunk) -> pd.DataFrame:
-    """Return the regions in which faces are looked for: the whole images."""
-    return geometry.regions(chunk.samples, "letterbox", None, 0)
+def _files(chunk: Chunk, eye: Eye, faces: pd.DataFrame | None) -> list[base.File]:
+    """Return a chunk's pieces as its modality decodes them."""
+    names = [str(number) for number in range(len(chunk.pieces))]
+    samples = chunk.samples.iloc[[row for row, _ in chunk.pieces]].assign(sample_id=names)
+    rows = eye.rows(samples, faces)
+    return [base.File(chunk.data[piece.row], [row]) for piece, row in zip(chunk.pieces, rows, strict=True)]
 
 
 def _by_face(chunk: Chunk) -> Chunk:
@@ -151,40 +108,18 @@ def _by_face(chunk: Chunk) -> Chunk:
     return replace(chunk, pieces=[Piece(row, face) for row, faces in enumerate(found) for face in faces or (None,)])
 
 
-def _regions(chunk: Chunk, views: Mapping[str, ViewConfig]) -> dict[str, pd.DataFrame]:
-    """Return what each view shows of a chunk's pieces."""
-    names = [str(number) for number in range(len(chunk.pieces))]
-    samples = chunk.samples.iloc[[row for row, _ in chunk.pieces]].assign(sample_id=names)
-    corners = [
-        (0.0,) * 4 if face is None else (face.left, face.top, face.right, face.bottom) for _, face in chunk.pieces
-    ]
-    faces = pd.DataFrame(corners, columns=geometry.CORNERS)
-    faces = faces.assign(sample_id=names, faces=[int(face is not None) for _, face in chunk.pieces])
-    return {
-        name: geometry.regions(
-            samples, view.geometry, None if view.face_margin is None else faces, view.face_margin or 0.0
-        )
-        for name, view in views.items()
-    }
+def _boxes(chunk: Chunk) -> pd.DataFrame:
+    """Return the faces of a chunk's pieces, as far as views need to know them (`tables.FACES`)."""
+    boxes = [(0.0,) * 4 if face is None else (face.left, face.top, face.right, face.bottom) for _, face in chunk.pieces]
+    names = [str(number) for number in range(len(boxes))]
+    known = pd.DataFrame(boxes, columns=["left", "top", "right", "bottom"])
+    known = known.assign(sample_id=names, faces=[int(face is not None) for _, face in chunk.pieces])
+    return known.reindex(columns=list(tables.FACES.columns), fill_value=0.0)
 
 
-def _locate(chunk: Chunk, detector: "Detector", settings: Faces, batch: int, pool: ThreadPoolExecutor) -> Chunk:
+def _locate(chunk: Chunk, finder: FaceFinder, eye: Eye, pool: ThreadPoolExecutor) -> Chunk:
     """Find the faces of a chunk."""
     if not chunk.usable:
         return replace(chunk, faces=[])
-    shown, seen = _whole(chunk), chunk.pixels[""]
-    starts = range(0, len(seen), batch)
-    detections = list(pool.map(detector.detect, [seen[start : start + batch] for start in starts]))
-    faces = []
-    for start, found in zip(starts, detections, strict=True):
-        here = shown.iloc[start : start + batch]
-        left, top, right, bottom = found.boxes.T
-        sure = found.confidence >= settings.confidence
-        for image, corners in enumerate(here[geometry.CORNERS].to_numpy()):
-            mine = np.flatnonzero(sure & (found.image == image))
-            largest = mine[np.argsort(-((right - left) * (bottom - top))[mine], kind="stable")]
-            scale = (corners[2] - corners[0]) / settings.detection_size
-            boxes = found.boxes[largest] * scale + np.tile(corners[:2], 2)
-            values = np.column_stack([boxes, found.confidence[largest]])
-            faces.append(tuple(Face(*row) for row in values.tolist()))
-    return replace(chunk, faces=faces, pixels={})
+    shown = eye.regions(chunk.samples, None)
+    return replace(chunk, faces=finder.all(chunk.pixels[""], shown, pool), pixels={})

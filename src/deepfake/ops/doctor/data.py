@@ -2,14 +2,16 @@
 
 import shutil
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 
-from deepfake import config
-from deepfake.config import Decision, RunConfig
+from deepfake import config, modalities
+from deepfake.config import Decision, RunConfig, ViewConfig
 from deepfake.config.params import Params
 from deepfake.config.studies import Trained
 from deepfake.datasets import catalog
 from deepfake.errors import InputError
+from deepfake.loading import views
 from deepfake.ops.doctor.finding import Finding, gigabytes
 from deepfake.project import paths
 from deepfake.runs.weights import PACKAGED
@@ -67,8 +69,8 @@ def space(settings: Params) -> Finding:
     import pyarrow.parquet  # takes a quarter of a second
 
     images = pyarrow.parquet.read_metadata(paths().samples(name)).num_rows
-    absent = [side for view, side in arrays(settings) if not any(folder.glob(f"{view}-{side}px-*.npy"))]
-    needed = sum(images * side * side * 3 for side in absent)
+    absent = [view for view in arrays(settings) if not any(folder.glob(f"{view.view}-{view.size}px-*.npy"))]
+    needed = sum(images * _bytes(view) for view in absent)
     wanted = f"{gigabytes(needed)} to be decoded for all views of" if absent else "decoded are all views of"
     text = f"{wanted} {images:,} images, {gigabytes(free)} free"
     if needed > free:
@@ -77,15 +79,22 @@ def space(settings: Params) -> Finding:
     return Finding("ok", "disk", text)
 
 
-def arrays(settings: Params) -> set[tuple[str, int]]:
-    """Return the view and side of every array of decoded images that a whole study makes of its own data set."""
-    found = {(name, config.resolve_view(settings, name).size) for name in settings.views}
+def arrays(settings: Params) -> list[ViewConfig]:
+    """Return every array of decoded samples that a whole study makes of its own data set, as a view of that size."""
+    found = [config.resolve_view(settings, name) for name in views.wanted(settings, settings.dataset)]
     # augmented images come from larger ones (`views.pixels`)
-    return found | {
-        (run.view.view, round(run.view.size * run.oversampling))
+    found += [
+        run.view.model_copy(update={"size": round(run.view.size * run.oversampling)})
         for run in _runs(settings)
         if run.oversampling and run.dataset == settings.dataset
-    }
+    ]
+    return list({(view.view, view.size): view for view in found}.values())
+
+
+def _bytes(view: ViewConfig) -> int:
+    """Return how much one stored sample takes."""
+    shape, dtype = modalities.load(view.modality).stored(view)
+    return prod(shape) * int(dtype[-1])
 
 
 def existing(path: Path) -> Path:

@@ -55,7 +55,7 @@ _SKIPPED = (
     *("*confidence.csv", "*_reliability.csv"),
 )
 """Files that draw or list single predictions, and what notebooks save of other files."""
-_UNTRAINED = ("*/audit.csv", "*/shortcuts.csv", "*/faces.csv")
+_UNTRAINED = ("*/probes.csv", "*_probes.csv", "*/faces_*.csv", "*/eda_*.csv")
 """Files without a trained figure: what is neither a key nor a verdict there is exact."""
 _FOLDS = ("*_folds.csv",)
 """Files with a row a fold."""
