@@ -63,6 +63,8 @@ def tiny_params() -> dict:
     }
     values["shared"]["precision"] = "fp32"
     plain = {"model": "simple_cnn", "view": "crop_low"}
+    for study in ("audio", "video"):
+        del values["studies"][study]
     values["studies"] |= {
         "phase1": {
             "runs": {"simple_cnn_low": plain, "backbone_low": plain | {"loss": {"type": "bce_pos_weight"}}},

@@ -14,7 +14,7 @@ from deepfake.config import RunConfig, params
 from deepfake.config.params import Params
 from deepfake.evaluation import thresholds
 from deepfake.project import paths
-from deepfake.studies.generalization.cells import Cell
+from deepfake.studies.cross_domain.cells import Cell
 from deepfake.studies.generalization.external import ExternalRow
 
 IN_DOMAIN, EDITED, RESENT = "sample", "sample_edited", "sample_resent"
@@ -204,3 +204,12 @@ def write_inputs(settings: Params, **sizes: int) -> None:
         tables.write_text("{}", paths().headline(name))
     for dataset, frame in features_of(settings, **sizes).items():
         tables.write(frame, paths().features(dataset), tables.FEATURES)
+        tables.write(manifest_of(dataset, frame), paths().manifest(dataset), tables.MANIFEST)
+
+
+def manifest_of(dataset: str, features: pd.DataFrame) -> pd.DataFrame:
+    """Return the manifest of a data set: who is who in it, and of which files features were taken."""
+    names = features["sample_id"]
+    words = dict.fromkeys(("archive", "path", "source", "group", "stratum"), "") | {"folds": "0", "split": "dev"}
+    known = pd.DataFrame({"sample_id": names, "clip_id": names, "sha256": features["sha256"]})
+    return known.assign(**words, dataset=dataset, modality="image", label=0, bytes=1, fold=0, fraction_rank=0.0)

@@ -19,7 +19,9 @@ def settings(project) -> params.Params:
     paths().params.write_text(yaml.safe_dump(values, sort_keys=False))
     found = config.load()
     entry = catalog.find("sample")
-    samples, media, _ = ingest.ingest("sample", entry, paths().raw("sample"), max_quarantined=0, threads=1)
+    samples, media, _ = ingest.ingest(
+        "sample", entry, paths().raw("sample"), settings=params.Ingest(max_quarantined=0), threads=1
+    )
     tables.write(samples, paths().samples("sample"), tables.SAMPLES)
     tables.write(media, paths().media("sample"), tables.MEDIA)
     tables.write(splits.split(samples, folds=2, test_ratio=0.1, seed=1), paths().manifest("sample"), tables.MANIFEST)

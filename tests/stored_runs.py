@@ -4,10 +4,16 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import torch
 from safetensors.torch import load_file, save_file
 
+from deepfake import config, modalities, models, tables
+from deepfake.config import ViewConfig
+from deepfake.config.images import Normalization
 from deepfake.project import paths
 from deepfake.runs import checkpoint_metadata
+from deepfake.training.checkpoint import copy_weights, save_weights
 
 RUN = "simple_cnn_low"
 
@@ -42,3 +48,43 @@ def add_ensemble(name: str, **changes) -> None:
     combination = {"experiments": [RUN, "twice"], "weights": "fitted"}
     combination |= {"coefficients": [[1.0, 0.5], [0.25, 2.0]], "intercepts": [0.0, -3.0]} | changes
     edit(paths().config(name), experiment=name, kind="ensemble", model="ensemble", ensemble=combination)
+
+
+VIEWS = {
+    "video": {"view": "frames", "geometry": "crop", "face_margin": None, "size": 48, "seconds": None},
+    "audio": {"view": "log_mel", "geometry": "log_mel", "face_margin": None, "size": 64, "seconds": 1.0},
+}
+
+
+def add_untrained(kind: str, name: str, *, auc: float = 0.7, **changes) -> config.RunConfig:
+    """Write a run whose two folds have random weights, and whose view is that of a modality, with some changes."""
+    known = {"dataset": f"sample_{kind}", "modality": kind, "loader": "opencv"}
+    view = ViewConfig.model_validate(known | VIEWS[kind] | changes)
+    plain = config.resolve(config.load(), RUN)
+    run = plain.model_copy(
+        update={"experiment": name, "dataset": view.dataset, "view": view, "normalization": None, "fraction": 1.0}
+    )
+    (paths().study(run.study) / name).mkdir(parents=True, exist_ok=True)
+    scale = Normalization(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    model = models.create(run.model, modalities.shape(view))
+    for fold in range(run.folds):
+        torch.manual_seed(fold)
+        model = models.create(run.model, modalities.shape(view))
+        with torch.no_grad():
+            model.head.weight *= 50  # pyright: ignore
+        save_weights(copy_weights(model), paths().checkpoint(name, fold))
+        record = checkpoint_metadata.of(
+            run,
+            fold,
+            epoch=1,
+            metrics={},
+            normalization=scale,
+            sample_ids=np.array(["a", "b", "c", "d"]),
+            labels=np.array([0, 1, 0, 1]),
+            logits=np.array([-1.0, 0.5, 0.75, 1.0]) * (fold + 1),
+        )
+        tables.write_text(record.model_dump_json(), paths().checkpoint_record(name, fold))
+    facts = run.model_dump() | {"kind": "trained", "parameters": models.count_parameters(model)}
+    tables.write_text(json.dumps(facts), paths().config(name))
+    tables.write_text(json.dumps({"auc": auc}), paths().headline(name))
+    return run

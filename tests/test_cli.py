@@ -143,7 +143,7 @@ def test_every_view_is_written_with_its_pixels_and_says_how_large_they_are(proje
     write_tiny_faces()
     result = runner.invoke(cli.main, ["views", "sample"])
     assert result.exit_code == 0
-    assert "decoding face_low: 0.00 GB for 144 images of 32 px" in result.stderr
+    assert "decoding face_low: 0.00 GB for 144 samples of 32 x 32 x 3" in result.stderr
     assert result.stdout == "sample, face_low: 48 of 144 images have no face: their central square\n"
     for view in ("crop_low", "face_low"):
         assert paths().regions("sample", view).exists() and paths().view_facts("sample", view).exists()

@@ -406,11 +406,11 @@ def test_the_disk_is_measured_by_the_arrays_that_a_study_makes(project, runner, 
     high = {"geometry": "crop", "face_crop": False, "resolution": "high"}
     edit(custom__augmentation="full", studies__phase3__runs__away=away, views__crop_high=high)
     arrays = {("crop_low", 32), ("crop_low", 48), ("crop_high", 40)}
-    assert data.arrays(config.load()) == arrays
-    edit(custom__augmentation="full")
     assert "known after the ingest" in data.space(config.load()).found
     for command in ("ingest sample", "split sample"):
         assert runner.invoke(cli.main, command.split()).exit_code == 0
+    assert {(view.view, view.size) for view in data.arrays(config.load())} == arrays
+    edit(custom__augmentation="full")
     needed = 144 * 3 * (32**2 + 48**2)  # the view, and 1.5 times as large for augmentation
 
     def free(count: int) -> Finding:

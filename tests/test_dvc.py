@@ -70,7 +70,10 @@ def stages_run(output: str) -> set[str]:
 
 
 DATA = "sample", "sample_edited", "sample_resent"
-STUDIES = {"custom", "phase1", "phase2", "phase3", "phase4", "final", "imbalance", "generalization"}
+STUDIES = {"custom", "phase1", "phase2", "phase3", "phase4", "final", "imbalance", "generalization", "audio", "video"}
+OWN = {f"sample_of_own@{name}" for name in ("sample_audio", "sample_speech", "sample_video")}
+OWN |= {"prepare@sample_audio", "prepare@sample_video", "prepare_others@sample_speech"}
+"""What makes ready the data sets of the studies of sound and of clips."""
 EXAMINED = {"probes", "shortcuts", "robustness", "explain", "eda"}
 SHOWN = {"summary", "notebooks", "site"}
 DECISION = '{"resolution": "low", "face_crop": %s, "augmentation": "none"}'
@@ -144,7 +147,7 @@ def prepare(path: str | Path, text: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # DVC's own
 def test_a_change_runs_what_it_decides_and_nothing_else(pipeline):
-    everything = STUDIES | EXAMINED | SHOWN | {"raw", "sample", "conditions", "weights", "union"}
+    everything = STUDIES | EXAMINED | SHOWN | OWN | {"raw", "sample", "conditions", "weights", "union"}
     everything |= of_each("ingest", "faces", "views", "features")
     everything |= {f"{name}@{other}" for name in ("sample_derived", "split_others") for other in DATA[1:]} | {"split"}
     assert pipeline() == everything
@@ -173,6 +176,9 @@ def test_a_change_runs_what_it_decides_and_nothing_else(pipeline):
     follow = {"phase3", "phase4", "final", "explain"}
     assert after(**{studies.format("phase3", "resnet34_best"): {"lr": 0.0002}}) == follow
     assert after(**{studies.format("imbalance", "balance_bce"): {"seed": 1}}) == {"imbalance"}
+    # which views of their data sets are made ready depends on the runs of these studies
+    run = after(**{studies.format("audio", "audio_lcnn"): {"lr": 0.0002}})
+    assert {"audio", "prepare@sample_audio"} <= run and not run & {"phase1", "phase2", "phase3", "phase4", "imbalance"}
     # how figures are reported: no data is prepared again
     assert after(evaluation__confidence=0.9) <= STUDIES | EXAMINED
 

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -11,7 +12,10 @@ from timm.layers import resample_abs_pos_embed
 from torch import nn
 
 from deepfake import models
+from deepfake.config import FROM_SCRATCH
 from deepfake.errors import InputError
+from deepfake.models.light_cnn import MaxFeatureMap
+from deepfake.studies.results import TITLES
 
 
 @pytest.fixture(autouse=True)
@@ -247,3 +251,176 @@ def test_the_logit_is_what_the_classifier_makes_of_the_pooled_features(name):
         features = model.forward_head(model.forward_features(images), pre_logits=True)
         assert features.shape == (2, model.get_classifier().in_features)
         assert torch.equal(model.get_classifier()(features), model(images))
+
+
+# --- rectangles, one channel
+
+
+MAPS = ["simple_cnn", "lcnn", "resnet18", "efficientnet_b0", "convnext_atto", "mobilenetv3_small_100"]
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_models_take_one_channel_and_sides_that_differ(name):
+    models.check_size(name, (1, 64, 201))
+    model = models.create(name, (1, 64, 201))
+    assert all(module.training for module in model.modules())
+    logits = model(torch.randn(2, 1, 64, 201))
+    assert logits.shape == (2, 1)
+    logits.sum().backward()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
+def test_transformers_are_built_for_both_sides(name):
+    model = models.create(name, (1, 64, 208)).eval()
+    assert model.patch_embed.grid_size == (
+        64 // model.patch_embed.patch_size[0],
+        208 // model.patch_embed.patch_size[1],
+    )
+    assert model(torch.randn(2, 1, 64, 208)).shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "line"),
+    [
+        (
+            "vit_tiny_patch16_224",
+            (1, 64, 201),
+            r"maps of 64x201 px \(its patches .*\); use 64x192 or 64x208 px",
+        ),
+        (
+            "vit_tiny_patch16_224",
+            (3, 100, 40),
+            r"images of 100x40 px \(its patches .*\); use 96x32 or 112x48 px",
+        ),
+        ("vit_tiny_patch16_224", (1, 8, 64), r"maps of 8x64 px \(its patches of 16 px .*\); use 16x64 px"),
+        ("vit_tiny_patch16_224", (1, 40, 40), r"maps of 40 px \(its patches of 16 px .*\); use 32 or 48 px"),
+        ("lcnn", (1, 8, 200), "maps of 8x200; use 16 bins and frames or more"),
+    ],
+)
+def test_a_rectangle_that_a_model_cannot_take_is_refused_with_the_nearest_sides(name, shape, line):
+    for ask in (models.check_size, models.create):
+        with pytest.raises(InputError, match=rf"^model {name} cannot take {line}$"):
+            ask(name, shape)
+
+
+@pytest.mark.parametrize("name", ["simple_cnn", "resnet18", "vit_tiny_patch16_224"])
+def test_a_side_means_a_square_of_three_channels(name):
+    def state(shape):
+        torch.manual_seed(3)
+        return models.create(name, shape).state_dict()
+
+    one, other = state(64), state((3, 64, 64))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("stage", [None, "penultimate", "final"])
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_convnext", "test_vit"])
+def test_a_pretrained_trunk_sees_one_channel_as_three_equal_ones(tmp_path, name, stage):
+    classifier(name, tmp_path / "weights.safetensors")
+
+    def model(channels):
+        torch.manual_seed(1)
+        return models.create(name, (channels, 64, 96), tmp_path / "weights.safetensors", stage).eval()
+
+    maps = torch.randn(2, 1, 64, 96)
+    with torch.inference_mode():
+        one = model(1).forward_features(maps)
+        three = model(3).forward_features(maps.expand(-1, 3, -1, -1))
+    assert one.shape == three.shape
+    torch.testing.assert_close(one, three, rtol=1e-4, atol=1e-5)
+    assert one.std() > 0
+
+
+# --- the light CNN
+
+
+def test_max_feature_map_takes_the_greater_of_both_halves():
+    maps = np.random.default_rng(1).standard_normal((2, 6, 4, 5)).astype(np.float32)
+    found = MaxFeatureMap()(torch.from_numpy(maps)).numpy()
+    expected = np.array([[np.where(a > b, a, b) for a, b in zip(one[:3], one[3:], strict=True)] for one in maps])
+    assert found.shape == (2, 3, 4, 5)
+    assert np.array_equal(found, expected)
+    rows = np.array([[1.0, -2.0, 0.5, -3.0]], np.float32)
+    assert MaxFeatureMap()(torch.from_numpy(rows)).tolist() == [[1.0, -2.0]]
+
+
+def test_pooling_before_the_max_feature_map_is_pooling_behind_it():
+    maps, pool, greater = torch.randn(2, 8, 9, 13), nn.MaxPool2d(2), MaxFeatureMap()
+    assert torch.equal(greater(pool(maps)), pool(greater(maps)))
+
+
+def test_the_light_cnn_has_the_layers_of_the_paper():
+    model = models.LightCNN((1, 60, 400), width=1.0)
+    convolutions = [module for module in model.features if isinstance(module, nn.Conv2d)]
+    # table 2 of Lavrentyeva et al. 2019: kernel, filters, thousands of parameters
+    published = [
+        *((5, 64, 1.6), (1, 64, 2.1), (3, 96, 27.7), (1, 96, 4.7), (3, 128, 55.4)),
+        *((1, 128, 8.3), (3, 64, 36.9), (1, 64, 2.1), (3, 64, 18.5)),
+    ]
+    found = [
+        (layer.kernel_size[0], layer.out_channels, round((layer.weight.numel() + layer.out_channels) / 1000, 1))
+        for layer in convolutions
+    ]
+    # 1.664 is cut off there
+    assert [(1.6 if kernel == 5 else count) for kernel, _, count in found] == [count for _, _, count in published]
+    assert [each[:2] for each in found] == [each[:2] for each in published]
+    assert model.hidden[0].out_features == 160
+    assert model.get_classifier().in_features == 80
+    norms = 2 * (32 + 48 + 48 + 64 + 32 + 32 + 80)
+    layers = 1_664 + 2_112 + 27_744 + 4_704 + 55_424 + 8_320 + 36_928 + 2_112 + 18_496
+    assert models.count_parameters(model) == layers + norms + (32 * 3 + 1) * 160 + 81
+
+
+@pytest.mark.parametrize("frames", [16, 101, 200, 401])
+def test_the_light_cnn_takes_windows_of_any_length(frames):
+    model = models.create("lcnn", (1, 60, 400)).eval()
+    maps = torch.randn(3, 1, 60, frames)
+    with torch.no_grad():
+        features = model.forward_features(maps)
+        assert features.shape[2:] == (60 // 16, frames // 16)
+        hidden = model.forward_head(features, pre_logits=True)
+        assert hidden.shape == (3, model.get_classifier().in_features)
+        assert torch.equal(model.get_classifier()(hidden), model(maps))
+
+
+def test_steady_sound_looks_the_same_in_windows_of_any_length():
+    model = models.create("lcnn", (1, 60, 160)).eval()
+    steady = torch.randn(1, 1, 60, 1)
+    with torch.no_grad():
+        short, long = (model.forward_features(steady.expand(-1, -1, -1, frames)) for frames in (320, 640))
+    # but near an edge, where convolutions see zeros
+    torch.testing.assert_close(short[..., 8], long[..., 20])
+    assert short[..., 8].std() > 0
+
+
+def test_the_light_cnn_learns_which_of_two_bands_is_loud():
+    torch.manual_seed(0)
+    maps, labels = torch.randn(32, 1, 32, 64), torch.arange(32) % 2
+    maps[labels == 1, :, :12] += 0.7
+    maps[labels == 0, :, 20:] += 0.7
+    model = models.create("lcnn", (1, 32, 64))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(40):
+        loss = nn.functional.binary_cross_entropy_with_logits(model(maps)[:, 0], labels.float())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    with torch.no_grad():
+        decided = model.eval()(maps)[:, 0] > 0
+    assert losses[0] > 0.4
+    assert losses[-1] < 0.1
+    assert (decided == (labels == 1)).all()
+
+
+def test_the_light_cnn_does_not_need_timm():
+    code = (
+        "import sys; from deepfake import models; models.create('lcnn', (1, 60, 200)); assert 'timm' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_nobody_has_pretrained_the_networks_that_are_our_own():
+    assert set(models.OWN) == set(FROM_SCRATCH) <= set(TITLES)

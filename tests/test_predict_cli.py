@@ -16,6 +16,7 @@ from scipy.special import expit
 from conftest import encoded
 from deepfake import cli, tables
 from deepfake.cli import predict as command
+from deepfake.cli import verdict_lines
 from deepfake.inference.reading import Face
 from deepfake.inference.verdicts import Part, Verdict
 from deepfake.project import paths
@@ -72,7 +73,16 @@ def test_the_final_model_is_named(photos, runner):
 def test_people_get_rows_and_the_runs_limits(photos, runner):
     result = run(runner, "photos/0.jpg", "--run", RUN)
     heading, row = result.stdout.splitlines()
-    assert heading.split("\t") == ["file", "verdict", "probability", "threshold", "logit", "faces"]
+    assert heading.split("\t") == [
+        "file",
+        "verdict",
+        "probability",
+        "threshold",
+        "logit",
+        "faces",
+        "parts",
+        "decided by",
+    ]
     assert row.split("\t")[0] == "photos/0.jpg"
     summary, limits = result.stderr.splitlines()
     assert summary.startswith("1 file:")
@@ -88,7 +98,7 @@ def test_a_damaged_file_is_reported_and_the_others_answered(photos, runner):
     assert set(broken) == {"file", "error"}
     assert "verdict" in first
     assert "verdict" in last
-    assert result.stderr.splitlines()[-1].startswith("deepfake: 1 of 3 files could not be read")
+    assert result.stderr.splitlines()[-1].startswith("deepfake: 1 of 3 files could not be judged")
     plain = run(runner, "photos").stdout.splitlines()
     assert plain[2].split("\t")[:2] == ["photos/0a.jpg", "error"]
 
@@ -96,7 +106,7 @@ def test_a_damaged_file_is_reported_and_the_others_answered(photos, runner):
 def test_when_nothing_can_be_read_the_exit_code_is_2(photos, runner):
     result = run(runner, "photos/notes.txt")
     assert result.exit_code == 2
-    assert "deepfake: 1 of 1 file could not be read" in result.stderr
+    assert "deepfake: 1 of 1 file could not be judged" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -127,29 +137,28 @@ def test_without_a_run_the_command_that_makes_one_is_told(photos, runner):
         assert "no run that can predict; run deepfake train" in result.stderr
 
 
-def test_a_folder_of_clips_says_what_it_holds(photos, runner):
-    Path("clips").mkdir()
-    for name in ("a.mp4", "b.MOV", "notes.txt"):
-        (Path("clips") / name).write_bytes(bytes(64))
-    result = run(runner, "clips")
+def test_a_folder_without_media_says_what_it_holds(photos, runner):
+    Path("texts").mkdir()
+    for name in ("a.txt", "b.csv", "notes.txt"):
+        (Path("texts") / name).write_bytes(bytes(64))
+    result = run(runner, "texts")
     assert result.exit_code == 2
     assert result.stdout == ""
     [line] = result.stderr.splitlines()
-    assert line.startswith("deepfake: no images in clips: 2 videos (.mov, .mp4), 1 other file (.txt); name images")
-    result = run(runner, "clips/a.mp4", "--json")
-    assert result.exit_code == 2
-    assert json.loads(result.stdout)["error"].startswith("video: not judged yet, images only; extract frames")
+    assert line.startswith(
+        "deepfake: no images, clips or recordings in texts: 3 other files (.csv, .txt); name images, clips or"
+    )
 
 
 def test_what_is_passed_over_is_said(photos, runner):
     (photos / "deep").mkdir()
     shutil.copy(photos / "0.jpg", photos / "deep/2.jpg")
-    (photos / "clip.mp4").write_bytes(bytes(64))
+    (photos / "README").write_bytes(bytes(64))
     result = run(runner, "photos")
     assert result.exit_code == 0, result.stderr
     assert len(result.stdout.splitlines()) == 1 + 3
     assert "3 files: " in result.stderr
-    assert "; passed over: 1 video (.mp4), 1 other file (.txt)" in result.stderr
+    assert "; passed over: 2 other files (.txt, no ending)" in result.stderr
     result = run(runner, "photos", "--no-recursive")
     assert len(result.stdout.splitlines()) == 1 + 2
 
@@ -169,23 +178,23 @@ def test_each_face_is_listed_with_its_score():
     faces = [Face(0.0, 1.0, 9.0, 9.0, 0.99), Face(20.0, 1.0, 25.0, 6.0, 0.97)]
     parts = tuple(Part(np.array([logit, logit]), face) for logit, face in zip((-1.0, 2.0), faces, strict=True))
     verdict = Verdict("a.jpg", parts, (-1.0, 2.0), tuple(faces), 0.5)
-    facts = command._facts(verdict, "some run", "few")
+    facts = verdict_lines.facts(verdict, "image", "some run", "few")
     assert [face["logit"] for face in facts["faces"]] == [-1.0, 2.0]
     assert facts["faces"][1]["left"] == 20.0
     assert (facts["logit"], facts["verdict"], facts["fold_logits"]) == (2.0, "fake", [[-1.0, -1.0], [2.0, 2.0]])
     assert facts["probability"] == pytest.approx(expit(2.0))
     assert facts["threshold"] == pytest.approx(expit(0.5))
-    assert command._cells(verdict)[-1] == "2"
+    assert verdict_lines.cells(verdict)[-3:] == ["2", "", ""]
     assert command._kinds(verdict) == ["fake", "crowded"]
     whole = Verdict("a.jpg", (Part(np.array([1.0]), None),), (1.0,), tuple(faces), 0.5)
-    assert [face["logit"] for face in command._facts(whole, "some run", "few")["faces"]] == [None, None]
+    assert [face["logit"] for face in verdict_lines.facts(whole, "image", "some run", "few")["faces"]] == [None, None]
     assert command._kinds(whole) == ["fake"]
 
 
 @pytest.mark.slow
 def test_a_picture_without_a_face_says_so(photos, runner):
     rows = run(runner, "photos", faces=True)
-    assert [row.split("\t")[-1] for row in rows.stdout.splitlines()[1:]] == ["no face", "no face"]
+    assert [row.split("\t")[5] for row in rows.stdout.splitlines()[1:]] == ["no face", "no face"]
     assert "2 without a face, where a verdict means little" in rows.stderr
     [line, _] = run(runner, "photos", "--json", faces=True).stdout.splitlines()
     assert json.loads(line)["faces"] == []
@@ -193,9 +202,9 @@ def test_a_picture_without_a_face_says_so(photos, runner):
 
 def test_the_columns_of_the_table_are_fixed():
     rows = [
-        command._row(["a.jpg", "fake", "0.912", "0.500", "+2.34", "no face"], 20, "red"),
-        command._row(["a/very/long/path/to/b.jpg", "real", "0.012", "0.500", "-12.34", "3"], 20, "green"),
-        command._row(["c.jpg", "error", "empty file"], 20, "yellow"),
+        verdict_lines.row(["a.jpg", "fake", "0.912", "0.500", "+2.34", "no face", "", ""], 20, "red"),
+        verdict_lines.row(["a/very/long/path/to/b.jpg", "real", "0.012", "0.500", "-12.34", "3", "", ""], 20, "green"),
+        verdict_lines.row(["c.jpg", "error", "empty file"], 20, "yellow"),
     ]
     plain = [click.unstyle(row) for row in rows]
     assert plain[0].index("fake") == plain[1].index("real") == plain[2].index("error")

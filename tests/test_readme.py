@@ -66,7 +66,7 @@ def test_its_first_screen_is_the_summary_s():
         name: [line for line in (ROOT / name).read_text("utf-8").splitlines() if re.match(r"\| \[.*\?\]\(", line)]
         for name in ("README.md", "reports/summary.md")
     }
-    assert len(rows["README.md"]) == 12
+    assert len(rows["README.md"]) == 14
     assert [line.replace("(reports/", "(") for line in rows["README.md"]] == rows["reports/summary.md"]
     (seen,) = re.findall(r"^With 80% power.*$", (ROOT / "reports/summary.md").read_text("utf-8"), re.MULTILINE)
     assert seen in (ROOT / "README.md").read_text("utf-8")

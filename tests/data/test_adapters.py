@@ -478,15 +478,42 @@ def test_images_that_a_table_does_not_name_are_counted(tmp_path):
 
 
 def test_what_is_no_image_by_its_suffix_is_passed_over_and_counted(tmp_path):
-    beside = ["real/1.txt", "real/1.JSON", "fake/2.npy", "fake/notes.md", "real/clip.mp4", "real/voice.wav"]
+    beside = ["real/1.txt", "real/1.JSON", "fake/2.npy", "fake/notes.md", "real/a.csv", "real/b.pdf"]
     # a suffix that is not known, or none: the content decides
     images = ["real/1.jpg", "fake/2.PNG", "real/photo", "fake/scan.v2", "fake/x.img"]
     grow(tmp_path, *beside, *images, "fake/@eaDir/2.PNG/SYNOPHOTO_THUMB_M.jpg", "real/ehthumbs.db")
     found = adapters.find(tmp_path, in_folder())
     assert {file.path for file in found.files} == set(images)
     assert str(found.passed) == (
-        "6 other files (1 .json, 1 .md, 1 .mp4, 1 .npy, 1 .txt, ...), 1 thumbnail folder and 1 hidden or system file"
+        "6 other files (1 .csv, 1 .json, 1 .md, 1 .npy, 1 .pdf, ...), 1 thumbnail folder and 1 hidden or system file"
     )
+
+
+MIXED = ["real/1.jpg", "real/clip.mp4", "fake/2.png", "fake/gan/voice.wav", "fake/live.MOV"]
+
+
+@pytest.mark.parametrize("above", ["", "all/"])
+def test_a_labelled_file_of_another_modality_is_refused_and_one_without_a_label_is_counted(tmp_path, above):
+    grow(tmp_path, *(above + path for path in MIXED), f"{above}extra/clip.mp4")
+    found = adapters.find(tmp_path, in_folder())
+    assert {file.path: file.refused for file in found.files if file.refused} == {
+        f"{above}{path}": f"by its suffix of modality {kind}, in a data set of modality image"
+        for path, kind in (("real/clip.mp4", "video"), ("fake/gan/voice.wav", "audio"), ("fake/live.MOV", "video"))
+    }
+    assert str(found.passed) in ("1 other file (1 .mp4)", "1 file without a label (1 in extra)")
+
+
+def test_a_class_that_has_files_of_another_modality_only_has_no_file(tmp_path):
+    grow(tmp_path, "x/real/1.jpg", "x/fake/2.mp4")
+    with pytest.raises(InputError, match="no fake file"):
+        adapters.find(tmp_path, in_folder())
+
+
+def test_sources_of_two_modalities_are_refused_as_well(tmp_path):
+    zipped(tmp_path / "wiki.zip", "00/a.jpg", "00/a.mp4")
+    zipped(tmp_path / "insight.zip", "00/a.jpg")
+    files = adapters.find(tmp_path, in_sources()).files
+    assert [file.path for file in files if file.refused] == ["00/a.mp4"]
 
 
 def test_a_file_that_a_table_names_is_read_whatever_it_is_called(own):

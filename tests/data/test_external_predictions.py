@@ -2,8 +2,10 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from deepfake import tables
 from deepfake.datasets.external import predictions as external_predictions
 from deepfake.datasets.external.options import Options
 from deepfake.errors import InputError
@@ -558,3 +560,59 @@ def test_many_rows_come_out_as_they_went_in(read):
     assert found.ids[4321] == "4321"
     same = found.groups[:, None] == found.groups[:400]
     assert np.array_equal(same, groups[:, None] == groups[:400])
+
+
+def manifest_of_clips() -> pd.DataFrame:
+    """Return a manifest of four clips with three samples each, two a person, a real and a fake one."""
+    clips = [(f"{source}/{person}", label, source, person) for person in "ab" for label, source in ((0, "r"), (1, "f"))]
+    return pd.DataFrame(
+        {
+            "sample_id": [f"{clip}#{number:03d}" for clip, *_ in clips for number in range(3)],
+            "clip_id": [clip for clip, *_ in clips for _ in range(3)],
+            "path": [f"{clip}.mp4" for clip, *_ in clips for _ in range(3)],
+            **{
+                name: [one[place] for one in clips for _ in range(3)]
+                for place, name in ((1, "label"), (2, "source"), (3, "group"))
+            },
+        }
+    )
+
+
+@pytest.mark.parametrize("named", ["sample_id", "clip_id"])
+def test_scores_of_parts_are_joined_by_the_clips_of_our_manifest(read, tmp_path, named):
+    manifest = manifest_of_clips()
+    manifest.to_parquet(tmp_path / "manifest.parquet")
+    scores = np.random.default_rng(0).uniform(0, 1, len(manifest)).round(3)
+    rows = "".join(f"{name},{score}\n" for name, score in zip(manifest[named], scores, strict=True))
+    for how in ("mean", "median", "max"):
+        found = read(f"{named},score\n{rows}", key=tmp_path / "manifest.parquet", aggregate=how)
+        expected = manifest.assign(score=scores).groupby("clip_id", sort=False)
+        np.testing.assert_allclose(found.scores, expected["score"].agg(how))
+        assert found.labels.tolist() == expected["label"].first().tolist()
+        assert found.groups.tolist() == [0, 0, 1, 1]
+        assert found.sources.tolist() == ["r", "f", "r", "f"]
+
+
+def test_a_key_without_clips_needs_them_named(read, tmp_path):
+    (tmp_path / "key.csv").write_text("file,label\nu1,0\nu2,1\n")
+    with pytest.raises(InputError, match="--aggregate: no column of clips: none is called so"):
+        read("file,score\nu1,.2\nu2,.9\n", key=tmp_path / "key.csv", aggregate="mean")
+
+
+def test_scores_may_be_a_parquet_file(tmp_path):
+    table = pd.DataFrame({"video": ["a", "a", "b"], "label": [0, 0, 1], "score": [0.1, 1 / 3, 0.9]})
+    table.to_parquet(tmp_path / "scores.parquet")
+    found = external_predictions.read(tmp_path / "scores.parquet", Options(aggregate="max"))
+    assert found.scores is not None
+    assert found.scores.tolist() == [1 / 3, 0.9]
+    assert found.taken.separator == "Parquet"
+    (tmp_path / "text.parquet").write_text("label,score\n0,.1\n")
+    with pytest.raises(InputError, match=r"text\.parquet: not a Parquet file"):
+        external_predictions.read(tmp_path / "text.parquet", Options())
+
+
+def test_predictions_of_our_own_runs_are_refused_with_the_reason(tmp_path):
+    columns = {column: ["0"] for column in tables.PREDICTIONS.columns}
+    pd.DataFrame(columns).to_parquet(tmp_path / "predictions.parquet")
+    with pytest.raises(InputError, match=r"predictions of a run of this project: .* different scales"):
+        external_predictions.read(tmp_path / "predictions.parquet", Options())

@@ -13,6 +13,7 @@ from PIL import Image
 
 from deepfake import modalities, tables
 from deepfake.config import params
+from deepfake.config.images import Parts
 from deepfake.datasets import duplicates, ingest
 from deepfake.datasets.catalog import DataSet
 from deepfake.datasets.layouts import adapters, contents
@@ -53,7 +54,7 @@ def pack(folder: Path, **archives: Mapping[str, bytes]) -> Path:
 
 def run(raw: Path, entry: DataSet | None = None, *, max_quarantined: float = 0.0, threads: int = 2):
     samples, media, quarantine = ingest.ingest(
-        "mine", entry or dataset(), raw, max_quarantined=max_quarantined, threads=threads
+        "mine", entry or dataset(), raw, settings=params.Ingest(max_quarantined=max_quarantined), threads=threads
     )
     tables.check(media, tables.MEDIA, "here")
     assert media["sample_id"].tolist() == samples["sample_id"].tolist()
@@ -130,8 +131,8 @@ def test_more_files_than_may_be_read_ahead_stay_in_order(tmp_path, monkeypatch, 
     waiting, most = [], []
     real_read = contents.read
 
-    def counted(raw, files):
-        for file, data in real_read(raw, files):
+    def counted(raw, files, **options):
+        for file, data in real_read(raw, files, **options):
             waiting.append(file)
             most.append(len(waiting))
             yield file, data
@@ -142,11 +143,13 @@ def test_more_files_than_may_be_read_ahead_stay_in_order(tmp_path, monkeypatch, 
         tmp_path, wiki={f"p/{i:02}.png": encoded("PNG", (5 + i, 4)) for i in range(11)}, insight={"p/x.png": encoded()}
     )
     files = adapters.find(tmp_path, dataset()).files
-    for file, _ in ingest._examined(tmp_path, files, modalities.load("image"), 3):
+    for file, _ in ingest._examined(tmp_path, files, modalities.load("image"), Parts(), 3):
         waiting.remove(file)
     # of what is read, all but so many files were handed on: the whole data set is never in memory
     assert max(most) == (4 if limit[0] == "_FILES_AHEAD" else 1)
-    _, media, _ = ingest.ingest("mine", dataset(), tmp_path, max_quarantined=0, threads=3, progress=heard)
+    _, media, _ = ingest.ingest(
+        "mine", dataset(), tmp_path, settings=params.Ingest(max_quarantined=0), threads=3, progress=heard
+    )
     assert list(media["width"][:11]) == [5 + i for i in range(11)]
     assert heard.steps == [("ingesting mine", done, 12) for done in (5, 10, 12)]
 

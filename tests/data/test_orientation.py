@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from deepfake.modalities.image import backends, decoding, features, inspection, orientation
-from deepfake.modalities.image.files import Encoded
+from deepfake.modalities.image.encoded import Encoded
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # as `decoding.quiet` does
 

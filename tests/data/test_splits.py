@@ -11,7 +11,7 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from deepfake import tables
-from deepfake.datasets import splits
+from deepfake.datasets import class_ratio, composition, splits
 from deepfake.errors import InputError
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -382,7 +382,7 @@ def test_the_parts_are_indexed_like_the_manifest(manifest):
 def test_the_composition_of_folds_is_that_of_a_pivot_table():
     samples = pd.concat([even(12), table({f"h{i}": {"wiki": 1, "text2img": 3} for i in range(9)})], ignore_index=True)
     manifest = splits.split(samples, folds=3, test_ratio=0.2, seed=1, repeats=2)
-    found = splits.composition(manifest)
+    found = composition.count(manifest)
     assert found.columns.tolist() == ["fold 0", "fold 1", "fold 2", "test set", "all"]
     assert found.index.tolist() == ["groups", "reals", "fakes", "wiki", "insight", "text2img"]
     part = manifest["fold"].map({0: "fold 0", 1: "fold 1", 2: "fold 2", -1: "test set"})
@@ -405,7 +405,7 @@ def test_the_composition_of_folds_is_that_of_a_pivot_table():
 def test_a_fold_without_a_source_shows_a_zero():
     manifest = splits.split(even(12), folds=3, test_ratio=0.2, seed=1)
     manifest.loc[manifest["fold"] == 1, "source"] = "other"
-    assert splits.composition(manifest).loc[["insight", "wiki"], "fold 1"].tolist() == [0, 0]
+    assert composition.count(manifest).loc[["insight", "wiki"], "fold 1"].tolist() == [0, 0]
 
 
 def test_too_few_training_groups_for_an_inner_validation_are_an_error():
@@ -581,7 +581,7 @@ def test_a_fake_source_beside_another_can_be_held_out(manifest):
 
 
 def kept(manifest: pd.DataFrame, ratio: float, seed: int = 42) -> pd.DataFrame:
-    return manifest[splits.thinned(manifest, manifest.index, ratio, seed)]
+    return manifest[class_ratio.subsampled(manifest, manifest.index, ratio, seed)]
 
 
 def fakes_per_real(rows: pd.DataFrame) -> float:
@@ -600,6 +600,38 @@ def test_a_ratio_is_met_in_every_fold(large, ratio):
         assert abs(fakes - ratio * reals) <= max(1, ratio) + 1  # one sample more or less
         sources = rows["source"].value_counts()
         assert abs(sources["insight"] - sources["text2img"]) <= 1
+
+
+def in_frames(manifest: pd.DataFrame, seed: int = 3) -> pd.DataFrame:
+    """Make a clip of one to five frames of each sample."""
+    frames = manifest.loc[manifest.index.repeat(np.random.default_rng(seed).integers(1, 6, len(manifest)))]
+    frames = frames.reset_index(drop=True)
+    place = frames.groupby("clip_id").cumcount().astype(str)
+    return frames.assign(sample_id=frames["clip_id"] + "#" + place)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 2.0, 9.0])
+def test_whole_clips_are_thinned_until_they_are_in_the_ratio(large, ratio):
+    frames = in_frames(large)
+    rows = frames[class_ratio.subsampled(frames, frames.index, ratio, 42)]
+    # the clips that stay are those that stay of one sample each, and all of their frames do
+    assert rows["clip_id"].drop_duplicates().tolist() == kept(large, ratio)["clip_id"].tolist()
+    assert rows["clip_id"].value_counts().to_dict() == {
+        clip: count for clip, count in frames["clip_id"].value_counts().items() if clip in set(rows["clip_id"])
+    }
+    assert fakes_per_real(rows.drop_duplicates("clip_id")) == pytest.approx(ratio, rel=0.1)
+
+
+def test_the_parts_of_a_fold_have_the_ratio_in_clips(large):
+    frames = in_frames(large)
+    options = {"fraction": 0.7, "val_ratio": 0.2, "seed": 42, "class_ratio": 2.0}
+    parts = splits.subsets(frames, 1, **options)
+    of_clips = splits.subsets(large, 1, **options)
+    clip_of = (
+        frames.loc[parts.index].assign(part=parts).groupby("clip_id", sort=False)["part"].agg(["first", "nunique"])
+    )
+    assert (clip_of["nunique"] == 1).all()
+    assert clip_of["first"].to_dict() == dict(zip(large.loc[of_clips.index, "clip_id"], of_clips, strict=True))
 
 
 @pytest.mark.parametrize("groups", ["many samples", "one sample"])
@@ -663,7 +695,7 @@ def test_the_choice_follows_the_seed_and_not_the_fraction(large):
     first, again, other = (set(kept(large, 9.0, seed)["sample_id"]) for seed in (1, 1, 2))
     assert first == again != other
     half = large.index[large["fraction_rank"] < 0.5]
-    chosen = set(large.loc[half[splits.thinned(large, half, 9.0, 42)], "sample_id"])
+    chosen = set(large.loc[half[class_ratio.subsampled(large, half, 9.0, 42)], "sample_id"])
     everything = set(kept(large, 9.0)["sample_id"]) & set(large.loc[half, "sample_id"])
     # the ratio may need one more or less of a fold
     assert len(chosen ^ everything) <= 0.2 * len(everything)
@@ -731,6 +763,6 @@ def test_a_file_that_is_copied_from_training_into_the_published_test_set_is_foun
 def test_a_published_split_without_a_test_part_is_an_error():
     samples = even(20)
     with pytest.raises(
-        InputError, match=r"from_folders, but no sample lies in a folder test .*run deepfake ingest again"
+        InputError, match=r"but no sample is in it .with from_folders: in a folder test, .*run deepfake ingest again"
     ):
         splits.split(samples, folds=3, test_ratio=0.1, seed=1, published=published(samples, set()))

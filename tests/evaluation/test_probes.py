@@ -19,6 +19,7 @@ from deepfake.config.params import Evaluation
 from deepfake.errors import InputError
 from deepfake.evaluation import probes, resampling, shortcut_attribution
 from deepfake.evaluation.evalset import EvalSet
+from deepfake.modalities.image import families
 from deepfake.modalities.image import features as files
 from deepfake.synthetic import photographs
 
@@ -388,7 +389,7 @@ def leaking(pictures: list[np.ndarray], samples: EvalSet, how) -> pd.DataFrame:
             for pixels, label in zip(pictures, samples.labels, strict=True)
         ]
     )
-    rows, _ = probes.probe("files", found, files.CONTAINER | files.PIXELS, samples)
+    rows, _ = probes.probe("files", found, families.CONTAINER | families.PIXELS, samples)
     judged = probes.judge(rows, SEVERITY, EVALUATION)
     return judged[judged["severity"] != "none"]
 

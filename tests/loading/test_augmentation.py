@@ -6,6 +6,7 @@ import torch
 from scipy import stats
 from torchvision.transforms import functional
 
+from deepfake.modalities.chance import splitmix64
 from deepfake.modalities.image.augmentation import (
     YIQ,
     AugmentationPlan,
@@ -13,7 +14,6 @@ from deepfake.modalities.image.augmentation import (
     blur_window,
     noise_bank,
     possible,
-    splitmix64,
 )
 from policies import policy
 

@@ -11,12 +11,14 @@ from deepfake.config.params import Augmentation, Normalization
 from deepfake.loading.batches import AugmentingLoader, Loader
 from deepfake.loading.pixels import Mapped
 from deepfake.modalities.image import backends
+from shown import pixel_view
 
 IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 ODD = Normalization(mean=(0.1, 0.9, 0.5), std=(1.0, 0.5, 0.05))
 POLICIES = {
     name: Augmentation.model_validate(policy)
     for name, policy in yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["augmentations"].items()
+    if policy.get("modality", "image") == "image"
 }
 COUNT, SIDE, LARGER = 11, 16, 20
 
@@ -43,7 +45,7 @@ def expected(image: np.ndarray, normalization: Normalization = IMAGENET) -> torc
 
 
 def plain(images: np.ndarray, labels: np.ndarray, normalization: Normalization = IMAGENET) -> Loader:
-    return Loader(Mapped(images), labels, normalization)
+    return Loader(Mapped(images), labels, pixel_view(SIDE), normalization)
 
 
 def augmenting(images, larger, labels, policy: str = "full", backend: str = "torchvision", **options) -> Loader:
@@ -51,11 +53,11 @@ def augmenting(images, larger, labels, policy: str = "full", backend: str = "tor
         Mapped(images),
         Mapped(larger),
         labels,
+        pixel_view(SIDE, loader=backend),
         options.get("normalization", IMAGENET),
         POLICIES[policy],
-        backend=backend,
+        side=LARGER,
         seed=options.get("seed", 42),
-        sides=(LARGER, SIDE),
         batch_size=options.get("batch_size", 8),
     )
 

@@ -15,14 +15,17 @@ import pandas as pd
 import pytest
 
 from conftest import as_shown, encoded, write_pictures
-from deepfake import runtime
+from deepfake import modalities, runtime
 from deepfake.errors import InputError
 from deepfake.loading import cache
 from deepfake.modalities.image import backends, geometry
 from deepfake.progress import Progress
 from heard import Heard
+from shown import pixel_view
 
-COUNT = 2 * cache.BATCH + 9
+BATCH = 64
+"""Images that are decoded at once."""
+COUNT = 2 * BATCH + 9
 SIZE = 6
 
 
@@ -61,8 +64,9 @@ def ensure(collection, tmp_path, asked):
 
     def call(samples=samples, regions=None, size=SIZE, **options) -> Path:
         regions = geometry.regions(samples, "crop", None, 0.0) if regions is None else regions
-        defaults = {"raw": raw, "folder": tmp_path / "cache", "name": "crop_low", "loader": "dali", "threads": 1}
-        return cache.ensure(samples, regions, size, **defaults | options)
+        view = pixel_view(size, view=options.pop("name", "crop_low"), loader=options.pop("loader", "dali"))
+        defaults = {"raw": raw, "folder": tmp_path / "cache", "threads": 1}
+        return cache.ensure(view, samples, regions, **defaults | options)
 
     return call
 
@@ -110,7 +114,7 @@ def test_the_array_has_the_order_of_the_samples(collection, ensure, asked):
     images = np.load(path)
     assert images.dtype == np.uint8
     np.testing.assert_array_equal(images, expected(raw, samples, SIZE))
-    assert asked == [[cache.BATCH, cache.BATCH, 9]]  # no more than a batch is in memory
+    assert asked == [[BATCH, BATCH, 9]]  # no more than a batch is in memory
 
 
 def test_it_can_be_mapped(ensure):
@@ -191,9 +195,11 @@ def test_it_is_made_anew_when_what_decides_it_changes(collection, ensure, asked,
     assert len(asked) == 2
 
 
-@pytest.mark.parametrize("module", cache._DECIDING_MODULES)
-def test_the_code_that_decides_is_there(module):
-    assert (Path(runtime.__file__).parent / module).is_file()
+@pytest.mark.parametrize("modality", modalities.MODALITIES)
+def test_the_code_that_decides_is_there(modality):
+    found = [Path(runtime.__file__).parent / runtime.module_file(name) for name in modalities.load(modality).DECODING]
+    assert found
+    assert all(path.is_file() for path in found)
 
 
 def test_what_does_not_decide_the_pixels_makes_nothing_anew(collection, ensure, asked):
@@ -282,13 +288,13 @@ def test_the_size_is_announced_before_anything_is_decoded(ensure, asked):
     ((line, before),) = heard
     assert f"{SIZE * SIZE * 3 * COUNT / 1e9:.2f} GB" in line
     assert "crop_low" in line
-    assert f"{COUNT} images" in line
+    assert f"{COUNT} samples" in line
     assert before == []
 
 
 def test_progress_counts_every_image(ensure):
     ensure(progress=(heard := Heard()))
-    assert heard.steps == [("decoding crop_low", done, COUNT) for done in (cache.BATCH, 2 * cache.BATCH, COUNT)]
+    assert heard.steps == [("decoding crop_low", done, COUNT) for done in (BATCH, 2 * BATCH, COUNT)]
 
 
 def test_a_disk_that_fills_up_leaves_nothing_half_written(ensure, tmp_path):

@@ -14,7 +14,7 @@ from scipy import ndimage
 from conftest import as_shown, encoded
 from deepfake.config.params import Augmentation
 from deepfake.modalities.image.augmentation import AugmentationPlan
-from deepfake.modalities.image.files import Encoded
+from deepfake.modalities.image.encoded import Encoded
 from jpegs import ARITHMETIC, LOSSLESS
 from policies import EVERYTHING, policy
 
@@ -164,7 +164,7 @@ def test_dali_is_kept_from_exif_that_ends_its_process(which):
         "import numpy as np\n"
         "from PIL import Image\n"
         "from deepfake.modalities.image import dali\n"
-        "from deepfake.modalities.image.files import Encoded\n"
+        "from deepfake.modalities.image.encoded import Encoded\n"
         "exif, stream = Image.Exif(), io.BytesIO()\n"
         "exif[0x0112] = 6\n"
         "Image.effect_noise((9, 6), 90).convert('RGB').save(stream, 'JPEG')\n"
@@ -187,7 +187,7 @@ def test_decoding_needs_no_torch():
         "import io, sys\n"
         "from PIL import Image\n"
         "from deepfake.modalities.image import dali\n"
-        "from deepfake.modalities.image.files import Encoded\n"
+        "from deepfake.modalities.image.encoded import Encoded\n"
         "stream = io.BytesIO()\n"
         "Image.new('RGB', (9, 9)).save(stream, 'JPEG')\n"
         "(found,) = dali.decode([[Encoded(stream.getvalue(), (0, 0, 9, 9), True)]], 8, threads=1)\n"
@@ -345,7 +345,7 @@ import numpy as np, torch
 from PIL import Image
 from deepfake.modalities.image import dali
 from deepfake.modalities.image.augmentation import AugmentationPlan
-from deepfake.modalities.image.files import Encoded
+from deepfake.modalities.image.encoded import Encoded
 from deepfake.config.images import Augmentation
 
 stream = io.BytesIO()

@@ -8,7 +8,9 @@ from PIL import Image
 
 from conftest import encoded, write_pictures
 from deepfake.errors import InputError
-from deepfake.modalities.image import files, geometry
+from deepfake.loading import files
+from deepfake.modalities.image import encoded as images
+from deepfake.modalities.image import geometry
 
 
 def noise(seed: int, width: int = 9, height: int = 7) -> np.ndarray:
@@ -28,8 +30,8 @@ def collection(tmp_path) -> tuple[Path, pd.DataFrame, list[bytes]]:
     return tmp_path, samples.iloc[order], [contents[number] for number in order]
 
 
-def read(samples: pd.DataFrame, raw: Path) -> list[files.Encoded]:
-    return list(files.read(samples, geometry.regions(samples, "crop", None, 0.0), raw))
+def read(samples: pd.DataFrame, raw: Path) -> list[images.Encoded]:
+    return list(images.of(files.read(samples, geometry.regions(samples, "crop", None, 0.0), raw)))
 
 
 def test_the_files_come_whole_and_in_the_order_of_the_samples(collection):
@@ -41,7 +43,7 @@ def test_each_file_comes_with_its_own_region(collection):
     raw, samples, _ = collection
     regions = geometry.regions(samples, "crop", None, 0.0)
     regions["left"] = np.arange(len(samples))
-    found = list(files.read(samples, regions, raw))
+    found = list(images.of(files.read(samples, regions, raw)))
     assert [file.region for file in found] == [(n, 0, 8, 7) for n in range(len(samples))]
     assert all(type(value) is int for file in found for value in file.region)
 
@@ -68,7 +70,7 @@ def test_an_archive_is_opened_once_and_closed(collection, monkeypatch):
 
 def test_nothing_is_read_before_it_is_asked_for(collection):
     raw, samples, contents = collection
-    stream = files.read(samples, geometry.regions(samples, "crop", None, 0.0), raw)
+    stream = images.of(files.read(samples, geometry.regions(samples, "crop", None, 0.0), raw))
     assert next(stream).data == contents[0]
     for archive in raw.glob("*.zip"):
         archive.unlink()  # an open archive stays readable

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from conftest import encoded
 from deepfake import tables
 from deepfake.modalities.image import backends, geometry
-from deepfake.modalities.image.files import Encoded
+from deepfake.modalities.image.encoded import Encoded
 from deepfake.modalities.image.geometry import CORNERS
 
 BOX = ["left", "top", "right", "bottom"]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepfake.loading.normalization import statistics
+from deepfake.modalities.image.normalization import statistics
 
 
 def images(count: int = 700, side: int = 5, seed: int = 0) -> np.ndarray:

@@ -15,7 +15,7 @@ from deepfake import tables
 from deepfake.config.params import Augmentation
 from deepfake.modalities.image import backends, geometry, inspection
 from deepfake.modalities.image.augmentation import AugmentationPlan, Draws
-from deepfake.modalities.image.files import Encoded
+from deepfake.modalities.image.encoded import Encoded
 from jpegs import ARITHMETIC, LOSSLESS
 
 POLICIES = yaml.safe_load((ROOT / "params.yaml").read_text("utf-8"))["augmentations"]

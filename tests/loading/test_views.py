@@ -15,21 +15,14 @@ from deepfake.loading import cache, views
 from deepfake.modalities.image import backends
 from deepfake.project import paths
 from heard import Heard
+from shown import pixel_view
 
 SIZES = [(14, 10), (10, 14), (12, 12), (9, 20)]
 FACE_BOX = (2.0, 3.0, 8.0, 9.0)
 
 
 def view(**changes) -> ViewConfig:
-    values = {
-        "dataset": "sample",
-        "view": "crop_low",
-        "geometry": "crop",
-        "face_margin": None,
-        "size": 8,
-        "loader": "torchvision",
-    }
-    return ViewConfig.model_validate(values | changes)
+    return pixel_view(8, **{"dataset": "sample", "loader": "torchvision"} | changes)
 
 
 @pytest.fixture
@@ -172,6 +165,16 @@ def test_regions_of_other_samples_are_refused(contents, change):
         views.pixels(view(), other, threads=1)
 
 
+@pytest.fixture(params=["image", "video", "audio"])
+def modality(request, tmp_path, monkeypatch) -> str:
+    """What the study's own data set is of: it has been ingested, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    samples = write_pictures(paths().raw("sample"), [("", "0.png", encoded(np.zeros((9, 9, 3), np.uint8)))])
+    samples["modality"] = request.param
+    tables.write(samples, paths().samples("sample"), tables.SAMPLES)
+    return request.param
+
+
 def wanted(tmp_path, dataset: str, **changes) -> list[str]:
     """Return the views that are made of a data set, with params changed by dotted path with __ for the dot."""
     values = yaml.safe_load((ROOT / paths().params).read_text("utf-8"))
@@ -181,9 +184,14 @@ def wanted(tmp_path, dataset: str, **changes) -> list[str]:
     return views.wanted(config.load(tmp_path / "params.yaml"), dataset)
 
 
-def test_the_views_of_a_data_set_are_those_that_runs_look_through(tmp_path):
-    names = list(yaml.safe_load((ROOT / paths().params).read_text("utf-8"))["views"])
+def test_of_the_studys_own_data_set_all_views_of_its_modality_are_made(tmp_path, modality):
+    views = yaml.safe_load((ROOT / paths().params).read_text("utf-8"))["views"]
+    names = [name for name, view in views.items() if view.get("modality", "image") == modality]
+    assert names
     assert wanted(tmp_path, "sample") == names
+
+
+def test_the_views_of_another_data_set_are_those_that_runs_look_through(tmp_path):
     assert wanted(tmp_path, "sample_edited") == ["crop_high"]
     assert wanted(tmp_path, project.UNION) == ["crop_high"]
     home = {"kind": "trained", "model": "simple_cnn"}

@@ -14,7 +14,7 @@ from conftest import encoded
 from deepfake.config.params import Augmentation
 from deepfake.modalities.image import vision
 from deepfake.modalities.image.augmentation import AugmentationPlan, Draws, blur_window, noise_bank
-from deepfake.modalities.image.files import Encoded
+from deepfake.modalities.image.encoded import Encoded
 from policies import EVERYTHING, policy
 
 CPU = torch.device("cpu")

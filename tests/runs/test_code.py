@@ -6,7 +6,7 @@ from pathlib import Path
 import grimp
 import pytest
 
-from deepfake import runtime
+from deepfake import modalities, runtime
 from deepfake.runs import code
 
 FOLD = "deepfake.runs.fold"
@@ -26,10 +26,10 @@ def source(tmp_path, monkeypatch):
     return root
 
 
-def digest(module: str) -> str:
+def digest(module: str, modality: str = "image") -> str:
     """Return a digest as another process would find it."""
     code.digest.cache_clear()
-    return code.digest(module)
+    return code.digest(module, modality)
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +60,27 @@ def test_a_module_that_training_imports_changes_its_digest(source, path):
     assert digest(FOLD) != before
 
 
+@pytest.mark.parametrize(
+    ("path", "changing"),
+    [
+        ("modalities/audio/front_ends.py", {"audio"}),
+        ("modalities/audio/augmentation.py", {"audio"}),
+        ("modalities/audio/effects.py", {"audio"}),
+        ("modalities/chance.py", set(modalities.MODALITIES)),
+        ("modalities/audio/features.py", set()),
+        ("modalities/audio/shown.py", set()),
+        ("modalities/video/features.py", set()),
+        ("modalities/image/vision.py", {"image", "video"}),
+        ("modalities/base.py", set(modalities.MODALITIES)),
+    ],
+)
+def test_a_modality_changes_the_digests_of_those_that_work_on_it(source, path, changing):
+    before = {name: digest(FOLD, name) for name in modalities.MODALITIES}
+    with (source / path).open("a") as file:
+        file.write("# changed\n")
+    assert {name for name in modalities.MODALITIES if digest(FOLD, name) != before[name]} == changing
+
+
 @pytest.mark.parametrize("path", ["studies/phases/page.py", "studies/comparison.py", "cli/study.py", "runs/store.py"])
 def test_one_that_it_does_not_import_changes_nothing(source, path):
     before = digest(FOLD)
@@ -70,5 +91,7 @@ def test_one_that_it_does_not_import_changes_nothing(source, path):
 
 def test_files_are_those_of_modules_and_packages(graph):
     found = code.files(graph, ["deepfake.datasets.splits"])
-    assert found == ["datasets/components.py", "datasets/splits.py", "errors.py", "tables/__init__.py"]
+    assert found == [
+        *("datasets/class_ratio.py", "datasets/components.py", "datasets/splits.py", "errors.py", "tables/__init__.py"),
+    ]
     assert "config/__init__.py" in code.files(graph, [FOLD])

@@ -325,7 +325,7 @@ def test_what_differs_in_more_than_its_name_is_trained(copied, monkeypatch, chan
         regions = paths().regions("sample", "crop_low")
         tables.write(tables.read(regions, tables.REGIONS).assign(left=5), regions, tables.REGIONS)
     elif change == "code":
-        monkeypatch.setattr(code, "digest", lambda module: "changed")
+        monkeypatch.setattr(code, "digest", lambda *named: "changed")
     elif change == "version":
         monkeypatch.setattr("deepfake.runtime.versions", lambda packages: dict.fromkeys(packages, "0.0"))
     else:
@@ -367,6 +367,7 @@ DECIDING = {
     "view": {"size": 33},
     "train": "head",
     "probe": Probe(stage="final", draws=1),
+    "pooling": "max",
     "fraction": 0.5,
     "epochs": 9,
     "batch_size": 9,
@@ -520,7 +521,7 @@ def test_a_checkpoint_reloads_to_identical_predictions_and_its_threshold(outcome
         rows = manifest().reset_index()
         before = outcome.predictions[outcome.predictions["fold"] == fold_number].set_index("sample_id")["logit"]
         used = np.flatnonzero(rows["sample_id"].isin(before.index))
-        loader = Loader(Mapped(images), rows["label"].to_numpy(), scale)
+        loader = Loader(Mapped(images), rows["label"].to_numpy(), known.config.view, scale)
         again = predict(trained.model_of(known, fold_number, torch.device("cpu")), loader, used)
         np.testing.assert_array_equal(again, before[rows["sample_id"][used]])
     assert known.thresholds == outcome.by_fold["threshold"].tolist()

@@ -64,7 +64,7 @@ def write_config(name: str, text: str) -> None:
 
 def test_what_is_no_run_is_told_with_what_to_do(copied):
     assert "run deepfake train nothing" in fails("nothing")
-    write_config("again", json.dumps({"reevaluates": RUN, "kind": "re-evaluated", "folds": 2}))
+    write_config("again", json.dumps({"reevaluates": RUN, "kind": "re-evaluated", "folds": 2, "pooling": "mean"}))
     assert f"it re-evaluates {RUN}" in fails("again")
     write_config("torn", "{")
     assert "not JSON" in fails("torn")

@@ -60,6 +60,7 @@ def train(settings: params.Params, name: str, manifest: pd.DataFrame, quality: f
             sample_ids=rows["sample_id"].to_numpy()[own],
             labels=rows["label"].to_numpy()[own],
             logits=logit[own],
+            clip_ids=rows["clip_id"].to_numpy()[own],
         )
         tables.write_text(record.model_dump_json(), folder / CHECKPOINTS / record_name(fold))
         found = rows[["sample_id", "clip_id"]].assign(fold=fold, repeat=0, subset=subset, logit=logit)
@@ -108,6 +109,43 @@ def test_the_mean_is_numpys(settings):
         "coefficients": [[0.5, 0.5]] * 2,
         "intercepts": [0.0] * 2,
     }
+
+
+@pytest.mark.parametrize("how", ["mean", "median", "max"])
+def test_an_ensemble_of_clips_is_weighed_and_decides_on_clips(settings, how):
+    manifest = tables.read(paths().manifest("sample"), tables.MANIFEST)
+    clips = manifest["sample_id"].str.rpartition("_")[0]  # the samples of a group and source
+    manifest = manifest.assign(clip_id=clips)
+    tables.write(manifest, paths().manifest("sample"), tables.MANIFEST)
+    values = changed(yaml.safe_load(paths().params.read_text()), {"shared.pooling": how})
+    paths().params.write_text(yaml.safe_dump(values, sort_keys=False))
+    settings = config.load()
+    for name in MEMBERS:
+        train(settings, name, manifest)
+    ensembles.run("fitted", settings)
+    known = manifest.drop_duplicates("clip_id").set_index("clip_id")["label"]
+    for fold in range(2):
+        own = [rows[rows["fold"] == fold] for rows in (samples(name, "validation") for name in MEMBERS)]
+        each = pd.concat([rows.groupby("clip_id")["logit"].agg(how) for rows in own], axis=1)
+        assert len(each) < len(own[0]) / 2
+        scale = each.to_numpy().std(axis=0)
+        model = LogisticRegression(C=1.0, tol=1e-8).fit(each.to_numpy() / scale, known[each.index])
+        found = samples("fitted", "validation").query("fold == @fold")
+        logits = np.column_stack([rows["logit"] for rows in own])
+        np.testing.assert_allclose(found["logit"], model.decision_function(logits / scale), atol=1e-5)
+        # thresholds are chosen on the pooled sums, not on sums of what was pooled
+        pooled = found.groupby("clip_id")["logit"].agg(how)
+        record = checkpoint_metadata.read_records("fitted")[fold]
+        assert record.threshold == pytest.approx(thresholds.youden(known[pooled.index], pooled))
+        assert record.temperature == pytest.approx(calibration.temperature(known[pooled.index], pooled), rel=1e-4)
+        assert record.metrics["validation_auc"] == pytest.approx(roc_auc_score(known[pooled.index], pooled))
+    held_out = samples("fitted", "held_out")
+    aucs = [
+        roc_auc_score(known[pooled.index], pooled)
+        for _, rows in held_out.groupby("fold")
+        for pooled in [rows.groupby("clip_id")["logit"].agg(how)]
+    ]
+    assert json.loads(paths().headline("fitted").read_text())["auc"] == pytest.approx(np.mean(aucs), abs=1e-6)
 
 
 def test_fitted_weights_are_those_of_a_logistic_regression_on_the_inner_validation(settings):
@@ -283,7 +321,7 @@ def without(name: str):
 def other_validation() -> None:
     path = paths().checkpoint_record(SECOND, 1)
     own = json.loads(path.read_text())["validation"]
-    edit_json(path, validation={key: values[1:] for key, values in own.items()})
+    edit_json(path, validation={key: values and values[1:] for key, values in own.items()})
 
 
 def changed_manifest() -> None:

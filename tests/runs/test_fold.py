@@ -8,6 +8,7 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 from scipy.special import expit
+from sklearn.metrics import roc_auc_score
 
 from conftest import changed, tiny_params
 from deepfake import config, models, run_files, tables
@@ -15,9 +16,12 @@ from deepfake.config import params
 from deepfake.evaluation import thresholds
 from deepfake.runs import checkpoint_metadata, cross_validation, fold
 from deepfake.training.domains import codes
+from shown import pixel_view
 
 PARTS = np.repeat(["train", "validation", "held_out", ""], [32, 12, 12, 16])
 LABELS = np.arange(len(PARTS)) % 2
+# of two samples each, of one label
+CLIPS = np.array([f"clip{row // 4 * 2 + row % 2}" for row in range(len(PARTS))])
 SIZE, LARGER = 32, 40
 ROLES = {
     f"{name} {part or 'unused'}": np.flatnonzero((part == PARTS) & (label == LABELS))
@@ -44,7 +48,7 @@ def job(tmp_path):
             resolved,
             0,
             np.array([f"s{row}" for row in range(len(PARTS))]),
-            np.array([f"clip{row // 2}" for row in range(len(PARTS))]),
+            CLIPS,
             LABELS,
             PARTS,
             folder / "images.npy",
@@ -73,12 +77,12 @@ def logits(job: fold.FoldJob) -> pd.Series:
 def test_statistics_are_of_real_training_images_alone(role):
     images = np.random.default_rng(0).integers(0, 256, (len(PARTS), 8, 8, 3), dtype=np.uint8)
     train = np.flatnonzero(PARTS == "train")
-    before = fold.training_statistics(images, LABELS, train)
+    before = fold.training_statistics(pixel_view(8), images, LABELS, train)
     reals = images[ROLES["real train"]].astype(np.float64) / 255
     np.testing.assert_allclose(before.mean, reals.mean(axis=(0, 1, 2)), rtol=0, atol=1e-9)
     np.testing.assert_allclose(before.std, reals.std(axis=(0, 1, 2)), rtol=0, atol=1e-9)
     images[ROLES[role][-1]] //= 2
-    assert (fold.training_statistics(images, LABELS, train) != before) is (role == "real train")
+    assert (fold.training_statistics(pixel_view(8), images, LABELS, train) != before) is (role == "real train")
 
 
 @pytest.mark.parametrize("augmentation", ["none", "full"])
@@ -131,7 +135,7 @@ def test_every_sample_in_use_is_predicted_and_no_other(job):
     trained(each)
     predictions = tables.read(each.folder / run_files.FOLD_PREDICTIONS, tables.PREDICTIONS)
     assert list(predictions["sample_id"]) == [f"s{row}" for row in np.flatnonzero(PARTS != "")]
-    assert list(predictions["clip_id"]) == [f"clip{row // 2}" for row in np.flatnonzero(PARTS != "")]
+    assert list(predictions["clip_id"]) == CLIPS[PARTS != ""].tolist()
     assert list(predictions["subset"]) == list(PARTS[PARTS != ""])
     assert set(predictions["condition"]) == {tables.STANDARD_CONDITION}
 
@@ -165,7 +169,14 @@ def test_a_checkpoint_has_all_that_the_plan_lists(job):
     np.testing.assert_array_equal(record.validation.logit, logits(each)[[f"s{row}" for row in rows]])
     np.testing.assert_allclose(record.validation.probability, expit(record.validation.logit))
     assert set(record.thresholds) == set(thresholds.RULES)
-    assert record.threshold == record.thresholds["youden"] == thresholds.youden(LABELS[rows], record.validation.logit)
+    assert list(record.validation.clip_id) == CLIPS[rows].tolist()
+    # chosen on clips
+    shown = pd.DataFrame({"clip": CLIPS[rows], "label": LABELS[rows], "logit": record.validation.logit})
+    clips = shown.groupby("clip", sort=False).mean()
+    assert len(clips) == len(rows) / 2
+    expected = thresholds.youden(clips["label"].astype(int), clips["logit"])
+    assert record.threshold == record.thresholds["youden"] == pytest.approx(expected)
+    assert record.metrics["validation_auc"] == pytest.approx(roc_auc_score(clips["label"], clips["logit"]), abs=1e-6)
     assert record.temperature > 0
     optimizer = load_file(each.folder / run_files.FOLD_OPTIMIZER)
     weights = load_file(each.folder / run_files.FOLD_WEIGHTS)

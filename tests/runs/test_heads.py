@@ -286,7 +286,7 @@ def test_draws_are_training_rows_and_no_others(jobs, monkeypatch):
     job = jobs(draws=3, **augmented())
     features.ensure(heads._wanted(job))
     heads.train_head(job, lambda news: None)
-    train, validation, weights, _ = given[-1]
+    train, validation, weights, *_ = given[-1]
     count = len(job.rows("train"))
     assert weights is None
     assert len(train.features) == len(train.labels) == 3 * count

@@ -16,9 +16,12 @@ from conftest import AWAY, make_project, tiny_params, write_tiny_away
 from deepfake import cli, config, tables
 from deepfake.datasets import catalog, shared_identities
 from deepfake.errors import InputError
+from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.runs import completion, cross_validation, overlap, store
-from deepfake.studies.generalization import collect, combined
+from deepfake.studies.cross_domain import collect
+from deepfake.studies.cross_domain.cells import Cell
+from deepfake.studies.generalization import combined
 from heard import Heard
 
 PLAIN = {"model": "simple_cnn", "view": "crop_low"}
@@ -50,6 +53,14 @@ def run(*arguments: str) -> str:
     result = CliRunner().invoke(cli.main, arguments)
     assert result.exit_code == 0, f"{arguments}: {result.output}"
     return result.output
+
+
+def asked(progress: Progress = SILENT) -> list[Cell]:
+    """Ask all detectors of the comparison about all its data sets."""
+    settings = config.load()
+    names = completion.names(settings, "generalization")
+    datasets = [settings.dataset, *settings.studies.generalization.datasets]
+    return collect.run(names, datasets, settings, progress, combined.members(settings))
 
 
 def make(dataset: str) -> None:
@@ -234,8 +245,8 @@ def test_what_a_tuned_fold_has_seen_includes_what_its_parent_saw(project):
 # --- detectors on other data sets
 
 
-def cells() -> dict[tuple[str, str], collect.Cell]:
-    return {(cell.experiment, cell.dataset): cell for cell in collect.run(config.load())}
+def cells() -> dict[tuple[str, str], Cell]:
+    return {(cell.experiment, cell.dataset): cell for cell in asked()}
 
 
 def test_every_model_is_judged_on_every_data_set_by_people_it_never_saw(project):
@@ -275,7 +286,7 @@ def test_a_model_finds_at_home_what_it_found_when_it_was_trained(copied):
     paths().params.write_text(yaml.safe_dump(with_runs("home", "both", datasets=["sample_edited", "twin"])))
     make("twin")
     heard = Heard()
-    judged = {(c.experiment, c.dataset): c.joined for c in collect.run(config.load(), heard)}
+    judged = {(c.experiment, c.dataset): c.joined for c in asked(heard)}
     for model in ("home", "both"):
         home, twin = (judged[model, name].query("subset == 'held_out'") for name in ("sample", "twin"))
         both = home.merge(twin, on=["sample_id", "fold"], suffixes=("", "_twin"))
@@ -302,7 +313,7 @@ def test_known_files_are_left_out_and_counted(copied):
     )
     tables.write(moved, paths().manifest("twin"), tables.MANIFEST)
     heard = Heard()
-    judged = {(c.experiment, c.dataset): c.joined for c in collect.run(config.load(), heard)}
+    judged = {(c.experiment, c.dataset): c.joined for c in asked(heard)}
     (line,) = [line for line in heard.lines if "left out" in line]
     held_out = judged["home", "twin"].query("subset == 'held_out'")
     count = int(line.split(": ")[1].split()[0])
@@ -317,14 +328,14 @@ def test_a_data_set_of_other_folds_is_refused(copied):
     rows = manifest("sample_resent")
     tables.write(rows.assign(fold=rows["fold"].clip(upper=0)), paths().manifest("sample_resent"), tables.MANIFEST)
     with pytest.raises(InputError, match=r"sample_resent/manifest\.parquet: it has 1 folds, away has 2"):
-        collect.run(config.load())
+        asked()
 
 
 def test_what_was_not_prepared_says_what_to_run(copied):
     missing = r"sample_resent/views/crop_low/regions\.parquet: not found; run the stage that writes it, or dvc repro"
     shutil.rmtree("data/sample_resent/views")
     with pytest.raises(InputError, match=missing):
-        collect.run(config.load())
+        asked()
     shutil.rmtree("data/sample_edited/views")
     with pytest.raises(InputError, match=missing.replace("resent", "edited")):
         combined.run(config.load())

@@ -154,7 +154,7 @@ def test_it_is_computed_once_and_again_when_what_it_is_made_of_changes(copied, m
     tables.write(tables.read(regions, tables.REGIONS).assign(left=5), regions, tables.REGIONS)
     reevaluation.run(NAME, chosen)
     with monkeypatch.context() as patch:
-        patch.setattr(code, "digest", lambda module: "changed")
+        patch.setattr(code, "digest", lambda *named: "changed")
         reevaluation.run(NAME, chosen)
         paths().predictions(NAME).unlink()
         heard = Heard()

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -61,6 +62,22 @@ def test_a_trained_run_says_the_average_of_its_folds(outcome):
         loaded = detectors.LoadedFold(detector, fold, torch.device("cpu"))
         expected += loaded.logits({run.view.view: np.load(path)}, rows) / temperature / run.folds
     np.testing.assert_allclose(shipped.logits(detector, {run.view.view: path}, rows), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["mean", "median", "max"])
+def test_clips_are_pooled_in_each_fold_before_folds_are_averaged(monkeypatch, how):
+    config = tiny_study.configs.RunConfig.model_construct(folds=3, repeats=1)
+    member = detectors.Member(detectors.Trained(config, [], []), (1.0,) * 3)
+    known = records((2.0, 1.0), (4.0, 1.0), (0.5, 1.0))
+    detector = detectors.Detector("x", (member,), (0.0,) * 3, known)
+    given = np.random.default_rng(2).normal(size=(3, 9))
+    monkeypatch.setattr(shipped.heads, "ensure", lambda wanted: None)
+    monkeypatch.setattr(shipped, "file_features", lambda *_: [])
+    monkeypatch.setattr(shipped, "file_logits", lambda detector, fold, images, rows: given[fold][rows])
+    rows, clips = np.arange(1, 9), np.array([0, 0, 0, 1, 2, 2, 2, 2])
+    pooled = pd.DataFrame(given[:, rows].T).groupby(clips).agg(how)
+    expected = (pooled / [2.0, 4.0, 0.5]).mean(axis=1)
+    np.testing.assert_allclose(shipped.logits(detector, {}, rows, clips, how), expected)
 
 
 def test_of_several_repeats_the_first_one_is_shipped():

@@ -113,7 +113,7 @@ def test_a_contrast_is_seen_from_either_side(known):
 def test_the_configuration_is_that_of_the_run(known):
     shown, config = page("backbone_augmented").settings("Configuration"), known["backbone_augmented"].config
     assert shown["Seed"] == "42" and shown["Preset"] == "quick"
-    assert f"{config.resolution} px" in shown["Images"] and "flip 50%" in shown["Augmentation"]
+    assert f"{config.resolution} px" in shown["Input"] and "flip 50%" in shown["Augmentation"]
     assert config.model in shown["Model"]
     assert '"oversampling": 1.5' in page("backbone_augmented").text
 

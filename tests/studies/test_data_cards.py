@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from deepfake import cli, tables
-from deepfake.datasets import catalog, splits
+from deepfake.datasets import catalog, composition
 from deepfake.errors import InputError
 from deepfake.project import paths
 from deepfake.studies.data_cards import page
@@ -17,7 +17,7 @@ def manifest(project, runner) -> pd.DataFrame:
 
 def test_splitting_prints_what_each_part_holds_and_writes_it_to_the_card(project, runner, manifest):
     result = runner.invoke(cli.main, ["split", "sample"])
-    table = splits.composition(manifest).to_markdown()
+    table = composition.count(manifest).to_markdown()
     assert table in result.stdout
     assert f"sample: {paths().data_card('sample')}" in result.stdout
     card = paths().data_card("sample").read_text()

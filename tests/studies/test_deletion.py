@@ -11,6 +11,7 @@ import torch
 from deepfake.config.params import Evaluation, Normalization
 from deepfake.project import paths
 from deepfake.studies.explain import deletion
+from shown import pixel_view
 
 SIDE, CELLS, COUNT = 24, 4, 30
 EVALUATION = Evaluation(confidence=0.95, rope=0.02)
@@ -72,7 +73,9 @@ def bright(tmp_path, monkeypatch) -> Any:
     monkeypatch.setattr("deepfake.runs.trained.model_of", lambda run, fold, device: Bright())
     scale = Normalization(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     run = SimpleNamespace(
-        config=SimpleNamespace(experiment="bright", model="simple_cnn", resolution=SIDE, probe=None),
+        config=SimpleNamespace(
+            experiment="bright", model="simple_cnn", view=pixel_view(SIDE), resolution=SIDE, probe=None
+        ),
         scales=[scale, scale],
     )
     weights = paths().runs / "phase4/bright/checkpoints"

@@ -8,15 +8,24 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy.stats import spearmanr
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 
 import cross_study
 from cross_study import BASELINE, EDITED, IN_DOMAIN, OTHER, RESENT
+from deepfake import modalities
 from deepfake.evaluation import influence, resampling, thresholds, verdicts
 from deepfake.project import paths
 from deepfake.reports import findings as stored
-from deepfake.studies.generalization import analysis, contrasts, findings, page
+from deepfake.studies.generalization import analysis, contrasts, external, findings, page
 from deepfake.studies.generalization.analysis import Found
 
 pytest_plugins = ["crossed_study"]
@@ -291,7 +300,9 @@ def small(root, *names: str) -> tuple:
     """Compare some detectors, with a union of the study's data set alone."""
     settings = cross_study.settings_of(root, *names, datasets=(RESENT,), union=())
     cells, configs = cross_study.cells_of(settings), cross_study.configs_of(settings)
-    return settings, analysis.analyse(cells, configs, cross_study.features_of(settings), settings)
+    return settings, analysis.analyse(
+        cells, configs, cross_study.features_of(settings), modalities.load("image").FAMILIES, settings
+    )
 
 
 def test_one_data_set_and_one_detector_are_enough(tmp_path, monkeypatch):
@@ -310,3 +321,53 @@ def test_one_data_set_and_one_detector_are_enough(tmp_path, monkeypatch):
 def test_the_analysis_imports_no_torch():
     code = "import sys, deepfake.studies.generalization.analysis; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- predictions in the two formats of the documents, from the catalog to the page
+
+NAMED = {
+    "in_the_wild": ("In-The-Wild", "results.csv", "file", "label", ("bona-fide", "spoof")),
+    "fake_or_real": ("Fake-or-Real", "results_fake_or_real.csv", None, "true", ("real", "fake")),
+}
+
+
+def predicted_rows(key: str, samples: int = 300) -> pd.DataFrame:
+    """Make predictions as the notebooks save them: the true label and the predicted one in words."""
+    _, _, file, truth, words = NAMED[key]
+    rng = np.random.default_rng(len(key))
+    labels = rng.integers(0, 2, samples)
+    called = np.where(rng.random(samples) < 0.7, labels, 1)
+    frame = pd.DataFrame({truth: [words[label] for label in labels], "pred": [words[label] for label in called]})
+    if file is not None:
+        frame.insert(0, file, [f"{number}.wav" for number in range(samples)])
+    return frame
+
+
+@pytest.mark.parametrize("key", NAMED)
+def test_predictions_of_the_catalog_become_the_row_of_the_documents(tmp_path, monkeypatch, key):
+    settings, _ = small(tmp_path / "project", BASELINE)
+    monkeypatch.chdir(tmp_path / "project")
+    cross_study.write_inputs(settings)
+    title, name, _, truth, words = NAMED[key]
+    made = predicted_rows(key)
+    paths().external_predictions.mkdir(parents=True, exist_ok=True)
+    made.to_csv(paths().external_predictions / name, index=False)
+    catalog = yaml.safe_load(paths().catalog.read_text("utf-8"))
+    catalog["predictions"] = {key: {"title": "Their detector", "file": name, "dataset": title}}
+    paths().catalog.write_text(yaml.safe_dump(catalog))
+    analysis.write(cross_study.cells_of(settings), external.rows(settings), settings)
+    stored.write(analysis.NAME, findings.of(analysis.read()))
+    page.write(settings)
+    (line,) = (
+        line for line in paths().page(analysis.NAME).read_text("utf-8").splitlines() if line.startswith("| Their ")
+    )
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    assert cells[:2] == [f"Their detector: {title}", "300"]
+    # as the documents compute them
+    positive = {"pos_label": words[1], "zero_division": np.nan}
+    expected = [
+        accuracy_score(made[truth], made["pred"]),
+        *(figure(made[truth], made["pred"], **positive) for figure in (precision_score, recall_score, f1_score)),
+    ]
+    assert [cell.split("%")[0] for cell in cells[2:6]] == [f"{100 * value:.1f}" for value in expected]
+    assert all(cell.endswith("%]") for cell in cells[2:6])

@@ -13,7 +13,7 @@ from deepfake.errors import InputError
 from deepfake.evaluation import influence, resampling, verdicts
 from deepfake.evaluation.evalset import EvalSet
 from deepfake.project import paths
-from deepfake.studies import comparison
+from deepfake.studies import comparison, holdout
 from deepfake.studies.phases import analysis, selection
 from deepfake.tables import results as result_tables
 from repeated_predictions import FOLDS, GROUPS, between_auc, held_out, predictions
@@ -26,7 +26,8 @@ PLAIN = predictions(2.0, 1)
 def facts(monkeypatch):
     """Give what is known of runs, by name, instead of the files that training leaves."""
     known: dict[str, dict] = {}
-    monkeypatch.setattr(analysis, "facts_of", known.__getitem__)
+    for module in (analysis, holdout):
+        monkeypatch.setattr(module, "facts_of", known.__getitem__)
     return known
 
 
@@ -48,7 +49,7 @@ def test_a_source_that_was_left_out_is_compared_with_itself_and_with_the_others(
     facts |= {"without_a": {"holdout": "a"}, "without_b": {"holdout": "b"}, "all": {"holdout": None}}
     joined = {"all": PLAIN, "without_a": lowered("a", 2.0), "without_b": predictions(2.0, 3)}
     rows = {"all": (), "without_a": ("all",), "without_b": ("all",)}
-    found, mean = analysis.holdout(rows, joined, EVALUATION)
+    found, mean = holdout.compare("phase2a_holdout", rows, joined, EVALUATION)
     assert found["source"].tolist() == ["a", "b"]
     differences = []
     for _, row in found.iterrows():
@@ -77,7 +78,7 @@ def test_a_holdout_table_without_a_holdout_is_refused(facts):
     facts |= {"all": {"holdout": None}, "more": {"holdout": None}}
     joined = {"all": PLAIN, "more": PLAIN}
     with pytest.raises(InputError, match="phase2a_holdout: none of its runs holds out a source"):
-        analysis.holdout({"all": (), "more": ("all",)}, joined, EVALUATION)
+        holdout.compare("phase2a_holdout", {"all": (), "more": ("all",)}, joined, EVALUATION)
 
 
 # --- 2A-1: bars beside the same real images

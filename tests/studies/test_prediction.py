@@ -20,20 +20,26 @@ from scipy.special import expit
 
 import tiny_study
 from conftest import encoded, write_pictures
-from deepfake import config, tables
+from deepfake import config, modalities, tables
+from deepfake.config.images import Parts
 from deepfake.config.params import Faces
 from deepfake.errors import InputError
-from deepfake.inference import choice, reading, stream, verdicts
+from deepfake.inference import choice, limits, reading, stream, verdicts
 from deepfake.inference import inputs as places
 from deepfake.inference.reading import Face, Piece
+from deepfake.inference.seeing import FaceFinder
 from deepfake.inference.verdicts import Failure, Part, Verdict
-from deepfake.modalities.image import backends, files, geometry
+from deepfake.loading import files
+from deepfake.modalities.image import backends, geometry
 from deepfake.project import UNION, paths
 from deepfake.run_files import RUN_CONFIG
 from deepfake.runs import checkpoint_metadata, detectors, shipped
 from deepfake.synthetic import photographs
+from shown import pixel_view
 from stored_runs import RUN, add_ensemble, add_run, edit
 
+PARTS = Parts(frames=8, window=4.0)
+IMAGES = modalities.load("image")
 SETTINGS = Faces(detection_size=160, min_face=0.2, confidence=0.9, margin=0.3)
 
 
@@ -145,13 +151,13 @@ def test_folders_are_read_one_level_deep_on_request(tmp_path):
         places.find(["photos"], tmp_path, recursive=False)
 
 
-def test_what_a_folder_without_images_holds_is_said(tmp_path):
-    for name in ("a.mp4", "b.MOV", "notes.txt", "deep/c.mp4", "README"):
-        write(tmp_path / "clips" / name, bytes(64))
-    files = places.find(["clips"], tmp_path)
+def test_what_a_folder_without_media_holds_is_said(tmp_path):
+    for name in ("notes.txt", "deep/README"):
+        write(tmp_path / "texts" / name, bytes(64))
+    files = places.find(["texts"], tmp_path)
     with pytest.raises(InputError) as error:
-        reading.require_images(files, ["clips"])
-    words = "no images in clips: 3 videos (.mov, .mp4), 2 other files (.txt, no ending); name images"
+        reading.require_media(files, ["texts"])
+    words = "no images, clips or recordings in texts: 2 other files (.txt, no ending); name images"
     assert str(error.value).startswith(words)
 
 
@@ -213,7 +219,7 @@ def test_what_is_no_image_or_too_large_is_not_read(tmp_path):
     found = places.find(["big"], tmp_path)
     with ThreadPoolExecutor(2) as pool:
         tracemalloc.start()
-        chunks = list(reading.read(found, 8, pool))
+        chunks = list(reading.read(found, 8, pool, IMAGES, PARTS))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < 2**24
@@ -236,7 +242,7 @@ def test_a_header_that_makes_the_library_stumble_is_one_files_failure(tmp_path, 
 
     monkeypatch.setattr(Image, "open", stumble)
     with ThreadPoolExecutor(1) as pool:
-        [chunk] = reading.read(places.find(["."], tmp_path), 8, pool)
+        [chunk] = reading.read(places.find(["."], tmp_path), 8, pool, IMAGES, PARTS)
     assert chunk.usable == [0]
 
 
@@ -250,10 +256,13 @@ def test_a_file_that_is_named_is_answered_or_reported(sample, tmp_path):
 def test_a_folder_of_texts_has_no_image(tmp_path):
     write(tmp_path / "texts/6.txt", b"a text")
     files = places.find(["texts"], tmp_path)
-    with pytest.raises(InputError, match=r"^no images in texts: 1 other file \(\.txt\); name images, or a folder"):
-        reading.require_images(files, ["texts"])
+    with pytest.raises(
+        InputError,
+        match=r"^no images, clips or recordings in texts: 1 other file \(\.txt\); name images, clips or recordings, or",
+    ):
+        reading.require_media(files, ["texts"])
     write(tmp_path / "texts/7", encoded(picture()))  # an image by its content
-    reading.require_images(places.find(["texts"], tmp_path), ["texts"])
+    reading.require_media(places.find(["texts"], tmp_path), ["texts"])
 
 
 @pytest.mark.parametrize("loader", sorted(backends.BACKENDS))
@@ -318,14 +327,13 @@ def test_faces_are_cut_out_as_in_training(tmp_path, monkeypatch):
     located = tables.read(paths().faces("tiny"), tables.FACES)
     assert located["faces"].tolist() == [1, 1, 0, 1, 1]
     regions = geometry.regions(samples, "crop", located, 0.3)
-    [expected] = backends.load("opencv").decode(
-        [list(files.read(samples, regions, paths().raw("tiny")))], 48, threads=1
-    )
-    names = {"dataset": "tiny", "view": "face", "geometry": "crop", "loader": "opencv"}
-    view = config.ViewConfig(face_margin=0.3, size=48, **names)
+    view = pixel_view(48, view="face", face_margin=0.3)
+    [expected] = modalities.load("image").decode(view, files.read(samples, regions, paths().raw("tiny")), threads=1)
     found = places.find(["data/raw/tiny"], tmp_path)
     detector = Detector(SETTINGS, torch.device("cpu"))
-    [chunk] = stream.chunks(found, {"face": view}, SETTINGS, size=64, threads=2, detector=detector)
+    [chunk] = stream.chunks(
+        found, {"face": view}, parts=PARTS, size=64, threads=2, finder=FaceFinder(SETTINGS, detector, 32)
+    )
     np.testing.assert_array_equal(chunk.pixels["face"], expected)
     assert chunk.faces is not None
     assert [len(boxes) for boxes in chunk.faces] == located["faces"].tolist()
@@ -356,13 +364,10 @@ def test_every_face_is_cut_out_the_largest_first(tmp_path):
     write(tmp_path / "photos/3.png", encoded(pixels[3])[:-4000])
     small, large, unsure = (10, 20, 42, 52, 0.95), (60, 30, 140, 110, 0.99), (5, 5, 155, 155, 0.5)
     detector = Seen([[small, unsure, large], [], [small]])
-    names = {"dataset": "tiny", "geometry": "crop", "loader": "opencv"}
-    views = {
-        "face": config.ViewConfig(view="face", face_margin=0.0, size=32, **names),
-        "whole": config.ViewConfig(view="whole", face_margin=None, size=20, **names),
-    }
+    views = {"face": pixel_view(32, view="face", face_margin=0.0), "whole": pixel_view(20, view="whole")}
     files = places.find(["photos"], tmp_path)
-    [chunk] = stream.chunks(files, views, SETTINGS, size=8, threads=1, detector=cast(Any, detector), detected=8)
+    finder = FaceFinder(SETTINGS, cast(Any, detector), 8)
+    [chunk] = stream.chunks(files, views, parts=PARTS, size=8, threads=1, finder=finder)
     assert chunk.usable == [0, 1, 2]
     assert [row for row, _ in chunk.pieces] == [0, 0, 1, 2]
     squares = [(0, large[:4]), (0, small[:4]), (1, (0, 0, 160, 160)), (2, small[:4])]
@@ -374,7 +379,8 @@ def test_every_face_is_cut_out_the_largest_first(tmp_path):
     # a run that sees whole images has one score a file, whatever is in it
     detector = Seen([[small, unsure, large], [], [small]])
     only = {"whole": views["whole"]}
-    [chunk] = stream.chunks(files, only, SETTINGS, size=8, threads=1, detector=cast(Any, detector), detected=8)
+    finder = FaceFinder(SETTINGS, cast(Any, detector), 8)
+    [chunk] = stream.chunks(files, only, parts=PARTS, size=8, threads=1, finder=finder)
     assert [tuple(piece) for piece in chunk.pieces] == [(0, None), (1, None), (2, None)]
     assert chunk.faces is not None
     assert [len(faces) for faces in chunk.faces] == [2, 0, 1]
@@ -384,7 +390,7 @@ def test_a_file_that_is_taken_out_takes_its_faces_along(tmp_path):
     for number in range(3):
         write(tmp_path / f"{number}.png", encoded(picture(number)))
     with ThreadPoolExecutor(1) as pool:
-        [chunk] = reading.read(places.find(["."], tmp_path), 8, pool)
+        [chunk] = reading.read(places.find(["."], tmp_path), 8, pool, IMAGES, PARTS)
     one, other = (Face(0, 0, side, side, 0.99) for side in (8, 9))
     found = [(one,), (one, other), (other,)]
     pieces = [Piece(0, one), Piece(1, one), Piece(1, other), Piece(2, other)]
@@ -430,7 +436,7 @@ def test_views_that_cannot_be_shown_are_refused(copied, tmp_path):
 
 
 def chosen(**options) -> choice.Choice:
-    return choice.best(config.load(), faces=options.get("faces", True))
+    return choice.best(config.load(), "image", faces=options.get("faces", True))
 
 
 def write_auc(name: str, auc: float) -> None:
@@ -541,7 +547,7 @@ def test_a_view_that_nobody_audited_is_no_clean_one(copied):
     assert chosen().why == f"{RUN}: held-out AUC 0.600 on sample, the highest of 1"
     tables.write_csv(pd.DataFrame([{"subject": "else"} | audited]), paths().table("probes"))
     assert chosen().why.endswith("the highest of 2; the framing of other_low is not audited")
-    assert "the framing of crop_low is not audited" in choice.limits(detectors.read(RUN), config.load())
+    assert "the framing of crop_low is not audited" in limits.limits(detectors.read(RUN), config.load())
 
 
 @pytest.mark.parametrize(
@@ -571,7 +577,7 @@ def test_without_any_run_the_command_that_makes_one_is_told(project):
 def test_limits_are_those_that_are_known(copied):
     detector, settings = detectors.read(RUN), config.load()
     write_auc(RUN, 0.8)
-    said = choice.limits(detector, settings)
+    said = limits.limits(detector, settings)
     assert "quick preset" in said
     assert "40 people" in said
     assert "held-out AUC 0.800" in said
@@ -584,16 +590,16 @@ def test_limits_are_those_that_are_known(copied):
         for name, own, auc in [("other", 0, 0.7), ("sample", 1, 0.8)]
     ]
     tables.write_csv(pd.DataFrame(rows), paths().table("generalization_cells"))
-    said = choice.limits(detector, settings)
+    said = limits.limits(detector, settings)
     assert "AUC out-of-domain: other 0.700 [0.600, 0.800]" in said
     assert "AUC 0.610 [0.550, 0.660]" in said
     assert "0.800 [" not in said.split("out-of-domain")[1].replace("0.700 [0.600, 0.800]", "")
     tables.write_text("a,b\n1,2\n", paths().table("generalization_cells"))
-    assert "not tried on another data set" in choice.limits(detector, settings)
+    assert "not tried on another data set" in limits.limits(detector, settings)
 
 
 def test_a_temperature_at_its_bound_is_a_limit(copied):
     path = paths().checkpoint_record(RUN, 1)
     edit(path, temperature=0.01)
-    assert "not calibrated: fold 1" in choice.limits(detectors.read(RUN), config.load())
+    assert "not calibrated: fold 1" in limits.limits(detectors.read(RUN), config.load())
     assert math.isfinite(shipped.scale(detectors.read(RUN)).thresholds[1])

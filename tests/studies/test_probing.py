@@ -10,7 +10,8 @@ from deepfake.evaluation.evalset import EvalSet
 from deepfake.loading import views
 from deepfake.modalities.image import framing
 from deepfake.project import paths
-from deepfake.studies.shortcuts import probing
+from deepfake.studies import probing
+from deepfake.studies.shortcuts import search
 from tiny_study import manifest
 
 pytest_plugins = ["probed_sample"]
@@ -23,7 +24,7 @@ def narrowed(settings: Params, **changes: object) -> Params:
 
 
 def test_probes_are_written_without_any_trained_run(settings):
-    rows = probing.run(settings, "sample", threads=2)
+    rows = search.run(settings, "sample", threads=2)
     assert not paths().runs.exists()
     written = pd.read_csv(paths().table("probes"))
     assert written[["subject", "level", "name"]].equals(rows[["subject", "level", "name"]])
@@ -41,7 +42,7 @@ def test_probes_are_written_without_any_trained_run(settings):
 
 
 def test_the_scores_are_those_of_the_joint_probes(settings):
-    rows = probing.run(settings, "sample", threads=1)
+    rows = search.run(settings, "sample", threads=1)
     joint = rows[rows["level"] == probes.JOINT].set_index("subject")["auc"]
     development = manifest().query("split == 'dev'")
     written = tables.read(paths().probe_scores("sample"), tables.PROBE_SCORES)
@@ -53,7 +54,7 @@ def test_the_scores_are_those_of_the_joint_probes(settings):
 
 
 def test_the_view_of_an_examined_run_is_probed_without_being_listed(settings):
-    assert set(probing.run(narrowed(settings, views=()), "sample", threads=1)["subject"]) == {"files", "crop_low"}
+    assert set(search.run(narrowed(settings, views=()), "sample", threads=1)["subject"]) == {"files", "crop_low"}
 
 
 def test_of_a_face_crop_counts_how_the_face_lies_in_the_square_and_not_where_it_stood(settings):
@@ -62,7 +63,7 @@ def test_of_a_face_crop_counts_how_the_face_lies_in_the_square_and_not_where_it_
     found = found.model_copy(update={"views": {"crop_low": settings.views["crop_low"], "face": face}})
     write_tiny_faces()
     views.write(config.resolve_view(found, "face"), threads=1)
-    rows = probing.run(found, "sample", threads=1)
+    rows = search.run(found, "sample", threads=1)
     alone = rows[(rows["subject"] == "face") & (rows["level"] == "feature")].set_index("name")["family"]
     assert set(alone[alone == "framing"].index) == set(framing.FACE)
     assert set(alone[alone == "geometry"].index) == {"scale", *framing.PLACE}
@@ -72,16 +73,16 @@ def test_of_a_face_crop_counts_how_the_face_lies_in_the_square_and_not_where_it_
 
 def test_probes_are_the_same_whatever_the_threads(settings):
     written = [paths().table("probes"), paths().probe_scores("sample")]
-    probing.run(settings, "sample", threads=1)
+    search.run(settings, "sample", threads=1)
     before = [path.read_bytes() for path in written]
-    probing.run(settings, "sample", threads=3)
+    search.run(settings, "sample", threads=3)
     assert [path.read_bytes() for path in written] == before
 
 
 def test_features_are_measured_once(settings, monkeypatch):
     probing.measure("sample", threads=1)
     monkeypatch.setattr(probing.measuring, "measure", lambda *_, **__: pytest.fail("measured again"))
-    probing.run(settings, "sample", threads=1)
+    search.run(settings, "sample", threads=1)
 
 
 def test_features_of_other_files_are_refused(settings):
@@ -89,11 +90,11 @@ def test_features_of_other_files_are_refused(settings):
     found.loc[0, "sha256"] = "0"
     tables.write(found, paths().features("sample"), tables.FEATURES)
     with pytest.raises(InputError, match="not of the files in the manifest; run deepfake features sample"):
-        probing.run(settings, "sample", threads=1)
+        search.run(settings, "sample", threads=1)
 
 
 def test_another_data_set_is_probed_by_its_files_alone(settings):
     other = settings.model_copy(update={"dataset": "another"})
-    rows = probing.run(other, "sample", threads=1)
+    rows = search.run(other, "sample", threads=1)
     assert set(rows["subject"]) == {"files"}
     assert paths().table("own_sample_probes").exists() and not paths().table("probes").exists()

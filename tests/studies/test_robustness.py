@@ -104,7 +104,7 @@ def test_every_condition_is_there_once_and_written(finished, found):
     assert len(result.conditions) == 1 + 3 * 5
     held_out = finished[1].predictions.query("subset == 'held_out'")
     total = len(held_out) * 15
-    title = "predicting corrupted images"
+    title = "predicting corrupted samples"
     steps = [step for step in heard.steps if step[0] == title]
     assert steps[-1] == (title, total, total) and len(steps) == 2 * 15
     for part, frame in (("", result.conditions), ("_summary", result.summary), ("_corruptions", result.corruptions)):

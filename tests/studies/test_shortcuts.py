@@ -12,7 +12,7 @@ from deepfake.evaluation import shortcut_attribution
 from deepfake.project import paths
 from deepfake.reports import findings
 from deepfake.studies.shortcuts import analysis as shortcuts
-from deepfake.studies.shortcuts import page, probing
+from deepfake.studies.shortcuts import page, search
 from tiny_study import manifest
 
 pytest_plugins = ["probed_sample"]
@@ -32,13 +32,15 @@ def write_predictions(manifest: pd.DataFrame, shift: int = 0) -> None:
     )
     (paths().study("phase1") / "simple_cnn_low").mkdir(parents=True, exist_ok=True)
     tables.write(rows, paths().predictions("simple_cnn_low"), tables.PREDICTIONS)
+    tables.write_text(json.dumps({"folds": 2, "pooling": "mean"}), paths().config("simple_cnn_low"))
 
 
 @pytest.fixture
 def probed(settings, monkeypatch) -> Params:
     """The tiny project after its probes, with the logits of an experiment, by hand; nothing may be probed again."""
-    probing.run(settings, "sample", threads=1)
+    search.run(settings, "sample", threads=1)
     write_predictions(manifest())
+    monkeypatch.setattr(shortcuts, "facts_of", lambda _: {"pooling": "mean"})
     monkeypatch.setattr(shortcuts.probes, "probe", lambda *_, **__: pytest.fail("probed again"))
     return settings
 
@@ -89,7 +91,7 @@ def test_the_table_of_runs_is_the_same_whatever_the_threads(probed):
 
 def test_another_data_set_has_no_runs(settings):
     other = settings.model_copy(update={"dataset": "another"})
-    probing.run(other, "sample", threads=1)
+    search.run(other, "sample", threads=1)
     assert shortcuts.run(other, "sample", threads=1).empty
     assert pd.read_csv(paths().table("own_sample_shortcuts_runs")).columns.tolist() == shortcuts.COLUMNS
     metrics = json.loads(paths().study_metrics("own_sample_shortcuts").read_text("utf-8"))

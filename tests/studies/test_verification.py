@@ -121,10 +121,10 @@ def test_the_last_digit_may_be_rounded_the_other_way_anywhere():
 
 def test_what_involves_no_training_must_stay():
     old = "source,samples,share,median_confidence\nwiki,400,0.965,0.999812\n"
-    found = statuses("reports/tables/faces.csv", old, old.replace("0.999812", "0.9999"))
+    found = statuses("reports/faces/faces_sample.csv", old, old.replace("0.999812", "0.9999"))
     assert found == {("wiki", "median_confidence"): "different"}
     audit = "subject,name,auc\nfiles,width,0.9\n"
-    for file in ("reports/tables/audit.csv", "reports/shortcuts/shortcuts.csv"):
+    for file in ("reports/probes/probes.csv", "reports/audio/audio_probes.csv"):
         assert statuses(file, audit, audit.replace("0.9", "0.901")) == {("files, width", "auc"): "different"}
 
 

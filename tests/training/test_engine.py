@@ -1,9 +1,11 @@
 """The engine on a task that a small network learns in seconds."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from conftest import tiny_params
 from deepfake import config as configs
@@ -36,12 +38,12 @@ def images():
     return (rng.normal(120, 25, (COUNT, 32, 32, 3)) + stripes).clip(0, 255).astype(np.uint8), labels
 
 
-def fit(config, images, labels, scratch, *, model_seed=0, on_epoch=lambda row: None):
+def fit(config, images, labels, scratch, *, model_seed=0, on_epoch=lambda row: None, clips=None):
     torch.set_num_threads(1)
     runtime.seed_torch(model_seed)
     model = models.create(config.model, config.resolution)
-    loader = Loader(Mapped(images), labels, config.normalization)
-    data = engine.FoldData(loader, labels, np.arange(48), np.arange(48, 64), np.zeros(64, int))
+    loader = Loader(Mapped(images), labels, config.view, config.normalization)
+    data = engine.FoldData(loader, labels, np.arange(48), np.arange(48, 64), np.zeros(64, int), clips=clips)
     progress = engine.fit(model, data, config, 0, device=CPU, scratch=scratch, on_epoch=on_epoch)
     return model, loader, progress
 
@@ -121,7 +123,7 @@ def test_training_and_evaluation_ask_for_different_images(config, images, tmp_pa
 
     pixels, labels = images
     model = models.create(config.model, config.resolution)
-    loader = Spy(Mapped(pixels), labels, config.normalization)
+    loader = Spy(Mapped(pixels), labels, config.view, config.normalization)
     data = engine.FoldData(loader, labels, np.arange(48), np.arange(48, 64), np.zeros(64, int))
     engine.fit(model, data, config, 0, device=CPU, scratch=tmp_path / "p")
     train, validation = list(range(48)), list(range(48, 64))
@@ -169,3 +171,24 @@ def test_prediction_does_not_depend_on_who_else_is_in_the_batch(config, images, 
     together = predict(model, loader, np.arange(64, COUNT))
     alone = np.concatenate([predict(model, loader, np.array([row])) for row in range(64, COUNT)])
     assert together == pytest.approx(alone, abs=1e-4)
+
+
+@pytest.mark.parametrize("how", ["mean", "max"])
+def test_figures_are_of_clips_and_the_loss_is_of_samples(config, images, tmp_path, how):
+    clips = np.arange(COUNT) // 4 * 2 + np.arange(COUNT) % 2  # two samples each, of one label
+    config = config.model_copy(update={"pooling": how, "early_stopping_patience": 99, "lr": 2e-4})
+    plain = fit(config, *images, tmp_path / "plain")[2].history
+    model, loader, progress = fit(config, *images, tmp_path / "clips", clips=clips)
+    # pooling changes what is told, and no weight
+    for one, other in zip(plain, progress.history, strict=True):
+        assert one["train_loss"] == other["train_loss"]
+        assert one["validation_loss"] == other["validation_loss"]
+    assert [row["train_auc"] for row in plain] != [row["train_auc"] for row in progress.history]
+    rows = np.arange(48, 64)
+    shown = pd.DataFrame({"clip": clips[rows], "label": images[1][rows], "logit": predict(model, loader, rows)})
+    pooled = shown.groupby("clip").agg({"label": "first", "logit": how})
+    best = progress.history[progress.best_epoch - 1]
+    assert best["validation_auc"] == pytest.approx(roc_auc_score(pooled["label"], pooled["logit"]))
+    right = balanced_accuracy_score(pooled["label"], pooled["logit"] >= 0)
+    assert best["validation_balanced_accuracy"] == pytest.approx(right)
+    assert best["validation_auc"] == max(row["validation_auc"] for row in progress.history)

@@ -1,10 +1,12 @@
 """Focal loss on frozen features, against scikit-learn and a general minimiser of the loss of torchvision."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from torchvision.ops import sigmoid_focal_loss
 
 from deepfake.config.training import PENALTIES, Loss
@@ -53,3 +55,23 @@ def test_a_fit_chooses_c_on_the_validation_and_differs_from_cross_entropy():
     logits = [heads.logits_of(one.head, validation.features) for one in (focused, plain)]
     assert logits[0].mean() < logits[1].mean()  # what weighs the minority more calls fewer samples fake
     assert focused.history[focused.best - 1]["validation_auc"] == max(row["validation_auc"] for row in focused.history)
+
+
+@pytest.mark.parametrize("how", ["mean", "median", "max"])
+def test_c_is_chosen_by_clips(how):
+    rng = np.random.default_rng(8)
+    clips = np.repeat(np.arange(60), 3)
+    labels = clips % 2
+    features = [(rng.normal(size=(180, 5)) + labels[:, None] * 0.3).astype(np.float32) for _ in range(2)]
+    train, validation = (heads.Rows(each, labels, clips) for each in features)
+    found = heads.fit(train, validation, how=how)
+    logits = heads.logits_of(found.head, validation.features)
+    pooled = pd.DataFrame({"clip": clips, "label": labels, "logit": logits}).groupby("clip")
+    pooled = pooled.agg({"label": "first", "logit": how})
+    chosen = found.history[found.best - 1]
+    assert chosen["validation_auc"] == pytest.approx(roc_auc_score(pooled["label"], pooled["logit"]), abs=1e-3)
+    assert chosen["validation_auc"] == max(row["validation_auc"] for row in found.history)
+    # the fit itself is of samples
+    plain = heads.fit(train._replace(clips=None), validation._replace(clips=None))
+    assert [row["train_loss"] for row in plain.history] == [row["train_loss"] for row in found.history]
+    assert [row["validation_auc"] for row in plain.history] != [row["validation_auc"] for row in found.history]

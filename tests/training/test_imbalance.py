@@ -45,7 +45,7 @@ def train(config, data, tmp_path, domains=None, **changes):
     config = config.model_copy(update=changes | {"loss": loss})
     runtime.seed_torch(0)
     model = models.create(config.model, config.resolution)
-    loader = Loader(Mapped(images), labels, config.normalization)
+    loader = Loader(Mapped(images), labels, config.view, config.normalization)
     fold = engine.FoldData(loader, labels, TRAIN, VALIDATION, np.zeros_like(labels), domains)
     progress = engine.fit(model, fold, config, 0, device=CPU, scratch=tmp_path / "progress")
     return progress, predict(model, loader, TEST), model
@@ -80,7 +80,7 @@ def test_the_history_has_the_metrics_of_every_epoch(base, tmp_path):
     data = pictures(0)
     progress, _, model = train(base, data, tmp_path, monitor="loss")
     row = progress.history[progress.best_epoch - 1]
-    loader = Loader(Mapped(data[0]), data[1], base.normalization)
+    loader = Loader(Mapped(data[0]), data[1], base.view, base.normalization)
     logits, labels = predict(model, loader, VALIDATION), data[1][VALIDATION]
     called = logits >= 0
     expected = {
