@@ -7,9 +7,9 @@ from deepfake.errors import InputError
 from deepfake.training import checkpoint
 
 
-def parts():
+def parts(rate=0.1):
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, fused=True)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=5)
     return model, optimizer, scheduler
 
@@ -39,6 +39,24 @@ def test_progress_comes_back_whole(tmp_path):
         assert torch.equal(value, second[0].state_dict()[name]), name
     assert torch.equal(progress.best_weights["0.weight"], weights["0.weight"])
     assert progress.best_optimizer == kept
+
+
+def test_a_rate_that_a_recorded_step_reads_stays_where_it_was(tmp_path):
+    """As on a GPU, where it is a tensor."""
+    path, rate = tmp_path / "progress.safetensors", torch.tensor(0.1)
+    first = parts(torch.tensor(0.1))
+    step(*first)
+    checkpoint.save_progress(path, checkpoint.Progress(1, [], 1, 0.1, {}, {}), *first)
+    second = parts(rate)
+    checkpoint.load_progress(path, *second)
+    assert second[1].param_groups[0]["lr"] is rate
+    assert rate == first[1].param_groups[0]["lr"]
+    for _ in range(3):
+        step(*first)
+        step(*second)
+    assert rate == first[1].param_groups[0]["lr"]
+    for name, value in first[0].state_dict().items():
+        assert torch.equal(value, second[0].state_dict()[name]), name
 
 
 def test_copied_weights_do_not_change_with_the_model():

@@ -32,17 +32,17 @@ def numerical_gradient(function, at, step=1e-6):
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0, 2.5])
 def test_the_gradient_is_the_numerical_one_times_minus_the_weight(weight):
     features = FEATURES.clone().requires_grad_()
-    domain_loss(domains.reverse_gradient(features, weight)).backward()
+    domain_loss(domains.reverse_gradient(features, torch.tensor(weight))).backward()
     torch.testing.assert_close(features.grad, -weight * numerical_gradient(domain_loss, FEATURES), atol=1e-8, rtol=1e-5)
 
 
 def test_forwards_nothing_changes():
-    assert torch.equal(domains.reverse_gradient(FEATURES, 7.0), FEATURES)
+    assert torch.equal(domains.reverse_gradient(FEATURES, torch.tensor(7.0)), FEATURES)
 
 
 def test_a_step_down_the_reversed_gradient_makes_domains_harder_to_tell():
     features = FEATURES.clone().requires_grad_()
-    domain_loss(domains.reverse_gradient(features, 1.0)).backward()
+    domain_loss(domains.reverse_gradient(features, torch.tensor(1.0))).backward()
     assert domain_loss(FEATURES - 0.1 * features.grad) > domain_loss(FEATURES)
 
 
@@ -52,7 +52,7 @@ def test_the_head_itself_learns_to_tell_them():
     optimizer = torch.optim.SGD(head.parameters(), lr=0.1)
     losses = []
     for _ in range(50):
-        loss = cross_entropy(head(domains.reverse_gradient(FEATURES, 1.0)), TARGETS)
+        loss = cross_entropy(head(domains.reverse_gradient(FEATURES, torch.tensor(1.0))), TARGETS)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -1,5 +1,7 @@
 """The engine on a task that a small network learns in seconds."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,13 +68,13 @@ def test_the_learning_rate_follows_the_cosine(config, images, tmp_path):
 def test_the_model_ends_with_the_weights_of_its_best_epoch(config, images, tmp_path, monkeypatch):
     scores = iter([0.6, 0.9, 0.7, 0.8])
     monkeypatch.setattr(
-        engine, "_validate", lambda *arguments: {"validation_loss": 1.0, "validation_auc": next(scores)}
+        engine._Training, "_validate", lambda *arguments: {"validation_loss": 1.0, "validation_auc": next(scores)}
     )
     after: dict[int, torch.Tensor] = {}
 
-    def spy(model):
+    def spy(model, **options):
         after[len(after)] = model.state_dict()["head.weight"].clone()
-        return original(model)
+        return original(model, **options)
 
     original = engine.copy_weights
     monkeypatch.setattr(engine, "copy_weights", spy)
@@ -84,10 +86,28 @@ def test_the_model_ends_with_the_weights_of_its_best_epoch(config, images, tmp_p
 def test_it_stops_when_patience_runs_out(config, images, tmp_path, monkeypatch):
     scores = iter([0.9, 0.8, 0.7, 0.6])
     monkeypatch.setattr(
-        engine, "_validate", lambda *arguments: {"validation_loss": 1.0, "validation_auc": next(scores)}
+        engine._Training, "_validate", lambda *arguments: {"validation_loss": 1.0, "validation_auc": next(scores)}
     )
     _, _, progress = fit(config.model_copy(update={"early_stopping_patience": 2}), *images, tmp_path / "p")
     assert len(progress.history) == 3
+
+
+def test_metrics_that_come_in_later_complete_the_history(config, images, tmp_path, monkeypatch):
+    """On a GPU those of training are computed beside the next epoch."""
+    _, _, at_once = fit(config, *images, tmp_path / "a")
+    original = engine._Training.__init__
+
+    def begin(training, *arguments, **options):
+        original(training, *arguments, **options)
+        training._beside = ThreadPoolExecutor(1)
+
+    monkeypatch.setattr(engine._Training, "__init__", begin)
+    monkeypatch.setattr(engine, "_SAVE_EVERY", 0.0)
+    seen = []
+    _, _, later = fit(config, *images, tmp_path / "b", on_epoch=lambda row: seen.append(row["validation_auc"]))
+    assert later.history == at_once.history
+    assert [list(row) for row in later.history] == [list(row) for row in at_once.history]
+    assert seen == [row["validation_auc"] for row in at_once.history]
 
 
 def test_the_same_seed_gives_the_same_bits(config, images, tmp_path):
@@ -113,13 +133,13 @@ def test_training_and_evaluation_ask_for_different_images(config, images, tmp_pa
     asked = []
 
     class Spy(Loader):
-        def training(self, index, batch_size, epoch):
+        def given(self, index, batch_size, epoch, repeats=None):
             asked.append((epoch, sorted(index)))
-            return super().batches(index, batch_size)
+            return super().stored(index, batch_size)
 
-        def batches(self, index, batch_size):
+        def stored(self, index, batch_size):
             asked.append(("as they are", sorted(index)))
-            return super().batches(index, batch_size)
+            return super().stored(index, batch_size)
 
     pixels, labels = images
     model = models.create(config.model, config.resolution)

@@ -119,7 +119,7 @@ def test_each_monitor_chooses_by_its_own_column(base, monitor, tmp_path, monkeyp
             "validation_auc": float(now == 1)
         }
 
-    monkeypatch.setattr(engine, "_validate", validate)
+    monkeypatch.setattr(engine._Training, "_validate", validate)
     progress, *_ = train(base, pictures(0), tmp_path, monitor=monitor)
     assert progress.best_epoch == best[monitor]
 
@@ -168,11 +168,12 @@ def test_a_head_tells_no_label_where_each_class_has_domains_of_its_own(base):
     config = base.model_copy(update={"domain": domain})
     task = tasks.create(models.create("simple_cnn", 32), config, labels, np.arange(8), source)
     images = torch.randn(8, 3, 32, 32)
-    batch = Batch(images, torch.from_numpy(labels).float(), np.arange(8))
+    batch = Batch(images, torch.from_numpy(labels).float(), torch.arange(8))
     with torch.no_grad():
         for parameter in task.domain_head.parameters():
             parameter.zero_()
-    step = task.step(batch, 1.0, None)
+    task.begin(1.0)
+    step = task.step(batch, None)
     # a head that knows nothing guesses between two domains, not four
     assert step.parts["domain_loss"].mean.item() == pytest.approx(np.log(2), abs=1e-6)
     step.loss.backward()
@@ -194,7 +195,8 @@ def test_a_batch_without_domains_has_no_domain_loss(base):
     task = tasks.create(
         models.create("simple_cnn", 32), base.model_copy(update={"domain": domain}), labels, np.arange(4), source
     )
-    step = task.step(Batch(torch.randn(2, 3, 32, 32), torch.zeros(2), np.array([0, 1])), 1.0, None)
+    task.begin(1.0)
+    step = task.step(Batch(torch.randn(2, 3, 32, 32), torch.zeros(2), torch.tensor([0, 1])), None)
     step.loss.backward()
     assert step.parts["domain_loss"].mean.item() == 0
     assert all(torch.isfinite(value.grad).all() for value in task.parameters() if value.grad is not None)
@@ -224,7 +226,7 @@ def test_a_killed_run_with_domains_and_weights_goes_on_with_the_same_bits(base, 
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
     whole, logits, _ = train(config, data, tmp_path / "whole", domains=source, sampler="weighted")
-    original = engine._validate
+    original = engine._Training._validate
     calls = []
 
     def killed(task, *arguments):
@@ -233,10 +235,10 @@ def test_a_killed_run_with_domains_and_weights_goes_on_with_the_same_bits(base, 
             raise Killed
         return original(task, *arguments)
 
-    monkeypatch.setattr(engine, "_validate", killed)
+    monkeypatch.setattr(engine._Training, "_validate", killed)
     with pytest.raises(Killed):
         train(config, data, tmp_path / "killed", domains=source, sampler="weighted")
-    monkeypatch.setattr(engine, "_validate", original)
+    monkeypatch.setattr(engine._Training, "_validate", original)
     again, resumed, _ = train(config, data, tmp_path / "killed", domains=source, sampler="weighted")
     assert np.array_equal(logits, resumed)
     assert whole.history == again.history

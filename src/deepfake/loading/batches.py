@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,12 +21,24 @@ class Batch:
     Args:
         images: float32 [b, c, h, w], normalised; of pixels channels last in memory.
         labels: float32 [b]; 0 real, 1 fake.
-        index: int64 [b]: each sample's row in the manifest.
+        index: int64 [b]: each sample's row in the manifest, on the device.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
-    index: np.ndarray
+    index: torch.Tensor
+
+
+class Given(NamedTuple):
+    """Samples on the device, all done to them that depends on the host.
+
+    Args:
+        samples: [b, ...], as the loader has them.
+        rows: int64 [b]: each sample's row in the manifest.
+    """
+
+    samples: torch.Tensor
+    rows: torch.Tensor
 
 
 class Loader:
@@ -46,16 +59,47 @@ class Loader:
 
     def batches(self, index: np.ndarray, batch_size: int) -> Iterator[Batch]:
         """Yield the samples of an index list in its order as they are; the last batch may be smaller."""
-        chunks = _chunks(index, batch_size)
-        for rows, stored in zip(chunks, self._store.stream(chunks), strict=True):
-            yield self._batch(rows, self._inputs(stored))
+        for given in self.stored(index, batch_size):
+            yield self.shown(*given)
 
     def training(self, index: np.ndarray, batch_size: int, epoch: int) -> Iterator[Batch]:
         """Yield the samples of an index list in its order as they are trained on."""
-        return self.batches(index, batch_size)
+        for given in self.given(index, batch_size, epoch):
+            yield self.finish(*given)
 
-    def _batch(self, rows: np.ndarray, images: torch.Tensor) -> Batch:
-        return Batch(images, self._labels[torch.from_numpy(rows).to(self._labels.device)], rows)
+    def stored(self, index: np.ndarray, batch_size: int) -> Iterator[Given]:
+        """Yield what `batches` makes its batches of: the samples as the view stores them."""
+        chunks = _chunks(index, batch_size)
+        yield from map(Given, self._store.stream(chunks), self._on_device(index, batch_size))
+
+    def shown(self, samples: torch.Tensor, index: torch.Tensor) -> Batch:
+        """Return the batch of what `stored` gave: work for the device alone, which a CUDA graph can hold."""
+        return self._batch(self._inputs(samples), index)
+
+    def given(
+        self, index: np.ndarray, batch_size: int, epoch: int, repeats: np.ndarray | None = None
+    ) -> Iterator[Given]:
+        """Yield what `training` makes its batches of.
+
+        Args:
+            index: the samples.
+            batch_size: the last batch may be smaller.
+            epoch: the number of the epoch.
+            repeats: int [n], how often each sample stood earlier in the epoch; None: in the index list
+                (`sampling.occurrences`).
+        """
+        return self.stored(index, batch_size)
+
+    def finish(self, samples: torch.Tensor, index: torch.Tensor) -> Batch:
+        """Return the batch of what `given` gave, as `shown` does."""
+        return self.shown(samples, index)
+
+    def _batch(self, images: torch.Tensor, index: torch.Tensor) -> Batch:
+        return Batch(images, self._labels[index], index)
+
+    def _on_device(self, index: np.ndarray, batch_size: int) -> tuple[torch.Tensor, ...]:
+        """Return an index list in batches on the device: one transfer for all of them."""
+        return torch.from_numpy(index).to(self._labels.device).split(batch_size) if len(index) else ()
 
 
 class AugmentingLoader(Loader):
@@ -93,14 +137,21 @@ class AugmentingLoader(Loader):
             view, policy, source=side, seed=seed, batch_size=batch_size, device=plain.device
         )
 
-    def training(self, index: np.ndarray, batch_size: int, epoch: int) -> Iterator[Batch]:
+    def given(
+        self, index: np.ndarray, batch_size: int, epoch: int, repeats: np.ndarray | None = None
+    ) -> Iterator[Given]:
         """Yield the samples of an index list in its order, each changed as (seed, epoch, sample) decides."""
         chunks = _chunks(index, batch_size)
-        repeats = _chunks(occurrences(index), batch_size)
-        draws = [self._augmenter.draws(rows, times, epoch) for rows, times in zip(chunks, repeats, strict=True)]
+        repeated = _chunks(occurrences(index) if repeats is None else repeats, batch_size)
+        draws = [self._augmenter.draws(rows, times, epoch) for rows, times in zip(chunks, repeated, strict=True)]
         changed = self._augmenter.change(zip(self._source.stream(chunks), draws, strict=True))
-        for rows, drawn, stored in zip(chunks, draws, changed, strict=True):
-            yield self._batch(rows, self._augmenter.mask(self._inputs(stored), drawn))
+        for rows, drawn, samples in zip(self._on_device(index, batch_size), draws, changed, strict=True):
+            # what is masked is drawn on the host, batch by batch, so inputs cannot wait for `finish`
+            yield Given(self._augmenter.mask(self._inputs(samples), drawn) if self._augmenter.MASKS else samples, rows)
+
+    def finish(self, samples: torch.Tensor, index: torch.Tensor) -> Batch:
+        """Return the batch of what `given` gave (`Loader.finish`)."""
+        return self._batch(samples if self._augmenter.MASKS else self._inputs(samples), index)
 
 
 def _chunks(index: np.ndarray, batch_size: int) -> list[np.ndarray]:

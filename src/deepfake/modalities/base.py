@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -61,6 +61,9 @@ def counted(notes: Iterable[str]) -> str:
 
 class Augmenter(Protocol):
     """Applies a policy of augmentation to batches of training samples."""
+
+    MASKS: ClassVar[bool]
+    """Whether `mask` ever does anything."""
 
     def draws(self, rows: np.ndarray, occurrence: np.ndarray, epoch: int) -> Any:
         """Return what happens to some samples: decided by seed, epoch, row and occurrence alone.
@@ -179,6 +182,12 @@ class Modality(Protocol):
         Yields:
             Stored samples, as many at a time as it likes.
         """
+        ...
+
+    def decoder(
+        self, view: "ViewConfig", *, threads: int, cuda: bool = False
+    ) -> Callable[[Iterable[File]], Iterator[np.ndarray]]:
+        """Build what decodes as `decode` does, some files after others: what took time to build serves them all."""
         ...
 
     def shape(self, view: "ViewConfig") -> tuple[int, int, int]:

@@ -25,9 +25,12 @@ _TRUNK = "trunk_sha256"
 """In a file that holds a head alone: the hash of the weights of the trunk that it was fitted on."""
 
 
-def copy_weights(model: nn.Module) -> Weights:
-    """Return a copy of a model's state on the CPU."""
-    return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in model.state_dict().items()}
+def copy_weights(model: nn.Module, *, on_device: bool = False) -> Weights:
+    """Return a copy of a model's state, on the CPU or where the model is."""
+    return {
+        name: value.detach().to(value.device if on_device else "cpu", copy=True).contiguous()
+        for name, value in model.state_dict().items()
+    }
 
 
 def save_weights(weights: Weights, path: Path) -> None:
@@ -157,11 +160,11 @@ def save_progress(
     """Write all that the next epoch needs into one file, so that it is there whole or not at all."""
     state = optimizer.state_dict()
     tensors = {f"model.{name}": value for name, value in copy_weights(trained).items()}
-    tensors |= {f"best.{name}": value for name, value in progress.best_weights.items()}
+    tensors |= {f"best.{name}": value.cpu() for name, value in progress.best_weights.items()}
     tensors |= {f"best_optimizer.{name}": value for name, value in progress.best_optimizer.items()}
     for number, slots in state["state"].items():
         tensors |= {f"optimizer.{number}.{slot}": value.contiguous() for slot, value in slots.items()}
-    facts = {
+    facts: dict[str, Any] = {
         "epoch": progress.epoch,
         "history": progress.history,
         "best_epoch": progress.best_epoch,
@@ -170,7 +173,7 @@ def save_progress(
         "scheduler": scheduler.state_dict(),
     }
     with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={"facts": json.dumps(facts)})
+        save_file(tensors, temporary, metadata={"facts": json.dumps(facts, default=float)})
 
 
 def load_progress(path: Path, trained: nn.Module, optimizer: Optimizer, scheduler: LRScheduler) -> Progress:
@@ -184,7 +187,11 @@ def load_progress(path: Path, trained: nn.Module, optimizer: Optimizer, schedule
     for name, value in _below(tensors, "optimizer.").items():
         number, slot = name.split(".")
         slots.setdefault(int(number), {})[slot] = _laid_out(value, parameters[int(number)])
+    rates = [group["lr"] for group in optimizer.param_groups]
     optimizer.load_state_dict({"state": slots, "param_groups": facts["param_groups"]})
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        if isinstance(rate, torch.Tensor):  # a recorded step reads it where it was
+            group["lr"] = rate.fill_(group["lr"])
     scheduler.load_state_dict(facts["scheduler"])
     return Progress(
         facts["epoch"],

@@ -27,17 +27,18 @@ class _Reversal(torch.autograd.Function):
     """The identity, whose gradient is multiplied by minus a weight."""
 
     @staticmethod
-    def forward(ctx, features: torch.Tensor, weight: float) -> torch.Tensor:  # pyright: ignore
-        ctx.weight = weight
+    def forward(ctx, features: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:  # pyright: ignore
+        ctx.save_for_backward(weight)
         return features.view_as(features)
 
     @staticmethod
     def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # pyright: ignore
-        return -ctx.weight * gradient, None
+        (weight,) = ctx.saved_tensors
+        return -weight * gradient, None
 
 
-def reverse_gradient(features: torch.Tensor, weight: float) -> torch.Tensor:
-    """Return the features as they are; on the way back their gradient is multiplied by `-weight`."""
+def reverse_gradient(features: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return the features as they are; on the way back their gradient is multiplied by `-weight`, a scalar."""
     return _Reversal.apply(features, weight)  # pyright: ignore[reportReturnType]
 
 

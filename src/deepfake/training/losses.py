@@ -26,9 +26,9 @@ def bce_pos_weight(params: LossParams, labels: np.ndarray) -> Loss:
     The weight of the positive class, fake, is reals over fakes: below 1 where reals are rare.
     """
     reals, fakes = _counts(labels)
-    weight = torch.tensor(reals / fakes)
+    # made on the device: a copy from the host could not be part of a CUDA graph
     return lambda logits, targets: binary_cross_entropy_with_logits(
-        logits, _smoothed(targets, params), pos_weight=weight.to(logits.device)
+        logits, _smoothed(targets, params), pos_weight=logits.new_full((), reals / fakes, dtype=torch.float32)
     )
 
 

@@ -9,15 +9,16 @@ from torch.nn.functional import cross_entropy
 
 from deepfake.config import RunConfig
 from deepfake.loading.batches import Batch, Loader
+from deepfake.training import ranks
 from deepfake.training.domains import SCHEDULES, DomainHead, possible, reverse_gradient
 from deepfake.training.losses import LOSSES, Loss
 
 
 class Share(NamedTuple):
-    """A mean over some samples of a batch."""
+    """A mean over some samples of a batch, and how many these are."""
 
     mean: torch.Tensor
-    samples: torch.Tensor | int
+    samples: torch.Tensor | float
 
 
 class Step(NamedTuple):
@@ -37,30 +38,41 @@ class Step(NamedTuple):
 class Classification(nn.Module):
     """Tell fakes from reals."""
 
+    PARTS = ("loss", "class_loss")
+    """The parts of a step, in order."""
+
     def __init__(self, detector: nn.Module, loss: Loss):
         """Train this detector by this loss."""
         super().__init__()
         self.detector = detector
         self.loss = loss
 
-    def step(self, batch: Batch, progress: float, dtype: torch.dtype | None) -> Step:
+    def begin(self, progress: float) -> None:
+        """Get ready for a step; what of it changes from step to step is set here, so that `step` can be replayed.
+
+        Args:
+            progress: share of the training that is done, in [0, 1].
+        """
+
+    def step(self, batch: Batch, dtype: torch.dtype | None) -> Step:
         """Return what a batch gives.
 
         Args:
             batch: the samples.
-            progress: share of the training that is done, in [0, 1].
             dtype: of autocast, or None for full precision.
         """
         with torch.autocast(batch.images.device.type, dtype=dtype, enabled=dtype is not None):
             output = self.detector(batch.images)
         logits = output.squeeze(1).float()
         loss = self.loss(logits, batch.labels)
-        count = len(batch.index)
+        count = len(logits)
         return Step(logits, loss, {"loss": Share(loss, count), "class_loss": Share(loss, count)})
 
 
 class DomainAdversarial(nn.Module):
     """Tell fakes from reals by features from which a domain head, trained beside, cannot tell the domain."""
+
+    PARTS = (*Classification.PARTS, "domain_loss", "domain_accuracy", "domain_weight")
 
     def __init__(self, detector: nn.Module, loss: Loss, domains: np.ndarray, labels: np.ndarray, config: RunConfig):
         """Train this detector by this loss, and a new head.
@@ -79,13 +91,18 @@ class DomainAdversarial(nn.Module):
         self.domain_head = DomainHead(classifier.in_features, int(domains.max()) + 1)
         self.register_buffer("_domains", torch.from_numpy(domains), persistent=False)
         self.register_buffer("_possible", torch.from_numpy(possible(domains, labels)), persistent=False)
+        self.register_buffer("_reversal", torch.tensor(0.0), persistent=False)
         self._schedule, self._weight = SCHEDULES[config.domain.schedule], config.domain.weight
 
     def takes_part(self, rows: np.ndarray) -> np.ndarray:
         """Tell which samples are of a domain that the head knows, bool [m]."""
         return (self._domains >= 0).cpu().numpy()[rows]  # pyright: ignore
 
-    def step(self, batch: Batch, progress: float, dtype: torch.dtype | None) -> Step:
+    def begin(self, progress: float) -> None:
+        """Get ready for a step (`Classification.begin`)."""
+        self._reversal.fill_(self._weight * self._schedule(progress))  # pyright: ignore[reportCallIssue]
+
+    def step(self, batch: Batch, dtype: torch.dtype | None) -> Step:
         """Return what a batch gives; arguments as in `Classification.step`."""
         detector, device = self.detector, batch.images.device
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
@@ -96,15 +113,15 @@ class DomainAdversarial(nn.Module):
             output = detector.get_classifier()(features)  # pyright: ignore[reportCallIssue]
         logits = output.squeeze(1).float()
         class_loss = self.loss(logits, batch.labels)
-        weight = self._weight * self._schedule(progress)
+        weight: torch.Tensor = self._reversal.clone()  # pyright: ignore
         told = self.domain_head(reverse_gradient(features.float(), weight))
         told = told.masked_fill(~self._possible[batch.labels.long()], -torch.inf)  # pyright: ignore
-        domains: torch.Tensor = self._domains[torch.from_numpy(batch.index).to(device)]  # pyright: ignore
+        domains: torch.Tensor = self._domains[batch.index]  # pyright: ignore
         count = (domains >= 0).sum()
         some = count.clamp(min=1)  # a batch may have none that take part
         domain_loss = cross_entropy(told, domains, ignore_index=-1, reduction="sum") / some
         right = (told.argmax(1) == domains).sum() / some
-        loss, samples = class_loss + domain_loss, len(batch.index)
+        loss, samples = class_loss + domain_loss, len(logits)
         return Step(
             logits,
             loss,
@@ -113,7 +130,7 @@ class DomainAdversarial(nn.Module):
                 "class_loss": Share(class_loss, samples),
                 "domain_loss": Share(domain_loss, count),
                 "domain_accuracy": Share(right, count),
-                "domain_weight": Share(torch.tensor(weight), 1),
+                "domain_weight": Share(weight, 1),
             },
         )
 
@@ -121,10 +138,29 @@ class DomainAdversarial(nn.Module):
 Task = Classification | DomainAdversarial
 
 
-def detached(step: Step) -> Step:
-    """Return a step without the graph behind it, which would keep its memory."""
-    parts = {name: Share(part.mean.detach(), part.samples) for name, part in step.parts.items()}
-    return Step(step.logits.detach(), step.loss.detach(), parts)
+class Told(NamedTuple):
+    """What a step leaves: all of it on the device, and without what its gradients were computed from.
+
+    Args:
+        logits: float32 [b].
+        parts: float32 [p, 2]: each of the step's parts, and how many samples it is a mean over.
+    """
+
+    logits: torch.Tensor
+    parts: torch.Tensor
+
+
+def told(step: Step) -> Told:
+    """Return what is kept of a step."""
+    shares = [number for share in step.parts.values() for number in (share.mean.detach().float(), _count(share))]
+    return Told(step.logits.detach(), torch.stack(shares).view(-1, 2))
+
+
+def _count(share: Share) -> torch.Tensor:
+    """Return how many samples a share is of, on its device without a copy from the host."""
+    if isinstance(share.samples, torch.Tensor):
+        return share.samples.float()
+    return share.mean.new_full((), share.samples, dtype=torch.float32)
 
 
 @torch.inference_mode()
@@ -136,19 +172,28 @@ def domain_figures(task: Task, loader: Loader, rows: np.ndarray, batch_size: int
     if isinstance(task, Classification) or not len(rows := rows[task.takes_part(rows)]):
         return {}
     task.eval()
-    found = means([task.step(batch, 1.0, None) for batch in loader.batches(rows, batch_size)])
+    task.begin(1.0)
+    _, found = gathered(task, [told(task.step(batch, None)) for batch in loader.batches(rows, batch_size)])
     return {name: found[name] for name in ("domain_loss", "domain_accuracy")}
 
 
-def means(steps: list[Step]) -> dict[str, float]:
-    """Return the parts of many steps, each averaged over the samples that it is a mean of."""
-    totals: dict[str, float] = {}
-    for name in steps[0].parts:
-        parts = [step.parts[name] for step in steps]
-        counts = torch.tensor([float(part.samples) for part in parts])
-        values = torch.stack([part.mean for part in parts]).cpu()
-        totals[name] = float((values * counts).sum() / counts.sum())
-    return totals
+def gathered(task: Task, steps: list[Told]) -> tuple[np.ndarray, dict[str, float]]:
+    """Bring what many steps left to the host, all at once.
+
+    Returns:
+        Their logits, float32 [n], and each of their parts, averaged over the samples that it is a mean of, those of
+        other processes included.
+    """
+    logits, parts = torch.cat([step.logits for step in steps]), torch.stack([step.parts for step in steps])
+    found = torch.cat([logits, parts.flatten()]).cpu()
+    parts = found[len(logits) :].view(parts.shape)
+    means = {name: _mean(parts[:, place, 0], parts[:, place, 1]) for place, name in enumerate(task.PARTS)}
+    return found[: len(logits)].numpy(), means
+
+
+def _mean(values: torch.Tensor, counts: torch.Tensor) -> float:
+    """Return a mean of means."""
+    return float(ranks.summed((values * counts).sum()) / ranks.summed(counts.sum()))
 
 
 def create(

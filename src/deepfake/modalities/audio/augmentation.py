@@ -5,7 +5,7 @@ A draw depends on the seed, the epoch, the window's row and on how often it has 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -49,6 +49,8 @@ class Draws:
 
 class Augmenter:
     """Applies a policy to batches of windows (`base.Augmenter`)."""
+
+    MASKS: ClassVar[bool] = True
 
     def __init__(self, policy: SoundAugmentation, *, window: int, seed: int):
         """Keep what is drawn from.

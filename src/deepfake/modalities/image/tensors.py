@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -41,6 +41,8 @@ def normalised(scale: Normalization, device: "torch.device") -> "Callable[[torch
 
 class Augmenter:
     """Applies a policy to batches of images (`base.Augmenter`)."""
+
+    MASKS: ClassVar[bool] = False
 
     def __init__(
         self,
