@@ -34,7 +34,7 @@ class InProcess:
     def workers(self) -> int:
         return 1
 
-    def run(self, function, jobs, *, on_news, remedy) -> None:
+    def run(self, function, jobs, *, on_news, remedy, on_state=lambda state: None) -> None:
         self.calls.append(list(jobs))
         for job in self.calls[-1]:
             function(job, on_news)

@@ -1,6 +1,7 @@
 """What long work tells of itself while it goes on: one object, which shows it or keeps silent."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,28 @@ class FoldNews:
     finished: bool = False
 
 
+@dataclass(frozen=True)
+class JobState:
+    """What has become of a job.
+
+    Args:
+        name: of the job.
+        state: what it is doing.
+        where: the GPU or the machine it runs on, where there are several; of a failed one why.
+    """
+
+    name: str
+    state: Literal["waiting", "running", "done", "failed"]
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the user should know of how work is done, told once however many jobs say it."""
+
+    line: str
+
+
 class Progress:
     """Keeps silent; `console.Shown` shows what it is told."""
 
@@ -27,8 +50,11 @@ class Progress:
     def advance(self, title: str, done: int, total: int) -> None:
         """Tell how much of a task is done; a total of 0 is unknown."""
 
-    def news(self, news: FoldNews) -> None:
-        """Tell that a fold has finished an epoch or itself."""
+    def news(self, news: FoldNews | Note) -> None:
+        """Tell that a fold has finished an epoch or itself, or what the user should know."""
+
+    def job(self, state: JobState) -> None:
+        """Tell what has become of a job."""
 
 
 SILENT = Progress()

@@ -52,6 +52,15 @@ def device() -> "torch.device":
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+GPU_SHARERS = "DEEPFAKE_GPU_SHARERS"
+"""The variable by which an executor tells a worker how many jobs share its GPU."""
+
+
+def gpu_sharers() -> int:
+    """Return how many jobs share the GPU of this process, this one included."""
+    return int(os.environ.get(GPU_SHARERS, "1"))
+
+
 def one_thread() -> None:
     """Keep this process on one CPU thread.
 

@@ -1,7 +1,10 @@
+import weakref
+
 import numpy as np
 import pytest
 import torch
 
+from deepfake import runtime
 from deepfake.loading import pixels
 
 CHUNKS = [np.array([3, 0]), np.array([7]), np.array([5, 5, 1]), np.array([11, 3, 0, 7])]
@@ -69,6 +72,108 @@ def test_chunks_are_taken_one_at_a_time(images):
 )
 def test_on_the_gpu_images_are_those_of_the_file(images, tmp_path, make):
     check(make(mapped(images, tmp_path)), images, CUDA)
+
+
+@pytest.fixture
+def device(monkeypatch) -> list:
+    """What holds the images in place of a GPU, with memory for 20 of them; and the rows of each upload."""
+    monkeypatch.setattr(pixels, "_kept", {})
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (20 * 60 / pixels._RESIDENT_SHARE, 0))
+    uploads, upload = [], pixels.Resident.__init__
+
+    def counted(self, images, rows, device, have=None):
+        uploads.append(list(rows))
+        upload(self, images, rows, device, have)
+
+    monkeypatch.setattr(pixels.Resident, "__init__", counted)
+    return uploads
+
+
+def served(store, rows: list[int]) -> np.ndarray:
+    return torch.cat(list(store.stream([np.array(rows)]))).numpy()
+
+
+def test_folds_of_one_run_upload_each_image_once(images, tmp_path, device):
+    file = mapped(images, tmp_path).filename
+    for rows in ([0, 2, 5], [5, 0], [2, 7, 9, 0], [0, 2, 5, 7, 9]):
+        store = pixels._resident(np.load(file, mmap_mode="r"), np.array(rows), CPU)
+        np.testing.assert_array_equal(served(store, rows), images[rows])
+    assert device == [[0, 2, 5], [7, 9]]
+
+
+def test_blocks_that_share_no_image_are_not_gathered(images, tmp_path, device):
+    source = mapped(images, tmp_path)
+    for rows in ([0, 1], [2, 3], [4, 5]):
+        np.testing.assert_array_equal(served(pixels._resident(source, np.array(rows), CPU), rows), images[rows])
+    assert [len(store.rows) for store, _ in pixels._kept.values()] == [2]
+
+
+def test_images_and_their_larger_ones_are_kept_together_and_given_back_for_those_of_another_run(
+    images, tmp_path, device
+):
+    files = [tmp_path / name for name in ("a.npy", "b.npy", "c.npy")]
+    for number, file in enumerate(files):
+        np.save(file, images + number)
+
+    def fold(*which: int) -> None:
+        stores = [pixels._resident(np.load(files[n], mmap_mode="r"), np.arange(6), CPU) for n in which]
+        for number, store in zip(which, stores, strict=True):
+            np.testing.assert_array_equal(served(store, [4, 1]), (images + number)[[4, 1]])
+
+    fold(0, 1)
+    fold(0, 1)
+    assert len(device) == 2
+    held = [weakref.ref(store._images) for store, _ in pixels._kept.values()]
+    fold(2)
+    assert len(device) == 3
+    assert [reference() for reference in held] == [None, None]
+
+
+def test_a_file_that_was_written_anew_is_another(images, tmp_path, device):
+    first = pixels._resident(mapped(images, tmp_path), np.arange(6), CPU)
+    (tmp_path / "images.npy").unlink()
+    second = pixels._resident(mapped(images + 1, tmp_path), np.arange(6), CPU)
+    np.testing.assert_array_equal(served(first, [3]), images[[3]])
+    np.testing.assert_array_equal(served(second, [3]), images[[3]] + 1)
+
+
+def test_a_part_of_a_file_is_not_taken_for_the_whole(images, tmp_path, device):
+    whole = mapped(images, tmp_path)
+    pixels._resident(whole, np.arange(12), CPU)
+    for part in (whole[4:], np.array(images[::-1])):
+        np.testing.assert_array_equal(served(pixels._resident(part, np.arange(3), CPU), [1, 2]), part[[1, 2]])
+
+
+def test_what_does_not_fit_beside_what_is_kept_takes_its_place(images, tmp_path, device):
+    many = np.random.default_rng(1).integers(0, 256, (30, 5, 4, 3), dtype=np.uint8)
+    source = mapped(many, tmp_path)
+    pixels._resident(source, np.arange(15), CPU)
+    store = pixels._resident(source, np.arange(10, 25), CPU)
+    assert device == [list(range(15)), list(range(10, 25))]
+    np.testing.assert_array_equal(served(store, [24, 10]), many[[24, 10]])
+    assert pixels._resident(source, np.arange(25), CPU) is None
+    assert pixels._kept == {}
+
+
+def test_jobs_that_share_a_gpu_share_its_memory(images, device, monkeypatch):
+    assert pixels._resident(images, np.arange(6), CPU)
+    for sharers, fits in ((3, True), (4, False)):  # of 20 images
+        monkeypatch.setenv(runtime.GPU_SHARERS, str(sharers))
+        assert (pixels._resident(images, np.arange(6), CPU) is not None) is fits
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_images_of_an_earlier_file_give_their_memory_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(pixels, "_kept", {})
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", np.zeros((64, 512, 512, 4), np.uint8))
+    before = torch.cuda.memory_allocated()
+    for name in "aab":
+        assert isinstance(
+            pixels.place(np.load(tmp_path / f"{name}.npy", mmap_mode="r"), np.arange(64), CUDA), pixels.Resident
+        )
+        assert torch.cuda.memory_allocated() - before < 1.5 * 64 * 2**20
+    assert len(pixels._kept) == 1
 
 
 @pytest.mark.gpu

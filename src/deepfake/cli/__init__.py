@@ -1,7 +1,9 @@
 """The command line: a command parses, calls and writes; it imports what is heavy only when it runs."""
 
 import errno
+import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import click
@@ -24,8 +26,8 @@ class _Group(click.Group):
         """Run a command in the nearest project upwards, or where it was called when there is none."""
         here = nearest(Path()) or Project(Path())
         try:
-            with here.entered():
-                return super().invoke(ctx)
+            with here.entered(), _launched() as leads:
+                return super().invoke(ctx) if leads else None
         except InputError as error:
             _fail(str(error))
         except BrokenPipeError:
@@ -33,6 +35,15 @@ class _Group(click.Group):
         except OSError as error:
             # disk full, no permission, a file in the way: the operating system's words and the path say it
             _fail(f"{error.filename or 'file system'}: {error.strerror or error}", 2 if error.errno in _MENDABLE else 1)
+
+
+def _launched() -> AbstractContextManager[bool]:
+    """Return the block of a command; of processes that torchrun started only the first carries it out."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return nullcontext(True)
+    from deepfake.execution import ranks
+
+    return ranks.launched()
 
 
 def _fail(message: str, code: int = 2) -> None:

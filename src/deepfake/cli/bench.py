@@ -2,6 +2,7 @@
 
 import click
 
+from deepfake.errors import InputError
 from deepfake.project import paths
 
 
@@ -17,15 +18,19 @@ def bench() -> None:
 def loading(images: int, repeats: int, write: bool) -> None:
     """Time our loader against those of torchvision and timm, on the same files."""
     from deepfake import config, runtime, tables
+    from deepfake.bench import decoding
     from deepfake.bench import loading as benchmark
     from deepfake.cli import console
 
+    device, work = runtime.device().type, {"count": images, "repeats": repeats}
     with console.shown() as progress:
-        rows = benchmark.run(config.load(), count=images, repeats=repeats, progress=progress)
-    text = benchmark.report(rows, repeats)
+        text = benchmark.report(benchmark.run(config.load(), **work, progress=progress), repeats)
+        if device == "cuda":
+            rows = decoding.run(config.load(), **work, cuda=True, progress=progress)
+            text += "\n" + decoding.report(rows, repeats)
     click.echo(text)
     if write:
-        tables.write_text(text, paths().bench(f"loading_{runtime.device().type}"))
+        tables.write_text(text, paths().bench(f"loading_{device}"))
 
 
 @bench.command()
@@ -59,6 +64,29 @@ def prediction(images: int, repeats: int, write: bool) -> None:
     click.echo(text)
     if write:
         tables.write_text(text, paths().bench("prediction"))
+
+
+@bench.command()
+@click.option(
+    "--model", "models", multiple=True, help="A model to measure instead of the usual three; may be repeated."
+)
+@click.option("--quick", is_flag=True, help="64 px and batch 32 alone, in a minute or two; a table that is not kept.")
+@click.option("--write", is_flag=True, help="Keep tables and figure under reports/bench.")
+def training(models: tuple[str, ...], quick: bool, write: bool) -> None:
+    """Time our engine against other loops, folds side by side, growth; project the hours of the full study."""
+    from deepfake import config, runtime, tables
+    from deepfake.bench.training import report, run
+
+    if quick and write:
+        raise InputError("--quick measures too little to be kept; leave out --quick or --write")
+    wanted = run.plan(models, runtime.device(), quick=quick)
+    found = run.run(config.load(), wanted, click.echo)
+    text = report.text(found)
+    click.echo("\n" + text)
+    if write:
+        path = paths().bench(f"training_{runtime.device().type}")
+        tables.write_text(text, path)
+        report.draw(found, path.with_suffix(".png"))
 
 
 COMMANDS = (bench,)

@@ -164,7 +164,7 @@ def split(dataset: str) -> None:
 @click.argument("dataset")
 def faces(dataset: str) -> None:
     """Find the face in every image of DATASET; resumes after a kill."""
-    from deepfake import config
+    from deepfake import config, execution
     from deepfake.cli import console
     from deepfake.loading import views
     from deepfake.studies import face_tables
@@ -177,7 +177,7 @@ def faces(dataset: str) -> None:
     from deepfake.studies import faces  # imports torch
 
     loader = settings.presets[settings.preset].loader
-    with console.shown() as progress:
+    with execution.using(execution.here(settings.execution)), console.shown() as progress:
         rates = faces.run(dataset, settings.faces, loader, progress=progress)
     click.echo(f"{dataset}: a face in {rates['found'].sum()} of {rates['samples'].sum()} images")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @contextmanager
 def _training() -> "Iterator[tuple[Params, Shown]]":
     """Give the settings, and what shows how training goes; refuse a GPU that is there and cannot be used."""
-    from deepfake import config
+    from deepfake import config, execution
     from deepfake.cli import console
     from deepfake.ops.doctor import gpu
 
@@ -28,7 +28,8 @@ def _training() -> "Iterator[tuple[Params, Shown]]":
     if finding.mark == "missing":
         raise InputError(f"GPU: {finding.found}; {finding.remedy}")
     note = f"GPU: {finding.found} ({finding.remedy})" if finding.mark == "note" else ""
-    with console.shown(note) as progress:
+    executor = execution.create(settings.execution)
+    with execution.using(executor, settings.engine), console.shown(note) as progress:
         yield settings, progress
 
 
@@ -159,6 +160,7 @@ def imbalance() -> None:
 @click.command()
 def generalization() -> None:
     """Every detector on every data set: in-domain against out-of-domain."""
+    from deepfake import execution
     from deepfake.cli import console
     from deepfake.reports import findings as stored
     from deepfake.runs import completion
@@ -169,7 +171,7 @@ def generalization() -> None:
     others = external.rows(settings)
     names = completion.names(settings, "generalization")
     datasets = [settings.dataset, *settings.studies.generalization.datasets]
-    with console.shown() as progress:
+    with execution.using(execution.here(settings.execution)), console.shown() as progress:
         cells = collect.run(names, datasets, settings, progress, combined.members(settings))
     analysis.write(cells, others, settings)
     found = stored.write(analysis.NAME, findings.of(analysis.read()))
@@ -181,15 +183,16 @@ def _own_data(study: str) -> None:
     """Train a study of data sets of its own, and write its tables, findings and page."""
     import importlib
 
-    from deepfake import config, runtime
+    from deepfake import config, execution, runtime
     from deepfake.cli import console
     from deepfake.studies import own_data
 
     own_data.check(study, config.load())
     settings = _complete(study)
-    analysis, page = (importlib.import_module(f"deepfake.studies.{study}.{part}") for part in ("analysis", "page"))
-    with console.shown() as progress:
-        found = analysis.run(settings, threads=runtime.cores(), progress=progress)
+    parts = ("analysis", "findings", "page")
+    analysis, findings, page = (importlib.import_module(f"deepfake.studies.{study}.{part}") for part in parts)
+    with execution.using(execution.here(settings.execution)), console.shown() as progress:
+        found = own_data.run(study, settings, analysis.write, findings.of, threads=runtime.cores(), progress=progress)
     page.write(settings)
     _conclude(found)
     click.echo(f"wrote {paths().page(study)}: {len(found)} findings")

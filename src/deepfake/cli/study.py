@@ -74,7 +74,7 @@ def shortcuts(dataset: str | None) -> None:
 @click.argument("experiment", required=False, metavar="[RUN]")
 def robustness(experiment: str | None) -> None:
     """Evaluate RUN (default: `studies.robustness.runs`) on its held-out samples under corruption."""
-    from deepfake import config
+    from deepfake import config, execution
     from deepfake.cli import console
     from deepfake.studies.robustness import analysis as robustness
     from deepfake.studies.robustness import page
@@ -82,7 +82,7 @@ def robustness(experiment: str | None) -> None:
     settings = config.load()
     names = [experiment] if experiment else settings.studies.robustness.runs
     name = f"own_{experiment}_{robustness.NAME}" if experiment else robustness.NAME
-    with console.shown() as progress:
+    with execution.using(execution.here(settings.execution)), console.shown() as progress:
         robustness.run(names, settings.studies.robustness, settings.evaluation, name=name, progress=progress)
     if experiment is None:
         page.write()
@@ -96,14 +96,14 @@ def explain(experiments: tuple[str, ...]) -> None:
 
     Without a name: explain the runs of all planned contrasts of the phases, and write the page of the study.
     """
-    from deepfake import config
+    from deepfake import config, execution
     from deepfake.cli import console
     from deepfake.studies.explain import analysis as explanation
     from deepfake.studies.explain import page
     from deepfake.studies.phases import analysis as phases
 
     settings = config.load()
-    with console.shown() as progress:
+    with execution.using(execution.here(settings.execution)), console.shown() as progress:
         if experiments:
             explanation.run(experiments, settings.evaluation, progress=progress)
         else:

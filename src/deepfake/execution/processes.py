@@ -1,91 +1,100 @@
-"""Running independent jobs side by side on this machine's cores."""
+"""Running independent jobs side by side on this machine: on its cores, or on its GPUs."""
 
-import ctypes
-import multiprocessing
-import signal
-import sys
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.queues import SimpleQueue
-from typing import Any
 
 from deepfake import runtime
+from deepfake.config.execution import Execution
 from deepfake.errors import InputError
-from deepfake.execution.base import Job, News, Tell
-from deepfake.project import Project, current
-
-_START_METHOD = "fork" if sys.platform == "linux" else "spawn"
-"""A forked worker has torch already, which takes seconds to import. Nothing in the parent has computed with torch
-or shown a progress bar before the fork, so no thread of its can hold a lock in the worker."""
+from deepfake.execution import devices
+from deepfake.execution.base import Job, News, Tell, unheard
+from deepfake.execution.crew import Crew
+from deepfake.execution.devices import Place
+from deepfake.progress import JobState
 
 
 class LocalProcesses:
-    """Processes of this machine, one a core; on a GPU one job after the other, in this process.
+    """Processes of this machine: one a core, or some on each GPU; where that makes one, this process.
 
     Args:
         count: of processes at most; None for as many as the machine bears.
+        settings: which GPUs are used, and by how many processes each.
+        places: where jobs work, in processes of their own; None for the GPUs that the settings allow.
     """
 
-    def __init__(self, count: int | None = None) -> None:
+    def __init__(
+        self, count: int | None = None, settings: Execution | None = None, places: Sequence[Place] | None = None
+    ) -> None:
         self._count = count
+        self._settings = settings or Execution()
+        self._given = places
+
+    @functools.cached_property
+    def _places(self) -> Sequence[Place]:
+        return devices.places(self._settings) if self._given is None else self._given
 
     def workers(self) -> int:
-        """Return the number of processes."""
-        if self._count is not None:
-            return self._count
-        return 1 if runtime.device().type == "cuda" else runtime.cores()
+        """Return the number of processes.
+
+        Raises:
+            InputError: there are fewer GPUs than asked for.
+        """
+        if not self._places:
+            return self._count or runtime.cores()
+        there = sum(place.jobs for place in self._places)
+        return there if self._count is None else min(self._count, there)
 
     def run(
-        self, function: Callable[[Job, Tell[News]], None], jobs: Iterable[Job], *, on_news: Tell[News], remedy: str
+        self,
+        function: Callable[[Job, Tell[News]], None],
+        jobs: Iterable[Job],
+        *,
+        on_news: Tell[News],
+        remedy: str,
+        on_state: Tell[JobState] = unheard,
     ) -> None:
         """Call `function(job, tell)` for each job (`base.Executor.run`); with one worker in this process.
 
+        A job that finds too little memory on a GPU which it shares is begun again, and half as many share each GPU from
+        then on.
+
         Raises:
-            InputError: a worker was killed, most likely for memory.
+            InputError: a worker was killed, most likely for memory; a job finds too little memory on a GPU of its own;
+                there are fewer GPUs than asked for.
         """
         jobs = list(jobs)
+        if not jobs:
+            return
+        names = [str(getattr(job, "name", f"{function.__name__} {number}")) for number, job in enumerate(jobs, 1)]
+        for name in names:
+            on_state(JobState(name, "waiting"))
         count = min(self.workers(), len(jobs))
         if count <= 1:
-            for job in jobs:
-                function(job, on_news)
+            for name, job in zip(names, jobs, strict=True):
+                _here(function, job, name, on_news, remedy, on_state)
             return
-        context = multiprocessing.get_context(_START_METHOD)
-        news = context.SimpleQueue()
-        with ProcessPoolExecutor(count, context, initializer=_listen, initargs=(news, current())) as pool:
-            waiting = {pool.submit(_work, function, job) for job in jobs}
-            try:
-                while waiting:
-                    done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                    while not news.empty():
-                        on_news(news.get())
-                    for future in done:
-                        future.result()
-            except BrokenProcessPool:
-                raise InputError(f"a process was killed, most likely for lack of memory; {remedy}") from None
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        try:
+            Crew(function, jobs, names, self._places, count).work(on_news, on_state, remedy)
+        except BrokenProcessPool:
+            raise InputError(f"a process was killed, most likely for lack of memory; {remedy}") from None
 
 
-_PR_SET_PDEATHSIG = 1
-"""From linux/prctl.h: the signal a process gets when its parent ends."""
-_news: "SimpleQueue[Any] | None" = None
-"""In a worker: the way to the parent."""
-
-
-def _listen(news: "SimpleQueue[Any]", here: Project | None) -> None:
-    """Remember, in a new worker, whom to tell and where it works; end with the parent, even when that is killed."""
-    global _news
-    _news = news
-    if here is not None:
-        here.enter()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches workers too; the parent has the word
-    if sys.platform == "linux":
-        # an orphan would go on working beside the run that takes over its work
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _work(function: Callable[[Job, Tell[Any]], None], job: Job) -> None:
-    """Run a job in a worker."""
-    assert _news is not None
-    function(job, _news.put)
+def _here(
+    function: Callable[[Job, Tell[News]], None],
+    job: Job,
+    name: str,
+    on_news: Tell[News],
+    remedy: str,
+    on_state: Tell[JobState],
+) -> None:
+    """Carry out a job in this process."""
+    on_state(JobState(name, "running"))
+    try:
+        function(job, on_news)
+    except Exception as error:
+        on_state(JobState(name, "failed", str(error).split("\n")[0] or type(error).__name__))
+        if (said := devices.out_of_memory(error)) is not None:
+            raise InputError(f"{name}: {said}, alone on the GPU; {remedy}") from None
+        raise
+    on_state(JobState(name, "done"))

@@ -3,16 +3,23 @@
 A store gives `stream(chunks)`: for each chunk of rows, in order, the samples [b, ...] on the device.
 """
 
+import copy
+import gc
+import mmap
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+from deepfake import runtime
+
 _RESIDENT_SHARE = 0.5
-"""Largest share of the free GPU memory that images may take; the rest is the model's."""
+"""Largest share of the free GPU memory that images may take, of all jobs there together; the rest is the models'."""
 _UPLOAD = 512
 """Images in one step of the upload."""
 _AHEAD = 3
@@ -39,10 +46,66 @@ def place(images: np.ndarray, rows: np.ndarray, device: torch.device) -> Store:
     """
     if device.type != "cuda":
         return Mapped(images)
-    needed = len(rows) * int(np.prod(images.shape[1:])) * images.itemsize
-    if needed <= _RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]:
-        return Resident(images, rows, device)
-    return Pinned(images, device)
+    return _resident(images, rows, device) or Pinned(images, device)
+
+
+_kept: "dict[tuple[Any, ...], tuple[Resident, weakref.ref[Resident]]]" = {}
+"""Of each file that this process works on: its images on the device, and the store by which they were lent last."""
+
+
+def _resident(images: np.ndarray, rows: np.ndarray, device: torch.device) -> "Resident | None":
+    """Return images on the device, or None where they do not fit; each is uploaded once while its file is in use."""
+    key, size = _identity(images, device), int(np.prod(images.shape[1:])) * images.itemsize
+    rows = np.unique(rows)
+    have = _kept[key][0] if key in _kept else None
+    if have is not None:
+        new = np.setdiff1d(rows, have.rows)
+        if len(new) == 0:
+            return _lent(key, have)
+        # folds of one run share most of their images; what shares none, such as blocks of features, comes only once
+        if len(new) < len(rows) and (len(have.rows) + len(new)) * size <= _room(device):
+            return _lent(key, Resident(images, new, device, have))
+    have = None
+    _give_back(key)
+    if len(rows) * size > _room(device):
+        gc.collect()
+        _give_back(key)
+        torch.cuda.empty_cache()  # what torch keeps for later counts as taken
+        if len(rows) * size > _room(device):
+            return None
+    return _lent(key, Resident(images, rows, device))
+
+
+def _room(device: torch.device) -> float:
+    """Return how many bytes images may take."""
+    return _RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0] / runtime.gpu_sharers()
+
+
+def _identity(images: np.ndarray, device: torch.device) -> tuple[Any, ...]:
+    """Return what a whole mapped file is known by until it is written anew; () for any other array."""
+    if not isinstance(images, np.memmap) or not isinstance(images.base, mmap.mmap) or images.filename is None:
+        return ()
+    path = Path(images.filename)
+    try:
+        stat = path.stat()
+    except OSError:
+        return ()
+    return (path.resolve(), stat.st_ino, stat.st_mtime_ns, stat.st_size, device)
+
+
+def _lent(key: tuple[Any, ...], store: "Resident") -> "Resident":
+    """Keep the images of a file, and return a store whose end tells that nobody uses them any more."""
+    lent = copy.copy(store)
+    if key:
+        _kept[key] = (store, weakref.ref(lent))
+    return lent
+
+
+def _give_back(key: tuple[Any, ...]) -> None:
+    """Give back the memory of a file's images, and of those that nobody uses any more."""
+    _kept.pop(key, None)
+    for other in [other for other, (_, lent) in _kept.items() if lent() is None]:
+        del _kept[other]
 
 
 def _dtype(samples: np.ndarray) -> torch.dtype:
@@ -66,23 +129,36 @@ class Mapped:
 class Resident:
     """Images on the device itself: a batch is one gather there, and nothing is transferred."""
 
-    def __init__(self, images: np.ndarray, rows: np.ndarray, device: torch.device):
-        """Upload the images of some rows, a part at a time, so that the host never holds them all."""
+    def __init__(self, images: np.ndarray, rows: np.ndarray, device: torch.device, have: "Resident | None" = None):
+        """Upload the images of some rows, a part at a time, so that the host never holds them all.
+
+        Args:
+            images: [n, ...].
+            rows: those that will be asked for.
+            device: where they go.
+            have: a store of other rows of the same images, which are copied on the device.
+        """
         self.device = device
-        rows = np.unique(rows)
-        self._images = torch.empty((len(rows), *images.shape[1:]), dtype=_dtype(images), device=device)
-        for start in range(0, len(rows), _UPLOAD):
-            part = torch.from_numpy(images[rows[start : start + _UPLOAD]])
-            self._images[start : start + len(part)].copy_(part)
+        new = np.unique(rows)
+        known = np.empty(0, new.dtype) if have is None else have.rows
+        self.rows = np.concatenate([known, new])
+        self._images = torch.empty((len(self.rows), *images.shape[1:]), dtype=_dtype(images), device=device)
+        if have is not None:
+            self._images[: len(known)].copy_(have._images)
+        for start in range(0, len(new), _UPLOAD):
+            part = torch.from_numpy(images[new[start : start + _UPLOAD]])
+            self._images[len(known) + start : len(known) + start + len(part)].copy_(part)
         place_of = np.full(len(images), -1)
-        place_of[rows] = np.arange(len(rows))
+        place_of[self.rows] = np.arange(len(self.rows))
         self._place_of = torch.from_numpy(place_of).to(device)
 
     def stream(self, chunks: Iterable[np.ndarray]) -> Iterator[torch.Tensor]:
-        """Yield the images of each chunk, gathered on the device."""
-        for rows in chunks:
-            where = self._place_of[torch.from_numpy(rows).to(self.device, non_blocking=True)]
-            yield self._images.index_select(0, where)
+        """Yield the images of each chunk, gathered on the device; their rows are sent there once for all chunks."""
+        chunks = list(chunks)
+        if chunks:
+            where = self._place_of[torch.from_numpy(np.concatenate(chunks)).to(self.device)]
+            for part in where.split([len(rows) for rows in chunks]):
+                yield self._images.index_select(0, part)
 
 
 class Pinned:

@@ -196,7 +196,7 @@ def train(waiting: "list[FoldJob]", progress: Progress = SILENT) -> None:
 
     heads.train([job for job in waiting if job.config.train == "head"], progress)
     layers = [job for job in waiting if job.config.train == "all"]
-    run_jobs(folds.train_fold, layers, on_news=progress.news)
+    run_jobs(folds.train_fold, layers, on_news=progress.news, on_state=progress.job)
 
 
 def is_done(folder: Path) -> bool:

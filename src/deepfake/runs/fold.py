@@ -1,7 +1,9 @@
 """One fold of one experiment: train, choose, predict; the job that runs in a process of its own."""
 
+import dataclasses
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +18,14 @@ from deepfake.config.params import Normalization
 from deepfake.datasets import splits
 from deepfake.errors import InputError
 from deepfake.evaluation import pooling
-from deepfake.execution import Tell
+from deepfake.execution import Tell, engine, shared
 from deepfake.loading import views
 from deepfake.loading.batches import AugmentingLoader, Loader
 from deepfake.loading.pixels import place
-from deepfake.progress import SILENT, FoldNews, Progress
+from deepfake.progress import SILENT, FoldNews, Note, Progress
 from deepfake.project import paths
 from deepfake.runs import checkpoint_metadata
+from deepfake.training import ranks
 from deepfake.training.checkpoint import detector, save_weights
 from deepfake.training.domains import codes
 from deepfake.training.engine import FoldData, fit
@@ -62,6 +65,26 @@ class FoldJob:
     datasets: np.ndarray
     domains: np.ndarray | None = None
     start: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Return what the job is called where jobs are told of."""
+        return f"{self.config.experiment}, fold {self.fold}"
+
+    @property
+    def inputs(self) -> tuple[Path, ...] | None:
+        """Return all files that training reads, None for a head, whose features are on this machine."""
+        if self.config.train == "head":
+            return None
+        trunk = paths().weights(self.config.model) if self.start is not None else None  # what starts may be a head
+        files = (self.images, self.oversampled, self.weights, self.start, trunk if trunk and trunk.exists() else None)
+        return tuple(dict.fromkeys(path for path in files if path is not None))
+
+    def moved(self, move: Callable[[Path], Path]) -> "FoldJob":
+        """Return the fold with its files and its results elsewhere."""
+        files = ("images", "oversampled", "weights", "folder", "start")
+        places = {name: move(path) for name in files if (path := getattr(self, name)) is not None}
+        return dataclasses.replace(self, **places)
 
     def rows(self, part: str) -> np.ndarray:
         """Return the rows of one of `tables.SUBSETS`."""
@@ -153,8 +176,12 @@ def _domains(config: RunConfig, manifest: pd.DataFrame, part: np.ndarray) -> np.
     return codes(names, manifest["label"].to_numpy(), np.flatnonzero(part == "train"), column)
 
 
+@shared
 def train_fold(job: FoldJob, tell: Tell) -> None:
-    """Train the fold's model, predict every sample in use, and write weights, predictions and history."""
+    """Train the fold's model, predict every sample in use, and write weights, predictions and history.
+
+    Where several processes do this together, the first one writes.
+    """
     config, fold = job.config, job.fold
     started = time.monotonic()
     runtime.one_thread()
@@ -174,11 +201,24 @@ def train_fold(job: FoldJob, tell: Tell) -> None:
 
     job.folder.mkdir(parents=True, exist_ok=True)
     progress_file = job.folder / "progress.safetensors"
-    progress = fit(model, data, config, fold, device=device, scratch=progress_file, on_epoch=tell_epoch)
+    progress = fit(
+        model,
+        data,
+        config,
+        fold,
+        device=device,
+        scratch=progress_file,
+        graph=engine().graph,
+        on_epoch=tell_epoch,
+        on_note=lambda line: tell(Note(line)),
+    )
+    logits = _predicted(job, model, loader)
+    if not ranks.leads():
+        return
     save_weights(progress.best_weights, job.folder / run_files.FOLD_WEIGHTS)
     if config.keep_optimizer:
         save_weights(progress.best_optimizer, job.folder / run_files.FOLD_OPTIMIZER)
-    logits = write_predictions(job, model, loader, tables.STANDARD_CONDITION)
+    write_logits(job, logits, tables.STANDARD_CONDITION)
     finish(
         job,
         tell,
@@ -241,9 +281,15 @@ def write_predictions(job: FoldJob, model: nn.Module, loader: Loader, condition:
     Returns:
         float64 [n] in the manifest's order, NaN for samples that are not in use.
     """
+    logits = _predicted(job, model, loader)
+    write_logits(job, logits, condition)
+    return logits
+
+
+def _predicted(job: FoldJob, model: nn.Module, loader: Loader) -> np.ndarray:
+    """Return the logits of every sample in use (`write_predictions`)."""
     logits = np.full(len(job.labels), np.nan)
     logits[job.in_use] = predict(model, loader, job.in_use)
-    write_logits(job, logits, condition)
     return logits
 
 

@@ -29,7 +29,7 @@ def train(jobs: list[fold.FoldJob], progress: Progress = SILENT) -> None:
         return
     with store.locked([features.FOLDER], progress):
         features.ensure([each for job in jobs for each in _wanted(job)], progress)
-        run_jobs(train_head, jobs, on_news=progress.news)
+        run_jobs(train_head, jobs, on_news=progress.news, on_state=progress.job)
 
 
 def train_head(job: fold.FoldJob, tell: Tell) -> None:

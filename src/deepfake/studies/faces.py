@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -94,6 +94,8 @@ def run(dataset: str, settings: Faces, loader: Backend, *, progress: Progress = 
 
 def find(job: FacesJob, tell: Tell[int]) -> None:
     """Find the faces of a job's chunks, write each chunk's table and tell its number of images."""
+    # a job that found too little memory is begun again, and has told of the chunks that are there
+    job = replace(job, chunks=[chunk for chunk in job.chunks if not chunk[1].exists()])
     runtime.one_thread()
     device = runtime.device()
     detector, modality = Detector(job.settings, device), modalities.load(job.view.modality)
