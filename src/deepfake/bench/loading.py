@@ -1,26 +1,28 @@
 """What loading costs: our loader against those of torchvision and timm, on the same files, in one run.
 
-Every loader works on one core, with the same images in the same batches, so its images a second are those of one core
-and its CPU time is the process's own. The repeats of all loaders take turns, and medians are reported.
+On a CPU every loader works on one core, with the same images in the same batches, so its images a second are those of
+one core. On a GPU machine ours feeds the GPU from one process, the others from a worker a core, as their users run
+them; each is watched for a moment of an epoch. The repeats of all loaders take turns, and medians are reported.
 """
 
-import hashlib
-import io
 import itertools
+import math
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 
-from deepfake import runtime, tables
-from deepfake.bench import rivals, training
+from deepfake import runtime
+from deepfake.bench import photographs, rivals, training
+from deepfake.bench.photographs import BATCH
 from deepfake.bench.rivals import Epoch
+from deepfake.bench.timing import Timed, an_image, growth
 from deepfake.config import ViewConfig
 from deepfake.config.params import Augmentation, Params
 from deepfake.errors import InputError
@@ -29,7 +31,6 @@ from deepfake.loading.batches import AugmentingLoader
 from deepfake.loading.pixels import Store, place
 from deepfake.modalities.image import backends, encoded, geometry
 from deepfake.progress import SILENT, Progress
-from deepfake.project import paths
 
 SIZES = (128, 224)
 POLICIES = ("light", "full")
@@ -38,7 +39,32 @@ FILES = {"as they are": None, "512×512": 512}
 _CACHED, _DECODED = "cache, then", "no cache,"
 _FASTEST = {"cpu": "opencv", "cuda": "dali"}
 """The backend that a preset names for a kind of machine; it is what "ours" means."""
-_BATCH = 32
+_WATCHED = 0.4
+"""Seconds of an epoch that are watched on a GPU machine, or all settings would take minutes."""
+_FED = 1024
+"""Images in an epoch of ours on a GPU machine, at least."""
+_ROUNDS = 32
+"""Batches of each worker in an epoch of the others, at least: what ends an epoch is not what it costs."""
+
+
+class _Scope(NamedTuple):
+    """What is compared on a kind of machine, and for how long.
+
+    Args:
+        files: the sides of the files that are read, by what they are called.
+        policies: of the augmentation.
+        backends: of ours.
+        images: in an epoch of ours, at least.
+        seconds: of an epoch that are watched.
+        workers: of each of the other loaders; none: it works in this process.
+    """
+
+    files: Mapping[str, int | None]
+    policies: tuple[str, ...]
+    backends: tuple[str, ...]
+    images: int
+    seconds: float
+    workers: int
 
 
 def run(settings: Params, *, count: int, repeats: int, progress: Progress = SILENT) -> pd.DataFrame:
@@ -46,34 +72,40 @@ def run(settings: Params, *, count: int, repeats: int, progress: Progress = SILE
 
     Args:
         settings: names the data set, the policies and the oversampling.
-        count: images in an epoch, rounded down to whole batches.
+        count: images to load, rounded down to whole batches.
         repeats: epochs of each loader.
-        progress: told of the epochs done.
+        progress: told of the epochs done, and of the figures as they come.
 
     Returns:
         One row a kind of file, size, policy and loader: `images_per_second`, `cpu_ms` an image, `times_cpu` (its CPU
         time over that of our loader), `share` (its time over that of a ResNet18 training step on images that are in
         memory), `overhead` (what an epoch of ResNet18 takes more with our loader than with those images), and
-        `memory_mb` (largest growth of the process's own memory in the first epoch, without mapped files).
+        `memory_mb` (largest growth of the process's own memory in the first epoch, without mapped files and workers).
     """
     runtime.one_thread()
     device = runtime.device()
-    samples = _samples(settings.dataset, count)
+    scope = _scope(device)
+    samples = photographs.samples(settings.dataset, count)
     rows = []
-    done, total = 0, len(FILES) * len(SIZES) * len(POLICIES) * repeats
+    done, total = 0, len(scope.files) * len(SIZES) * len(scope.policies) * repeats
 
     def tick() -> None:
         nonlocal done
         done += 1
         progress.advance("timing loaders", done, total)
 
-    for kind, side in FILES.items():
+    for kind, side in scope.files.items():
         with tempfile.TemporaryDirectory() as folder:
-            loose = _write_files(samples, settings.dataset, Path(folder), side)
-            for size, policy in itertools.product(SIZES, POLICIES):
-                epochs = _loaders(settings, loose, Path(folder), policy, size, device)
+            loose = photographs.write_files(samples, settings.dataset, Path(folder), side)
+            for size, policy in itertools.product(SIZES, scope.policies):
+                loaders = _loaders(settings, loose, Path(folder), policy, size, device, scope)
                 setting = {"files": kind, "images": len(loose), "size": size, "augmentation": policy}
-                rows += [setting | row for row in _measure(epochs, len(loose), size, device, repeats, tick)]
+                for row in _measure(loaders, size, device, repeats, scope.seconds, tick):
+                    rows.append(setting | row)
+                    progress.say(
+                        f"{kind}, {size} px, {policy}: {row['loader']}: {row['images_per_second']:,.0f} images/s, "
+                        f"{row['cpu_ms']:.2f} ms of CPU time an image"
+                    )
     return pd.DataFrame(rows)
 
 
@@ -93,32 +125,48 @@ def report(rows: pd.DataFrame, repeats: int) -> str:
             "memory, MB": rows["memory_mb"].map("{:.0f}".format),
         }
     )
+    scope = _scope(runtime.device())
+    how, watched = "one thread each", ""
+    if scope.workers:
+        how = f"ours in one process, the others with {scope.workers} workers, whose CPU time counts"
+        watched = (
+            f" Of an epoch at most {scope.seconds} seconds are watched, those of the others when all workers work."
+        )
     return (
         f"Loaders on {runtime.processor()['device']}: medians of {repeats} interleaved epochs of "
         f"{rows['images'].iloc[0]} images, "
-        f"batches of {_BATCH}, one thread each. *Share*: the loader's time over that of a training step of ResNet18 at "
+        f"batches of {BATCH}, {how}.{watched} *Share*: the loader's time over that of a training step of ResNet18 at "
         "the same size, on images that are in memory. *ResNet18 epoch*: what a whole epoch takes more with our loader "
         "than with those images. *Memory*: largest growth of the process's own memory in the loader's first epoch, "
         "without mapped files.\n\n" + shown.to_markdown(index=False, disable_numparse=True) + "\n"
     )
 
 
+def _scope(device: torch.device) -> _Scope:
+    """Return what is compared on a kind of machine."""
+    if device.type == "cpu":
+        return _Scope(FILES, POLICIES, tuple(backends.BACKENDS), 0, math.inf, 0)
+    largest = {kind: side for kind, side in FILES.items() if side is not None}
+    return _Scope(largest, POLICIES[-1:], (_FASTEST[device.type],), _FED, _WATCHED, runtime.cores())
+
+
 def _measure(
-    epochs: dict[str, Epoch], count: int, size: int, device: torch.device, repeats: int, tick: Callable[[], None]
-) -> list[dict[str, object]]:
+    loaders: dict[str, Timed], size: int, device: torch.device, repeats: int, seconds: float, tick: Callable[[], None]
+) -> list[dict[str, Any]]:
     """Time all loaders in one setting, in turns, and return the medians, with our fastest loader as the unit."""
     step = training.trainer(size, device)
     best = f"{_CACHED} {_FASTEST[device.type]}"
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in epochs}
+    count = loaders[best].images
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in loaders}
     in_memory, trained = [], []
-    # in the first epoch pipelines are built, and files come into the system's cache
-    memory = {name: _growth(epoch) for name, epoch in epochs.items()}
-    training.seconds(step, training.in_memory(size, _BATCH, 2 * _BATCH, device))
+    # in the first epoch pipelines are built, workers start, and files come into the system's cache
+    memory = {name: growth(loader, seconds) for name, loader in loaders.items()}
+    training.seconds(step, training.in_memory(size, BATCH, 2 * BATCH, device))
     for _ in range(repeats):
-        in_memory.append(training.seconds(step, training.in_memory(size, _BATCH, count, device)) / count)
-        trained.append(training.seconds(step, epochs[best]()) / count)
-        for name, epoch in epochs.items():
-            times[name].append(_time(epoch, count))
+        in_memory.append(training.seconds(step, training.in_memory(size, BATCH, count, device)) / count)
+        trained.append(training.seconds(step, loaders[best].epoch()) / count)
+        for name, loader in loaders.items():
+            times[name].append(an_image(loader, seconds))
         tick()
     medians = {name: [statistics.median(values) for values in zip(*runs, strict=True)] for name, runs in times.items()}
     # the median of ratios of neighbours in time: a machine that slows down for a while changes both alike
@@ -137,69 +185,6 @@ def _measure(
     ]
 
 
-def _samples(dataset: str, count: int) -> pd.DataFrame:
-    """Return JPEG samples spread evenly over a data set."""
-    samples = tables.with_media(tables.read(paths().samples(dataset), tables.SAMPLES), paths().media(dataset))
-    samples = samples[samples["format"] == "JPEG"]
-    if samples.empty:
-        raise InputError(f"data set {dataset}: it has no JPEG files, and those are what is compared")
-    # whole batches, because timm drops what is left over
-    count = max(min(count, len(samples)) // _BATCH, 1) * _BATCH
-    return samples.iloc[np.linspace(0, len(samples) - 1, count).astype(int)].reset_index(drop=True)
-
-
-def _write_files(samples: pd.DataFrame, dataset: str, folder: Path, side: int | None) -> pd.DataFrame:
-    """Write samples as single files, which is how the other loaders want them.
-
-    Args:
-        samples: the samples.
-        dataset: where they come from.
-        folder: where they go.
-        side: side of the square that each is resized to, or None to leave the files as they are.
-
-    Returns:
-        The samples as they are now: paths, sizes and hashes.
-    """
-    whole = geometry.regions(samples, "resize", None, 0)
-    written = []
-    for number, image in enumerate(encoded.of(files.read(samples, whole, paths().raw(dataset)))):
-        data, (_, _, width, height) = image.data, image.region
-        if side is not None:
-            buffer = io.BytesIO()
-            with Image.open(io.BytesIO(data)) as image:
-                image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
-            data, width, height = buffer.getvalue(), side, side
-        (folder / f"{number}.jpg").write_bytes(data)
-        written.append((f"{number}.jpg", width, height, hashlib.sha256(data).hexdigest()))
-    columns = ["path", "width", "height", "sha256"]
-    now = pd.DataFrame(written, columns=columns)
-    return samples.assign(archive="", **{column: now[column] for column in columns})
-
-
-def _time(epoch: Epoch, count: int) -> tuple[float, float]:
-    """Return seconds and CPU seconds an image."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    seen = sum(len(batch) for batch in epoch())
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    assert seen == count
-    return (time.perf_counter() - wall) / count, (time.process_time() - cpu) / count
-
-
-def _growth(epoch: Epoch) -> float:
-    """Return the largest growth of the process's own memory in a loader's first epoch, in MB."""
-    before = _own_memory()
-    return max(_own_memory() - before for _ in epoch())
-
-
-def _own_memory() -> float:
-    """Return this process's memory without mapped files, in MB (Linux)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
 def _loaders(
     settings: Params,
     samples: pd.DataFrame,
@@ -207,35 +192,39 @@ def _loaders(
     policy: str,
     size: int,
     device: torch.device,
-) -> dict[str, Epoch]:
+    scope: _Scope,
+) -> dict[str, Timed]:
     """Return all loaders by name, ours first; each call of one is an epoch."""
     if policy not in settings.augmentations:
         raise InputError(f"augmentations.{policy}: the benchmark needs this policy; add it to params.yaml")
     rules = settings.augmentations[policy]
     assert isinstance(rules, Augmentation)
-    paths = [str(folder / path) for path in samples["path"]]
+    threads = 1 if device.type == "cpu" else runtime.cores()
     regions = geometry.regions(samples, "crop", None, 0)
     source = round(size * settings.cache.oversampling)
-    ours = {}
+    count = len(samples)
+    kept = partial(cache.ensure, samples=samples, regions=regions, raw=folder, folder=folder, threads=threads)
+    fed = np.tile(np.arange(count), max(1, scope.images // count))
+    loaders = {}
     for stored in (_CACHED, _DECODED):
-        for backend in backends.BACKENDS:
+        for backend in scope.backends:
             if stored == _CACHED:
-                plain, larger = (
-                    _mapped(
-                        cache.ensure(_view(backend, side), samples, regions, raw=folder, folder=folder, threads=1),
-                        device,
-                    )
-                    for side in (size, source)
-                )
+                plain, larger = (_mapped(kept(_view(backend, side)), device) for side in (size, source))
             else:
-                plain = larger = _FromSource(samples, regions, folder, source, backend, device)
-            ours[f"{stored} {backend}"] = _ours(plain, larger, samples, rules, _view(backend, size), source, settings)
-    common = (paths, rules, size, _BATCH, settings.imagenet)
-    return ours | {
-        "torchvision DataLoader, PIL": rivals.torchvision_loader(*common, rivals.open_pil),
-        "torchvision DataLoader, decode_jpeg": rivals.torchvision_loader(*common, rivals.open_torchvision),
-        "timm create_loader": rivals.timm_loader(*common),
+                plain = larger = _FromSource(samples, regions, folder, source, backend, device, threads)
+            epoch = _ours(plain, larger, samples, rules, _view(backend, size), source, settings, fed)
+            loaders[f"{stored} {backend}"] = Timed(epoch, len(fed))
+    files = [str(folder / path) for path in samples["path"]]
+    files *= max(1, -(-BATCH * scope.workers * _ROUNDS // count))
+    common = (files, rules, size, BATCH, settings.imagenet)
+    others = {
+        "torchvision DataLoader, PIL": rivals.torchvision_loader(*common, rivals.open_pil, device, scope.workers),
+        "torchvision DataLoader, decode_jpeg": rivals.torchvision_loader(
+            *common, rivals.open_torchvision, device, scope.workers
+        ),
+        "timm create_loader": rivals.timm_loader(*common, device, scope.workers),
     }
+    return loaders | {name: Timed(epoch, len(files), scope.workers) for name, epoch in others.items()}
 
 
 def _view(backend: str, side: int) -> ViewConfig:
@@ -254,17 +243,24 @@ class _FromSource:
     """A store that keeps nothing: each batch is decoded from its files, as without a cache."""
 
     def __init__(
-        self, samples: pd.DataFrame, regions: pd.DataFrame, raw: Path, size: int, backend: str, device: torch.device
+        self,
+        samples: pd.DataFrame,
+        regions: pd.DataFrame,
+        raw: Path,
+        size: int,
+        backend: str,
+        device: torch.device,
+        threads: int,
     ):
         self.device = device
         self._samples, self._regions, self._raw, self._size = samples, regions, raw, size
-        self._backend = backends.load(backend)
+        self._backend, self._threads = backends.load(backend), threads
 
     def stream(self, chunks: Iterable[np.ndarray]) -> Iterator[torch.Tensor]:
         """Decode each chunk of rows."""
         read = (files.read(self._samples.iloc[rows], self._regions.iloc[rows], self._raw) for rows in chunks)
         batches = (list(encoded.of(each)) for each in read)
-        for images in self._backend.decode(batches, self._size, threads=1, cuda=self.device.type == "cuda"):
+        for images in self._backend.decode(batches, self._size, threads=self._threads, cuda=self.device.type == "cuda"):
             yield torch.from_numpy(images).to(self.device)
 
 
@@ -276,8 +272,9 @@ def _ours(
     view: ViewConfig,
     side: int,
     settings: Params,
+    rows: np.ndarray,
 ) -> Epoch:
-    """Return epochs of our loader."""
+    """Return epochs of our loader, each of some rows in another order."""
     labels = samples["label"].to_numpy()
     loader = AugmentingLoader(
         plain,
@@ -288,14 +285,14 @@ def _ours(
         policy,
         side=side,
         seed=0,
-        batch_size=_BATCH,
+        batch_size=BATCH,
     )
     epoch = 0
 
     def batches() -> Iterator[torch.Tensor]:
         nonlocal epoch
         epoch += 1
-        order = np.random.default_rng(epoch).permutation(len(labels))
-        return (batch.images for batch in loader.training(order, _BATCH, epoch))
+        order = np.random.default_rng(epoch).permutation(rows)
+        return (batch.images for batch in loader.training(order, BATCH, epoch))
 
     return batches

@@ -16,7 +16,7 @@ from deepfake.modalities.image import encoded as images
 from deepfake.modalities.image import geometry, opencv
 from deepfake.modalities.image.augmentation import AugmentationPlan
 from deepfake.modalities.image.encoded import Encoded
-from deepfake.modalities.image.vision import decode_file
+from deepfake.modalities.image.pil import decode_file
 from deepfake.project import paths
 
 FACTORS = (1.0, 1.25, 1.5, 2.0)

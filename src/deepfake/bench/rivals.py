@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from deepfake.config.params import Augmentation, Normalization
 
+CPU = torch.device("cpu")
 Epoch = Callable[[], Iterable[torch.Tensor]]
 """Each call gives the batches of one epoch."""
 
@@ -30,19 +31,26 @@ class _Files(Dataset[Any]):
     """Images by path, as a user of torchvision writes it."""
 
     def __init__(self, paths: list[str], load: Callable[[str], Any], transform: Callable[[Any], torch.Tensor]):
-        self._paths, self._load, self._transform = paths, load, transform
+        self.paths, self.load, self.transform = paths, load, transform
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self.paths)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        return self._transform(self._load(self._paths[index]))
+        return self.transform(self.load(self.paths[index]))
 
 
 def torchvision_loader(
-    paths: list[str], policy: Augmentation, size: int, batch_size: int, scale: Normalization, load: Callable[[str], Any]
+    paths: list[str],
+    policy: Augmentation,
+    size: int,
+    batch_size: int,
+    scale: Normalization,
+    load: Callable[[str], Any],
+    device: torch.device = CPU,
+    workers: int = 0,
 ) -> Epoch:
-    """Return epochs of a DataLoader with torchvision's transforms, in this process."""
+    """Return epochs of a DataLoader with torchvision's transforms, in this process or in workers that stay."""
     from torchvision.transforms import v2
 
     area = (policy.scale.min**2, policy.scale.max**2)
@@ -66,38 +74,57 @@ def torchvision_loader(
         noise = v2.GaussianNoise(sigma=(policy.noise.std.min + policy.noise.std.max) / 2 / 255)
         steps.append(v2.RandomApply([noise], policy.noise.probability))
     steps.append(v2.Normalize(list(scale.mean), list(scale.std)))
-    loader = DataLoader(_Files(paths, load, v2.Compose(steps)), batch_size, shuffle=True, num_workers=0)
-    return lambda: loader
+    loader = DataLoader(
+        _Files(paths, load, v2.Compose(steps)),
+        batch_size,
+        shuffle=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda",
+    )
+    return lambda: (batch.to(device, non_blocking=True) for batch in loader)
 
 
-def timm_loader(paths: list[str], policy: Augmentation, size: int, batch_size: int, scale: Normalization) -> Epoch:
-    """Return epochs of timm's loader in this process; its transforms have no rotation, noise or JPEG."""
+def timm_loader(
+    paths: list[str],
+    policy: Augmentation,
+    size: int,
+    batch_size: int,
+    scale: Normalization,
+    device: torch.device = CPU,
+    workers: int = 0,
+    *,
+    prefetch: bool | None = None,
+) -> Epoch:
+    """Return epochs of timm's loader, in this process or in workers that stay.
+
+    Its transforms have no rotation, noise or JPEG. Its prefetcher, which normalises on the device, is its users' choice
+    on a GPU.
+    """
     from timm.data import create_loader  # pyright: ignore[reportPrivateImportUsage]
 
     class Images(_Files):
-        transform: Any = None
-
-        def __init__(self) -> None:
-            super().__init__(paths, open_pil, lambda image: image)
-
         def __getitem__(self, index: int) -> Any:
-            return self.transform(super().__getitem__(index)), 0
+            return self.transform(self.load(self.paths[index])), 0
 
-    images: Any = Images()
+    images: Any = Images(paths, open_pil, open_pil)
     loader = create_loader(
         images,
         input_size=(3, size, size),
         batch_size=batch_size,
         is_training=True,
-        use_prefetcher=False,
+        use_prefetcher=device.type == "cuda" if prefetch is None else prefetch,
         scale=(policy.scale.min**2, policy.scale.max**2),
         ratio=(1.0, 1.0),
         hflip=policy.flip,
         color_jitter=policy.brightness,
         gaussian_blur_prob=policy.blur.probability,
         interpolation="bilinear",
-        num_workers=0,
-        persistent_workers=False,
-        device=torch.device("cpu"),
+        mean=scale.mean,
+        std=scale.std,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda",
+        device=device,
     )
     return lambda: (batch for batch, _ in loader)

@@ -1,4 +1,4 @@
-"""A training step to measure loaders against: ResNet18 at the loader's size, batch and precision."""
+"""A training step on images that are in memory: what loaders and whole loops are measured against."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -14,10 +14,10 @@ Step = Callable[[torch.Tensor], None]
 """Trains on a batch of images, float [b, 3, size, size]."""
 
 
-def trainer(size: int, device: torch.device) -> Step:
-    """Return what does one training step; its numbers do not matter, its work does."""
+def trainer(size: int, device: torch.device, name: str = MODEL) -> Step:
+    """Return what does one training step of a model; its numbers do not matter, its work does."""
     runtime.seed_torch("benchmark")
-    model = models.create(MODEL, size).to(device, memory_format=torch.channels_last)  # pyright: ignore
+    model = models.create(name, size).to(device, memory_format=torch.channels_last)  # pyright: ignore
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     dtype = runtime.autocast_dtype("auto", device, model)
 
@@ -41,15 +41,15 @@ def in_memory(size: int, batch_size: int, count: int, device: torch.device) -> I
 
 def seconds(step: Step, batches: Iterable[torch.Tensor]) -> float:
     """Return how long it takes to train on all batches."""
-    _synchronize()
+    synchronize()
     start = time.perf_counter()
     for images in batches:
         step(images)
-    _synchronize()
+    synchronize()
     return time.perf_counter() - start
 
 
-def _synchronize() -> None:
+def synchronize() -> None:
     """Wait for a GPU."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
