@@ -48,7 +48,7 @@ def plain(images: np.ndarray, labels: np.ndarray, normalization: Normalization =
     return Loader(Mapped(images), labels, pixel_view(SIDE), normalization)
 
 
-def augmenting(images, larger, labels, policy: str = "full", backend: str = "torchvision", **options) -> Loader:
+def augmenting(images, larger, labels, policy: str = "full", backend: str = "opencv", **options) -> Loader:
     return AugmentingLoader(
         Mapped(images),
         Mapped(larger),

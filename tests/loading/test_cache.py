@@ -181,7 +181,7 @@ def test_it_is_made_anew_when_what_decides_it_changes(collection, ensure, asked,
     elif change == "size":
         options["size"] = SIZE + 1
     elif change == "loader":
-        options["loader"] = "torchvision"
+        options["loader"] = "opencv"
     elif change == "gpu":
         options["cuda"] = True
     elif change == "version":
@@ -214,7 +214,7 @@ def test_the_older_array_of_this_name_and_size_goes_and_others_stay(ensure, tmp_
     others = {ensure(size=SIZE + 1).name, ensure(name="letterbox_low").name, ensure(name="crop").name}
     (folder / "notes.txt").write_text("mine")
     first = ensure()
-    second = ensure(loader="torchvision")
+    second = ensure(loader="opencv")
     assert contents(folder) == others | {"notes.txt", second.name}
     assert first.name != second.name
 
@@ -251,7 +251,7 @@ def test_a_crash_leaves_the_array_that_was_there(ensure, tmp_path, monkeypatch):
     before = first.read_bytes()
     crashing(monkeypatch, 1)
     with pytest.raises(Crash):
-        ensure(loader="torchvision")
+        ensure(loader="opencv")
     assert contents(tmp_path / "cache") == {first.name}
     assert first.read_bytes() == before
 
@@ -305,7 +305,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(ensure, tmp_path):
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (COUNT * SIZE * SIZE * 3 // 2, limits[1]))
         with pytest.raises(OSError, match="File too large"):
-            ensure(loader="torchvision")
+            ensure(loader="opencv")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)

@@ -228,7 +228,7 @@ SIZES = [(40, 40, 16), (61, 40, 16), (40, 61, 16), (30, 50, 30), (184, 224, 48),
 
 def decoded(width: int, height: int, size: int, kind: str, faces=None, margin: float = 0.0, label: int = 0):
     """Return random pixels, and what becomes of them."""
-    backend = backends.load("torchvision")
+    backend = backends.load("opencv")
     pixels = np.random.default_rng(width + height).integers(0, 256, (height, width, 3), dtype=np.uint8)
     ((region),) = shown(samples((width, height), labels=[label]), kind, faces, margin)
     (batch,) = backend.decode([[Encoded(encoded(pixels), region, False)]], size, threads=1)

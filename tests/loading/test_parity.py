@@ -1,4 +1,4 @@
-"""The backends agree: the same pixels, up to the differences that are stated here."""
+"""The backends agree with PIL and torchvision: the same pixels, up to the differences that are stated here."""
 
 import io
 
@@ -10,10 +10,11 @@ import yaml
 from PIL import Image
 
 import policies
+import vision_oracle
 from conftest import ROOT, encoded
 from deepfake import tables
 from deepfake.config.params import Augmentation
-from deepfake.modalities.image import backends, geometry, inspection
+from deepfake.modalities.image import backends, geometry, inspection, pil
 from deepfake.modalities.image.augmentation import AugmentationPlan, Draws
 from deepfake.modalities.image.encoded import Encoded
 from jpegs import ARITHMETIC, LOSSLESS
@@ -35,11 +36,6 @@ def backend(request):
     return backends.load(request.param)
 
 
-@pytest.fixture(scope="module")
-def vision():
-    return backends.load("torchvision")
-
-
 def natural(width: int, height: int, seed: int = 0) -> np.ndarray:
     """Return colours with the spectrum of a photograph, 1 / frequency."""
     rng = np.random.default_rng(seed)
@@ -59,10 +55,10 @@ def jpeg(pixels: np.ndarray, mode: str = "RGB", orientation: int = 1, **options)
     return stream.getvalue()
 
 
-def both(dali, vision, data: bytes, region: tuple[int, int, int, int], size: int) -> tuple[np.ndarray, np.ndarray]:
+def both(dali, data: bytes, region: tuple[int, int, int, int], size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return an image as DALI and as PIL decode it, int."""
     files = [[Encoded(data, region, plain=True)]]
-    one, other = (next(backend.decode(files, size, threads=1))[0].astype(int) for backend in (dali, vision))
+    one, other = (next(backend.decode(files, size, threads=1))[0].astype(int) for backend in (dali, pil))
     return one, other
 
 
@@ -84,20 +80,20 @@ def both(dali, vision, data: bytes, region: tuple[int, int, int, int], size: int
     ids=str,
 )
 @pytest.mark.parametrize("side", [64, 101])
-def test_decoding_is_the_same_to_the_last_bit(dali, vision, mode, options, side):
+def test_decoding_is_the_same_to_the_last_bit(dali, mode, options, side):
     data = jpeg(natural(side, side), mode, **options)
-    one, other = both(dali, vision, data, (0, 0, side, side), side)
+    one, other = both(dali, data, (0, 0, side, side), side)
     np.testing.assert_array_equal(one, other)
     assert other.std() > 20
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_so_it_is_for_every_orientation(dali, vision, orientation):
+def test_so_it_is_for_every_orientation(dali, orientation):
     upright = (91, 60) if orientation < 5 else (60, 91)
     data = jpeg(natural(91, 60), orientation=orientation)
     left, top = upright[0] - 55, upright[1] - 55  # its lower right corner, which an orientation moves
     region = (left, top, left + 55, top + 55)
-    one, other = both(dali, vision, data, region, 55)
+    one, other = both(dali, data, region, 55)
     np.testing.assert_array_equal(one, other)
 
 
@@ -146,9 +142,9 @@ def test_every_loader_makes_the_same_of_every_kind_of_file(backend, name):
     ("width", "height", "region"),
     [(91, 60, (0, -15, 91, 76)), (60, 91, (-15, 0, 76, 91)), (40, 40, (-3, -5, 42, 40)), (40, 40, (20, 20, 65, 65))],
 )
-def test_padding_is_black_and_exact(dali, vision, width, height, region):
+def test_padding_is_black_and_exact(dali, width, height, region):
     left, top, right, bottom = region
-    one, other = both(dali, vision, jpeg(natural(width, height) // 2 + 100), region, right - left)
+    one, other = both(dali, jpeg(natural(width, height) // 2 + 100), region, right - left)
     np.testing.assert_array_equal(one, other)
     y, x = np.mgrid[top:bottom, left:right]
     beyond = (x < 0) | (y < 0) | (x >= width) | (y >= height)
@@ -160,8 +156,8 @@ def test_padding_is_black_and_exact(dali, vision, width, height, region):
     ("width", "height", "size"),
     [(512, 512, 160), (200, 200, 64), (200, 260, 96), (224, 184, 128), (301, 299, 256), (100, 100, 160), (33, 40, 64)],
 )
-def test_resizing_differs_by_a_rounding(dali, vision, width, height, size):
-    one, other = both(dali, vision, jpeg(natural(width, height), quality=95), (0, 0, width, height), size)
+def test_resizing_differs_by_a_rounding(dali, width, height, size):
+    one, other = both(dali, jpeg(natural(width, height), quality=95), (0, 0, width, height), size)
     difference = np.abs(one - other)
     assert difference.mean() < 0.25
     assert difference[2:-2, 2:-2].max() <= 1
@@ -169,8 +165,8 @@ def test_resizing_differs_by_a_rounding(dali, vision, width, height, size):
     assert difference.max() <= 8
 
 
-def test_resizing_with_padding_differs_by_a_rounding(dali, vision):
-    one, other = both(dali, vision, jpeg(natural(200, 120)), (0, -40, 200, 160), 64)
+def test_resizing_with_padding_differs_by_a_rounding(dali):
+    one, other = both(dali, jpeg(natural(200, 120)), (0, -40, 200, 160), 64)
     assert np.abs(one - other)[:, 2:-2].max() <= 1
 
 
@@ -212,25 +208,25 @@ def augmented(backend, rules: Augmentation, images: torch.Tensor, size: int, dev
 
 @pytest.mark.parametrize("size", [SIZE, SOURCE])
 @pytest.mark.parametrize("name", ["mirror", "crop", "rotation"])
-def test_the_geometry_is_torchvisions(backend, vision, images, name, size):
+def test_the_geometry_is_torchvisions(backend, images, name, size):
     rules = policy(ONE_STEP[name])
-    difference = np.abs(augmented(backend, rules, images, size) - augmented(vision, rules, images, size))
+    difference = np.abs(augmented(backend, rules, images, size) - augmented(vision_oracle, rules, images, size))
     assert difference.max() <= 1
     assert difference.mean() < 0.01
 
 
 @pytest.mark.parametrize(("name", "largest"), [("blur", 1), ("noise", 0), ("colour", 1), ("jpeg", 0)])
-def test_each_other_step_is_torchvisions(backend, vision, images, name, largest):
+def test_each_other_step_is_torchvisions(backend, images, name, largest):
     rules = policy(ONE_STEP[name])
-    difference = np.abs(augmented(backend, rules, images, SOURCE) - augmented(vision, rules, images, SOURCE))
+    difference = np.abs(augmented(backend, rules, images, SOURCE) - augmented(vision_oracle, rules, images, SOURCE))
     assert difference.max() <= largest
     assert difference.mean() < 0.1
 
 
 @pytest.mark.parametrize(("name", "mean"), [("light", 0.01), ("full", 1.0)])
-def test_a_whole_policy_is_torchvisions(backend, vision, images, name, mean):
+def test_a_whole_policy_is_torchvisions(backend, images, name, mean):
     rules = Augmentation.model_validate(POLICIES[name])
-    difference = np.abs(augmented(backend, rules, images, SIZE) - augmented(vision, rules, images, SIZE))
+    difference = np.abs(augmented(backend, rules, images, SIZE) - augmented(vision_oracle, rules, images, SIZE))
     # the last step, JPEG, turns a difference of one level into one of a quantisation step
     assert difference.mean() < mean
 
@@ -264,7 +260,7 @@ def test_a_lower_quality_does_more_harm(backend, images):
 @pytest.mark.gpu
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_decoding_on_a_gpu_differs_by_roundings(dali, vision, mode, subsampling):
+def test_decoding_on_a_gpu_differs_by_roundings(dali, mode, subsampling):
     options = {"subsampling": subsampling} if mode == "RGB" else {}
     for orientation in range(1, 9):
         width, height = (91, 60) if orientation < 5 else (60, 91)
@@ -273,7 +269,7 @@ def test_decoding_on_a_gpu_differs_by_roundings(dali, vision, mode, subsampling)
             [Encoded(data, (0, 0, width, height), plain=True), Encoded(encoded(natural(9, 9)), (0, 0, 9, 9), False)]
         ]
         (one,) = dali.decode(files, 48, threads=2, cuda=True)
-        (other,) = vision.decode(files, 48, threads=2)
+        (other,) = pil.decode(files, 48, threads=2)
         assert np.abs(one.astype(int) - other).mean() < 1
         np.testing.assert_array_equal(one[1], other[1])
 
@@ -284,7 +280,33 @@ def test_augmentation_on_a_gpu_is_that_on_the_cpu(dali, images, name):
     rules = policy(ONE_STEP[name]) if name in ONE_STEP else Augmentation.model_validate(POLICIES[name])
     size = SOURCE if name in ("blur", "noise", "colour", "jpeg") else SIZE
     one, other = (augmented(dali, rules, images, size, device) for device in (torch.device("cuda"), CPU))
-    assert np.abs(one - other).mean() < (1 if name in ("jpeg", "full") else 0.05)
+    # the GPU repeats each colour value of a JPEG over its four pixels, where libjpeg smooths them (1.31 on an H100)
+    assert np.abs(one - other).mean() < (2 if name in ("jpeg", "full") else 0.05)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("quality", [10, 30, 50, 70, 90])
+def test_a_gpu_compresses_at_the_quality_of_the_cpu(dali, images, quality):
+    """How colours are spread does not change the brightness, and that tells one quality from the next."""
+
+    def brightness(quality: int, device: torch.device) -> np.ndarray:
+        rules = policy({"jpeg": {"probability": 1.0, "quality": {"min": quality, "max": quality}}})
+        return augmented(dali, rules, images, SOURCE, device) @ np.array([0.299, 0.587, 0.114])
+
+    found = brightness(quality, torch.device("cuda"))
+    error = found - brightness(quality, CPU)
+    assert abs(error.mean()) < 0.1
+    assert np.abs(error).mean() < 1
+    for other in (quality - 5, quality + 5):
+        assert np.abs(found - brightness(other, CPU)).mean() > 4 * np.abs(error).mean()
+
+
+@pytest.mark.gpu
+def test_opencv_gives_a_gpu_the_images_of_the_cpu(images):
+    rules = Augmentation.model_validate(POLICIES["full"])
+    opencv = backends.load("opencv")
+    one, other = (augmented(opencv, rules, images, SIZE, device) for device in (torch.device("cuda"), CPU))
+    np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.gpu

@@ -22,7 +22,7 @@ FACE_BOX = (2.0, 3.0, 8.0, 9.0)
 
 
 def view(**changes) -> ViewConfig:
-    return pixel_view(8, **{"dataset": "sample", "loader": "torchvision"} | changes)
+    return pixel_view(8, **{"dataset": "sample", "loader": "opencv"} | changes)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ more than the standard library is imported when it is used.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from deepfake.modalities.audio import schemas
@@ -48,10 +49,10 @@ def inspect(medium: "Medium", parts: "Parts") -> "list[Facts] | str":
 
 
 def recognises(path: "Path") -> bool:
-    """Tell whether a file has sound and no moving pictures (`containers.kind`)."""
-    from deepfake.modalities import containers
+    """Tell whether a file has sound and no moving pictures (`streams.kind`)."""
+    from deepfake.modalities import streams
 
-    return containers.kind(path) == "audio"
+    return streams.kind(path) == "audio"
 
 
 def glance(medium: "Medium", parts: "Parts") -> "list[Facts] | str":
@@ -114,6 +115,13 @@ def decode(view: "ViewConfig", files: "Iterable[File]", *, threads: int, cuda: b
     from deepfake.modalities.audio import windows
 
     return windows.decode(_window(view), files, threads=threads)
+
+
+def decoder(
+    view: "ViewConfig", *, threads: int, cuda: bool = False
+) -> "Callable[[Iterable[File]], Iterator[np.ndarray]]":
+    """Return `decode` for a view: nothing is built for it."""
+    return partial(decode, view, threads=threads, cuda=cuda)
 
 
 def shape(view: "ViewConfig") -> tuple[int, int, int]:

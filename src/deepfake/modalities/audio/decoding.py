@@ -22,7 +22,7 @@ from av.error import FFmpegError
 from deepfake.modalities.audio.schemas import RATE
 from deepfake.modalities.base import Medium
 
-_FORMATS = (
+FORMATS = (
     *("wav", "w64", "flac", "mp3", "ogg", "mov", "matroska", "asf", "aiff", "caf", "au", "aac", "amr"),
     *("avi", "flv", "mpegts", "mpeg"),
 )
@@ -166,7 +166,7 @@ def opened(medium: Medium) -> Iterator[Track]:
     kind, options = _kind(medium, magic)
     # a path is named as a file, so that no name is taken for the address of something else
     source = f"file:{medium}" if isinstance(medium, Path) else io.BytesIO(medium)
-    guards = {"format_whitelist": ",".join((*_FORMATS, kind) if kind else _FORMATS), "protocol_whitelist": "file"}
+    guards = {"format_whitelist": ",".join((*FORMATS, kind) if kind else FORMATS), "protocol_whitelist": "file"}
     if magic.startswith(b"RIFF"):
         # FFmpeg would look through the first megabytes of samples for another codec hidden in them
         guards["probesize"] = "4096"

@@ -12,10 +12,6 @@ from deepfake.modalities.audio import decoding, windows
 from deepfake.modalities.audio.schemas import RATE
 from deepfake.modalities.base import Facts, Medium
 
-LONGEST = 6.0
-"""Hours of a recording at most."""
-SHORTEST = 0.1
-"""Seconds of a recording at least: repeated until a window is full, less is a tone."""
 _SILENCE = 1
 """Largest magnitude, of 32767, of a recording that counts as silent: dither at most."""
 _SPARSEST = 100
@@ -33,7 +29,7 @@ def inspect(medium: Medium, parts: Parts) -> list[Facts] | str:
 
     Args:
         medium: the file.
-        parts: the seconds of a window.
+        parts: the seconds of a window, and of a recording.
 
     Returns:
         What each of its windows is, or the reason why it is refused.
@@ -47,22 +43,22 @@ def inspect(medium: Medium, parts: Parts) -> list[Facts] | str:
 
 def _seen(medium: Medium, track: decoding.Track, parts: Parts) -> list[Facts] | str:
     """Return what the windows of a file are that is opened, or why it is refused."""
-    most = LONGEST * 3600
+    most = parts.longest * 3600
     claimed = track.claimed
     length = peak = 0
     if claimed is not None and claimed > most and track.size > claimed * _SPARSEST:
-        return f"longer than {LONGEST:g} hours; cut it into parts"
+        return f"longer than {parts.longest:g} hours; cut it into parts"
     for block in track.samples():
         length += len(block)
         peak = max(peak, int(block.max(initial=0)), -int(block.min(initial=0)))
         if length > most * RATE:
-            return f"longer than {LONGEST:g} hours; cut it into parts"
+            return f"longer than {parts.longest:g} hours; cut it into parts"
     if track.damaged > track.packets / 2:
         return "damaged: most of it cannot be decoded"
     if not length:
         return "no samples in it (zero length)"
-    if length < SHORTEST * RATE:
-        return f"shorter than {SHORTEST:g} s"
+    if length < parts.shortest * RATE:
+        return f"shorter than {parts.shortest:g} s"
     if peak <= _SILENCE:
         return "silence only"
     notes = "; ".join(_notes(medium, track, length / RATE))

@@ -6,6 +6,7 @@ What needs more than the standard library is imported when it is used.
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from deepfake import tables
@@ -37,13 +38,13 @@ FILE = "image"
 PART = "image"
 PICTURED = True
 DECODING = tuple(
-    f"deepfake.modalities.image.{name}" for name in ("dali", "decoding", "encoded", "metadata", "orientation", "vision")
+    f"deepfake.modalities.image.{name}" for name in ("dali", "decoding", "encoded", "metadata", "orientation", "pil")
 )
 CODE = (
     "deepfake.modalities.chance",
     *(
         f"deepfake.modalities.image.{name}"
-        for name in ("augmentation", "backends", "dali", "normalization", "opencv", "tensors", "vision")
+        for name in ("augmentation", "backends", "dali", "normalization", "opencv", "pil", "tensors")
     ),
 )
 _BATCH = 64
@@ -112,6 +113,21 @@ def decode(view: "ViewConfig", files: "Iterable[File]", *, threads: int, cuda: b
     images = encoded.of(files)
     batches = iter(lambda: list(itertools.islice(images, _BATCH)), [])
     return backends.load(view.loader).decode(batches, view.size, threads=threads, cuda=cuda)
+
+
+def decoder(
+    view: "ViewConfig", *, threads: int, cuda: bool = False
+) -> "Callable[[Iterable[File]], Iterator[np.ndarray]]":
+    """Build what decodes some files after others (`backends.Kept`)."""
+    from deepfake.modalities.image import backends, encoded
+
+    kept = backends.Kept(partial(backends.load(view.loader).decode, size=view.size, threads=threads, cuda=cuda))
+
+    def decoded(files: "Iterable[File]") -> "Iterator[np.ndarray]":
+        images = encoded.of(files)
+        return map(kept, iter(lambda: list(itertools.islice(images, _BATCH)), []))
+
+    return decoded
 
 
 def shape(view: "ViewConfig") -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""What decodes and augments images: one interface, three backends that agree.
+"""What decodes and augments images: one interface, two backends that agree.
 
 A backend is a module with the two functions of `Backend`. It is imported when it is asked for.
 """
@@ -25,7 +25,6 @@ Augment = Callable[[Iterable[tuple["torch.Tensor", "Draws"]]], Iterator["torch.T
 BACKENDS = {
     "dali": "deepfake.modalities.image.dali",
     "opencv": "deepfake.modalities.image.opencv",
-    "torchvision": "deepfake.modalities.image.vision",
 }
 
 
@@ -44,7 +43,7 @@ class Backend(Protocol):
             cuda: whether to use the GPU where the backend can.
 
         Yields:
-            uint8 [b, size, size, 3], RGB, for each batch.
+            uint8 [b, size, size, 3], RGB, for each batch before the next one is taken.
         """
         ...
 
@@ -61,6 +60,26 @@ class Backend(Protocol):
             device: where the images are, and stay.
         """
         ...
+
+
+class Kept:
+    """A backend's decoding that goes on where it stopped: what it has built decodes the next batch, too."""
+
+    def __init__(self, decode: Callable[[Iterable[Sequence[Encoded]]], Iterator[np.ndarray]]):
+        """Keep how to decode; nothing is built yet."""
+        self._decode = decode
+        self._waiting: list[Sequence[Encoded]] = []
+        self._running: Iterator[np.ndarray] | None = None
+
+    def __call__(self, batch: Sequence[Encoded]) -> np.ndarray:
+        """Decode a batch (`Backend.decode`); what fails at one is built anew for the next."""
+        self._waiting[:] = [batch]
+        if self._running is None:
+            self._running = self._decode(iter(self._waiting.pop, None))
+        running, self._running = self._running, None
+        images = next(running)
+        self._running = running
+        return images
 
 
 def load(name: str) -> Backend:

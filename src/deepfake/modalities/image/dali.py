@@ -21,7 +21,7 @@ from deepfake.config.params import Augmentation
 from deepfake.modalities.image import decoding, metadata, orientation
 from deepfake.modalities.image.augmentation import Draws, blur_window, noise_bank, possible
 from deepfake.modalities.image.encoded import Encoded
-from deepfake.modalities.image.vision import decode_file
+from deepfake.modalities.image.pil import decode_file
 
 if TYPE_CHECKING:
     import torch

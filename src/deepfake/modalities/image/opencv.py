@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from deepfake.config.params import Augmentation
-from deepfake.modalities.image import vision
+from deepfake.modalities.image import pil
 from deepfake.modalities.image.augmentation import Draws, blur_window, noise_bank, possible
 
 if TYPE_CHECKING:
@@ -22,20 +22,18 @@ if TYPE_CHECKING:
 Step = Callable[[np.ndarray, Draws, int], np.ndarray]
 """Maps an image (uint8 [h, w, 3]) of a row of the draws; it may return the same image."""
 
-decode = vision.decode
+decode = pil.decode
 
 
 def augmenter(policy: Augmentation, *, source: int, size: int, batch_size: int, device: "torch.device") -> "Augment":
-    """Build what applies a policy with OpenCV, or on a GPU, where OpenCV has nothing, with torchvision."""
-    if device.type != "cpu":
-        return vision.augmenter(policy, source=source, size=size, batch_size=batch_size, device=device)
+    """Build what applies a policy with OpenCV, on the CPU wherever the images are; see `backends.Backend`."""
     import torch
 
     apply = applier(policy, source=source, size=size)
 
     def augment(batches: Iterable[tuple["torch.Tensor", Draws]]) -> Iterator["torch.Tensor"]:
         for images, draws in batches:
-            yield torch.from_numpy(apply(images.numpy(), draws))
+            yield torch.from_numpy(apply(images.cpu().numpy(), draws)).to(device)
 
     return augment
 

@@ -5,6 +5,7 @@ What follows decoding is that of images. What needs more than the standard libra
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from deepfake.modalities import image
@@ -15,11 +16,10 @@ if TYPE_CHECKING:
 
     import numpy as np
     import pandas as pd
-    import torch
 
     from deepfake.config import ViewConfig
-    from deepfake.config.images import Augmentation, Normalization, Parts
-    from deepfake.modalities.base import Augmenter, Facts, File, Medium
+    from deepfake.config.images import Parts
+    from deepfake.modalities.base import Facts, File, Medium
     from deepfake.modalities.corruption import Corruption
     from deepfake.progress import Progress
 
@@ -37,6 +37,13 @@ DECODING = tuple(
 )
 CODE = image.CODE
 
+# a frame that is stored is an image
+stored = image.stored
+shape = image.shape
+inputs = image.inputs
+statistics = image.statistics
+augmenter = image.augmenter
+
 
 def inspect(medium: "Medium", parts: "Parts") -> "list[Facts] | str":
     """Return what each frame taken of a clip is, or the reason why the clip is refused (`inspection.inspect`)."""
@@ -46,10 +53,10 @@ def inspect(medium: "Medium", parts: "Parts") -> "list[Facts] | str":
 
 
 def recognises(path: "Path") -> bool:
-    """Tell whether a file has moving pictures (`containers.kind`)."""
-    from deepfake.modalities import containers
+    """Tell whether a file has moving pictures (`streams.kind`)."""
+    from deepfake.modalities import streams
 
-    return containers.kind(path) == "video"
+    return streams.kind(path) == "video"
 
 
 def glance(medium: "Medium", parts: "Parts") -> "list[Facts] | str":
@@ -86,11 +93,6 @@ def regions(samples: "pd.DataFrame", view: "ViewConfig", faces: "pd.DataFrame | 
     return crops.of_frames(samples, view, faces)
 
 
-def stored(view: "ViewConfig") -> tuple[tuple[int, ...], str]:
-    """Return the shape and the dtype of a frame in the cache, those of an image."""
-    return image.stored(view)
-
-
 def decode(view: "ViewConfig", files: "Iterable[File]", *, threads: int, cuda: bool = False) -> "Iterator[np.ndarray]":
     """Decode the frames of clips as a view shows them (`views.decode`); libav and PIL have no use for a GPU."""
     from deepfake.modalities.video import views
@@ -98,34 +100,11 @@ def decode(view: "ViewConfig", files: "Iterable[File]", *, threads: int, cuda: b
     return views.decode(files, view.size, threads=threads)
 
 
-def shape(view: "ViewConfig") -> tuple[int, int, int]:
-    """Return channels, height and width of what a model sees of a frame."""
-    return image.shape(view)
-
-
-def inputs(
-    view: "ViewConfig", scale: "Normalization", device: "torch.device"
-) -> "Callable[[torch.Tensor], torch.Tensor]":
-    """Return what maps stored frames to what a model sees of them, as of images."""
-    return image.inputs(view, scale, device)
-
-
-def statistics(view: "ViewConfig", samples: "np.ndarray", rows: "np.ndarray") -> "Normalization":
-    """Return mean and standard deviation of each channel over some stored frames, as of images."""
-    return image.statistics(view, samples, rows)
-
-
-def augmenter(
-    view: "ViewConfig",
-    policy: "Augmentation",
-    *,
-    source: int,
-    seed: int,
-    batch_size: int,
-    device: "torch.device",
-) -> "Augmenter":
-    """Build what applies a policy to frames, each by itself, as to images."""
-    return image.augmenter(view, policy, source=source, seed=seed, batch_size=batch_size, device=device)
+def decoder(
+    view: "ViewConfig", *, threads: int, cuda: bool = False
+) -> "Callable[[Iterable[File]], Iterator[np.ndarray]]":
+    """Return `decode` for a view: nothing is built for it."""
+    return partial(decode, view, threads=threads, cuda=cuda)
 
 
 def known_corruptions() -> "Mapping[str, Corruption]":

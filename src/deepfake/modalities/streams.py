@@ -30,8 +30,13 @@ def _held(path: Path, promised: str) -> str:
     from av.error import FFmpegError
     from av.stream import Disposition
 
+    from deepfake.modalities.audio import decoding
+    from deepfake.modalities.video import containers
+
+    # a playlist would make libav read other files, and a text may be a film of letters to it
+    known = ",".join(dict.fromkeys((*containers.FORMATS, *decoding.FORMATS)))
     try:
-        with av.open(f"file:{path}") as container:
+        with av.open(f"file:{path}", options={"format_whitelist": known, "protocol_whitelist": "file"}) as container:
             if any(not stream.disposition & Disposition.attached_pic for stream in container.streams.video):
                 return "video"
             return "audio" if container.streams.audio else promised
