@@ -474,6 +474,8 @@ OTHERS = "studies.generalization"
         (f"{RUNS}.plain.train", "head", ": head needs a pretrained trunk; choose a timm backbone, or train: all"),
         ("custom.train", "head", ": head needs a pretrained trunk; choose a timm backbone, or train: all"),
         ("presets.quick.repeats", 0, ": input should be greater than or equal to 1"),
+        ("presets.quick.loader", "torchvision", ": torchvision is no loader any more; use opencv on a CPU, or dali on"),
+        ("presets.quick.loader", "pil", ": input should be 'dali' or 'opencv'"),
         ("presets.quick.roles", {"x": {"model": "resnet18"}}, ".x.train: this key is missing"),
         (f"{RUNS}.plain.optimizer", {"lr": 0}, ".lr: input should be 'base' or 'low', or greater than 0"),
         (f"{RUNS}.plain.optimizer", {"lrr": 1}, ".lrr: unknown key; did you mean optimizer.lr?"),
@@ -606,7 +608,7 @@ OF_PRESET = {"preset", "folds", "repeats", "val_ratio", "view.size"}
         ({"custom.augmentation": "light"}, {"custom.augmentation": "full"}, {"augmentation"}),
         ({}, {"custom.normalization": "real_training"}, {"normalization"}),
         ({}, {"custom.fraction": 0.37}, {"fraction"}),
-        ({}, {"presets.quick.loader": "torchvision"}, {"view.loader"}),
+        ({}, {"presets.quick.loader": "opencv"}, {"view.loader"}),
         ({}, {"preset": "full"}, {*OF_PRESET, "epochs", "lr", "fraction"}),
         # a number is the same under every preset
         ({"shared.optimizer.lr": 0.1, "shared.epochs": 9, "custom.fraction": 0.37}, {"preset": "full"}, OF_PRESET),

@@ -72,7 +72,7 @@ def stages_run(output: str) -> set[str]:
 DATA = "sample", "sample_edited", "sample_resent"
 STUDIES = {"custom", "phase1", "phase2", "phase3", "phase4", "final", "imbalance", "generalization", "audio", "video"}
 OWN = {f"sample_of_own@{name}" for name in ("sample_audio", "sample_speech", "sample_video")}
-OWN |= {"prepare@sample_audio", "prepare@sample_video", "prepare_others@sample_speech"}
+OWN |= {"prepare@audio", "prepare@video", "prepare_others@sample_speech"}
 """What makes ready the data sets of the studies of sound and of clips."""
 EXAMINED = {"probes", "shortcuts", "robustness", "explain", "eda"}
 SHOWN = {"summary", "notebooks", "site"}
@@ -103,7 +103,8 @@ class Pipeline:
         self.stages = json.loads(json.dumps(committed["stages"]))
         for name, stage in self.stages.items():
             body = stage.get("do", stage)
-            body["cmd"] = f"{sys.executable} -S stub.py {name}{'@${item}' if 'do' in stage else ''}"
+            each = {dict: "@${key}", list: "@${item}", str: "@${item}"}.get(type(stage.get("foreach")), "")
+            body["cmd"] = f"{sys.executable} -S stub.py {name}{each}"
         write("dvc.yaml", {"stages": self.stages})
         # without `site`, which would look for packages at every start, the path to YAML is given
         Path("stub.py").write_text(f"import sys\nsys.path.append({str(Path(yaml.__file__).parents[1])!r})\n{STUB}")
@@ -178,7 +179,8 @@ def test_a_change_runs_what_it_decides_and_nothing_else(pipeline):
     assert after(**{studies.format("imbalance", "balance_bce"): {"seed": 1}}) == {"imbalance"}
     # which views of their data sets are made ready depends on the runs of these studies
     run = after(**{studies.format("audio", "audio_lcnn"): {"lr": 0.0002}})
-    assert {"audio", "prepare@sample_audio"} <= run and not run & {"phase1", "phase2", "phase3", "phase4", "imbalance"}
+    assert {"audio", "prepare@audio", "prepare_others@sample_speech"} <= run
+    assert not run & {"prepare@video", "phase1", "phase2", "phase3", "phase4", "imbalance"}
     # how figures are reported: no data is prepared again
     assert after(evaluation__confidence=0.9) <= STUDIES | EXAMINED
 
@@ -199,6 +201,49 @@ def test_only_a_decision_that_changes_re_runs_what_follows_from_it(pipeline):
     # others go on
     prepare(paths().finalists, '{"runs": ["backbone_best", "simple_cnn_best"]}')
     assert pipeline(studies__phase3__runs__resnet50_best__seed=1) & (STUDIES | EXAMINED) == {"explain"} | follow
+
+
+# --- the lanes of `make repro`
+
+
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", " ")
+LANES = {name: targets.split() for name, targets in re.findall(r"^LANE_(\w+) := (.+)$", MAKEFILE, re.MULTILINE)}
+FIRST = re.findall(r"^\tdvc repro --quiet (.+)$", MAKEFILE, re.MULTILINE)[0].split()
+PAIRS = re.findall(r"-j\$\(LANES\) lane-(\w+) lane-(\w+)$", MAKEFILE, re.MULTILINE)
+
+
+def is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
+def overlap(paths: set[str], others: set[str]) -> set[str]:
+    return {path for path in paths for other in others if is_below(path, other) or is_below(other, path)}
+
+
+@pytest.mark.parametrize("preset", ["quick", "full"])
+def test_lanes_side_by_side_touch_nothing_that_the_other_writes(preset):
+    found = stages(yaml.safe_load((ROOT / "params.yaml").read_text("utf-8")) | {"preset": preset})
+    read = {name: declared_paths(stage, "deps") for name, stage in found.items()}
+    written = {name: declared_paths(stage, "outs", "metrics") for name, stage in found.items()}
+
+    def items(targets: list[str]) -> list[str]:
+        """Return stages in the order in which DVC takes them."""
+        return [name for target in targets for name in found if name.split("@")[0] == target]
+
+    done = items(FIRST)
+    assert sorted(LANES) == sorted(lane for pair in PAIRS for lane in pair)
+    for pair in PAIRS:
+        lanes = [items(LANES[lane]) for lane in pair]
+        for own, other in (lanes, lanes[::-1]):
+            made = set().union(*(written[name] for name in own))
+            touched = set().union(*(read[name] | written[name] for name in other))
+            assert not overlap(touched, made), pair
+            # each stage comes after all that make what it reads
+            for place, name in enumerate(own):
+                makers = {one for one in found if one != name and overlap(written[one], read[name])}
+                assert makers <= {*done, *own[:place]}, name
+        done += [name for lane in lanes for name in lane]
+    assert sorted(done) == sorted(found)
 
 
 # --- the commands themselves

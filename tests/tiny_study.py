@@ -26,7 +26,7 @@ GEOMETRIES = {
 VARIANTS = {
     "plain_real": ("crop_low", "none", "real_training", "opencv"),
     "opencv_full": ("letterbox_low", "full", "imagenet", "opencv"),
-    "torchvision_light": ("resize_low", "light", "real_training", "torchvision"),
+    "opencv_light": ("resize_low", "light", "real_training", "opencv"),
     "dali_full": ("face_low", "full", "real_training", "dali"),
     "dali_light": ("letterbox_real_low", "light", "imagenet", "dali"),
 }

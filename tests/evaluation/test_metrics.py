@@ -75,6 +75,7 @@ def test_every_metric_equals_scikit_learn(ties, threshold):
     expected["f1_macro"] = reference.f1_score(labels, predicted, average="macro")
     found = metrics.classification(labels, logits, threshold)
     assert found == pytest.approx(expected, abs=1e-9)
+    assert found["auc"] == expected["auc"]  # to the last bit, because runs are compared so
     assert all(type(value) is float for value in found.values())
 
 

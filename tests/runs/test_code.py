@@ -47,7 +47,7 @@ def _forgotten():
         "modalities/image/augmentation.py",
         "modalities/image/dali.py",
         "modalities/image/opencv.py",
-        "modalities/image/vision.py",
+        "modalities/image/pil.py",
         "datasets/splits.py",
         "evaluation/thresholds.py",
     ],
@@ -70,7 +70,7 @@ def test_a_module_that_training_imports_changes_its_digest(source, path):
         ("modalities/audio/features.py", set()),
         ("modalities/audio/shown.py", set()),
         ("modalities/video/features.py", set()),
-        ("modalities/image/vision.py", {"image", "video"}),
+        ("modalities/image/pil.py", {"image", "video"}),
         ("modalities/base.py", set(modalities.MODALITIES)),
     ],
 )

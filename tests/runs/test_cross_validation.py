@@ -117,7 +117,7 @@ def test_every_repeat_trains_on_folds_of_its_own(copied, runner):
 
 # --- the same bits again
 
-REPEATED = ["simple_cnn_low", "opencv_full", "torchvision_light", "dali_full"]
+REPEATED = ["simple_cnn_low", "opencv_full", "opencv_light", "dali_full"]
 
 
 @pytest.mark.parametrize("name", REPEATED)
@@ -139,13 +139,13 @@ def test_a_run_killed_between_epochs_ends_with_the_same_bits(copied, monkeypatch
     undisturbed, before = cross_validation.run(run), weights(name)
     forget(name)
     kill(run, monkeypatch)
-    epochs, original = [], engine._train_epoch
+    epochs, original = [], engine._Training._train
 
-    def spy(*arguments):
-        epochs.append(arguments[-2:])
-        return original(*arguments)
+    def spy(training, epoch):
+        epochs.append((training._fold, epoch))
+        return original(training, epoch)
 
-    monkeypatch.setattr(engine, "_train_epoch", spy)
+    monkeypatch.setattr(engine._Training, "_train", spy)
     resumed = cross_validation.run(run)
     assert epochs == [(1, 2)]  # the finished fold was kept, and two epochs of the other one
     assert_same(undisturbed, resumed, before, weights(name))
@@ -497,7 +497,7 @@ def test_a_manifest_of_other_folds_is_refused(outcome):
 
 def test_a_view_that_was_not_written_says_what_to_run(outcome):
     with pytest.raises(InputError, match=r"resize_low/regions\.parquet: not found; .*dvc repro"):
-        cross_validation.run(config("torchvision_light"))
+        cross_validation.run(config("opencv_light"))
 
 
 def test_a_decoding_is_announced_and_counted(copied):

@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from click.testing import CliRunner
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from sklearn.metrics import balanced_accuracy_score
 
-from conftest import changed
+from conftest import changed, write_tiny_away
+from deepfake import cli, models, runtime, tables
 from deepfake import config as configs
-from deepfake import models, runtime, tables
 from deepfake.errors import InputError
 from deepfake.loading import views
 from deepfake.project import paths
@@ -165,6 +166,25 @@ def test_it_is_computed_once_and_again_when_what_it_is_made_of_changes(copied, m
     cross_validation.run(config(batch_size=16))
     reevaluation.run(NAME, chosen)
     assert count == [2] * 5
+
+
+def test_a_run_of_another_data_set_predicts_the_samples_of_that_one(copied):
+    write_tiny_away(paths().root)
+    away = {"model": "simple_cnn", "view": "crop_low", "dataset": "sample_edited"}
+    chosen = settings(
+        "away", studies__generalization__runs={"away": away}, studies__generalization__datasets=["sample_edited"]
+    )
+    for command in ("ingest", "split", "views"):
+        assert CliRunner().invoke(cli.main, [command, "sample_edited"]).exit_code == 0
+    cross_validation.run(config("away"))
+    reevaluation.run(NAME, chosen)
+    mine, theirs = (tables.read(paths().predictions(name), tables.PREDICTIONS) for name in (NAME, "away"))
+    assert mine["sample_id"].equals(theirs["sample_id"]) and not set(mine["sample_id"]) & set(manifest()["sample_id"])
+    held_out = mine["subset"] == "held_out"
+    assert set(mine.loc[held_out, "condition"]) == {OTHER}
+    assert (mine["logit"] != theirs["logit"])[held_out].mean() > 0.9
+    facts = json.loads(paths().config(NAME).read_text())
+    assert facts["dataset"] == facts["view"]["dataset"] == "sample_edited"
 
 
 # --- mistakes

@@ -377,6 +377,13 @@ def test_a_recording_of_more_than_six_hours_is_refused(tmp_path: Path) -> None:
     assert reason(long_wav(tmp_path / "day.wav", 6.1)) == "longer than 6 hours; cut it into parts"
 
 
+def test_params_may_say_otherwise_how_long_a_recording_is() -> None:
+    parts = PARTS.model_copy(update={"shortest": 2.0, "longest": 3 / 3600})
+    found = [audio.inspect(wav(speechlike(seconds)), parts) for seconds in (1, 4)]
+    assert found == ["shorter than 2 s", "longer than 0.000833333 hours; cut it into parts"]
+    assert len(audio.inspect(wav(speechlike(2.5)), parts)) == 1
+
+
 _AN_HOUR = """
 import resource, sys
 from pathlib import Path

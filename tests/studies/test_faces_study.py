@@ -83,7 +83,7 @@ def dataset(tmp_path, monkeypatch) -> str:
 
 def run(settings: Faces = SETTINGS, **options) -> bytes:
     """Find all faces and return the table's bytes."""
-    faces.run("tiny", settings, "torchvision", **options)
+    faces.run("tiny", settings, "opencv", **options)
     return paths().faces("tiny").read_bytes()
 
 
@@ -108,6 +108,26 @@ def test_one_process_gives_the_same_bits_as_two(dataset, monkeypatch):
         assert [total for *_, total in heard.steps] == [13] * 4
         assert heard.steps[-1] == ("tiny: finding faces", 13, 13) and sorted(heard.steps) == heard.steps
     assert results[0] == results[1]
+
+
+def test_a_job_that_is_begun_again_goes_on_where_it_was(dataset, monkeypatch):
+    """As one is that found too little memory on a GPU."""
+
+    def carried_out(find, jobs, *, on_news, remedy):
+        def told(images: int) -> None:
+            on_news(images)
+            raise MemoryError
+
+        for job in jobs:
+            with pytest.raises(MemoryError):
+                find(job, told)
+            find(job, on_news)
+
+    monkeypatch.setattr("deepfake.runtime.cores", lambda: 1)
+    expected = run()
+    monkeypatch.setattr(faces, "run_jobs", carried_out)
+    assert run(progress=(heard := Heard())) == expected
+    assert [done for _, done, _ in heard.steps] == [4, 8, 12, 13]
 
 
 def interrupted(monkeypatch) -> None:
@@ -143,7 +163,7 @@ def test_only_what_the_same_settings_found_is_taken_over(dataset, monkeypatch, c
 
 
 def test_the_rates_are_written_beside_the_report(dataset):
-    rates = faces.run(dataset, SETTINGS, "torchvision")
+    rates = faces.run(dataset, SETTINGS, "opencv")
     found = tables.read(paths().faces(dataset), tables.FACES)
     samples = tables.read(paths().samples(dataset), tables.SAMPLES)
     pd.testing.assert_frame_equal(rates, face_rates.summary(found, samples))

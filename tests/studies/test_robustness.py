@@ -199,7 +199,7 @@ def test_a_corruption_that_changes_nothing_is_equivalent_without_a_test(copied):
     assert rows.loc["darkness", ["difference", "verdict", "reason"]].tolist() == [
         0,
         "equivalent",
-        "it changes no image",
+        "it changes no sample",
     ]
     assert pd.isna(rows.loc["darkness", "p"])
 
@@ -230,7 +230,7 @@ def test_heads_on_one_trunk_share_its_features_and_give_the_same_logits(copied, 
     samples = known[NAME].samples
     # a probe is run once on a single image of zeros when it is built
     assert sum(calls) == 2 * samples["row"].nunique() + 1
-    images = np.load(known[NAME].images)
+    images = np.load(known[NAME].stored)
     scale = known[NAME].run.scales[0]
     for fold, part in samples.groupby("fold"):
         model = trained.model_of(known[NAME].run, int(fold), torch.device("cpu"))

@@ -176,6 +176,21 @@ def test_mistakes_in_the_section_are_told_before_anything_is_trained(settings, r
         paths().params.write_text(before)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "name"), [("dataset", HOME, HOME), ("studies.generalization.datasets", [AWAY], AWAY)]
+)
+def test_a_data_set_that_two_stages_would_prepare_is_told_before_dvc_refuses_it(settings, runner, key, value, name):
+    before = paths().params.read_text("utf-8")
+    try:
+        paths().params.write_text(yaml.safe_dump(changed(params(), {key: value})))
+        result = runner.invoke(cli.main, ["check"])
+        said = f"params.yaml: {key}: {name} is prepared by the stages of studies.audio, and DVC allows no second ones"
+        assert result.exit_code == 2 and said in result.output
+        assert len(result.output.strip().splitlines()) == 1
+    finally:
+        paths().params.write_text(before)
+
+
 def test_the_study_of_speech_concludes_and_writes_its_page(settings, runner):
     result = runner.invoke(cli.main, ["audio"])
     assert result.exit_code == 0, result.output

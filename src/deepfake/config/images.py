@@ -187,13 +187,17 @@ class Resent(Section):
 
 
 class Parts(Section):
-    """Into how many samples a file is divided; an image is one."""
+    """Into how many samples a file is divided, and how long a recording may be; an image is one sample."""
 
     frames: Annotated[int, Field(ge=1, le=1000)] = 8
     """Frames that are taken of a clip, spread evenly from the first to the last; a shorter clip has all of its own."""
     window: Annotated[float, Field(ge=0.25, le=60)] = 4.0
     """Seconds of a window of sound: a longer recording is cut into several, a shorter one is repeated until it is full.
     """
+    shortest: Annotated[float, Field(gt=0)] = 0.1
+    """Seconds of a recording at least: repeated until a window is full, less is a tone."""
+    longest: Annotated[float, Field(gt=0, le=72)] = 6.0
+    """Hours of a recording at most."""
 
 
 class Ingest(Parts):

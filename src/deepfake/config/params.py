@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from deepfake.config.analysis import Evaluation, Interpretation
 from deepfake.config.clips import Filmed
+from deepfake.config.execution import Engine, Execution
 from deepfake.config.images import (
     Augmentation,
     Cache,
@@ -31,7 +32,15 @@ from deepfake.config.training import Shared
 from deepfake.errors import InputError, unknown
 from deepfake.project import paths
 
-Backend = Literal["dali", "opencv", "torchvision"]
+
+def _still_there(name: Any) -> Any:
+    """Tell what took the place of a loader that was one before."""
+    if name == "torchvision":
+        raise ValueError("torchvision is no loader any more; use opencv on a CPU, or dali on a GPU")
+    return name
+
+
+Backend = Annotated[Literal["dali", "opencv"], BeforeValidator(_still_there)]
 
 
 def _kind(value: Any) -> str:
@@ -107,7 +116,7 @@ class Preset(Section):
     epochs: Epochs
     lr: LearningRates
     loader: Backend
-    """What decodes and augments images: `dali` on a GPU, `opencv` on a CPU, or `torchvision`, the reference."""
+    """What decodes and augments images: `dali` on a GPU, `opencv` on a CPU."""
     pretrained: bool
     """Whether backbones start from ImageNet weights (`weights`) or from scratch."""
     top: Annotated[int, Field(ge=1)]
@@ -159,6 +168,8 @@ class Params(Section):
     sample_audio: SpeechCopies
     sample_speech: SpokenTexts
     ingest: Ingest
+    engine: Engine = Engine()
+    execution: Execution = Execution()
 
 
 def load(path: Path | None = None) -> Params:

@@ -16,8 +16,9 @@ from deepfake.config.training import PENALTIES, Domain, Loss, Probe, Shared
 from deepfake.config.views import decided_view, resolve_view, sized
 from deepfake.errors import InputError, unknown
 
-FROM_SCRATCH = ("simple_cnn", "lcnn")
-"""Models that nobody has pretrained."""
+SIMPLE_CNN, LCNN = "simple_cnn", "lcnn"
+FROM_SCRATCH = (SIMPLE_CNN, LCNN)
+"""Models that nobody has pretrained: those of `models.OWN`."""
 PHASES = ("phase1", "phase2", "phase3", "phase4")
 TRAINING = ("custom", *PHASES, "imbalance", "generalization", "audio", "video")
 """The studies that have runs of their own, each in a folder of its name below `Project.runs`."""

@@ -249,6 +249,21 @@ class OwnData(Study):
         return self
 
 
+class Clips(OwnData):
+    """The study of clips."""
+
+    counts: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (1, 2, 4, 8)
+    """So many frames of each clip are pooled, as far as it has them, spread evenly over those that there are; each
+    number is held against the first."""
+
+    @field_validator("counts")
+    @classmethod
+    def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("numbers of frames must ascend")
+        return value
+
+
 class Shortcuts(Section):
     """The search for shortcuts."""
 
@@ -284,7 +299,7 @@ class Studies(Section):
     generalization: Generalization
     audio: OwnData | None = None
     """Speech: recordings against copies of them that vocoders made; none: there is no such study."""
-    video: OwnData | None = None
+    video: Clips | None = None
     """Clips: a verdict on frames against one on the whole clip; none: there is no such study."""
     shortcuts: Shortcuts
     robustness: Robustness

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
+from sklearn.metrics import auc as area_under
 from sklearn.metrics import (
     average_precision_score,
     brier_score_loss,
     confusion_matrix,
     precision_recall_fscore_support,
-    roc_auc_score,
     roc_curve,
 )
 
@@ -44,7 +44,7 @@ def classification(labels: ArrayLike, logits: ArrayLike, threshold: float = 0.0)
         InputError: a class is missing, or the arrays are not n labels and n finite logits.
     """
     labels, logits = checked(labels, logits)
-    predicted = logits >= threshold
+    predicted, curve = logits >= threshold, _every_threshold(labels, logits)
     per_class: dict[str, Any] = {"labels": [0, 1], "average": None, "zero_division": 0}
     precision, recall, f1 = np.array(precision_recall_fscore_support(labels, predicted, **per_class)[:3])
     values: dict[str, Any] = {
@@ -59,9 +59,9 @@ def classification(labels: ArrayLike, logits: ArrayLike, threshold: float = 0.0)
         "recall_real": recall[0],
         "f1_real": f1[0],
         "f1_macro": np.mean(f1),
-        "eer": eer(labels, logits),
-        "tpr_at_fpr_1": tpr_at_fpr(labels, logits, 0.01),
-        "tpr_at_fpr_5": tpr_at_fpr(labels, logits, 0.05),
+        "eer": _eer(*curve),
+        "tpr_at_fpr_1": _tpr_at_fpr(*curve, 0.01),
+        "tpr_at_fpr_5": _tpr_at_fpr(*curve, 0.05),
         "brier": brier_score_loss(labels, expit(logits)),
         "ece": ece(labels, logits),
         # from the logits: scikit-learn's log_loss takes probabilities, which saturate and are clipped
@@ -73,7 +73,8 @@ def classification(labels: ArrayLike, logits: ArrayLike, threshold: float = 0.0)
 def auc(labels: ArrayLike, logits: ArrayLike) -> float:
     """Return the area under the ROC curve: the chance that a fake outscores a real; a tie counts half."""
     labels, logits = checked(labels, logits)
-    return float(roc_auc_score(labels, logits))
+    # what roc_auc_score does for two classes, once it has found out in twice the time that there are two
+    return float(area_under(*roc_curve(labels, logits)[:2]))
 
 
 def eer(labels: ArrayLike, logits: ArrayLike) -> float:
@@ -82,10 +83,7 @@ def eer(labels: ArrayLike, logits: ArrayLike) -> float:
     The ROC curve is interpolated linearly between neighbouring thresholds, so the rate need not be reached by any
     one threshold. It is above 0.5 for a detector that is worse than chance.
     """
-    labels, logits = checked(labels, logits)
-    # every threshold is kept: then FPR - FNR grows strictly from -1 to 1 and crosses 0 once
-    fpr, tpr, _ = roc_curve(labels, logits, drop_intermediate=False)
-    return float(np.interp(0.0, fpr - (1 - tpr), fpr))
+    return _eer(*_every_threshold(*checked(labels, logits)))
 
 
 def tpr_at_fpr(labels: ArrayLike, logits: ArrayLike, target: float) -> float:
@@ -94,8 +92,21 @@ def tpr_at_fpr(labels: ArrayLike, logits: ArrayLike, target: float) -> float:
     Only real thresholds count, nothing is interpolated: with fewer than 1/target reals it is the share of fakes
     above every real.
     """
-    labels, logits = checked(labels, logits)
+    return _tpr_at_fpr(*_every_threshold(*checked(labels, logits)), target)
+
+
+def _every_threshold(labels: NDArray[np.int64], logits: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the ROC curve, FPR and TPR, at all thresholds."""
     fpr, tpr, _ = roc_curve(labels, logits, drop_intermediate=False)
+    return fpr, tpr
+
+
+def _eer(fpr: NDArray[Any], tpr: NDArray[Any]) -> float:
+    # at all thresholds FPR - FNR grows strictly from -1 to 1 and crosses 0 once
+    return float(np.interp(0.0, fpr - (1 - tpr), fpr))
+
+
+def _tpr_at_fpr(fpr: NDArray[Any], tpr: NDArray[Any], target: float) -> float:
     return float(tpr[fpr <= target].max())
 
 

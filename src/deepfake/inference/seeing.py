@@ -25,7 +25,7 @@ class Eye:
     def __init__(self, modality: Modality, view: ViewConfig, parts: Parts, *, threads: int, cuda: bool):
         """Keep how to decode."""
         self._modality, self._view, self._parts = modality, view, parts
-        self._threads, self._cuda = threads, cuda
+        self._decode = modality.decoder(view, threads=threads, cuda=cuda)
 
     def regions(self, samples: pd.DataFrame, faces: pd.DataFrame | None) -> pd.DataFrame:
         """Return what the view shows of samples (`Modality.regions`).
@@ -43,7 +43,7 @@ class Eye:
 
     def stream(self, files: Sequence[File]) -> Iterator[np.ndarray]:
         """Yield stored samples, as many at a time as the modality likes; raises what it does of a damaged file."""
-        return self._modality.decode(self._view, files, threads=self._threads, cuda=self._cuda)
+        return self._decode(files)
 
     def decode(self, files: Sequence[File]) -> np.ndarray:
         """Return all of `stream`."""

@@ -152,7 +152,7 @@ def predict(
         InputError: a model cannot be loaded, or a view cannot be shown without labels or without looking for faces.
     """
     check_views(detector, faces is not None)
-    judge = _Judge(detector, faces, parts or Parts(frames=8, window=4.0))
+    judge = _Judge(detector, faces, parts or Parts())
     with judge.pool:
         yield from (judge.parted if judge.modality.STREAMED else judge.whole)(files)
 

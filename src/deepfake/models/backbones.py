@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from deepfake.config.runs import LCNN, SIMPLE_CNN
 from deepfake.errors import InputError, unknown
 from deepfake.models import sizes
 from deepfake.models.frozen import LinearProbe
@@ -17,10 +18,9 @@ from deepfake.models.light_cnn import LightCNN
 from deepfake.models.simple_cnn import SimpleCNN
 from deepfake.models.sizes import Shape
 
-SIMPLE_CNN = "simple_cnn"
 OWN: dict[str, Callable[[tuple[int, int, int]], nn.Module]] = {
     SIMPLE_CNN: lambda shape: SimpleCNN(shape[0]),
-    "lcnn": LightCNN,
+    LCNN: LightCNN,
 }
 """The networks that are no backbones of timm, by name; each is built for inputs of a shape."""
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
 
@@ -10,6 +10,9 @@ from deepfake import tables
 from deepfake.config.section import Section
 from deepfake.errors import InputError
 from deepfake.project import paths
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Verdict = Literal[
     "better",
@@ -138,6 +141,21 @@ def above_chance(id_: str, question: str, row: Any, **more: Any) -> Finding:
     return Finding.model_validate(
         fields | {"id": id_, "question": question, "verdict": row["chance"], "measure": "AUC"}
     )
+
+
+def probed(id_: str, question: str, row: Any, **more: Any) -> Finding:
+    """Return what a probe says, from a row of `evaluation.probes.judge`; `more` as in `tested`."""
+    fields = figures_of(row, "auc", "auc_low", "auc_high", "p_holm") | more
+    return Finding.model_validate(
+        fields | {"id": id_, "question": question, "verdict": row["verdict"], "measure": "AUC"}
+    )
+
+
+def worst(rows: "pd.DataFrame") -> Any:
+    """Return the row that says what several probes say together: a single shortcut is enough."""
+    ordered = rows.sort_values("auc", ascending=False, kind="stable")
+    said = (ordered[ordered["verdict"] == word] for word in ("shortcut", "undecided"))
+    return next((some.iloc[0] for some in said if len(some)), ordered.iloc[0])
 
 
 class Findings(dict[str, Finding]):

@@ -49,19 +49,22 @@ def seen(experiment: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[["fold", "subset", "group", "sha256"]]
 
 
-def unseen(manifest: pd.DataFrame, dataset: str, known: pd.DataFrame) -> pd.Series:
+def named(manifest: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """Return the manifest of a data set with groups named across data sets, as `seen` names them."""
+    return manifest.assign(group=shared_identities.groups(dataset, manifest, catalog.load()))
+
+
+def unseen(samples: pd.DataFrame, known: pd.DataFrame) -> pd.Series:
     """Tell which samples are new to a detector that has seen others.
 
     Args:
-        manifest: `tables.MANIFEST` of the data set.
-        dataset: its name.
+        samples: of a data set (`named`).
         known: rows of `seen`, of one fold.
 
     Returns:
         bool [n]: neither the file nor its group is known.
     """
-    groups = shared_identities.groups(dataset, manifest, catalog.load())
-    return ~groups.isin(set(known["group"])) & ~manifest["sha256"].isin(set(known["sha256"]))
+    return ~samples["group"].isin(set(known["group"])) & ~samples["sha256"].isin(set(known["sha256"]))
 
 
 def check_start(config: RunConfig, manifest: pd.DataFrame) -> None:
@@ -82,6 +85,7 @@ def check_start(config: RunConfig, manifest: pd.DataFrame) -> None:
             f"{config.experiment}: repeats {config.repeats}, but {config.start_from} has {parent.repeats}; use as many"
         )
     known, numbered = seen(config.start_from), splits.numbered_folds(manifest)
+    samples = named(manifest, config.dataset)
     for fold in range(config.trainings):
         of_fold = known[known["fold"] == fold]
         judged = pd.Series(((numbered == fold) | (numbered == tables.TEST_FOLD)).any(axis=1), index=manifest.index)
@@ -96,17 +100,17 @@ def check_start(config: RunConfig, manifest: pd.DataFrame) -> None:
         )
         chosen = parts.reindex(manifest.index) == "validation"
         trained = of_fold[of_fold["subset"] == "train"]
-        _refuse_known(config, manifest, judged, of_fold, f"fold {fold} holds out; set groups_of in the catalog")
+        _refuse_known(config, samples, judged, of_fold, f"fold {fold} holds out; set groups_of in the catalog")
         _refuse_known(
-            config, manifest, chosen, trained, f"fold {fold} is chosen on; use its fraction, val_ratio and seed"
+            config, samples, chosen, trained, f"fold {fold} is chosen on; use its fraction, val_ratio and seed"
         )
 
 
-def _refuse_known(config: RunConfig, manifest: pd.DataFrame, rows: pd.Series, known: pd.DataFrame, told: str) -> None:
+def _refuse_known(config: RunConfig, samples: pd.DataFrame, rows: pd.Series, known: pd.DataFrame, told: str) -> None:
     """Raise when some of the rows of a data set are known; `told` says what they are to the fold, and the remedy."""
-    strangers = unseen(manifest, config.dataset, known)
+    strangers = unseen(samples, known)
     if not strangers[rows].all():
-        sample = manifest.loc[rows & ~strangers, "sample_id"].iloc[0]
+        sample = samples.loc[rows & ~strangers, "sample_id"].iloc[0]
         raise InputError(
             f"{config.experiment}: {config.start_from} was trained on people or files of {config.dataset} ({sample}) "
             f"that {told}"

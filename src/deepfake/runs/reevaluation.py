@@ -55,9 +55,9 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
     if not isinstance(entry.run, Reevaluated):
         raise InputError(f"studies: {name} is {entry.run.kind}, not re-evaluated; name a run that is")
     experiment, where = entry.run.of, f"studies.{entry.study}.runs.{name}"
-    view = resolve_view(settings, entry.run.view, f"{where}.view")
     trained = read(experiment)
-    size = trained.config.resolution
+    size, dataset = trained.config.resolution, trained.config.dataset
+    view = resolve_view(settings, entry.run.view, f"{where}.view", dataset)
     if view.modality != trained.config.view.modality:
         raise InputError(f"{where}: {view.view} is of {view.modality}, {experiment} of another modality")
     if view.size != size:
@@ -66,12 +66,12 @@ def run(name: str, settings: Params, progress: Progress = SILENT) -> None:
             "resolution"
         )
     facts = facts_of(experiment)
-    manifest_file, regions = paths().manifest(settings.dataset), paths().regions(view.dataset, view.view)
+    manifest_file, regions = paths().manifest(dataset), paths().regions(dataset, view.view)
     manifest = tables.read(manifest_file, tables.MANIFEST)
     if runtime.file_hash(manifest_file) != facts["manifest_sha256"]:
         raise InputError(f"{manifest_file}: not what {experiment} was trained on; train it again, or dvc repro")
     if not regions.exists():
-        raise InputError(f"{regions}: not found; run deepfake views {view.dataset}, or dvc repro")
+        raise InputError(f"{regions}: not found; run deepfake views {dataset}, or dvc repro")
     # what decides the experiment's numbers is behind its checkpoints
     parts = [paths().checkpoint(experiment, fold) for fold in range(trained.config.trainings)]
     parts += [paths().predictions(experiment), paths().config(experiment)]

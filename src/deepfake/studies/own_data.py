@@ -1,6 +1,6 @@
 """What studies of data sets of their own have in common: their runs compared, error rates, sources, and probes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,8 +15,9 @@ from deepfake.evaluation import performance, probes, resampling
 from deepfake.evaluation.evalset import EvalSet
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
+from deepfake.reports import findings
 from deepfake.reports.columns import Column, Table, estimate, p_value, text
-from deepfake.reports.findings import Finding, Verdict
+from deepfake.reports.findings import Finding, Findings
 from deepfake.runs import completion
 from deepfake.studies import comparison, probing
 from deepfake.studies.results import GEOMETRIES, Results
@@ -47,7 +48,7 @@ def section(study: str, settings: Params) -> OwnData:
 
 
 def check(study: str, settings: Params) -> None:
-    """Check that the data sets of a study are known and of one modality, which the views of its runs have, too.
+    """Check that the data sets of a study are known, prepared for it alone, and of the modality that its views show.
 
     Raises:
         InputError: what is not, and where it is said.
@@ -64,6 +65,14 @@ def check(study: str, settings: Params) -> None:
                 f"params.yaml: studies.{study}.others: {name} is of modality {kind}, {own.dataset} of "
                 f"{kinds[own.dataset]}; name data sets of one modality"
             )
+    elsewhere = dict.fromkeys(settings.studies.generalization.datasets, "studies.generalization.datasets")
+    elsewhere |= {settings.dataset: "dataset"}
+    for name in own.datasets:
+        if name in elsewhere:
+            raise InputError(
+                f"params.yaml: {elsewhere[name]}: {name} is prepared by the stages of studies.{study}, and DVC allows "
+                "no second ones; name another data set here or there"
+            )
     for name, entry in entries(settings).items():
         view = getattr(entry.run, "view", "")
         seen = settings.views.get(view)
@@ -72,6 +81,33 @@ def check(study: str, settings: Params) -> None:
                 f"params.yaml: studies.{study}.runs.{name}.view: {view} is of modality {seen.modality}, {own.dataset} "
                 f"of {kinds[own.dataset]}; choose a view of that"
             )
+
+
+def run(
+    study: str,
+    settings: Params,
+    write: Callable[[dict[str, pd.DataFrame], Params, Progress], None],
+    conclude: Callable[[], list[Finding]],
+    *,
+    threads: int,
+    progress: Progress = SILENT,
+) -> Findings:
+    """Compare a study's runs, write the tables of its own questions, probe all its files, and write the findings.
+
+    Args:
+        study: its name.
+        settings: the checked params.yaml.
+        write: writes the study's own tables from the predictions of its runs.
+        conclude: reads all tables and draws the conclusions.
+        threads: decoding threads.
+        progress: told of each step.
+
+    Raises:
+        InputError: a run has not been trained, or a data set was not prepared.
+    """
+    write(compare(study, settings), settings, progress)
+    probe(study, section(study, settings).datasets, settings, threads=threads, progress=progress)
+    return findings.write(study, conclude())
 
 
 def compare(study: str, settings: Params) -> dict[str, pd.DataFrame]:
@@ -166,30 +202,11 @@ def probed(rows: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _worst(id_: str, question: str, rows: pd.DataFrame) -> Finding:
-    """Return what several probes say together: a single shortcut is enough."""
-    ordered = rows.sort_values("auc", ascending=False, kind="stable")
-    answer: Verdict = "no_shortcut"
-    row: Any = ordered.iloc[0]
-    words: tuple[Verdict, ...] = ("shortcut", "undecided")
-    for word in words:
-        if len(said := ordered[ordered["verdict"] == word]):
-            answer, row = word, said.iloc[0]
-            break
-    return Finding(
-        id=id_,
-        question=question,
-        verdict=answer,
-        measure="AUC",
-        effect=row["auc"],
-        low=row["auc_low"],
-        high=row["auc_high"],
-        p=row["p_holm"],
-        n_samples=row["samples"],
-        n_groups=row["groups"],
-        note=f"The strongest is {row['name']} ({row['family']}), a {row['severity']} one."
-        if answer == "shortcut" and len(rows) > 1
-        else "",
-    )
+    """Return what several probes say together."""
+    row = findings.worst(rows)
+    is_one_of_many = row["verdict"] == "shortcut" and len(rows) > 1
+    note = f"The strongest is {row['name']} ({row['family']}), a {row['severity']} one." if is_one_of_many else ""
+    return findings.probed(id_, question, row, note=note)
 
 
 def joint(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Probes: what of a data set predicts the label without a look at the content, of its files and of what views show."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +79,24 @@ def of_files(dataset: str, manifest: pd.DataFrame, *, threads: int, progress: Pr
     families = dict(modalities.of(manifest).FAMILIES)
     development = (clips(manifest)["split"] == "dev").to_numpy()
     return Subject(found[development].reset_index(drop=True), families, tuple(families))
+
+
+def subjects(
+    dataset: str,
+    manifest: pd.DataFrame,
+    shown: Iterable[ViewConfig],
+    *,
+    threads: int,
+    cuda: bool = False,
+    progress: Progress = SILENT,
+) -> dict[str, Subject]:
+    """Return the features of the files, as `FILES`, and of those views that show more, by name; each view once."""
+    found = {FILES: of_files(dataset, manifest, threads=threads, progress=progress)}
+    for view in {each.view: each for each in shown}.values():
+        subject = of_view(view, manifest, threads=threads, cuda=cuda, progress=progress)
+        if subject is not None:
+            found[view.view] = subject
+    return found
 
 
 def of_view(

@@ -39,19 +39,7 @@ _BELOW = 10**2.5
 
 
 def generate(settings: SpokenTexts, destination: Path, progress: Progress = SILENT) -> None:
-    """Write the archives into a folder, whole or not at all.
-
-    The same settings give the same bytes on any number of cores.
-
-    Args:
-        settings: the section `sample_speech` of params.yaml.
-        destination: the folder; one that exists is replaced.
-        progress: told of the recordings done.
-
-    Raises:
-        InputError: the package lacks its recordings.
-        OSError: the folder cannot be written.
-    """
+    """Write the archives into a folder by the section `sample_speech` of params.yaml; all else as `audio.generate`."""
     audio.write("sample_speech", partial(treat, settings=settings, colours=colours()), destination, progress)
 
 

@@ -5,13 +5,16 @@ components, so that features stay sharp where components of unaligned photograph
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from sklearn.decomposition import PCA
 
 from deepfake.synthetic import landmarks
 from deepfake.synthetic.manipulations import Portrait, blend, is_inside, warp
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
 
 SHAPE_COMPONENTS = 4
 TEXTURE_COMPONENTS = 6
@@ -45,9 +48,9 @@ class Model:
 
     portraits: list[Portrait]
     mean_shape: np.ndarray
-    shape: PCA
+    shape: "PCA"
     shape_codes: np.ndarray
-    texture: PCA
+    texture: "PCA"
     texture_codes: np.ndarray
     frame_points: np.ndarray
     frame_mask: np.ndarray
@@ -79,8 +82,10 @@ def _standardise(values: np.ndarray) -> np.ndarray:
     return (values - values.mean()) / max(float(values.std()), 1.0)
 
 
-def _components(rows: np.ndarray, count: int) -> tuple[PCA, np.ndarray]:
+def _components(rows: np.ndarray, count: int) -> tuple["PCA", np.ndarray]:
     """Return the principal components of rows, at most `count`, and each row's coefficients."""
+    from sklearn.decomposition import PCA  # half a second, which the other data sets need not wait for
+
     pca = PCA(min(count, len(rows) - 1), svd_solver="full")
     return pca, pca.fit_transform(rows)
 

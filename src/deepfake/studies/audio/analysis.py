@@ -4,12 +4,9 @@ import pandas as pd
 
 from deepfake.config import facts_of, table
 from deepfake.config.params import Params
-from deepfake.progress import SILENT, Progress
-from deepfake.reports import findings
-from deepfake.reports.findings import Findings
+from deepfake.progress import Progress
 from deepfake.runs import completion
 from deepfake.studies import comparison, holdout, own_data
-from deepfake.studies.audio import findings as conclusions
 from deepfake.studies.cross_domain import collect, gaps
 from deepfake.studies.cross_domain.cells import Cell
 from deepfake.tables import results as result_tables
@@ -19,19 +16,9 @@ HOLDOUT = "audio_holdout"
 """The contrasts of the runs that do without a vocoder."""
 
 
-def run(settings: Params, *, threads: int, progress: Progress = SILENT) -> Findings:
-    """Compare the study's runs, ask them about its other data sets, probe all its files, and write the findings.
-
-    Args:
-        settings: the checked params.yaml.
-        threads: decoding threads.
-        progress: told of each step.
-
-    Raises:
-        InputError: a run has not been trained, or a data set was not prepared.
-    """
+def write(joined: dict[str, pd.DataFrame], settings: Params, progress: Progress) -> None:
+    """Write error rates, vocoders and what detectors are worth on the other data sets (`own_data.run`)."""
     own = own_data.section(NAME, settings)
-    joined = own_data.compare(NAME, settings)
     whole = {name: one for name, one in joined.items() if not facts_of(name)["holdout"]}
     result_tables.write(own_data.error_rates(joined, settings.evaluation), "audio_eer")
     result_tables.write(own_data.by_source(joined, settings.evaluation), "audio_vocoders")
@@ -44,8 +31,6 @@ def run(settings: Params, *, threads: int, progress: Progress = SILENT) -> Findi
     result_tables.write(across(cells, settings), "audio_cells")
     placed = {(cell.experiment, cell.dataset): cell for cell in cells}
     result_tables.write(gaps.of_datasets(placed, cells[0].experiment, settings.evaluation), "audio_gaps")
-    own_data.probe(NAME, own.datasets, settings, threads=threads, progress=progress)
-    return findings.write(NAME, conclusions.of())
 
 
 def across(cells: list[Cell], settings: Params) -> pd.DataFrame:

@@ -184,7 +184,7 @@ def _judged(
             f"{paths().manifest(dataset)}: it has {folds} folds, {detector.name} has {config.folds}; "
             f"run deepfake split {dataset}, or dvc repro"
         )
-    identity = _identity(dataset, manifest)
+    identity, samples = _identity(dataset, manifest), overlap.named(manifest, dataset)
     parts, left_out = [], 0
     for fold in range(folds):
         subset = splits.subsets(manifest, fold, fraction=1.0, val_ratio=config.val_ratio, seed=config.seed)
@@ -192,8 +192,8 @@ def _judged(
         held_out = subset == "held_out"
         of_fold = known[known["fold"] == fold]
         # a threshold may be chosen again on the people of the inner validation; nobody is judged by them
-        untrained = overlap.unseen(manifest, dataset, of_fold[of_fold["subset"] == "train"])[subset.index]
-        new = untrained & (overlap.unseen(manifest, dataset, of_fold)[subset.index] | ~held_out)
+        untrained = overlap.unseen(samples, of_fold[of_fold["subset"] == "train"])[subset.index]
+        new = untrained & (overlap.unseen(samples, of_fold)[subset.index] | ~held_out)
         left_out += int((~new & held_out).sum())
         part = identity.loc[subset.index[new]].assign(fold=fold, subset=subset[new])
         classes = part.groupby("subset", observed=True)["label"].nunique().reindex(_JUDGED, fill_value=0)

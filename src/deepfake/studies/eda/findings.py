@@ -7,7 +7,7 @@ import pandas as pd
 
 from deepfake.config.analysis import Evaluation
 from deepfake.evaluation import verdicts
-from deepfake.reports.findings import Finding, Verdict, tested
+from deepfake.reports.findings import Finding, Verdict, probed, tested
 from deepfake.studies import comparison
 from deepfake.studies.eda import quality, splitting
 from deepfake.studies.eda.normalization import Scales
@@ -63,17 +63,10 @@ def _differences(name: str, rows: pd.DataFrame, *, key: bool) -> Iterator[Findin
         # a family of one feature has no row of its own
         if (row := by_name.get(figure)) is None:
             continue
-        yield Finding(
-            id=f"{id_}.{name}",
-            question=question.format(name),
-            verdict=row["verdict"],
-            measure="AUC",
-            effect=row["auc"],
-            low=row["auc_low"],
-            high=row["auc_high"],
-            p=row["p_holm"],
-            n_samples=row["samples"],
-            n_groups=row["groups"],
+        yield probed(
+            f"{id_}.{name}",
+            question.format(name),
+            row,
             note=f"Undecided: {row['reason']}." if row["reason"] and row["verdict"] == "undecided" else "",
             key=key and id_ == "sizes.geometry",
         )

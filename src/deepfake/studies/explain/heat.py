@@ -234,7 +234,7 @@ def _batches(wanted: Wanted, rows: np.ndarray, device: torch.device) -> Iterator
     images = np.load(wanted.file, mmap_mode="r")
     loader = trained.loader_of(wanted.run, wanted.fold, images, rows, device)
     for batch in loader.batches(rows, _BATCH):
-        yield batch.index, batch.images
+        yield batch.index.cpu().numpy(), batch.images
 
 
 def model_of(wanted: Wanted, device: torch.device) -> nn.Module:

@@ -33,7 +33,7 @@ CLEAN = "clean"
 """The condition in which nothing happens to a sample; its level is 0."""
 _UNTESTED = dict.fromkeys(("difference", "low", "high", "p", "detectable"), np.nan) | {"verdict": "", "reason": ""}
 _SAME = dict.fromkeys(("difference", "low", "high"), 0.0) | {"p": np.nan, "detectable": np.nan}
-_SAME |= {"verdict": "equivalent", "reason": "it changes no image"}
+_SAME |= {"verdict": "equivalent", "reason": "it changes no sample"}
 
 
 @dataclass(frozen=True)

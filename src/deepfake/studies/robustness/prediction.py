@@ -1,7 +1,7 @@
 """Logits under corruption: held-out samples corrupted in many ways, predicted by models that never saw them.
 
-Nothing is trained. Corruptions act on the decoded pixels of the view that a run was trained on. Heads on one frozen
-trunk share its features: those of a corrupted image are computed once for all folds, repeats and runs.
+Nothing is trained. Corruptions act on what is stored of the view that a run was trained on. Heads on one frozen
+trunk share its features: those of a corrupted sample are computed once for all folds, repeats and runs.
 """
 
 from collections import defaultdict
@@ -29,7 +29,7 @@ from deepfake.studies import comparison
 from deepfake.training import checkpoint
 
 _BATCH = {"cpu": 16, "cuda": 128}
-"""Images in a forward pass. Of a frozen EfficientNet-Lite0 at 96 px a core computes 850 images/s by 16, and 300 by 64,
+"""Samples in a forward pass. Of a frozen EfficientNet-Lite0 at 96 px a core computes 850 images/s by 16, and 300 by 64,
 whose maps no longer fit its cache."""
 
 
@@ -39,13 +39,13 @@ class HeldOut:
 
     Args:
         run: the run.
-        images: `.npy` file of the decoded images.
+        stored: `.npy` file of the decoded samples.
         samples: one row a sample and training: `sample_id, clip_id, fold, repeat, label, group, logit` (of the clean
-            image), and `row`, the sample's place in the manifest.
+            sample), and `row`, the sample's place in the manifest.
     """
 
     run: Trained
-    images: Path
+    stored: Path
     samples: pd.DataFrame
 
     def judged(self, logits: np.ndarray) -> pd.DataFrame:
@@ -64,9 +64,9 @@ class Member:
 
 @dataclass(frozen=True)
 class StrainJob:
-    """Images under all strengths of a corruption, and who predicts them: a model, or heads on one frozen trunk."""
+    """Samples under all strengths of a corruption, and who predicts them: a model, or heads on one frozen trunk."""
 
-    images: Path
+    stored: Path
     corruption: str
     strengths: tuple[float, ...]
     members: tuple[Member, ...]
@@ -86,21 +86,21 @@ class Strained:
 class Corrupted:
     """A store that corrupts what it reads; the samples at rest stay as they are."""
 
-    def __init__(self, images: np.ndarray, modality: str, corruption: str, strength: float, device: torch.device):
+    def __init__(self, stored: np.ndarray, modality: str, corruption: str, strength: float, device: torch.device):
         """Keep the stored samples, and what is to happen to them."""
         self.device = device
         self._corrupt = modalities.load(modality).corrupt
-        self._images, self._corruption, self._strength = images, corruption, strength
+        self._stored, self._corruption, self._strength = stored, corruption, strength
 
     def stream(self, chunks: Iterable[np.ndarray]) -> Iterator[torch.Tensor]:
-        """Yield the corrupted images of each chunk."""
+        """Yield the corrupted samples of each chunk."""
         for rows in chunks:
-            changed = self._corrupt(self._corruption, self._images[rows], self._strength, rows)
+            changed = self._corrupt(self._corruption, self._stored[rows], self._strength, rows)
             yield torch.from_numpy(changed).to(self.device)
 
 
 def held_out(experiment: str, progress: Progress = SILENT) -> HeldOut:
-    """Read a finished run, and decode its images unless that was done before.
+    """Read a finished run, and decode its samples unless that was done before.
 
     Raises:
         InputError: it has not been trained.
@@ -108,12 +108,12 @@ def held_out(experiment: str, progress: Progress = SILENT) -> HeldOut:
     known = trained.read(experiment)
     manifest = tables.read(paths().manifest(known.config.dataset), tables.MANIFEST)
     threads, cuda = known.config.num_workers, runtime.has_gpu()
-    images = views.pixels(known.config.view, manifest, threads=threads, cuda=cuda, progress=progress)
+    stored = views.pixels(known.config.view, manifest, threads=threads, cuda=cuda, progress=progress)
     joined = comparison.read([experiment], known.config.dataset, by_clip=False)[experiment]
     standard = (joined["subset"] == "held_out") & (joined["condition"] == tables.STANDARD_CONDITION)
     places = pd.Series(range(len(manifest)), index=manifest["sample_id"])
     samples = joined[standard].assign(row=lambda found: places.loc[found["sample_id"]].to_numpy())
-    return HeldOut(known, images, samples.sort_values(["fold", "row"], ignore_index=True))
+    return HeldOut(known, stored, samples.sort_values(["fold", "row"], ignore_index=True))
 
 
 def predict(
@@ -130,8 +130,8 @@ def predict(
         for fold, part in run.samples.groupby("fold")
     }
     jobs = [
-        StrainJob(images, corruption, tuple(strengths), members)
-        for images, members in _teams(runs)
+        StrainJob(stored, corruption, tuple(strengths), members)
+        for stored, members in _teams(runs)
         for corruption, strengths in corruptions.items()
     ]
     done, total = 0, sum(len(member.rows) * len(job.strengths) for job in jobs for member in job.members)
@@ -157,7 +157,7 @@ def _teams(runs: Mapping[str, HeldOut]) -> list[tuple[Path, tuple[Member, ...]]]
             shared = (config.model, *modalities.shape(config.view), stage, known.run.scales[number].model_dump_json())
             key = shared if config.train == "head" else (name, number)
             member = Member(known.run, number, part["row"].to_numpy(copy=True))
-            teams[known.images, *key].append(member)
+            teams[known.stored, *key].append(member)
     return [(key[0], tuple(members)) for key, members in teams.items()]
 
 
@@ -168,13 +168,13 @@ def strain(job: StrainJob, tell: Tell[Strained]) -> None:
     device = runtime.device()
     first = job.members[0]
     trunk, heads = _models(job.members, device)
-    images = np.load(job.images, mmap_mode="r")
+    stored = np.load(job.stored, mmap_mode="r")
     rows = np.unique(np.concatenate([member.rows for member in job.members]))
     for number, strength in enumerate(job.strengths):
         view = first.run.config.view
-        store = Corrupted(images, view.modality, job.corruption, strength, device)
+        store = Corrupted(stored, view.modality, job.corruption, strength, device)
         # predicting needs no labels
-        loader = Loader(store, np.zeros(len(images)), view, first.run.scales[first.fold])
+        loader = Loader(store, np.zeros(len(stored)), view, first.run.scales[first.fold])
         with torch.inference_mode():
             found = torch.cat([trunk(batch.images).float() for batch in loader.batches(rows, _BATCH[device.type])])
             for member, head in zip(job.members, heads, strict=True):
@@ -196,7 +196,7 @@ def _models(
     if first.run.config.train != "head" or not isinstance(model, LinearProbe):
         return model, [nn.Identity()]
     heads = [checkpoint.head(each.run.config, _weights(each), model.head.linear.in_features) for each in members]
-    return lambda images: model.pooled(model.forward_features(images)), [head.to(device) for head in heads]
+    return lambda inputs: model.pooled(model.forward_features(inputs)), [head.to(device) for head in heads]
 
 
 def _weights(member: Member) -> Path:

@@ -65,11 +65,9 @@ def run(
     trained_on = {name: resolve(settings, name).view for name in names}
     subjects: dict[str, Subject] = {}
     if names:
-        subjects[FILES] = probing.of_files(dataset, manifest, threads=threads, progress=progress)
-    for view in {each.view: each for each in trained_on.values()}.values():
-        subject = probing.of_view(view, manifest, threads=threads, cuda=cuda, progress=progress)
-        if subject is not None:
-            subjects[view.view] = subject
+        subjects = probing.subjects(
+            dataset, manifest, trained_on.values(), threads=threads, cuda=cuda, progress=progress
+        )
     scores = _scores(dataset, {FILES, *subjects}, development)
     samples = probes.identities(development)
     identities, found = [], []

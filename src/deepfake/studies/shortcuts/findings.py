@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepfake.reports.findings import Finding, Verdict
+from deepfake.reports.findings import Finding, probed, worst
 
 FILES = "files"
 """The subject of the probes that see the files; the others are called after the view that they see."""
@@ -47,31 +47,16 @@ def _subject(subject: str, seen: pd.DataFrame, size: tuple[int, int]) -> Iterato
         # the geometry of a view is how it was made, which it does not show
         if not chosen.any() or (id_ == "geometry" and subject != FILES):
             continue
-        answer, row = _worst(families[chosen])
-        yield Finding(
-            id=f"{id_}.{subject}",
-            question=question.format(subject=f"{'the ' if subject == FILES else ''}{subject}"),
-            verdict=answer,
-            measure="AUC",
-            effect=row["auc"],
-            low=row["auc_low"],
-            high=row["auc_high"],
-            p=row["p_holm"],
+        row = worst(families[chosen])
+        yield probed(
+            f"{id_}.{subject}",
+            question.format(subject=f"{'the ' if subject == FILES else ''}{subject}"),
+            row,
             n_samples=size[0],
             n_groups=size[1],
-            note=f"The strongest is {row['name']}." if answer == "shortcut" and chosen.sum() > 1 else "",
+            note=f"The strongest is {row['name']}." if row["verdict"] == "shortcut" and chosen.sum() > 1 else "",
             key=(id_, subject) == ("geometry", FILES),
         )
-
-
-def _worst(rows: pd.DataFrame) -> tuple[Verdict, Any]:
-    """Return what several families say together, and the one that says it: a single shortcut is enough."""
-    ordered = rows.sort_values("auc", ascending=False, kind="stable")
-    words: tuple[Verdict, ...] = ("shortcut", "undecided")
-    for word in words:
-        if len(said := ordered[ordered["verdict"] == word]):
-            return word, said.iloc[0]
-    return "no_shortcut", ordered.iloc[0]
 
 
 def _beyond(row: dict[Any, Any], *, key: bool) -> Finding:

@@ -8,7 +8,6 @@ from deepfake.config.params import Params
 from deepfake.progress import SILENT, Progress
 from deepfake.project import paths
 from deepfake.studies import probing
-from deepfake.studies.probing import FILES
 from deepfake.tables import results as result_tables
 
 
@@ -40,13 +39,8 @@ def run(
     """
     manifest = tables.read(paths().manifest(dataset), tables.MANIFEST)
     samples = probing.identities(manifest)
-    subjects = {FILES: probing.of_files(dataset, manifest, threads=threads, progress=progress)}
-    for view in _views(settings) if dataset == settings.dataset else ():
-        if view.view in subjects:
-            continue
-        subject = probing.of_view(view, manifest, threads=threads, cuda=cuda, progress=progress)
-        if subject is not None:
-            subjects[view.view] = subject
+    shown = _views(settings) if dataset == settings.dataset else ()
+    subjects = probing.subjects(dataset, manifest, shown, threads=threads, cuda=cuda, progress=progress)
     judged, scores = probing.judge(subjects, samples, settings, progress)
     result_tables.write(judged, title(settings, "probes", dataset))
     tables.write(scores, paths().probe_scores(dataset), tables.PROBE_SCORES)

@@ -1,6 +1,6 @@
 """The study of clips: what pooling the frames of a clip brings, by how many frames, by source and by encoding."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,47 +13,29 @@ from deepfake.datasets import measuring
 from deepfake.evaluation import influence, performance, resampling, summary
 from deepfake.evaluation.evalset import EvalSet
 from deepfake.evaluation.influence import Influence
-from deepfake.evaluation.pooling import Pooling, by_clip
-from deepfake.progress import SILENT, Progress
+from deepfake.evaluation.pooling import POOLINGS, Pooling, by_clip
+from deepfake.progress import Progress
 from deepfake.project import paths
-from deepfake.reports import findings
-from deepfake.reports.findings import Findings
 from deepfake.studies import comparison, own_data
-from deepfake.studies.video import findings as conclusions
 from deepfake.tables import results as result_tables
 
 NAME = "video"
 FRAME = "frame"
 """Instead of a way to pool: every frame has a verdict of its own."""
-POOLINGS = ("mean", "median", "max")
-COUNTS = (1, 2, 4, 8)
-"""So many frames of each clip are pooled, as far as it has them, spread evenly over those that there are."""
 _UNTESTED = dict.fromkeys(("difference", "low", "high", "p", "detectable"), np.nan) | {"verdict": "", "reason": ""}
 
 
-def run(settings: Params, *, threads: int, progress: Progress = SILENT) -> Findings:
-    """Compare the study's runs, pool their frames in several ways, probe all its files, and write the findings.
-
-    Args:
-        settings: the checked params.yaml.
-        threads: decoding threads.
-        progress: told of each step.
-
-    Raises:
-        InputError: a run has not been trained, or a data set was not prepared.
-    """
-    own = own_data.section(NAME, settings)
-    clips = own_data.compare(NAME, settings)
-    dataset = own.datasets[0]
+def write(clips: dict[str, pd.DataFrame], settings: Params, progress: Progress) -> None:
+    """Write what pooling brings, by frames, sources and bit rates (`own_data.run`)."""
+    assert settings.studies.video is not None
+    dataset, counts = settings.studies.video.dataset, settings.studies.video.counts
     manifest = tables.read(paths().manifest(dataset), tables.MANIFEST)
     frames = {name: _frames(name, manifest) for name in clips}
     hows = {name: facts_of(name)["pooling"] for name in clips}
     result_tables.write(pooling(frames, settings.evaluation), "video_pooling")
-    result_tables.write(by_frames(frames, hows, settings.evaluation), "video_frames")
+    result_tables.write(by_frames(frames, hows, counts, settings.evaluation), "video_frames")
     result_tables.write(own_data.by_source(clips, settings.evaluation), "video_sources")
     result_tables.write(by_rate(clips, measuring.read(dataset, manifest), settings.evaluation), "video_rates")
-    own_data.probe(NAME, own.datasets, settings, threads=threads, progress=progress)
-    return findings.write(NAME, conclusions.of())
 
 
 def _frames(name: str, manifest: pd.DataFrame) -> pd.DataFrame:
@@ -79,12 +61,18 @@ def pooling(frames: Mapping[str, pd.DataFrame], evaluation: Evaluation) -> pd.Da
     return pd.DataFrame(_against_first(figures, "pooling", evaluation))
 
 
-def by_frames(frames: Mapping[str, pd.DataFrame], hows: Mapping[str, Pooling], evaluation: Evaluation) -> pd.DataFrame:
-    """Compare the AUC of clips by how many of their frames are pooled, with that of one frame a clip.
+def by_frames(
+    frames: Mapping[str, pd.DataFrame],
+    hows: Mapping[str, Pooling],
+    counts: Sequence[int],
+    evaluation: Evaluation,
+) -> pd.DataFrame:
+    """Compare the AUC of clips by how many of their frames are pooled, with that of the fewest.
 
     Args:
         frames: each run's predictions of held-out frames.
         hows: how each run pools them.
+        counts: how many of a clip's frames, ascending; beyond those that clips have, all of these count once.
         evaluation: confidence and region of practical equivalence.
 
     Returns:
@@ -93,8 +81,8 @@ def by_frames(frames: Mapping[str, pd.DataFrame], hows: Mapping[str, Pooling], e
     figures = {}
     for name, each in frames.items():
         most = int(each.groupby(["fold", "clip_id"]).size().max())
-        counts = [count for count in COUNTS if count < most] + [most]
-        figures[name] = {count: _auc(by_clip(spread(each, count), hows[name])) for count in counts}
+        pooled = [count for count in counts if count < most] + [most]
+        figures[name] = {count: _auc(by_clip(spread(each, count), hows[name])) for count in pooled}
     return pd.DataFrame(_against_first(figures, "frames", evaluation))
 
 
