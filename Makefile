@@ -7,9 +7,12 @@ UV := $(BIN)/uv
 # DVC and the stages find the project's own commands first
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# a lane that fails is not made to succeed by what shows its lines
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint format lock image container container-light clean
+.PHONY: help setup repro studies test lint format lock image container container-light clean
 # any Dockerfile builder: make image DOCKER=podman
 DOCKER ?= docker
 
@@ -18,11 +21,37 @@ help: ## list the targets
 
 setup: $(VENV)/installed ## create the environment in .venv
 
-repro: setup ## run the whole study on the embedded sample and write reports/site/index.html
+# DVC runs one stage after the other, and many keep one core busy. So two lanes of them run side by side, in pairs of which
+# neither touches what the other writes (tests/test_dvc.py); `explain`, which takes the most memory, has a small one beside
+# it. On a GPU one lane after the other: both would want its memory.
+LANES ?= $(if $(wildcard /dev/nvidia[0-9]*),1,2)
+LANE_images := sample sample_derived ingest ingest_others faces faces_others views views_others split split_others \
+	features features_others conditions weights probes
+LANE_own := sample_of_own prepare prepare_others
+# in the order of dvc repro: features of a frozen trunk keep the last bits of the batch in which they were asked for first
+LANE_phases := union phase1 custom phase2 phase3 phase4 final imbalance generalization robustness
+LANE_others := audio video
+LANE_explain := explain
+LANE_probed := shortcuts eda
+LANE_notebooks := notebooks
+LANE_pages := summary site
+
+repro: studies ## run the whole study on the embedded sample and write reports/site/index.html
 	dvc repro
 	@echo "Done: open reports/site/index.html, or read reports/summary.md"
 # the run has succeeded whatever this says of it; a leading dash would print make's own line after the last one
 	@deepfake verify || true
+
+studies: setup
+	dvc repro --quiet raw
+	$(MAKE) --no-print-directory -j$(LANES) lane-images lane-own
+	$(MAKE) --no-print-directory -j$(LANES) lane-phases lane-others
+	$(MAKE) --no-print-directory -j$(LANES) lane-explain lane-probed
+	$(MAKE) --no-print-directory -j$(LANES) lane-notebooks lane-pages
+
+# `--single-item`: DVC locks what it only looks at, too. As lines, because bars of two lanes would draw over each other
+lane-%:
+	dvc --wait-for-lock repro --single-item $(LANE_$*) 2>&1 | cat
 
 test: $(VENV)/installed-dev ## run the tests
 	pytest -n auto --dist loadgroup --no-loadscope-reorder -m "not container"
@@ -39,6 +68,10 @@ format: $(VENV)/installed-dev ## format the code
 
 lock: $(UV) ## pin the newest allowed versions, with hashes
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes pyproject.toml -o requirements.lock
+# what Ray needs beside the rest
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --extra ray -c requirements.lock pyproject.toml \
+		| awk 'NR == FNR { if (/^[a-z0-9]/) known[$$1]; next } /^[a-z0-9]/ { keep = !($$1 in known) } /^#/ || keep' requirements.lock - > ray.tmp
+	mv ray.tmp requirements-ray.lock
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --group dev -c requirements.lock -o requirements-dev.lock
 	echo uv | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header - -o requirements-uv.lock
 
