@@ -95,6 +95,7 @@ class Post:
         import asyncio
 
         self._said: list[tuple[str, Any, Any]] = []
+        self._answers = 0
         self._something = asyncio.Event()
         self._files: dict[str, asyncio.Future[list[Any]]] = {}
 
@@ -108,12 +109,13 @@ class Post:
         await self._something.wait()
         self._something.clear()
         said, self._said = self._said, []
+        self._answers += 1
         return said
 
-    async def taken(self) -> list[Any]:
-        """Return what was said by now."""
+    async def taken(self) -> tuple[int, list[Any]]:
+        """Return how often `take` was answered, and what was said since then."""
         said, self._said = self._said, []
-        return said
+        return self._answers, said
 
     async def chunks(self, sha256: str) -> list[Any]:
         """Return the parts of a file, once the courier has put them into the object store."""
@@ -163,7 +165,7 @@ class Courier:
 
     def work(self) -> None:
         """Carry out all jobs; after a failure only those that are running."""
-        news = self._post.take.remote()
+        news, heard = self._post.take.remote(), 0
         alive = asked = time.monotonic()
         while self._waiting or self._running:
             while self._waiting and len(self._running) < self._window():
@@ -171,14 +173,15 @@ class Courier:
             every = [news, *self._running]
             self._ray.wait(every, timeout=1.0)
             ready = self._ray.wait(every, num_returns=len(every), timeout=0)[0]
-            if ready:  # what a job has said comes before its end
-                self._listen(self._ray.get(self._post.taken.remote()))
-            for ref in ready:
-                if ref == news:
-                    self._listen(self._ray.get(ref))
-                    news = self._post.take.remote()
-                else:
-                    self._end(ref)
+            ended = [ref for ref in ready if ref != news]
+            # what a job has said comes before its end, also what is still on its way here
+            answers, said = self._ray.get(self._post.taken.remote()) if ended else (0, [])
+            if news in ready or answers > heard:
+                self._listen(self._ray.get(news))
+                news, heard = self._post.take.remote(), heard + 1
+            self._listen(said)
+            for ref in ended:
+                self._end(ref)
             if self._caller.poll():
                 raise EOFError  # the caller says nothing of itself but that it goes
             if time.monotonic() - asked > _ASK:
