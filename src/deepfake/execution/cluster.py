@@ -28,7 +28,7 @@ from typing import IO, Any, Protocol, Self
 from deepfake import run_files, runtime, tables
 from deepfake.config.execution import Execution
 from deepfake.errors import InputError
-from deepfake.execution import devices
+from deepfake.execution import devices, gate
 from deepfake.execution.base import ENGINE, Job, News, Tell, unheard
 from deepfake.execution.orders import Input, Order, Parcel, Task
 from deepfake.execution.processes import LocalProcesses
@@ -167,7 +167,7 @@ class Cluster:
         names = devices.gpus() if runtime.has_gpu() else []
         share = 1 / devices.per_gpu(settings.per_gpu, names) if names else 0.0
         gpus = None if settings.gpus == "all" else settings.gpus
-        order = Order(settings.address, share, gpus, runtime.cores(), _expected())
+        order = Order(settings.address, share, gpus, runtime.cores(), gate.facts(runtime.RECORDED_PACKAGES))
         _knock(settings.address)
         ours, theirs = Pipe()
         with tempfile.TemporaryFile() as noise, tempfile.TemporaryDirectory() as nowhere, ours:
@@ -241,13 +241,6 @@ def _end(process: "subprocess.Popen[bytes]", patience: float) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _expected() -> dict[str, str | None]:
-    """Return what decides results and must be the same on all nodes (`courier.facts`)."""
-    from deepfake.execution import courier
-
-    return courier.facts(runtime.RECORDED_PACKAGES)
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """The process that speaks to a Ray cluster for the one that has the jobs: `python -m deepfake.execution.courier FD`.
 
 It knows jobs as numbers and bytes. Ray ends a process whose cluster is gone, keeps threads that no fork survives, and
-writes to its output what it likes: none of that is the caller's concern. What is sent to nodes from this module goes by
-value, as always from `__main__`, so that it says the same on a node whose code of this project is another one.
+writes to its output what it likes: none of that is the caller's concern.
 """
 
 import logging
@@ -12,15 +11,12 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from deepfake.execution import gate
 from deepfake.execution.orders import Order
-
-if TYPE_CHECKING:
-    import asyncio
 
 _TRIES = 4
 """How often a job is begun whose worker is lost each time."""
@@ -34,106 +30,6 @@ _SMALL_STORE = 256 << 20
 """Bytes of the object store of a cluster of this machine alone, which hardly needs it."""
 
 
-def facts(packages: Iterable[str]) -> "dict[str, str | None]":
-    """Return what decides results on this machine, by name."""
-    import platform
-
-    from deepfake import runtime
-
-    return {
-        "Python": platform.python_version(),
-        "the code of deepfake": runtime.code_hash()[:12],
-        "GPU": "yes" if runtime.has_gpu() else "no",
-        **runtime.versions(packages),
-    }
-
-
-def gate(expected: "dict[str, str | None]", task: "tuple[int, bytes]", sharers: int, post: Any) -> "tuple[str, Any]":
-    """Carry out a job on a node whose versions are the caller's, on a GPU that so many jobs share.
-
-    Returns:
-        `done` and the files, `failed` or `refused` and why.
-    """
-    import ray
-
-    number, parcel = task
-    context = ray.get_runtime_context()
-    place = context.get_node_id(), context.get_accelerator_ids().get("GPU", [])
-    ray.get(post.say.remote([("running", number, place)]))  # known before the job can kill its worker
-    try:
-        found = facts([name for name in expected if name not in ("Python", "the code of deepfake", "GPU")])
-    except (ImportError, AttributeError) as error:
-        return "refused", f"it has another deepfake or none ({error})"
-    for name, value in expected.items():
-        if found[name] != value:
-            return "refused", f"{name} is {found[name] or 'missing'} there and {value or 'missing'} here"
-
-    from deepfake import runtime
-    from deepfake.errors import InputError
-    from deepfake.execution import node
-
-    os.environ[runtime.GPU_SHARERS] = str(sharers)
-
-    def fetch(sha256: str, path: Path) -> None:
-        with path.open("wb") as file:
-            for chunk in ray.get(post.chunks.remote(sha256)):
-                file.write(ray.get(chunk))
-
-    def tell(news: list[bytes]) -> None:
-        ray.get(post.say.remote([("news", number, each) for each in news]))
-
-    try:
-        return "done", node.carry_out(parcel, tell, fetch)
-    except InputError as error:
-        return "failed", str(error)
-
-
-class Post:
-    """What nodes say to the courier, and the files that they ask for."""
-
-    def __init__(self) -> None:
-        import asyncio
-
-        self._said: list[tuple[str, Any, Any]] = []
-        self._answers = 0
-        self._something = asyncio.Event()
-        self._files: dict[str, asyncio.Future[list[Any]]] = {}
-
-    async def say(self, news: list[Any]) -> None:
-        """Keep news until they are taken."""
-        self._said += news
-        self._something.set()
-
-    async def take(self) -> list[Any]:
-        """Return what was said, as soon as something was."""
-        await self._something.wait()
-        self._something.clear()
-        said, self._said = self._said, []
-        self._answers += 1
-        return said
-
-    async def taken(self) -> tuple[int, list[Any]]:
-        """Return how often `take` was answered, and what was said since then."""
-        said, self._said = self._said, []
-        return self._answers, said
-
-    async def chunks(self, sha256: str) -> list[Any]:
-        """Return the parts of a file, once the courier has put them into the object store."""
-        if sha256 not in self._files:
-            await self.say([("file", None, sha256)])
-        return await self._file(sha256)
-
-    async def supply(self, sha256: str, chunks: list[Any]) -> None:
-        """Take the parts of a file."""
-        if not self._file(sha256).done():
-            self._file(sha256).set_result(chunks)
-
-    def _file(self, sha256: str) -> "asyncio.Future[list[Any]]":
-        import asyncio
-
-        return self._files.setdefault(sha256, asyncio.get_running_loop().create_future())
-
-
 class Courier:
     """Carries jobs to nodes, and what they say to the caller.
 
@@ -145,6 +41,7 @@ class Courier:
 
     def __init__(self, connection: Connection, order: Order, count: int) -> None:
         import ray
+        from ray import cloudpickle
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self._caller, self._order, self._ray = connection, order, ray
@@ -156,32 +53,30 @@ class Courier:
         self._places: dict[str, str] = {}
         self._chunks: dict[str, list[Any]] = {}
         self._failed = False
+        self._heard = 0
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         # begun anew when its process is killed: what was said is lost then, what was asked for is asked again
         again = {"max_restarts": -1, "max_task_retries": -1}
-        self._post: Any = ray.remote(Post).options(num_cpus=0, scheduling_strategy=here, **again).remote()
-        self._gate: Any = ray.remote(gate)
+        cloudpickle.register_pickle_by_value(gate)
+        self._post: Any = ray.remote(gate.Post).options(num_cpus=0, scheduling_strategy=here, **again).remote()
+        self._gate: Any = ray.remote(gate.enter)
+        self._news = self._post.take.remote()
         self._expected = ray.put(order.facts)
 
     def work(self) -> None:
         """Carry out all jobs; after a failure only those that are running."""
-        news, heard = self._post.take.remote(), 0
         alive = asked = time.monotonic()
         while self._waiting or self._running:
             while self._waiting and len(self._running) < self._window():
                 self._begin(self._waiting.popleft())
-            every = [news, *self._running]
+            every = [self._news, *self._running]
             self._ray.wait(every, timeout=1.0)
             ready = self._ray.wait(every, num_returns=len(every), timeout=0)[0]
-            ended = [ref for ref in ready if ref != news]
-            # what a job has said comes before its end, also what is still on its way here
-            answers, said = self._ray.get(self._post.taken.remote()) if ended else (0, [])
-            if news in ready or answers > heard:
-                self._listen(self._ray.get(news))
-                news, heard = self._post.take.remote(), heard + 1
-            self._listen(said)
-            for ref in ended:
-                self._end(ref)
+            if ready:
+                self._hear()  # what a job has said comes before its end
+            for ref in ready:
+                if ref in self._running:  # which the news are not, and nothing is once a node was refused
+                    self._end(ref)
             if self._caller.poll():
                 raise EOFError  # the caller says nothing of itself but that it goes
             if time.monotonic() - asked > _ASK:
@@ -217,6 +112,14 @@ class Courier:
         sharers = round(1 / self._order.gpu) if self._order.gpu else 1
         ref = self._gate.options(**options).remote(self._expected, (number, task.parcel), sharers, self._post)
         self._running[ref] = number
+
+    def _hear(self) -> None:
+        """Hand on what nodes have said until now, also what is still on its way here."""
+        answers, said = self._ray.get(self._post.taken.remote())
+        if answers > self._heard or self._ray.wait([self._news], timeout=0)[0]:
+            self._listen(self._ray.get(self._news))
+            self._news, self._heard = self._post.take.remote(), self._heard + 1
+        self._listen(said)
 
     def _listen(self, said: list[Any]) -> None:
         """Hand on what nodes have said, and give them the files that they ask for."""
@@ -264,6 +167,8 @@ class Courier:
             return
         except exceptions.RayError as error:
             kind, value = "failed", str(error).strip().splitlines()[-1]
+        if kind == "stopped":
+            return
         where = self._where.get(number, "a node")
         if kind != "done":
             value = f"{where}: {value}"
@@ -274,7 +179,7 @@ class Courier:
 
     def _lost(self, number: int) -> None:
         """Try a job again whose worker was lost, unless that has happened too often."""
-        where = self._where.get(number, "a node")
+        where = self._where.pop(number, "a node")
         if self._begun[number] >= _TRIES:
             why = f"its worker was killed {_TRIES} times, the last time on {where}, most likely for lack of memory"
             self._caller.send(("lost", number, why))
@@ -287,6 +192,8 @@ class Courier:
         """Begin nothing any more, and take back what has not begun."""
         self._failed = True
         self._waiting.clear()
+        self._ray.get(self._post.close.remote())
+        self._hear()
         for ref, number in self._running.items():
             if number not in self._where:
                 self._ray.cancel(ref)

@@ -17,7 +17,7 @@ class Order:
         gpu: the share of a GPU that a job takes; 0 on machines without.
         gpus: how many GPUs a cluster of this machine alone has; None for all.
         cores: how many cores it has.
-        facts: what must be the same on all nodes (`courier.facts`).
+        facts: what must be the same on all nodes (`gate.facts`).
     """
 
     address: str | None
