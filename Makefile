@@ -28,7 +28,6 @@ LANES ?= $(if $(wildcard /dev/nvidia[0-9]*),1,2)
 LANE_images := sample sample_derived ingest ingest_others faces faces_others views views_others split split_others \
 	features features_others conditions weights probes
 LANE_own := sample_of_own prepare prepare_others
-# in the order of dvc repro: features of a frozen trunk keep the last bits of the batch in which they were asked for first
 LANE_phases := union phase1 custom phase2 phase3 phase4 final imbalance generalization robustness
 LANE_others := audio video
 LANE_explain := explain

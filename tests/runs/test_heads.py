@@ -141,6 +141,28 @@ def test_cached_features_are_those_of_a_forward_pass_and_come_back(project_with_
     assert not (paths().store / features.FOLDER).exists()
 
 
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_feature_has_the_same_bits_in_whatever_company_it_is_computed(project_with_trunk, monkeypatch, drawn):
+    # depthwise convolutions: the sums of one image, of three and of sixteen are cut in different ways
+    monkeypatch.setitem(globals(), "MODEL", "test_efficientnet")
+    put_trunk()
+    view = config().view
+    images = views.pixels(view, manifest(), threads=1)
+    draw = features.Draw(augmented()["augmentation"], seed=7, number=2) if drawn else None
+    weights = paths().weights(MODEL)
+    whole = features.Wanted(MODEL, view, "penultimate", weights, images, HALF, np.arange(len(manifest())), draw)
+
+    def computed(*parts: np.ndarray) -> np.ndarray:
+        for part in parts:
+            features.ensure([whole._replace(rows=part)])
+        values = features.read(whole)
+        shutil.rmtree(paths().store / features.FOLDER)
+        return values
+
+    alone, thirds = whole.rows[5:6], [whole.rows[start::3] for start in (2, 0, 1)]
+    np.testing.assert_array_equal(computed(whole.rows), computed(alone, *thirds))
+
+
 @pytest.mark.parametrize("stage", ["penultimate", "final", "layer2"])
 def test_a_checkpoint_predicts_what_was_predicted(project_with_trunk, stage):
     run = head_run(stage=stage)
