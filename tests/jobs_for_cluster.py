@@ -60,8 +60,8 @@ def die(job, tell):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train_slowly(job, tell):
-    """Train one of two folds at the same time as the other, saving each epoch, long enough to be killed in one."""
+def train_until_killed(job, tell):
+    """Train one of two folds at the same time as the other, saving each epoch; wait in the third one to be killed."""
     from deepfake.runs import fold
     from deepfake.training import engine
 
@@ -70,12 +70,14 @@ def train_slowly(job, tell):
     while len(list(job.folder.parent.glob("*/begun"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
     engine._SAVE_EVERY = 0.0
-    original = engine._Training._train
+    original, diary = engine._Training._train, job.folder / "epochs.txt"
 
     def epoch(training, number):
-        with job.folder.joinpath("epochs.txt").open("a") as file:
+        first = f"{number}\n" not in (diary.read_text() if diary.exists() else "")
+        with diary.open("a") as file:
             file.write(f"{number}\n")
-        time.sleep(1.0)  # news are told every half a second
+        # news are told every half a second
+        time.sleep(120.0 if number == 2 and first else 1.0)
         return original(training, number)
 
     engine._Training._train = epoch
