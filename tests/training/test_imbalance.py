@@ -1,10 +1,11 @@
-"""What each remedy does to a small network on one real for nine fakes."""
+"""What each remedy does to a small model on one real for nine fakes."""
 
 import numpy as np
 import pytest
 import torch
 import yaml
 from sklearn.metrics import f1_score, log_loss, precision_score, recall_score, roc_auc_score
+from torch import nn
 
 from conftest import tiny_params
 from deepfake import config as configs
@@ -38,17 +39,23 @@ def pictures(rare: int):
     return images.clip(0, 255).astype(np.uint8), labels
 
 
-def train(config, data, tmp_path, domains=None, **changes):
+def train(config, data, tmp_path, domains=None, model=None, **changes):
     torch.set_num_threads(1)
     images, labels = data
     loss = config.loss.model_copy(update=changes.pop("loss", {}))
     config = config.model_copy(update=changes | {"loss": loss})
     runtime.seed_torch(0)
-    model = models.create(config.model, config.resolution)
+    model = model or models.create(config.model, config.resolution)
     loader = Loader(Mapped(images), labels, config.view, config.normalization)
     fold = engine.FoldData(loader, labels, TRAIN, VALIDATION, np.zeros_like(labels), domains)
     progress = engine.fit(model, fold, config, 0, device=CPU, scratch=tmp_path / "progress")
     return progress, predict(model, loader, TEST), model
+
+
+def brightness() -> nn.Module:
+    """Return a logistic regression on the mean of each channel: what it ends at does not hang on rounding."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1))
 
 
 def recall_of(rare, data, logits):
@@ -65,14 +72,15 @@ def test_every_remedy_raises_the_recall_of_the_rare_class(base, rare, tmp_path):
         "focal for the others": {"loss": {"type": "focal", "gamma": 2.0, "minority_alpha": 0.1}},
         "sampler": {"sampler": "weighted"},
     }
+    usual = {"monitor": "loss", "epochs": 8, "lr": 0.1}
     recall = {
-        name: recall_of(rare, data, train(base, data, tmp_path / name, monitor="loss", epochs=8, **changes)[1])
+        name: recall_of(rare, data, train(base, data, tmp_path / name, model=brightness(), **usual, **changes)[1])
         for name, changes in remedies.items()
         if (tmp_path / name).mkdir() is None
     }
-    assert recall["bce"] < 0.3
+    assert recall["bce"] < 0.4
     for name in ("pos_weight", "focal", "sampler"):
-        assert recall[name] > recall["bce"] + 0.1, recall
+        assert recall[name] > recall["bce"] + 0.3, recall
     assert recall["focal for the others"] <= recall["bce"]
 
 
